@@ -1,0 +1,272 @@
+"""What a backend is: the words that the measuring floor and the four frameworks share.
+
+No framework is imported here, nor when a backend's class is loaded: a backend's own module
+imports its framework inside the methods that need it.
+
+A backend sees a *job*, never a task, so that no backend can favour one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.base import Batch, Loss, Readout
+
+Array = NDArray[Any]
+Parameters = dict[str, Array]
+Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
+Device = Literal["cpu", "cuda"]
+Precision = Literal["float32", "float64"]
+OptimizerName = Literal["adam", "rmsprop", "sgd"]
+Tier = Literal["default", "best"]
+
+CELLS: tuple[Cell, ...] = get_args(Cell)
+CELL_SUMMARIES: dict[Cell, str] = {
+    "rnn": "h' = tanh(W x + U h + b)  (Elman 1990)",
+    "lstm": "input, forget and output gates, one bias  (Hochreiter & Schmidhuber 1997; Gers et al. 2000)",
+    "gru": "reset after the recurrent product, two biases, as cuDNN computes it",
+    "gru-reset-before": "reset before the recurrent product, h' = (1-z) h + z n  (Cho et al. 2014)",
+}
+
+
+class Unsupported(RuntimeError):
+    """The job cannot run on this backend here; the message says why and what would help."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Recurrent layers and one linear readout.
+
+    ``readout="last"`` reads the final state of each direction (the backward direction's final
+    state is the one at the first time step); ``"every"`` reads both directions at each step.
+    """
+
+    cell: Cell
+    inputs: int
+    hidden: int
+    outputs: int
+    readout: Readout
+    layers: int = 1
+    bidirectional: bool = False
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def features(self) -> int:
+        """Width of what a layer hands on, and of what the readout sees."""
+        return self.hidden * self.directions
+
+    def width_into(self, layer: int) -> int:
+        """Features per time step that ``layer`` (from 0) receives."""
+        return self.inputs if layer == 0 else self.features
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """One explicit update rule for every framework (g is the gradient after clipping).
+
+    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``.
+      adam     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;
+               p ← p − lr · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)      (Kingma & Ba 2015, algorithm 1)
+      rmsprop  v ← αv + (1−α)g²;  p ← p − lr · g / (√v + ε)         (Hinton 2012, as torch has it)
+      sgd      p ← p − lr · g
+    """
+
+    name: OptimizerName = "adam"
+    lr: float = 1e-3
+    clip: float | None = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+
+
+@dataclass(frozen=True)
+class Job:
+    """The part of a run's spec that a backend may know."""
+
+    model: ModelSpec
+    loss: Loss
+    optimizer: OptimizerSpec
+    batch: int
+    length: int
+    device: Device = "cpu"
+    variant: str = "auto"
+    precision: Precision = "float32"
+    threads: int = 1
+    deterministic: bool = True
+
+    def resized(self, batch: int) -> Job:
+        """The same job for another batch size."""
+        return replace(self, batch=batch)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of computing a cell in a framework.
+
+    Attributes:
+        name: as given to ``--variant``.
+        summary: one line.
+        tier: ``default`` for what a user gets without trying, ``best`` for the tuned forms.
+        reason: why it cannot compute the model asked for; None where it can.
+    """
+
+    name: str
+    summary: str
+    tier: Tier
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The variant that ``auto`` stands for, and why."""
+
+    variant: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What is really in force inside the framework, read back from it."""
+
+    threads: int
+    flushes_denormals: bool
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Bytes that the device's allocator has in use now and had at its peak; None where it keeps no count."""
+
+    in_use: int | None = None
+    peak: int | None = None
+
+
+class Trainer(ABC):
+    """One compiled training programme with its parameters on a device.
+
+    Two laws hold for every variant, and the conformance suite tests both. When ``train``
+    returns, all updates are done. ``train`` of a+b batches equals ``train`` of a, then of b.
+    """
+
+    @abstractmethod
+    def stage(self, batches: Sequence[Batch]) -> Any:
+        """Batches on the device, in the layout that ``train`` wants. Timed apart from training.
+
+        Floats arrive in the job's precision. Nothing is in flight when this returns.
+        """
+
+    @abstractmethod
+    def train(self, staged: Any) -> Array:
+        """One complete update per staged batch; their losses before each update, shape (K,)."""
+
+    @abstractmethod
+    def predict(self, x: Array) -> Array:
+        """The model's outputs for x of shape (batch, length, inputs), on the host.
+
+        Shape (batch, outputs) or (batch, length, outputs). The batch is the job's own.
+        """
+
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """A copy of the parameters in the canonical layout of ``backends.parameters``."""
+
+    @abstractmethod
+    def executed(self, batch: Batch) -> str:
+        """What really computes the recurrence, found by looking: an operator's or a loop's name.
+
+        It may execute the forward pass of ``batch`` but leaves the parameters as they are.
+        """
+
+    def compilations(self) -> int:
+        """How many times anything was traced or compiled so far. Constant in the steady state."""
+        return 0
+
+    def memory(self) -> DeviceMemory:
+        """The device allocator's own count since construction."""
+        return DeviceMemory()
+
+
+class Backend(ABC):
+    """A framework. Constructing one imports nothing."""
+
+    name: ClassVar[str]
+    #: Distribution that must be installed, and the extra of this project that installs it.
+    distribution: ClassVar[str]
+    extra: ClassVar[str]
+
+    @abstractmethod
+    def version(self) -> str:
+        """The framework's version; imports the framework.
+
+        Raises:
+            ImportError: the framework is not installed.
+        """
+
+    @abstractmethod
+    def devices(self) -> dict[Device, str | None]:
+        """Each device with the reason why it cannot be used here, or None where it can."""
+
+    def precisions(self, device: Device) -> tuple[Precision, ...]:
+        """Precisions that the framework computes on ``device``."""
+        del device
+        return get_args(Precision)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        """All variants, the stock one first, each with the reason when it cannot compute ``model``."""
+
+    @abstractmethod
+    def choose(self, job: Job) -> Choice:
+        """The variant known to be the fastest for ``job``."""
+
+    @abstractmethod
+    def start(self, job: Job) -> Runtime:
+        """Put threads, precision and determinism in force; called once, before anything else runs."""
+
+    @abstractmethod
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        """The training programme for a job that ``trainer`` found possible."""
+
+    def resolve(self, job: Job) -> tuple[Job, str]:
+        """``job`` with its variant decided, and the reason for the choice.
+
+        Raises:
+            Unsupported: device, precision or variant cannot be had; says why.
+        """
+        reason = self.devices().get(job.device, f"{self.name} has no device {job.device!r}")
+        if reason:
+            raise Unsupported(reason)
+        if job.precision not in self.precisions(job.device):
+            have = ", ".join(self.precisions(job.device))
+            raise Unsupported(f"{self.name} on {job.device} has no {job.precision}; it has {have}")
+        choice = self.choose(job) if job.variant == "auto" else Choice(job.variant, "asked for by name")
+        known = {variant.name: variant for variant in self.variants(job.model, job.device)}
+        if choice.variant not in known:
+            raise Unsupported(f"{self.name} has no variant {choice.variant!r}; it has {', '.join(known)}")
+        if why := known[choice.variant].reason:
+            raise Unsupported(f"{self.name} variant {choice.variant!r}: {why}")
+        return replace(job, variant=choice.variant), choice.reason
+
+    def trainer(self, job: Job, parameters: Parameters) -> Trainer:
+        """A trainer for ``job``, starting at ``parameters`` (canonical layout, any float type).
+
+        Raises:
+            Unsupported: the job cannot run here; says why.
+        """
+        resolved, _ = self.resolve(job)
+        return self.build(resolved, {name: p.astype(job.precision) for name, p in parameters.items()})
+
+
+def time_major(x: Array) -> Array:
+    """(batch, length, …) as a contiguous (length, batch, …)."""
+    return np.ascontiguousarray(x.swapaxes(0, 1))

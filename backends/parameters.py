@@ -1,0 +1,142 @@
+"""The canonical parameters: one layout and one initialisation, in NumPy, for all frameworks.
+
+Names are ``l0.W_ih``, ``l0.W_hh``, ``l0.b`` for layer 0 forwards, ``l0r.…`` for its backward
+direction, and ``head.W``, ``head.b`` for the readout. Shapes follow torch: ``W_ih`` (G·H, D),
+``W_hh`` (G·H, H), with the gates' rows in the order
+
+    lstm  i, f, g, o          gru and gru-reset-before  r, z, n          rnn  (one block)
+
+Every cell has one bias ``b`` (G·H,) but ``gru``, which has two, ``b_ih`` and ``b_hh``: its b_hn
+stands inside the reset product. (Two summed biases would receive the same gradient twice and
+so double their effective step.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from backends.base import Array, Cell, ModelSpec, Parameters
+
+GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "gru-reset-before": 3}
+BIASES: dict[Cell, tuple[str, ...]] = {
+    "rnn": ("b",),
+    "lstm": ("b",),
+    "gru": ("b_ih", "b_hh"),
+    "gru-reset-before": ("b",),
+}
+
+Scheme = Literal["orthogonal", "glorot", "uniform"]
+
+
+@dataclass(frozen=True)
+class InitialisationSpec:
+    """How the first parameters are drawn.
+
+    Attributes:
+        recurrent: scheme of ``W_hh``, gate by gate. ``orthogonal`` (Saxe et al. 2014),
+            ``glorot`` uniform ±√(6/(fan_in+fan_out)) (Glorot & Bengio 2010), or ``uniform``
+            ±1/√H (torch's default).
+        input: scheme of ``W_ih``, gate by gate, and of ``head.W``.
+        forget_bias: initial bias of the LSTM's forget gate (Jozefowicz et al. 2015). In a GRU,
+            which has none, it has no effect.
+        chrono: T_max of the chrono initialisation (Tallec & Ollivier 2018), or None. LSTM:
+            b_f ~ log U[1, T_max−1], b_i = −b_f. GRU: the same draw on the update gate's bias,
+            with the sign that keeps the state. It replaces ``forget_bias``.
+    """
+
+    recurrent: Scheme = "orthogonal"
+    input: Scheme = "glorot"
+    forget_bias: float = 1.0
+    chrono: int | None = None
+
+
+def layer_names(model: ModelSpec) -> Iterator[tuple[int, bool, str]]:
+    """(layer, is it the backward direction, name prefix) in canonical order."""
+    for layer in range(model.layers):
+        yield layer, False, f"l{layer}"
+        if model.bidirectional:
+            yield layer, True, f"l{layer}r"
+
+
+def layer(parameters: Parameters, prefix: str) -> Parameters:
+    """The arrays of one layer and direction, without their prefix."""
+    return {name.removeprefix(prefix + "."): p for name, p in parameters.items() if name.startswith(prefix + ".")}
+
+
+def shapes(model: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter, in canonical order."""
+    rows = GATES[model.cell] * model.hidden
+    found: dict[str, tuple[int, ...]] = {}
+    for index, _, prefix in layer_names(model):
+        found[f"{prefix}.W_ih"] = (rows, model.width_into(index))
+        found[f"{prefix}.W_hh"] = (rows, model.hidden)
+        found.update({f"{prefix}.{bias}": (rows,) for bias in BIASES[model.cell]})
+    found["head.W"] = (model.outputs, model.features)
+    found["head.b"] = (model.outputs,)
+    return found
+
+
+def count(model: ModelSpec) -> int:
+    """Number of trainable parameters."""
+    return sum(int(np.prod(shape)) for shape in shapes(model).values())
+
+
+def flops_per_step(model: ModelSpec, batch: int, length: int) -> int:
+    """Floating-point operations of one training step's matrix products (a multiply-add is two).
+
+    Per layer and direction 6·G·T·B·H·(D+H): forward 2, gradients by input and by weight 2 each;
+    less 2·G·T·B·H·D in the first layer, whose input needs no gradient. The readout likewise.
+    """
+    gates, cells = GATES[model.cell], batch * length
+    total = 0
+    for index, _, _ in layer_names(model):
+        width = model.width_into(index)
+        total += 6 * gates * cells * model.hidden * (width + model.hidden)
+        if index == 0:
+            total -= 2 * gates * cells * model.hidden * width
+    readouts = batch * (length if model.readout == "every" else 1)
+    return total + 6 * readouts * model.features * model.outputs
+
+
+def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:
+    if scheme == "orthogonal":
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q = q * np.sign(np.diag(r))
+        return q if rows >= columns else q.T
+    limit = np.sqrt(6 / (rows + columns)) if scheme == "glorot" else 1 / np.sqrt(hidden)
+    return rng.uniform(-limit, limit, (rows, columns))
+
+
+def initial(model: ModelSpec, spec: InitialisationSpec, seed: int) -> Parameters:
+    """The first parameters of a run, float64: the same bits whatever trains them."""
+    rng = np.random.Generator(np.random.Philox(key=[seed, 0x1217]))
+    hidden, gates = model.hidden, GATES[model.cell]
+    parameters = {name: np.zeros(shape) for name, shape in shapes(model).items()}
+    for index, _, prefix in layer_names(model):
+        for gate in range(gates):
+            rows = slice(gate * hidden, (gate + 1) * hidden)
+            width = model.width_into(index)
+            parameters[f"{prefix}.W_ih"][rows] = _draw(spec.input, rng, hidden, width, hidden)
+            parameters[f"{prefix}.W_hh"][rows] = _draw(spec.recurrent, rng, hidden, hidden, hidden)
+        _set_biases(parameters, prefix, model, spec, rng)
+    parameters["head.W"][:] = _draw(spec.input, rng, model.outputs, model.features, hidden)
+    return parameters
+
+
+def _set_biases(
+    parameters: Parameters, prefix: str, model: ModelSpec, spec: InitialisationSpec, rng: np.random.Generator
+) -> None:
+    bias = parameters[f"{prefix}.{BIASES[model.cell][0]}"]
+    first, second = slice(0, model.hidden), slice(model.hidden, 2 * model.hidden)
+    remember = np.log(rng.uniform(1, spec.chrono - 1, model.hidden)) if spec.chrono else None
+    if model.cell == "lstm":
+        bias[second] = spec.forget_bias if remember is None else remember
+        bias[first] = 0.0 if remember is None else -remember
+    elif remember is not None and model.cell == "gru":
+        bias[second] = remember
+    elif remember is not None and model.cell == "gru-reset-before":
+        bias[second] = -remember  # here z lets the new state in

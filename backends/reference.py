@@ -1,0 +1,275 @@
+"""The oracle: the cells' equations in float64 NumPy, with their gradients written out.
+
+Slow, short, and what every variant of every backend is tested against. It shares no
+arithmetic with ``backends.numpy``. The gradients are checked by finite differences.
+Inside, sequences are time-major: x is (T, B, D), a state is (B, H).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from backends.base import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
+from backends.parameters import layer, layer_names
+from tasks.base import Batch, Loss
+
+State = tuple[Array, ...]
+"""The hidden state h first; the LSTM's cell state c second."""
+
+
+def sigmoid(a: Array) -> Array:
+    return 1 / (1 + np.exp(-a))
+
+
+# -- the cells: one step forward, one step back ------------------------------------------------
+# ``step`` gives the next state and what the way back needs. ``back`` takes the gradient by that
+# state, adds to ``grads``, and gives the gradients by the input and by the previous state.
+
+
+def rnn_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    (h,) = state
+    h_next = np.tanh(x @ p["W_ih"].T + h @ p["W_hh"].T + p["b"])
+    return (h_next,), (x, h, h_next)
+
+
+def rnn_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    x, h, h_next = saved
+    (dh,) = d_state
+    da = dh * (1 - h_next**2)
+    grads["W_ih"] += da.T @ x
+    grads["W_hh"] += da.T @ h
+    grads["b"] += da.sum(0)
+    return da @ p["W_ih"], (da @ p["W_hh"],)
+
+
+def lstm_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    h, c = state
+    a_i, a_f, a_g, a_o = np.split(x @ p["W_ih"].T + h @ p["W_hh"].T + p["b"], 4, axis=1)
+    i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
+    c_next = f * c + i * g
+    h_next = o * np.tanh(c_next)
+    return (h_next, c_next), (x, h, c, i, f, g, o, c_next)
+
+
+def lstm_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    x, h, c, i, f, g, o, c_next = saved
+    dh, dc = d_state
+    do = dh * np.tanh(c_next)
+    dc = dc + dh * o * (1 - np.tanh(c_next) ** 2)
+    di, df, dg = dc * g, dc * c, dc * i
+    da = np.concatenate([di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=1)
+    grads["W_ih"] += da.T @ x
+    grads["W_hh"] += da.T @ h
+    grads["b"] += da.sum(0)
+    return da @ p["W_ih"], (da @ p["W_hh"], dc * f)
+
+
+def gru_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    """Reset after the recurrent product: n = tanh(W_n x + b_n + r ∘ (U_n h + b_hn))."""
+    (h,) = state
+    x_r, x_z, x_n = np.split(x @ p["W_ih"].T + p["b_ih"], 3, axis=1)
+    h_r, h_z, h_n = np.split(h @ p["W_hh"].T + p["b_hh"], 3, axis=1)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = np.tanh(x_n + r * h_n)
+    h_next = (1 - z) * n + z * h
+    return (h_next,), (x, h, r, z, n, h_n)
+
+
+def gru_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    x, h, r, z, n, h_n = saved
+    (dh,) = d_state
+    dz = dh * (h - n) * z * (1 - z)
+    dn = dh * (1 - z) * (1 - n**2)
+    dr = dn * h_n * r * (1 - r)
+    da_x = np.concatenate([dr, dz, dn], axis=1)
+    da_h = np.concatenate([dr, dz, dn * r], axis=1)
+    grads["W_ih"] += da_x.T @ x
+    grads["W_hh"] += da_h.T @ h
+    grads["b_ih"] += da_x.sum(0)
+    grads["b_hh"] += da_h.sum(0)
+    return da_x @ p["W_ih"], (dh * z + da_h @ p["W_hh"],)
+
+
+def gru_reset_before_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    """Reset before the recurrent product: n = tanh(W_n x + b_n + U_n (r ∘ h)); z lets n in."""
+    (h,) = state
+    u_r, u_z, u_n = np.split(p["W_hh"], 3)
+    x_r, x_z, x_n = np.split(x @ p["W_ih"].T + p["b"], 3, axis=1)
+    r, z = sigmoid(x_r + h @ u_r.T), sigmoid(x_z + h @ u_z.T)
+    n = np.tanh(x_n + (r * h) @ u_n.T)
+    h_next = (1 - z) * h + z * n
+    return (h_next,), (x, h, r, z, n)
+
+
+def gru_reset_before_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    x, h, r, z, n = saved
+    (dh,) = d_state
+    u_r, u_z, u_n = np.split(p["W_hh"], 3)
+    dz = dh * (n - h) * z * (1 - z)
+    dn = dh * z * (1 - n**2)
+    d_rh = dn @ u_n
+    dr = d_rh * h * r * (1 - r)
+    da = np.concatenate([dr, dz, dn], axis=1)
+    grads["W_ih"] += da.T @ x
+    grads["W_hh"] += np.concatenate([dr.T @ h, dz.T @ h, dn.T @ (r * h)])
+    grads["b"] += da.sum(0)
+    return da @ p["W_ih"], (dh * (1 - z) + d_rh * r + dr @ u_r + dz @ u_z,)
+
+
+class CellRules(NamedTuple):
+    states: int
+    step: Callable[[Parameters, Array, State], tuple[State, State]]
+    back: Callable[[Parameters, State, State, Parameters], tuple[Array, State]]
+
+
+CELLS: dict[Cell, CellRules] = {
+    "rnn": CellRules(1, rnn_step, rnn_back),
+    "lstm": CellRules(2, lstm_step, lstm_back),
+    "gru": CellRules(1, gru_step, gru_back),
+    "gru-reset-before": CellRules(1, gru_reset_before_step, gru_reset_before_back),
+}
+
+
+# -- the network ---------------------------------------------------------------------------------
+
+
+def run_layer(cell: Cell, p: Parameters, xs: Array) -> tuple[Array, list[State]]:
+    """Hidden states (T, B, H) of one layer from zero states, and what its way back needs."""
+    rules = CELLS[cell]
+    state: State = tuple(np.zeros((xs.shape[1], p["W_hh"].shape[1])) for _ in range(rules.states))
+    hs, saved = [], []
+    for x in xs:
+        state, kept = rules.step(p, x, state)
+        hs.append(state[0])
+        saved.append(kept)
+    return np.stack(hs), saved
+
+
+def back_layer(cell: Cell, p: Parameters, saved: list[State], d_hs: Array) -> tuple[Array, Parameters]:
+    """Gradients by the inputs (T, B, D) and by the parameters of one layer."""
+    rules = CELLS[cell]
+    grads = {name: np.zeros_like(array) for name, array in p.items()}
+    d_state: State = tuple(np.zeros_like(d_hs[0]) for _ in range(rules.states))
+    d_xs = []
+    for kept, dh in zip(reversed(saved), reversed(d_hs), strict=True):
+        d_x, d_state = rules.back(p, kept, (d_state[0] + dh, *d_state[1:]), grads)
+        d_xs.append(d_x)
+    return np.stack(d_xs[::-1]), grads
+
+
+class Trace(NamedTuple):
+    outputs: Array
+    features: Array
+    saved: dict[str, list[State]]
+
+
+def forward(model: ModelSpec, p: Parameters, x: Array) -> Trace:
+    """The model's outputs for x (B, T, D): (B, outputs), or (B, T, outputs) read at every step."""
+    hs = x.swapaxes(0, 1).astype(np.float64)
+    saved: dict[str, list[State]] = {}
+    below = hs
+    directions: list[Array] = []
+    for _, backward, prefix in layer_names(model):
+        if not backward:
+            below, directions = hs, []
+        out, saved[prefix] = run_layer(model.cell, layer(p, prefix), below[::-1] if backward else below)
+        directions.append(out[::-1] if backward else out)
+        hs = np.concatenate(directions, axis=2)
+    if model.readout == "last":
+        # the final state of each direction; the backward one ends at the first time step
+        features = np.concatenate([directions[0][-1], *(d[0] for d in directions[1:])], axis=1)
+    else:
+        features = hs.swapaxes(0, 1)
+    return Trace(features @ p["head.W"].T + p["head.b"], features, saved)
+
+
+def loss_and_gradient(loss: Loss, outputs: Array, y: Array) -> tuple[float, Array]:
+    """The mean loss over all elements (mse) or positions (cross-entropy), and its gradient by the outputs."""
+    if loss == "mse":
+        return float(np.mean((outputs - y) ** 2)), 2 * (outputs - y) / outputs.size
+    e = np.exp(outputs - outputs.max(-1, keepdims=True))
+    softmax = e / e.sum(-1, keepdims=True)
+    one_hot = np.eye(outputs.shape[-1])[y]
+    return float(-np.mean(np.log((softmax * one_hot).sum(-1)))), (softmax - one_hot) / y.size
+
+
+def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
+    """The loss of one batch and its gradient by every parameter, before clipping."""
+    model = job.model
+    trace = forward(model, p, batch.x)
+    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y)
+    flat_d, flat_f = d_out.reshape(-1, model.outputs), trace.features.reshape(-1, model.features)
+    grads: Parameters = {"head.W": flat_d.T @ flat_f, "head.b": flat_d.sum(0)}
+    d_hs = _through_readout(model, batch.x.shape[1], d_out @ p["head.W"])
+    for index in reversed(range(model.layers)):
+        halves = np.split(d_hs, model.directions, axis=2)
+        d_below = np.zeros(1)
+        for half, (_, backward, prefix) in zip(halves, [n for n in layer_names(model) if n[0] == index], strict=True):
+            d_in, layer_grads = back_layer(
+                model.cell, layer(p, prefix), trace.saved[prefix], half[::-1] if backward else half
+            )
+            d_below = d_below + (d_in[::-1] if backward else d_in)
+            grads.update({f"{prefix}.{name}": g for name, g in layer_grads.items()})
+        d_hs = d_below
+    return value, {name: grads[name] for name in p}
+
+
+def _through_readout(model: ModelSpec, length: int, d_features: Array) -> Array:
+    """The gradient by the top layer's hidden states, (T, B, features)."""
+    if model.readout == "every":
+        return d_features.swapaxes(0, 1)
+    d_hs = np.zeros((length, *d_features.shape))
+    d_hs[-1, :, : model.hidden] = d_features[:, : model.hidden]
+    d_hs[0, :, model.hidden :] += d_features[:, model.hidden :]
+    return d_hs
+
+
+# -- the update ----------------------------------------------------------------------------------
+
+
+def clipped(grads: Parameters, clip: float | None) -> Parameters:
+    """Gradients scaled down to the global norm ``clip`` where theirs is larger."""
+    norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
+    return {name: g * clip / norm for name, g in grads.items()} if clip and norm > clip else grads
+
+
+class Optimizer:
+    """The update rules of ``OptimizerSpec``, as printed there."""
+
+    def __init__(self, spec: OptimizerSpec, parameters: Parameters) -> None:
+        self.spec = spec
+        self.t = 0
+        self.m = {name: np.zeros_like(p) for name, p in parameters.items()}
+        self.v = {name: np.zeros_like(p) for name, p in parameters.items()}
+
+    def update(self, p: Parameters, grads: Parameters) -> Parameters:
+        s, m, v = self.spec, self.m, self.v
+        self.t += 1
+        new: Parameters = {}
+        for name, g in clipped(grads, s.clip).items():
+            if s.name == "adam":
+                m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
+                v[name] = s.beta2 * v[name] + (1 - s.beta2) * g**2
+                m_hat, v_hat = m[name] / (1 - s.beta1**self.t), v[name] / (1 - s.beta2**self.t)
+                new[name] = p[name] - s.lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
+            elif s.name == "rmsprop":
+                v[name] = s.alpha * v[name] + (1 - s.alpha) * g**2
+                new[name] = p[name] - s.lr * g / (np.sqrt(v[name]) + s.epsilon)
+            else:
+                new[name] = p[name] - s.lr * g
+        return new
+
+
+def train(job: Job, parameters: Parameters, batches: list[Batch]) -> tuple[list[float], Parameters]:
+    """One update per batch: the losses before each update, and the parameters after the last."""
+    p = {name: array.astype(np.float64) for name, array in parameters.items()}
+    optimizer = Optimizer(job.optimizer, p)
+    losses = []
+    for batch in batches:
+        value, grads = loss_and_gradients(job, p, batch)
+        losses.append(value)
+        p = optimizer.update(p, grads)
+    return losses, p

@@ -1,0 +1,49 @@
+"""PyTorch. This module names what there is; the framework is imported on first use."""
+
+from __future__ import annotations
+
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+
+
+class TorchBackend(Backend):
+    """PyTorch on CPU and CUDA, eager."""
+
+    name = "torch"
+    distribution = "torch"
+    extra = "torch"
+
+    def version(self) -> str:
+        import torch
+
+        return str(torch.__version__)
+
+    def devices(self) -> dict[Device, str | None]:
+        import torch
+
+        if torch.cuda.is_available():
+            return {"cpu": None, "cuda": None}
+        built = torch.version.cuda
+        why = "PyTorch sees no CUDA device" if built else "this PyTorch is a CPU build, without CUDA"
+        return {"cpu": None, "cuda": why}
+
+    def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        unbuilt = "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None
+        return [
+            Variant("nn", "nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)", "default", unbuilt),
+            Variant("loop", "a Python loop over time, input projection hoisted out of it", "best"),
+        ]
+
+    def choose(self, job: Job) -> Choice:
+        if job.model.cell == "gru-reset-before":
+            return Choice("loop", "the only variant that computes this cell")
+        return Choice("nn", "faster than the loop at every size measured")
+
+    def start(self, job: Job) -> Runtime:
+        from backends.torch import runtime
+
+        return runtime.start(job)
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.torch.trainer import TorchTrainer
+
+        return TorchTrainer(job, parameters)

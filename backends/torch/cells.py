@@ -1,0 +1,134 @@
+"""The recurrent layers: PyTorch's own, and a loop that hoists the input projection.
+
+Both map x (T, B, D) to the top layer's hidden states (T, B, features).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from backends.base import Cell, ModelSpec
+from backends.parameters import BIASES, layer_names, shapes
+
+STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class StockLayers(nn.Module):
+    """``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``, all layers and directions in one call."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__()
+        self.rnn = STOCK[model.cell](model.inputs, model.hidden, model.layers, bidirectional=model.bidirectional)
+        if len(BIASES[model.cell]) == 1:  # torch sums two biases; the canonical cell has one
+            for name, p in self.rnn.named_parameters():
+                if name.startswith("bias_hh"):
+                    p.requires_grad_(False).zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        hs: Tensor = self.rnn(x)[0]
+        return hs
+
+
+class LoopLayers(nn.Module):
+    """One GEMM for the input projection of all steps, then a Python loop over time."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.weights = nn.ParameterDict(
+            {name.replace(".", "_"): nn.Parameter(torch.zeros(shape))
+             for name, shape in shapes(model).items() if not name.startswith("head")}
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        below, directions = x, list[Tensor]()
+        for _, backward, prefix in layer_names(self.model):
+            if not backward and directions:
+                below, directions = torch.cat(directions, dim=2), []
+            hs = self._layer(prefix, below.flip(0) if backward else below)
+            directions.append(hs.flip(0) if backward else hs)
+        return torch.cat(directions, dim=2)
+
+    def _layer(self, prefix: str, x: Tensor) -> Tensor:
+        cell = self.model.cell
+        p = {name.removeprefix(prefix + "_"): w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+        projected = nn.functional.linear(x, p["W_ih"], p[BIASES[cell][0]])
+        return LOOPS[cell](projected, p)
+
+
+def rnn(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
+    U = p["W_hh"].t()
+    h = projected.new_zeros(projected.shape[1], U.shape[0])
+    hs = []
+    for a in projected.unbind(0):
+        h = torch.tanh(torch.addmm(a, h, U))
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def lstm(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
+    U = p["W_hh"].t()
+    h = c = projected.new_zeros(projected.shape[1], U.shape[0])
+    hs = []
+    for a in projected.unbind(0):
+        i, f, g, o = torch.addmm(a, h, U).chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def gru(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
+    U, b_hh = p["W_hh"].t(), p["b_hh"]
+    H = U.shape[0]
+    h = projected.new_zeros(projected.shape[1], H)
+    hs = []
+    for a in projected.unbind(0):
+        u = torch.addmm(b_hh, h, U)
+        r, z = torch.sigmoid(a[:, : 2 * H] + u[:, : 2 * H]).chunk(2, dim=1)
+        n = torch.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
+        h = n + z * (h - n)
+        hs.append(h)
+    return torch.stack(hs)
+
+
+def gru_reset_before(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
+    H = p["W_hh"].shape[1]
+    U_rz, U_n = p["W_hh"][: 2 * H].t(), p["W_hh"][2 * H :].t()
+    h = projected.new_zeros(projected.shape[1], H)
+    hs = []
+    for a in projected.unbind(0):
+        r, z = torch.sigmoid(torch.addmm(a[:, : 2 * H], h, U_rz)).chunk(2, dim=1)
+        n = torch.tanh(torch.addmm(a[:, 2 * H :], r * h, U_n))
+        h = h + z * (n - h)
+        hs.append(h)
+    return torch.stack(hs)
+
+
+LOOPS: dict[Cell, Callable[[Tensor, dict[str, Tensor]], Tensor]] = {
+    "rnn": rnn,
+    "lstm": lstm,
+    "gru": gru,
+    "gru-reset-before": gru_reset_before,
+}
+
+
+class Network(nn.Module):
+    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
+
+    def __init__(self, model: ModelSpec, variant: str) -> None:
+        super().__init__()
+        self.model = model
+        self.layers: nn.Module = StockLayers(model) if variant == "nn" else LoopLayers(model)
+        self.head = nn.Linear(model.features, model.outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hs = self.layers(x)
+        if self.model.readout == "last":
+            H = self.model.hidden
+            hs = torch.cat([hs[-1, :, :H], hs[0, :, H:]], dim=1)
+        out: Tensor = self.head(hs)
+        return out

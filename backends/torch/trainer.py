@@ -1,0 +1,106 @@
+"""The eager training step: forward, backward, clip, update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.torch.cells import Network
+from backends.torch.convert import tensors
+from tasks.base import Batch
+
+#: Operators that compute a whole recurrence, most specific first.
+RECURRENCES = ("aten::_cudnn_rnn", "aten::mkldnn_rnn_layer", "aten::lstm", "aten::gru", "aten::rnn_tanh")
+
+
+class TorchTrainer(Trainer):
+    """Inside, sequences are time-major."""
+
+    def __init__(self, job: Job, parameters: Parameters) -> None:
+        self.job = job
+        self.device = torch.device(job.device)
+        self.network = Network(job.model, job.variant).to(self.device, getattr(torch, job.precision))
+        self.tensors = tensors(self.network, job.model)
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(torch.from_numpy(parameters[name]))
+        self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()))
+
+    def stage(self, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
+        staged = [(self._tensor(time_major(b.x)), self._target(b)) for b in batches]
+        self._synchronize()
+        return staged
+
+    def train(self, staged: list[tuple[Tensor, Tensor]]) -> Array:
+        losses = [self._step(x, y) for x, y in staged]
+        self._synchronize()
+        values: Array = torch.stack(losses).cpu().numpy()
+        return values
+
+    def predict(self, x: Array) -> Array:
+        with torch.inference_mode():
+            out = self.network(self._tensor(time_major(x)))
+            values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
+            return values
+
+    def parameters(self) -> Parameters:
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.tensors.items()}
+
+    def executed(self, batch: Batch) -> str:
+        x = self._tensor(time_major(batch.x))
+        with torch.autograd.profiler.profile() as profile:
+            self.network(x)
+        ran = {event.key for event in profile.key_averages()}
+        if self.job.variant == "loop":
+            return "Python loop of aten::addmm"
+        return next((op for op in RECURRENCES if op in ran), "no recurrence known by name")
+
+    def memory(self) -> DeviceMemory:
+        if self.job.device == "cpu":
+            return DeviceMemory()
+        return DeviceMemory(torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated())
+
+    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(self.network(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.job.optimizer.clip:
+            _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+        if self.job.loss == "mse":
+            return functional.mse_loss(out, y)
+        return functional.cross_entropy(out.flatten(0, -2), y.flatten())
+
+    def _target(self, batch: Batch) -> Tensor:
+        y = time_major(batch.y) if self.job.model.readout == "every" else batch.y
+        return self._tensor(y if self.job.loss == "mse" else y.astype("int64"))
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    def _synchronize(self) -> None:
+        if self.job.device == "cuda":
+            torch.cuda.synchronize()
+
+
+def _optimizer(spec: OptimizerSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
+    if spec.name == "adam":
+        betas = (spec.beta1, spec.beta2)
+        return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True)
+    if spec.name == "rmsprop":
+        return torch.optim.RMSprop(parameters, spec.lr, spec.alpha, spec.epsilon, foreach=True)
+    return torch.optim.SGD(parameters, spec.lr, foreach=True)
+
+
+def _clip(gradients: list[Tensor], clip: float) -> None:
+    """Scale to the global norm ``clip``; torch's ``clip_grad_norm_`` would divide by norm + 1e-6."""
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch._foreach_mul_(gradients, torch.clamp(clip / norm, max=1.0))

@@ -1,0 +1,1 @@
+"""Top floor: who asks, measures, keeps and shows."""

@@ -1,0 +1,232 @@
+"""What a task is: the data, the score and the yardsticks of one learning problem.
+
+A task is a frozen dataclass. Its fields are its parameters; an instance with
+valid fields can draw its own data, bit for bit the same on every machine, and
+judge predictions with NumPy, so that no framework grades itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.registry import nearest
+
+Array = NDArray[Any]
+Scalar = int | float | str | bool
+Split = Literal["train", "validation", "test"]
+Loss = Literal["mse", "cross-entropy"]
+Readout = Literal["last", "every"]
+Predict = Callable[[Array], Array]
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class TaskError(ValueError):
+    """A task parameter out of its range, or one that the task does not have."""
+
+
+class DataUnavailable(RuntimeError):
+    """The task's data is missing or corrupt; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences and their targets, batch first.
+
+    Attributes:
+        x: inputs, floats of shape (batch, length, inputs).
+        y: targets. For ``mse`` floats of shape (batch, outputs), or
+            (batch, length, outputs) when read out at every step. For
+            ``cross-entropy`` class numbers (int32) of shape (batch,) or (batch, length).
+    """
+
+    x: Array
+    y: Array
+
+    def astype(self, precision: str) -> Batch:
+        """The same batch with its floats rounded to ``precision``."""
+        y = self.y.astype(precision) if self.y.dtype.kind == "f" else self.y
+        return Batch(np.ascontiguousarray(self.x, dtype=precision), y)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A task's sizes under one name: its own parameters and those of the training."""
+
+    steps: int
+    hidden: int
+    batch: int
+    evaluate_every: int
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    clip: float = 1.0
+    forget_bias: float = 1.0
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One learning problem. Subclasses are frozen dataclasses whose fields are its parameters."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    presets: ClassVar[Mapping[str, Preset]]
+    loss: ClassVar[Loss]
+    #: The score that decides ``solved``, and whether more of it is better.
+    score_name: ClassVar[str]
+    higher_is_better: ClassVar[bool] = False
+    #: Levels of the main score whose first crossing, in training steps, is worth a figure.
+    milestones: ClassVar[tuple[float, ...]] = ()
+
+    seed: int = field(default=0, metadata={"parameter": False})
+
+    # -- what the model must look like ------------------------------------------------
+    @property
+    @abstractmethod
+    def steps_in(self) -> int:
+        """Length of a sequence, in time steps."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> int:
+        """Features per time step."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Numbers that the model gives per readout: targets or classes."""
+
+    @property
+    @abstractmethod
+    def readout(self) -> Readout:
+        """Where the model is read out: at the last step or at every step."""
+
+    # -- data ---------------------------------------------------------------------------
+    @abstractmethod
+    def size(self, split: Split) -> int | None:
+        """Number of sequences in ``split``; None where fresh ones are drawn without end."""
+
+    @abstractmethod
+    def batch(self, split: Split, index: int, size: int) -> Batch:
+        """Batch number ``index`` of ``size`` sequences; the same bits for the same arguments."""
+
+    def held_out(self, split: Split) -> Batch:
+        """The whole of a held-out split. It does not depend on the run's seed."""
+        size = self.size(split)
+        if size is None:
+            raise TaskError(f"{self.name} has no fixed {split} split")
+        return self.batch(split, 0, size)
+
+    # -- judgement ----------------------------------------------------------------------
+    @abstractmethod
+    def score(self, predictions: Array, batch: Batch) -> dict[str, float]:
+        """Scores by name, of predictions shaped as the model's outputs for ``batch``."""
+
+    def closing_scores(self, predict: Predict) -> dict[str, float]:
+        """Further scores taken once, at the end, by asking the trained model for predictions.
+
+        ``predict`` maps inputs (n, length, inputs) to predictions for any n.
+        """
+        del predict
+        return {}
+
+    @property
+    @abstractmethod
+    def baseline(self) -> Mapping[str, float]:
+        """What a model that learned nothing of the problem reaches, by score name.
+
+        Always holds the main score; holds ``loss`` as well where that is known.
+        """
+
+    @property
+    def landmarks(self) -> Mapping[str, float]:
+        """Named levels of the loss worth a line in a plot of it."""
+        return {}
+
+    @abstractmethod
+    def solved(self, scores: Mapping[str, float]) -> bool:
+        """Whether these test scores solve the task."""
+
+    # -- parameters ---------------------------------------------------------------------
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Parameter names with their default values."""
+        return {
+            f.name: (f.default if f.default is not MISSING else f.default_factory())  # type: ignore[misc]
+            for f in fields(cls)
+            if f.metadata.get("parameter", True)
+        }
+
+    @property
+    def parameters(self) -> dict[str, Scalar]:
+        """This task's parameters, by name."""
+        return {name: getattr(self, name) for name in self.defaults()}
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Scalar:
+        """Turn a parameter written as text into a value of the parameter's type.
+
+        Raises:
+            TaskError: no such parameter (with the nearest one), or not of its type.
+        """
+        cls.check_parameter(name)
+        hint = get_type_hints(cls)[name]
+        choices = get_args(hint)
+        try:
+            if hint is bool:
+                return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
+            if choices:
+                return {str(choice): choice for choice in choices}[text]
+            return hint(text)  # type: ignore[no-any-return]
+        except (ValueError, KeyError):
+            wanted = " or ".join(map(repr, map(str, choices))) if choices else _SPOKEN[hint]
+            raise TaskError(f"{cls.name}: {name} must be {wanted}, not {text!r}") from None
+
+    @classmethod
+    def check_parameter(cls, name: str) -> None:
+        """Raises TaskError, naming the nearest parameter, if the task has none of that name."""
+        known = list(cls.defaults())
+        if name not in known:
+            raise TaskError(nearest(f"parameter of {cls.name}", name, known))
+
+    def require(self, condition: bool, message: str) -> None:
+        """Raises TaskError with ``message`` unless ``condition`` holds."""
+        if not condition:
+            raise TaskError(f"{self.name}: {message}")
+
+
+_SPOKEN = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+
+
+def generator(seed: int, split: Split, index: int) -> np.random.Generator:
+    """The random stream of one batch: counter-based (Philox), so any batch can be drawn alone.
+
+    Held-out splits ignore the seed: every run of a task is judged on the same sequences.
+    Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+    """
+    key = [seed if split == "train" else 0, SPLITS.index(split)]
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, 0]))
+
+
+def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
+    """The mean loss in float64.
+
+    ``mse``: mean of squared differences over all elements. ``cross-entropy``: mean over all
+    positions of −log softmax(predictions)[target], predictions (..., classes) being logits.
+    """
+    p = predictions.astype(np.float64)
+    if loss == "mse":
+        return float(np.mean((p - targets) ** 2))
+    shifted = p - p.max(axis=-1, keepdims=True)
+    log_z = np.log(np.exp(shifted).sum(axis=-1))
+    chosen = np.take_along_axis(shifted, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+    return float(np.mean(log_z - chosen))
