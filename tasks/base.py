@@ -7,9 +7,10 @@ judge predictions with NumPy, so that no framework grades itself.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 import numpy as np
@@ -89,6 +90,23 @@ class Task(ABC):
 
     seed: int = field(default=0, metadata={"parameter": False})
 
+    def __post_init__(self) -> None:
+        """Check every field's type; subclasses call this first, then check their ranges.
+
+        A whole number given for a float becomes one, so that equal tasks compare and print equal.
+
+        Raises:
+            TaskError: a field of the wrong type.
+        """
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            value, hint = getattr(self, f.name), hints[f.name]
+            if hint is float and type(value) is int and abs(value) <= _EXACT_IN_FLOAT:
+                object.__setattr__(self, f.name, float(value))
+            else:
+                self.require(_fits(value, hint), f"{f.name} must be {_spoken(hint)}, not {value!r}")
+        self.require(0 <= self.seed < 2**63, f"seed must be at least 0 and below 2**63, not {self.seed}")
+
     # -- what the model must look like ------------------------------------------------
     @property
     @abstractmethod
@@ -160,11 +178,7 @@ class Task(ABC):
     @classmethod
     def defaults(cls) -> dict[str, Any]:
         """Parameter names with their default values."""
-        return {
-            f.name: (f.default if f.default is not MISSING else f.default_factory())  # type: ignore[misc]
-            for f in fields(cls)
-            if f.metadata.get("parameter", True)
-        }
+        return {f.name: f.default for f in fields(cls) if f.metadata.get("parameter", True)}
 
     @property
     def parameters(self) -> dict[str, Scalar]:
@@ -180,16 +194,14 @@ class Task(ABC):
         """
         cls.check_parameter(name)
         hint = get_type_hints(cls)[name]
-        choices = get_args(hint)
+        choices: dict[str, Scalar] = {str(choice): choice for choice in get_args(hint)}
         try:
             if hint is bool:
                 return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text.lower()]
-            if choices:
-                return {str(choice): choice for choice in choices}[text]
-            return hint(text)  # type: ignore[no-any-return]
+            value: Scalar = choices[text] if choices else hint(text)
+            return value
         except (ValueError, KeyError):
-            wanted = " or ".join(map(repr, map(str, choices))) if choices else _SPOKEN[hint]
-            raise TaskError(f"{cls.name}: {name} must be {wanted}, not {text!r}") from None
+            raise TaskError(f"{cls.name}: {name} must be {_spoken(hint)}, not {text!r}") from None
 
     @classmethod
     def check_parameter(cls, name: str) -> None:
@@ -204,7 +216,23 @@ class Task(ABC):
             raise TaskError(f"{self.name}: {message}")
 
 
-_SPOKEN = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+_SPOKEN = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
+_EXACT_IN_FLOAT = 2**53
+
+
+def _spoken(hint: Any) -> str:
+    """What a value of type ``hint`` is called in a message."""
+    choices = get_args(hint)
+    return " or ".join(map(repr, map(str, choices))) if choices else _SPOKEN[hint]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether ``value`` is of type ``hint``; to Python a bool is an int, to us it is not."""
+    if choices := get_args(hint):
+        return any(value == choice and type(value) is type(choice) for choice in choices)
+    if hint is float:
+        return isinstance(value, float) and math.isfinite(value)
+    return isinstance(value, hint) and isinstance(value, bool) == (hint is bool)
 
 
 def generator(seed: int, split: Split, index: int) -> np.random.Generator:
@@ -230,3 +258,9 @@ def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
     log_z = np.log(np.exp(shifted).sum(axis=-1))
     chosen = np.take_along_axis(shifted, targets[..., None].astype(np.int64), axis=-1)[..., 0]
     return float(np.mean(log_z - chosen))
+
+
+def correct(predictions: Array, targets: Array) -> Array:
+    """Whether the largest of predictions (..., classes) is the target (...); never where one is not finite."""
+    hits: Array = (predictions.argmax(axis=-1) == targets) & np.isfinite(predictions.max(axis=-1))
+    return hits

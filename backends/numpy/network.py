@@ -1,0 +1,87 @@
+"""Recurrent layers, linear readout and loss, with the way back through all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.base import Array, Job, Parameters
+from backends.numpy.cells import LAYERS, Layer
+from backends.parameters import layer, layer_names
+
+
+class Network:
+    """The model of ``job`` on parameters ``p``; ``grads`` receives their gradients. Time-major."""
+
+    def __init__(self, xp: Any, job: Job, p: Parameters, grads: Parameters) -> None:
+        self.xp, self.model, self.loss = xp, job.model, job.loss
+        self.p, self.grads = p, grads
+        kind = LAYERS[job.model.cell]
+        self.layers: list[list[tuple[bool, Layer]]] = [[] for _ in range(job.model.layers)]
+        for index, backward, prefix in layer_names(job.model):
+            built = kind(xp, layer(p, prefix), layer(grads, prefix), job.length, job.batch)
+            self.layers[index].append((backward, built))
+
+    def forward(self, x: Array) -> Array:
+        """Outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs)."""
+        hs = x
+        for directions in self.layers:
+            below = hs
+            outs = [_in_order(each.forward(_in_order(below, back)), back) for back, each in directions]
+            hs = outs[0] if len(outs) == 1 else self.xp.concatenate(outs, axis=2)
+        if self.model.readout == "last":
+            H = self.model.hidden
+            hs = self.xp.concatenate([hs[-1, :, :H], hs[0, :, H:]], axis=1)
+        self.features = hs
+        out: Array = hs @ self.p["head.W"].T + self.p["head.b"]
+        return out
+
+    def loss_and_gradients(self, x: Array, y: Array) -> Array:
+        """The mean loss, shape (); fills ``grads``."""
+        value, d_out = self._loss(self.forward(x), y)
+        flat = d_out.reshape(-1, self.model.outputs)
+        self.xp.matmul(flat.T, self.features.reshape(-1, self.model.features), out=self.grads["head.W"])
+        self.xp.sum(flat, axis=0, out=self.grads["head.b"])
+        d_hs = self._through_readout(x, d_out @ self.p["head.W"])
+        for index in reversed(range(self.model.layers)):
+            d_hs = self._back_layer(index, d_hs)
+        return value
+
+    def _back_layer(self, index: int, d_hs: Array) -> Array:
+        H, d_below = self.model.hidden, None
+        for number, (back, each) in enumerate(self.layers[index]):
+            half = d_hs[:, :, number * H : (number + 1) * H]
+            d_x = each.backward(_in_order(half, back), d_x_wanted=index > 0)
+            if d_x is not None:
+                d_x = _in_order(d_x, back)
+                d_below = d_x if d_below is None else d_below + d_x
+        return d_hs if d_below is None else d_below
+
+    def _through_readout(self, x: Array, d_features: Array) -> Array:
+        if self.model.readout == "every":
+            return d_features
+        H = self.model.hidden
+        d_hs: Array = self.xp.zeros((*x.shape[:2], self.model.features), x.dtype)
+        d_hs[-1, :, :H] = d_features[:, :H]
+        d_hs[0, :, H:] += d_features[:, H:]
+        return d_hs
+
+    def _loss(self, out: Array, y: Array) -> tuple[Array, Array]:
+        """The mean loss and its gradient by the outputs."""
+        xp = self.xp
+        if self.loss == "mse":
+            error = out - y
+            return xp.mean(error * error), error * (2 / error.size)
+        shifted = out - out.max(axis=-1, keepdims=True)
+        exp = xp.exp(shifted)
+        total = exp.sum(axis=-1, keepdims=True)
+        d_out = exp / total
+        flat, rows, classes = d_out.reshape(-1, out.shape[-1]), xp.arange(y.size), y.reshape(-1)
+        chosen = shifted.reshape(flat.shape)[rows, classes]
+        flat[rows, classes] -= 1
+        d_out *= 1 / y.size
+        return xp.mean(xp.log(total[..., 0]).reshape(-1) - chosen), d_out
+
+
+def _in_order(x: Array, backward: bool) -> Array:
+    """Time reversed for the backward direction."""
+    return x[::-1] if backward else x

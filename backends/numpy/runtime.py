@@ -1,0 +1,42 @@
+"""Threads of the BLAS that NumPy calls, put in force and read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+
+from backends.base import Job, Runtime
+
+
+def start(job: Job) -> Runtime:
+    threadpoolctl.threadpool_limits(limits=job.threads, user_api="blas")
+    smallest_normal = np.array([np.finfo(np.float32).tiny])
+    return Runtime(
+        threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
+        flushes_denormals=bool((smallest_normal * np.float32(0.5) == 0)[0]),
+        versions=_versions(job),
+    )
+
+
+def blas_pools() -> list[dict[str, Any]]:
+    """The BLAS libraries loaded in this process, NumPy's own first."""
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return sorted(pools, key=lambda pool: "numpy" not in pool["filepath"])
+
+
+def blas_name() -> str:
+    """NumPy's BLAS and the kernel it chose for this processor, such as ``openblas SkylakeX``."""
+    pools = blas_pools()
+    return f"{pools[0]['internal_api']} {pools[0].get('architecture', '')}".strip() if pools else "BLAS unknown"
+
+
+def _versions(job: Job) -> dict[str, str]:
+    versions = {"numpy": np.__version__, "blas": blas_name()}
+    if job.device == "cuda":
+        import cupy
+
+        versions["cupy"] = cupy.__version__
+        versions["cuda"] = str(cupy.cuda.runtime.runtimeGetVersion())
+    return versions

@@ -1,0 +1,221 @@
+"""The ``harness`` command: words in, exit status out. Everything heavy is imported when a command needs it.
+
+Exit status: 0 all well, 1 at least one run or record was not, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.store import Found
+
+OK, NOT_OK, USAGE = 0, 1, 2
+DEFAULT_RESULTS = Path("results/local")
+
+app = typer.Typer(
+    name="harness",
+    help="Recurrent networks in NumPy, PyTorch, TensorFlow and JAX: one spec, one clock, one table.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Folders of records, or single records.  [default: results/local]", show_default=False),
+]
+
+
+def fail(message: object, status: int = USAGE) -> NoReturn:
+    """One line on standard error, and out."""
+    typer.echo(f"harness: {message}", err=True)
+    raise typer.Exit(status)
+
+
+@app.command()
+def run(
+    backend: Annotated[list[str], typer.Option("--backend", help="Backend, or all. Repeatable.")] = ["all"],  # noqa: B006
+    task: Annotated[list[str], typer.Option("--task", help="Task, or all. Repeatable.")] = ["adding"],  # noqa: B006
+    cell: Annotated[list[str], typer.Option("--cell", help="Cell, or all. Repeatable.")] = ["lstm"],  # noqa: B006
+    preset: Annotated[str, typer.Option(help="The task's sizes: smoke, quick or paper.")] = "smoke",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("-P", "--parameter", metavar="NAME=VALUE", help="Task parameter. Repeatable."),
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Hidden units per layer and direction.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Recurrent layers.")] = None,
+    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read the sequence both ways.")] = False,
+    batch: Annotated[int | None, typer.Option(help="Sequences per update.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Updates.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
+    clip: Annotated[float | None, typer.Option(help="Global gradient norm; 0 for no clipping.")] = None,
+    init: Annotated[str | None, typer.Option(help="Recurrent weights: orthogonal, glorot or uniform.")] = None,
+    input_init: Annotated[str | None, typer.Option(help="Other weights: orthogonal, glorot or uniform.")] = None,
+    forget_bias: Annotated[float | None, typer.Option(help="Initial forget-gate bias.")] = None,
+    chrono: Annotated[int | None, typer.Option(metavar="T_MAX", help="Chrono initialisation.")] = None,
+    seed: Annotated[list[int], typer.Option("--seed", help="Seed. Repeatable.")] = [0],  # noqa: B006
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    variant: Annotated[str | None, typer.Option(help="How the backend computes the cell; auto is the fastest.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads and CPUs of a run.  [default: 2]")] = None,
+    denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option("--deterministic/--no-deterministic", help="Ask for deterministic kernels.  [default: yes]"),
+    ] = None,
+    score_at: Annotated[str | None, typer.Option(help="final or best-validation.")] = None,
+    evaluate_every: Annotated[int | None, typer.Option(help="Updates between evaluations.")] = None,
+    chunk: Annotated[int | None, typer.Option(help="Updates per timed block.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one run may take.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds mnist/.", envvar="HARNESS_DATA")] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the records.")] = DEFAULT_RESULTS,
+    json_lines: Annotated[bool, typer.Option("--json", help="Records as JSON lines on standard output.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train and measure: every backend, task, cell and seed asked for, each in a process of its own."""
+    from harness.plan import Request, UsageError, plan
+    from harness.session import print_plan, run_all
+    from harness.store import Store, StoreError
+
+    if data is not None:
+        os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
+    request = Request(
+        backends=backend,
+        tasks=task,
+        cells=cell,
+        preset=preset,
+        seeds=seed,
+        parameters=parameter or [],
+        model={"hidden": hidden, "layers": layers, "bidirectional": bidirectional},
+        initialisation={"recurrent": init, "input": input_init, "forget_bias": forget_bias, "chrono": chrono},
+        optimizer={"name": optimizer, "lr": lr, "clip": clip},
+        run={
+            "batch": batch, "steps": steps, "device": device, "variant": variant, "precision": precision,
+            "threads": threads, "denormals": denormals, "deterministic": deterministic, "score_at": score_at,
+            "evaluate_every": evaluate_every, "chunk": chunk,
+        },
+    )  # fmt: skip
+    store = Store(results)
+    try:
+        specs = plan(request)
+        if dry_run:
+            print_plan(specs, json_lines)
+            return
+        store.prepare()
+    except (UsageError, StoreError) as error:
+        fail(error)
+    raise typer.Exit(OK if run_all(specs, store, timeout, json_lines) else NOT_OK)
+
+
+@app.command("list")
+def list_() -> None:
+    """Tasks, backends, cells and variants, and why what cannot run here cannot."""
+    from harness.listing import print_list
+
+    print_list()
+
+
+@app.command()
+def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> None:
+    """One record, readable."""
+    from rich.console import Console
+
+    from harness.show import show as describe
+    from harness.store import StoreError, read_record
+
+    try:
+        Console().print(describe(read_record(record)))
+    except StoreError as error:
+        fail(error, NOT_OK)
+
+
+@app.command()
+def table(
+    places: Folders = None,
+    columns: Annotated[str | None, typer.Option(help="Comma-separated columns; help lists them.")] = None,
+    sort: Annotated[str, typer.Option(help="Comma-separated columns to sort by; -column for descending.")] = "",
+    where: Annotated[list[str] | None, typer.Option(help="Condition such as backend=torch. Repeatable.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="text, markdown, csv or parquet.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
+) -> None:
+    """Records as a table: any column, sorted and filtered."""
+    from harness import table as tables
+
+    if columns == "help":
+        width = max(map(len, tables.COLUMNS))
+        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in tables.COLUMNS.items()))
+        return
+    found = _read(places)
+    try:
+        selected = tables.select(tables.frame(found.records), _words(columns), _words(sort), where or [])
+        text = tables.write(selected, format_ or tables.format_of(out), out)
+    except (ValueError, OSError) as error:
+        fail(error)
+    if text is not None:
+        typer.echo(text)
+
+
+@app.command()
+def plot(
+    places: Folders = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("results/local/plots"),
+) -> None:
+    """Learning curves, throughput, memory, and score against time, as PNG and SVG."""
+    from harness import plots
+
+    found = _read(places)
+    try:
+        drawn = plots.draw(found.records, out)
+    except OSError as error:
+        fail(f"cannot write to {out}: {error.strerror}")
+    typer.echo("\n".join(map(str, drawn)))
+
+
+@app.command()
+def report(
+    places: Folders = None,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/local/report"),
+    title: Annotated[str, typer.Option(help="Its heading.")] = "Recurrent networks, measured",
+) -> None:
+    """One page, as Markdown and as self-contained HTML, with tables and plots."""
+    from harness import report as reports
+
+    found = _read(places)
+    try:
+        written = reports.write(found, out, title)
+    except OSError as error:
+        fail(f"cannot write to {out}: {error.strerror}")
+    typer.echo("\n".join(map(str, written)))
+
+
+def _read(places: list[Path] | None) -> Found:
+    """Records from the places named; what is no record is told on standard error, and skipped."""
+    from harness.store import read_all
+
+    found = read_all(places or [DEFAULT_RESULTS])
+    for problem in found.problems:
+        typer.echo(f"harness: skipped {problem}", err=True)
+    if not found.records:
+        where = ", ".join(map(str, places or [DEFAULT_RESULTS]))
+        fail(f"no records in {where}; make some with: harness run", NOT_OK)
+    return found
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def main() -> Any:
+    """The console script."""
+    try:
+        return app()
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        sys.stderr.close()
+        return OK

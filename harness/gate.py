@@ -1,0 +1,51 @@
+"""The gate: before a run is timed, a few updates of a small batch are held against the reference."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import numpy as np
+
+from backends import reference
+from backends.base import Backend, Job, Parameters
+from harness.records import Gate
+from tasks.base import Task
+
+STEPS = 3
+BATCH = 4
+#: Largest relative distance, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more.
+TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
+
+
+def distance(ours: Parameters, reference_parameters: Parameters) -> float:
+    """The largest ‖ours − reference‖ / ‖reference‖ over the arrays (absolute where the reference is tiny)."""
+    return max(
+        float(np.linalg.norm(ours[name] - p) / max(np.linalg.norm(p), 1e-6)) for name, p in reference_parameters.items()
+    )
+
+
+def pass_gate(backend: Backend, job: Job, task: Task, parameters: Parameters) -> Gate:
+    """Train a few small batches on the backend and on the reference, and measure how far apart they end."""
+    batch = min(BATCH, job.batch)
+    small = job.resized(batch)
+    batches = [task.batch("train", index, batch) for index in range(STEPS)]
+    trainer = backend.trainer(small, parameters)
+    losses = trainer.train(trainer.stage([b.astype(job.precision) for b in batches]))
+    expected, expected_parameters = reference.train(small, parameters, batches)
+    loss_distance = _finite(float(np.max(np.abs(losses - expected) / np.maximum(np.abs(expected), 1e-6))))
+    parameter_distance = _finite(distance(trainer.parameters(), expected_parameters))
+    tolerance = TOLERANCE[job.precision]
+    return Gate(
+        steps=STEPS,
+        batch=batch,
+        loss_distance=loss_distance,
+        parameter_distance=parameter_distance,
+        tolerance=tolerance,
+        passed=max(loss_distance, parameter_distance) <= tolerance,
+    )
+
+
+def _finite(value: float) -> float:
+    """JSON has no infinity and no nan: both count as the largest distance there is."""
+    return value if math.isfinite(value) else sys.float_info.max

@@ -1,0 +1,163 @@
+"""From the words of the command line to run specs, refusing what cannot be right before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+import backends
+import tasks
+from backends.base import CELLS
+from harness import supervise
+from harness.process import available_cpus
+from harness.spec import Initialisation, Model, Optimizer, RunSpec, one_line
+from tasks.base import Preset, Scalar, Task, TaskError
+from tasks.registry import UnknownName, nearest
+
+#: The count on which a default run is comparable across most machines.
+DEFAULT_THREADS = 2
+DEFAULT_CHUNK = 10
+
+
+class UsageError(ValueError):
+    """The command's words are wrong; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for; None where the preset or the default decides."""
+
+    backends: Sequence[str] = ("all",)
+    tasks: Sequence[str] = ("adding",)
+    cells: Sequence[str] = ("lstm",)
+    preset: str = "smoke"
+    seeds: Sequence[int] = (0,)
+    parameters: Sequence[str] = ()
+    model: Mapping[str, Any] = field(default_factory=dict)
+    initialisation: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+
+def plan(request: Request) -> list[RunSpec]:
+    """All runs asked for, in the order in which they will run.
+
+    Raises:
+        UsageError: a name, size or combination that cannot be right, in one line.
+    """
+    try:
+        task_names = _expand(request.tasks, tasks.registry.names(), tasks.registry.check)
+        backend_names = _expand(request.backends, backends.registry.names(), backends.registry.check)
+        cells = _expand(request.cells, CELLS, _check_cell)
+        kinds = [(name, *_parameters(name, request, alone=len(task_names) == 1)) for name in task_names]
+        specs = [
+            _spec(request, name, preset, parameters, backend, cell, seed)
+            for (name, preset, parameters), cell, seed, backend in product(kinds, cells, request.seeds, backend_names)
+        ]
+    except (UnknownName, TaskError) as error:
+        raise UsageError(str(error)) from None
+    except ValidationError as error:
+        raise UsageError(one_line(error)) from None
+    _check_variant(request.run.get("variant"), backend_names)
+    return specs
+
+
+def _expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], str]) -> list[str]:
+    names = [name for word in asked for name in (known if word == "all" else [check(word)])]
+    return list(dict.fromkeys(names))
+
+
+def _check_cell(name: str) -> str:
+    if name not in CELLS:
+        raise UnknownName(nearest("cell", name, list(CELLS)))
+    return name
+
+
+def _parameters(name: str, request: Request, alone: bool) -> tuple[Preset, dict[str, Scalar]]:
+    """The preset, and the task's complete parameters under it and the command line's ``-P``."""
+    kind: type[Task] = tasks.registry.load(name)
+    if request.preset not in kind.presets:
+        raise UnknownName(nearest(f"preset of {name}", request.preset, list(kind.presets)))
+    preset = kind.presets[request.preset]
+    given: dict[str, Scalar] = {}
+    for word in request.parameters:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise TaskError(f"-P takes name=value, not {word!r}")
+        if alone or key in kind.defaults():
+            given[key] = kind.parse(key, text)
+    if not alone:
+        _require_a_taker(request)
+    return preset, tasks.load(name, {**preset.parameters, **given}).parameters
+
+
+def _require_a_taker(request: Request) -> None:
+    """With several tasks a parameter goes to those that have it; one that none has is an error."""
+    names = _expand(request.tasks, tasks.registry.names(), tasks.registry.check)
+    known = {key for name in names for key in tasks.registry.load(name).defaults()}
+    for word in request.parameters:
+        key = word.partition("=")[0]
+        if key not in known:
+            raise TaskError(nearest("parameter of any of these tasks", key, sorted(known)))
+
+
+def _spec(
+    request: Request,
+    name: str,
+    preset: Preset,
+    parameters: Mapping[str, Scalar],
+    backend: str,
+    cell: str,
+    seed: int,
+) -> RunSpec:
+    run = _given(request.run)
+    steps = run.pop("steps", preset.steps)
+    fields: dict[str, Any] = {
+        "task": name,
+        "preset": request.preset,
+        "parameters": dict(parameters),
+        "seed": seed,
+        "backend": backend,
+        "model": Model.model_validate({"cell": cell, "hidden": preset.hidden, **_given(request.model)}),
+        "initialisation": Initialisation.model_validate(
+            {"forget_bias": preset.forget_bias, **_given(request.initialisation)}
+        ),
+        "optimizer": Optimizer.model_validate(_optimizer(preset, request.optimizer)),
+        "batch": preset.batch,
+        "steps": steps,
+        "chunk": max(1, min(DEFAULT_CHUNK, steps // 10)),
+        "evaluate_every": max(1, min(preset.evaluate_every, steps)),
+        "threads": min(DEFAULT_THREADS, len(available_cpus())),
+        **run,
+    }
+    spec = RunSpec.model_validate(fields)
+    if spec.threads > len(available_cpus()):
+        raise UsageError(f"threads: this process may use {len(available_cpus())} CPUs, not {spec.threads}")
+    task = tasks.load(name, spec.parameters, seed)
+    size = task.size("train")
+    if size is not None and spec.batch > size:
+        raise UsageError(f"batch: {name} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
+    return spec
+
+
+def _optimizer(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    fields = {"name": preset.optimizer, "lr": preset.lr, "clip": preset.clip, **_given(given)}
+    return fields | {"clip": fields["clip"] or None}  # 0 switches clipping off
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_variant(variant: str | None, backend_names: Sequence[str]) -> None:
+    """A variant that none of the backends has is a slip of the pen; one that some lack is told run by run."""
+    if variant in (None, "auto"):
+        return
+    probes = [supervise.probe(name) for name in backend_names]
+    known = {name for found in probes for name in found["variants"]} | {"auto"}
+    if variant not in known:
+        raise UsageError(nearest(f"variant of {', '.join(backend_names)}", str(variant), sorted(known)))

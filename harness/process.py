@@ -1,0 +1,88 @@
+"""What the operating system gives a process: CPUs, floating-point mode, memory. Standard library only.
+
+The worker calls these before NumPy or a framework is imported, so that every thread they start
+inherits what is set here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+CLEAR_REFS = Path("/proc/self/clear_refs")
+
+#: Byte offset of the control register inside glibc's ``fenv_t``, its flush bits, by processor.
+#: x86-64: MXCSR at 28, flush-to-zero (bit 15) and denormals-are-zero (bit 6). AArch64: FPCR at 0,
+#: flush-to-zero (bit 24).
+_FENV = {"x86_64": (28, 0x8040), "AMD64": (28, 0x8040), "aarch64": (0, 1 << 24), "arm64": (0, 1 << 24)}
+
+
+def available_cpus() -> list[int]:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def pin(threads: int) -> list[int]:
+    """Restrict this process to its first ``threads`` available CPUs; gives those in force."""
+    cpus = available_cpus()[:threads]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cpus)
+    return available_cpus()
+
+
+def flush_denormals(flush: bool) -> bool:
+    """Flush denormal numbers to zero, or keep them, in this thread and all that it starts.
+
+    Goes through C99 ``fegetenv`` and ``fesetenv``, which carry the control register of the
+    vector unit: no compiler, no framework. Gives whether it is in force; False on processors
+    whose register is not known here.
+    """
+    place = _FENV.get(platform.machine())
+    if place is None or sys.platform == "win32":
+        return False
+    offset, bits = place
+    libm = ctypes.CDLL(None if sys.platform == "darwin" else "libm.so.6")
+    fenv = ctypes.create_string_buffer(64)
+    if libm.fegetenv(fenv):
+        return False
+    register = ctypes.c_uint32.from_buffer(fenv, offset)
+    register.value = register.value | bits if flush else register.value & ~bits
+    return libm.fesetenv(fenv) == 0
+
+
+def resident_bytes() -> int | None:
+    """Memory resident now; None where the kernel does not tell."""
+    return _status("VmRSS")
+
+
+def peak_resident_bytes() -> int | None:
+    """The kernel's high-water mark of resident memory since the last ``reset_peak``.
+
+    Not ``ru_maxrss``: a child of a large parent starts with the parent's.
+    """
+    return _status("VmHWM")
+
+
+def reset_peak() -> None:
+    """Set the high-water mark to what is resident now, where the kernel allows it."""
+    try:
+        CLEAR_REFS.write_text("5")
+    except OSError:
+        return  # the mark then also covers what came before: too high, never too low
+
+
+def _status(field: str) -> int | None:
+    try:
+        lines = STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,106 @@
+"""Run a plan: one worker after the other, each record kept as soon as it is there, the table at the end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+
+import tasks
+from backends import parameters
+from harness.progress import bar
+from harness.records import Record
+from harness.spec import RunSpec
+from harness.store import Store, StoreError
+from harness.supervise import Interrupted, execute
+
+
+def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_lines: bool) -> bool:
+    """Run every spec; True if all were ok and kept."""
+    stderr = Console(stderr=True)
+    records: list[Record] = []
+    well = True
+    with _terminated_as_interrupted():
+        for number, spec in enumerate(specs, 1):
+            try:
+                with bar(spec, f"[{number}/{len(specs)}]", stderr) as on_progress:
+                    record = execute(spec, timeout, on_progress)
+                stop = False
+            except Interrupted as interruption:
+                record, stop = interruption.record, True
+            records.append(record)
+            well = _keep(record, store, stderr) and record.status == "ok" and well
+            if json_lines:
+                print(record.model_dump_json(), flush=True)
+            if stop:
+                well = False
+                stderr.print(f"interrupted; {len(specs) - number} runs not started", highlight=False)
+                break
+    if not json_lines:
+        print_summary(records)
+    return well
+
+
+def _keep(record: Record, store: Store, stderr: Console) -> bool:
+    try:
+        store.write(record)
+    except StoreError as error:
+        stderr.print(f"harness: {error}", highlight=False, markup=False, soft_wrap=True)
+        return False
+    return True
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A polite kill ends the worker and leaves a record, as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def print_summary(records: Sequence[Record]) -> None:
+    """The table of these runs, and a line for each that was not ok."""
+    from harness.table import rich_table
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(rich_table(list(records)))
+    for record in records:
+        if record.status != "ok":
+            line = f"{record.spec.task} {record.spec.model.cell} {record.spec.backend}: {record.status}: {record.reason}"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
+    """What would run."""
+    if json_lines:
+        for spec in specs:
+            print(spec.model_dump_json())
+        return
+    shown = Table(title=f"{len(specs)} runs, none started")
+    for heading in ("task", "parameters", "cell", "backend", "variant", "device", "precision"):
+        shown.add_column(heading)
+    for heading in ("layers", "hidden", "weights", "batch", "steps", "seed", "threads"):
+        shown.add_column(heading, justify="right")
+    for spec in specs:
+        job = spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
+        ways = "×2" if spec.model.bidirectional else ""
+        shown.add_row(
+            f"{spec.task} ({spec.preset})", ", ".join(f"{k}={v}" for k, v in spec.parameters.items()),
+            spec.model.cell, spec.backend, spec.variant, spec.device, spec.precision, f"{spec.model.layers}{ways}",
+            str(spec.model.hidden), f"{parameters.count(job.model):,}", str(spec.batch), f"{spec.steps:,}",
+            str(spec.seed), str(spec.threads),
+        )  # fmt: skip
+    console = Console()
+    (console if console.is_terminal else Console(width=200)).print(shown)

@@ -1,0 +1,128 @@
+"""The run spec: everything that decides one run, immutable, hashable, and nothing that does not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backends.base import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
+from backends.parameters import InitialisationSpec, Scheme
+from tasks.base import Scalar, Task
+
+Positive = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
+Denormals = Literal["flush", "keep"]
+ScoreAt = Literal["final", "best-validation"]
+
+
+class Frozen(BaseModel):
+    """A closed, immutable model: unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Model(Frozen):
+    """The part of the model that the task leaves open."""
+
+    cell: Cell = "lstm"
+    hidden: Positive
+    layers: Positive = 1
+    bidirectional: bool = False
+
+
+class Initialisation(Frozen):
+    """See ``backends.parameters.InitialisationSpec``."""
+
+    recurrent: Scheme = "orthogonal"
+    input: Scheme = "glorot"
+    forget_bias: float = 1.0
+    chrono: Annotated[int, Field(ge=3)] | None = None
+
+
+class Optimizer(Frozen):
+    """See ``backends.base.OptimizerSpec``."""
+
+    name: OptimizerName = "adam"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+
+
+class RunSpec(Frozen):
+    """Everything that decides one run.
+
+    Attributes:
+        task, preset, parameters: what is learned; ``parameters`` is complete, defaults included.
+        seed: of the training data and of the initial parameters.
+        backend, variant, device, precision: how it is computed.
+        model, initialisation, optimizer: what is trained, from where, by which rule.
+        batch, steps: sequences per update, and updates.
+        chunk: updates per timed block, which ends in a synchronisation.
+        evaluate_every: updates between two evaluations on the validation split.
+        threads: of the framework, and the number of CPUs that the worker may use.
+        denormals: whether the CPU flushes denormal numbers to zero, in every thread.
+        deterministic: ask the framework for deterministic kernels.
+        score_at: which parameters the reported test scores belong to, decided before the run.
+    """
+
+    task: Name
+    preset: Name
+    parameters: dict[str, Scalar]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    backend: Name
+    variant: Name = "auto"
+    device: Device = "cpu"
+    precision: Precision = "float32"
+    model: Model
+    initialisation: Initialisation = Initialisation()
+    optimizer: Optimizer = Optimizer()
+    batch: Positive
+    steps: Positive
+    chunk: Positive
+    evaluate_every: Positive
+    threads: Positive
+    denormals: Denormals = "flush"
+    deterministic: bool = True
+    score_at: ScoreAt = "final"
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the spec: equal for equal specs, on every machine."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def job(self, task: Task) -> Job:
+        """The part of this spec that a backend may know."""
+        return Job(
+            model=ModelSpec(
+                inputs=task.inputs, outputs=task.outputs, readout=task.readout, **self.model.model_dump()
+            ),
+            loss=task.loss,
+            optimizer=OptimizerSpec(**self.optimizer.model_dump()),
+            batch=self.batch,
+            length=task.steps_in,
+            device=self.device,
+            variant=self.variant,
+            precision=self.precision,
+            threads=self.threads,
+            deterministic=self.deterministic,
+        )
+
+    def initialisation_spec(self) -> InitialisationSpec:
+        """The initialisation in the backends' words."""
+        return InitialisationSpec(**self.initialisation.model_dump())
+
+
+def one_line(error: ValidationError) -> str:
+    """The first complaint of a validation error, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "value"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{where}: {message}, not {first['input']!r}"[:300]

@@ -1,0 +1,122 @@
+"""Where records live: a folder of JSON files, each written at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.records import Record
+from harness.spec import one_line
+
+#: No honest record comes near it; a larger file is not read into memory.
+LARGEST_BYTES = 64 * 2**20
+
+
+class StoreError(RuntimeError):
+    """The folder cannot take records, or a file is not one; the message names it."""
+
+
+@dataclass
+class Found:
+    """Records read, and one line for each file that is not one."""
+
+    records: list[Record] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class Store:
+    """A folder of records."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Make the folder and prove that it can be written to, before any run is paid for.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise StoreError(f"cannot write results to {self.folder}: {error.strerror}; name another with --results") from None
+
+    def write(self, record: Record) -> Path:
+        """Write ``record`` under its id: whole, or not at all.
+
+        Raises:
+            StoreError: the file could not be written; nothing of it is left in the folder, and
+                the message says where the record was kept instead.
+        """
+        target = self.folder / f"{record.id}.json"
+        text = record.model_dump_json(indent=1) + "\n"
+        try:
+            _write_atomically(target, text)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}"
+            ) from None
+        return target
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("*.json")))
+
+
+def _write_atomically(target: Path, text: str) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _keep_elsewhere(name: str, text: str) -> str:
+    refuge = Path(tempfile.gettempdir()) / name
+    try:
+        _write_atomically(refuge, text)
+    except OSError:
+        return f"nor is there room elsewhere; the record is: {json.dumps(json.loads(text))}"
+    return f"the record is kept in {refuge}"
+
+
+def read_record(path: Path) -> Record:
+    """The record in one file.
+
+    Raises:
+        StoreError: the file is missing, too large, not JSON or not a record; one line says which.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
+        return Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def read_all(places: Iterable[Path]) -> Found:
+    """The records in folders (searched in depth) and files; what is no record is named, never fatal."""
+    found = Found()
+    for place in places:
+        if not place.exists():
+            found.problems.append(f"{place}: no such file or folder")
+        for path in sorted(place.rglob("*.json")) if place.is_dir() else [place] if place.exists() else []:
+            try:
+                found.records.append(read_record(path))
+            except StoreError as error:
+                found.problems.append(str(error))
+    found.records.sort(key=lambda record: (record.created, record.id))
+    return found

@@ -1,0 +1,215 @@
+"""The worker: the process that executes one run. ``python -P -m harness.worker``.
+
+Reads one request as JSON on standard input; writes events as JSON lines on what was standard
+output. Anything that a library prints goes to standard error, which the parent keeps as the log.
+Only the standard library is imported before the floating-point mode and the CPUs are set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness import process
+
+START = time.perf_counter()
+REPORT_EVERY_S = 0.5
+Emit = Callable[[Mapping[str, Any]], None]
+
+
+def main() -> None:
+    """Answer one request: run a spec, or tell what a backend has."""
+    emit = _take_over_stdout()
+    request = json.load(sys.stdin)
+    if "probe" in request:
+        emit(_probe(request["probe"]))
+        return
+    spec = request["spec"]
+    # before NumPy or a framework starts its threads: they inherit both
+    affinity = process.pin(spec["threads"])
+    process.flush_denormals(spec["denormals"] == "flush")
+    emit({"affinity": affinity})
+    _run(spec, emit)
+
+
+def _take_over_stdout() -> Emit:
+    """Events on a private copy of standard output; the name itself now means standard error."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def emit(event: Mapping[str, Any]) -> None:
+        events.write(json.dumps(event, allow_nan=False) + "\n")
+        events.flush()
+
+    return emit
+
+
+def _probe(name: str) -> dict[str, Any]:
+    """What the backend ``name`` has on this machine, or why it has nothing."""
+    import backends
+    from backends.base import CELLS, ModelSpec
+
+    backend = backends.load(name)
+    found: dict[str, Any] = {"name": name, "version": None, "devices": {}, "reason": None, "variants": {}}
+    for cell in CELLS:
+        model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")
+        for variant in backend.variants(model, "cpu"):
+            about = found["variants"].setdefault(
+                variant.name, {"summary": variant.summary, "tier": variant.tier, "without": {}}
+            )
+            if variant.reason:
+                about["without"][cell] = variant.reason
+    try:
+        found["version"] = backend.version()
+        found["devices"] = backend.devices()
+    except ImportError as error:
+        found["reason"] = not_installed(backend.name, backend.extra, error)
+    return found
+
+
+def not_installed(name: str, extra: str, error: ImportError) -> str:
+    """One line with the command that installs the backend's framework."""
+    return f"{name} is not installed ({error}): pip install 'harness[{extra}]'"
+
+
+def _run(spec_fields: Mapping[str, Any], emit: Emit) -> None:
+    """Execute a run; its last event says how it ended."""
+    from harness.training import RunFailed
+
+    try:
+        emit(_measure(spec_fields, emit))
+    except RunFailed as error:
+        emit({"end": "failed", "reason": str(error)})
+    except MemoryError:
+        emit({"end": "failed", "reason": "out of memory"})
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        unavailable = _unavailable(error)
+        reason = str(error) if unavailable else f"{type(error).__name__}: {error}"
+        emit({"end": "unavailable" if unavailable else "failed", "reason": reason.strip().split("\n")[0][:500]})
+
+
+def _unavailable(error: Exception) -> bool:
+    from backends.base import Unsupported
+    from tasks.base import DataUnavailable
+
+    return isinstance(error, Unsupported | DataUnavailable)
+
+
+def _measure(spec_fields: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
+    import backends
+    import tasks
+    from backends import parameters as canonical
+    from backends.base import Unsupported
+    from harness.gate import pass_gate
+    from harness.records import Metrics
+    from harness.spec import RunSpec
+    from harness.training import Clocks, Run, RunFailed, first_crossings, rates, spread
+
+    clocks = Clocks(time.perf_counter)
+    spec = RunSpec.model_validate(spec_fields)
+    backend = backends.load(spec.backend)
+    with clocks("import"):
+        try:
+            backend.version()
+        except ImportError as error:
+            raise Unsupported(not_installed(backend.name, backend.extra, error)) from error
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    job, why = backend.resolve(spec.job(task))
+    runtime = backend.start(job)
+    emit({
+        "variant": job.variant, "variant_reason": why, "threads": runtime.threads,
+        "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
+    })  # fmt: skip
+    if runtime.threads != spec.threads:
+        raise RunFailed(f"{spec.backend} runs {runtime.threads} threads where the spec says {spec.threads}")
+    if runtime.flushes_denormals != (spec.denormals == "flush"):
+        does = "flushes denormals to zero" if runtime.flushes_denormals else "keeps denormals"
+        raise Unsupported(f"{spec.backend} on this processor {does}; the spec says {spec.denormals!r}")
+    host_import = process.resident_bytes()
+
+    start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
+    with clocks("data"):
+        baseline, landmarks = dict(task.baseline), dict(task.landmarks)
+        task.batch("train", 0, spec.batch)  # missing data is told before anything is built
+    with clocks("gate"):
+        gate = pass_gate(backend, job, task, start)
+    emit({"gate": gate.model_dump()})
+    if not gate.passed:
+        raise RunFailed(
+            f"did not pass the gate: after {gate.steps} updates the loss is {gate.loss_distance:.1e} and the parameters "
+            f"{gate.parameter_distance:.1e} from the reference, relatively; {gate.tolerance:.0e} is allowed"
+        )
+    with clocks("build"):
+        trainer = backend.trainer(job, start)
+    run = Run(spec, task, trainer, clocks, _throttled(emit))
+    process.reset_peak()
+    host_init, device_init = process.resident_bytes(), trainer.memory().in_use
+    outcome = run()
+    step_ms = spread([1e3 * block.seconds / block.steps for block in outcome.train_blocks])
+    sequences, time_steps = spec.batch, spec.batch * task.steps_in
+    metrics = Metrics(
+        final_loss=outcome.loss,
+        score=outcome.scores,
+        score_step=outcome.score_step,
+        main_score=task.score_name,
+        higher_is_better=task.higher_is_better,
+        baseline=baseline,
+        landmarks=landmarks,
+        solved=task.solved(outcome.scores),
+        steps_to=first_crossings(task, outcome.curve),
+        train_sequences_per_second=rates(outcome.train_blocks, sequences),
+        train_time_steps_per_second=rates(outcome.train_blocks, time_steps),
+        step_ms=step_ms,
+        predict_sequences_per_second=rates(outcome.predict_blocks, 1),
+        predict_time_steps_per_second=rates(outcome.predict_blocks, task.steps_in),
+        import_s=clocks["import"],
+        data_s=clocks["data"],
+        gate_s=clocks["gate"],
+        build_s=clocks["build"],
+        first_step_s=outcome.first_step_s,
+        compile_s=max(0.0, outcome.first_step_s - step_ms.median / 1e3) if step_ms else None,
+        stage_s=clocks["stage"],
+        train_s=clocks["train"],
+        evaluate_s=clocks["evaluate"],
+        wall_s=time.perf_counter() - START,
+        host_import_bytes=host_import,
+        host_init_bytes=host_init,
+        host_peak_bytes=process.peak_resident_bytes(),
+        device_init_bytes=device_init,
+        device_peak_bytes=trainer.memory().peak,
+        parameters=canonical.count(job.model),
+        flops_per_step=canonical.flops_per_step(job.model, job.batch, job.length),
+        compilations=outcome.compilations,
+    )
+    executed = trainer.executed(task.batch("train", 0, spec.batch).astype(spec.precision))
+    return {
+        "end": "ok",
+        "executed": executed,
+        "metrics": metrics.model_dump(),
+        "curve": [point.model_dump() for point in outcome.curve],
+    }
+
+
+def _throttled(emit: Emit) -> Callable[[Mapping[str, float]], None]:
+    """Progress no more often than a person can read: writing it is not what is measured."""
+    last = 0.0
+
+    def report(progress: Mapping[str, float]) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last >= REPORT_EVERY_S:
+            last = now
+            emit({"progress": dict(progress)})
+
+    return report
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The oracle's gradients are checked by finite differences, its update rules against closed forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends import reference
+from backends.base import CELLS, Job, OptimizerSpec
+from backends.conformance import NETWORKS, a_job, some_batches, start
+
+
+def loss(job: Job, p: dict[str, Any], batch: Any) -> float:
+    return reference.loss_and_gradient(job.loss, reference.forward(job.model, p, batch.x).outputs, batch.y)[0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("network", range(len(NETWORKS)))
+def test_every_gradient_equals_the_central_difference(cell: str, network: int) -> None:
+    """Every single element of every array; error of the difference is O(h²) = 1e-10."""
+    job = a_job(cell, network)
+    p, batch = start(job), some_batches(job, 1)[0]
+    _, gradients = reference.loss_and_gradients(job, p, batch)
+    h = 1e-5
+    for name, array in p.items():
+        numeric = np.empty_like(array)
+        for index in np.ndindex(array.shape):
+            kept = array[index]
+            array[index] = kept + h
+            above = loss(job, p, batch)
+            array[index] = kept - h
+            below = loss(job, p, batch)
+            array[index] = kept
+            numeric[index] = (above - below) / (2 * h)
+        np.testing.assert_allclose(gradients[name], numeric, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_a_wrong_gradient_would_be_seen() -> None:
+    """The check above is worth its time: a sign turned in one gate moves the gradient by more than its tolerance."""
+    job = a_job("lstm")
+    p, batch = start(job), some_batches(job, 1)[0]
+    _, right = reference.loss_and_gradients(job, p, batch)
+    p["l0.W_hh"][:4] *= -1
+    _, wrong = reference.loss_and_gradients(job, p, batch)
+    assert np.linalg.norm(right["l0.W_ih"] - wrong["l0.W_ih"]) > 1e-3 * np.linalg.norm(right["l0.W_ih"])
+
+
+def test_adams_first_step_is_the_learning_rate_in_the_gradients_sign() -> None:
+    """m̂ = g and √v̂ = |g| at t = 1 (Kingma & Ba 2015), so the step is lr·g/(|g|+ε)."""
+    spec = OptimizerSpec("adam", lr=0.1, clip=None)
+    p, g = {"w": np.array([1.0, 2.0])}, {"w": np.array([0.5, -1e-3])}
+    after = reference.Optimizer(spec, p).update(p, g)["w"]
+    np.testing.assert_allclose(after, p["w"] - 0.1 * g["w"] / (np.abs(g["w"]) + 1e-8), rtol=1e-12)
+
+
+def test_clipping_scales_to_the_norm_and_leaves_smaller_gradients_alone() -> None:
+    g = {"a": np.array([3.0]), "b": np.array([4.0])}
+    clipped = reference.clipped(g, 1.0)
+    np.testing.assert_allclose([clipped["a"][0], clipped["b"][0]], [0.6, 0.8])
+    assert reference.clipped(g, 5.0) is g
+    assert reference.clipped(g, None) is g
+
+
+def test_the_two_grus_are_the_same_function_where_nothing_is_reset() -> None:
+    """With r = 1 everywhere the cells differ only in the convention for z: its rows change sign."""
+    after, before = a_job("gru").model, a_job("gru-reset-before").model
+    p = start(a_job("gru"))
+    H = after.hidden
+    p["l0.b_hh"][:] = 0
+    p["l0.W_ih"][:H] = p["l0.W_hh"][:H] = 0
+    p["l0.b_ih"][:H] = 40.0
+    q = {name.replace("b_ih", "b"): array.copy() for name, array in p.items() if name != "l0.b_hh"}
+    for name in ("l0.W_ih", "l0.W_hh", "l0.b"):
+        q[name][H : 2 * H] *= -1
+    x = some_batches(a_job("gru"), 1)[0].x
+    np.testing.assert_allclose(reference.forward(before, q, x).outputs, reference.forward(after, p, x).outputs)

@@ -1,0 +1,138 @@
+"""Fixtures of the top floor's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import exp
+from typing import Any
+
+import pytest
+
+from harness.records import CurvePoint, Environment, Gate, Metrics, Record, Spread
+from harness.spec import Initialisation, Model, Optimizer, RunSpec
+
+RecordFactory = Callable[..., Record]
+_SPEED = {"numpy": 900.0, "torch": 5200.0, "tensorflow": 7100.0, "jax": 11_300.0}
+_TASKS: dict[str, dict[str, Any]] = {
+    "adding": {
+        "parameters": {"length": 100, "markers": "halves"},
+        "main_score": "mse", "higher_is_better": False,
+        "baseline": {"loss": 1 / 6, "mse": 1 / 6},
+        "landmarks": {"always 1": 1 / 6, "one marker known": 1 / 12},
+    },
+    "copy": {
+        "parameters": {"delay": 20, "symbols": 10, "alphabet": 8},
+        "main_score": "recall_accuracy", "higher_is_better": True,
+        "baseline": {"loss": 0.52, "recall_accuracy": 0.125},
+        "landmarks": {"blanks, then chance": 0.52},
+    },
+}  # fmt: skip
+
+
+def made_record(
+    task: str = "adding",
+    backend: str = "torch",
+    cell: str = "lstm",
+    *,
+    number: int = 0,
+    seed: int = 0,
+    status: str = "ok",
+    reason: str | None = None,
+    variant: str = "nn",
+    parameters: dict[str, Any] | None = None,
+    environment: dict[str, Any] | None = None,
+    metrics: dict[str, Any] | None = None,
+    record: dict[str, Any] | None = None,
+    **spec: Any,
+) -> Record:
+    """A record such as a run leaves, with a curve that falls as curves do; keywords override the spec."""
+    about = _TASKS[task]
+    steps, every = spec.pop("steps", 2000), spec.pop("evaluate_every", 200)
+    made = RunSpec(
+        task=task, preset=spec.pop("preset", "quick"), parameters=parameters or about["parameters"], seed=seed,
+        backend=backend, variant="auto",
+        model=Model(cell=cell, hidden=spec.pop("hidden", 64), layers=spec.pop("layers", 1)),  # type: ignore[arg-type]
+        initialisation=Initialisation(), optimizer=spec.pop("optimizer", Optimizer(lr=5e-3)),
+        batch=spec.pop("batch", 50), steps=steps, chunk=50, evaluate_every=every, threads=1, **spec,
+    )  # fmt: skip
+    speed = _SPEED.get(backend, 3000.0) * {"rnn": 2.5, "lstm": 1.0}.get(cell, 1.2) * (1 + seed / 40)
+    rate = {"rnn": 250.0, "lstm": 1.0}.get(cell, 1.4) * 3.0 * (1 + seed / 10)
+    ran = status in ("ok", "interrupted")
+
+    def level(share: float) -> float:
+        return exp(-rate * max(0.0, share - 0.2)) if cell != "rnn" else 1 - 0.1 * share
+
+    curve = []
+    for step in range(0, steps + 1, every):
+        share = level(step / steps)
+        main = 0.167 * share + 0.0005 if task == "adding" else 1 - 0.875 * share
+        loss = main if task == "adding" else 0.52 * share + 0.0001
+        curve.append(
+            CurvePoint(
+                step=step, loss=loss, train_loss=loss * 1.02 if step else None, scores={about["main_score"]: main},
+                seconds=step * 50 / speed,
+            )
+        )  # fmt: skip
+    last = curve[-1]
+
+    def spread(median: float) -> Spread:
+        return Spread(median=median, p10=median * 0.94, p90=median * 1.03, blocks=38)
+
+    values: dict[str, Any] = {
+        "final_loss": last.loss, "score": {**last.scores, "within_0.04": 0.9}, "score_step": steps,
+        "main_score": about["main_score"], "higher_is_better": about["higher_is_better"],
+        "baseline": about["baseline"], "landmarks": about["landmarks"], "solved": cell != "rnn",
+        "steps_to": {"0.05": 600, "0.01": None if cell == "rnn" else 1000},
+        "train_sequences_per_second": spread(speed), "train_time_steps_per_second": spread(speed * 100),
+        "step_ms": spread(50e3 / speed), "predict_sequences_per_second": spread(speed * 3),
+        "predict_time_steps_per_second": spread(speed * 300),
+        "import_s": 1.9, "data_s": 0.8, "gate_s": 0.7, "build_s": 0.05, "first_step_s": 1.2, "compile_s": 1.19,
+        "stage_s": 0.02, "train_s": steps * 50 / speed, "evaluate_s": 0.9, "wall_s": steps * 50 / speed + 6,
+        "host_import_bytes": 210 * 2**20, "host_init_bytes": 260 * 2**20, "host_peak_bytes": int(speed / 100 + 300) * 2**20,
+        "parameters": 17_217, "flops_per_step": 1_022_000_000, "compilations": 3,
+    }  # fmt: skip
+    return Record(
+        id=f"{task}-{cell}-{backend}-{variant}-{seed}-{number:04d}",
+        created=datetime(2026, 11, 23, 12, tzinfo=UTC) + timedelta(minutes=number),
+        status=status,  # type: ignore[arg-type]
+        reason=reason,
+        spec=made,
+        variant=variant,
+        variant_reason="faster than the loop at every size measured",
+        executed="mkldnn_rnn_layer" if backend == "torch" else "scan",
+        gate=Gate(steps=3, batch=8, loss_distance=1e-7, parameter_distance=3e-7, tolerance=1e-4, passed=True),
+        environment=Environment(**{
+            "cpu": "Intel(R) Xeon(R) Processor @ 2.60GHz", "logical_cpus": 2, "affinity": [0],
+            "memory_bytes": 16 * 2**30, "os": "Linux 6.1", "python": "3.11.9",
+            "versions": {"harness": "0.1.0", "numpy": "2.3.0", backend: "2.11.0"}, "threads": 1,
+            "flushes_denormals": True, "variables": {"OMP_NUM_THREADS": "1"}, "strays": {},
+            "git_commit": "c875149" + "0" * 33, "git_dirty": False, **(environment or {}),
+        }),
+        metrics=Metrics(**(values | (metrics or {}))) if status == "ok" else None,
+        curve=curve if status == "ok" else curve[:4] if ran else [],
+        log_tail=None if status == "ok" else "line one\nline two",
+        **(record or {}),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def make_record() -> RecordFactory:
+    """Builds records: ``make_record("adding", "jax", "gru", seed=1)``."""
+    return made_record
+
+
+@pytest.fixture(scope="session")
+def some_records() -> list[Record]:
+    """Two tasks, two cells and more backends, three seeds of one of them, and four that did not run."""
+    places = [(t, b, c) for t in ("adding", "copy") for c in ("lstm", "gru", "rnn") for b in ("numpy", "torch", "jax")]
+    records = [made_record(t, b, c, number=n) for n, (t, b, c) in enumerate(places)]
+    records += [made_record("adding", "tensorflow", "lstm", seed=seed, number=40 + seed) for seed in range(3)]
+    records += [
+        made_record("adding", "torch", "lstm", variant="loop", number=50),
+        made_record("copy", "torch", "gru-reset-before", number=51, status="unavailable", reason="PyTorch has no stock layer for it"),
+        made_record("copy", "tensorflow", "lstm", number=52, status="failed", reason="the loss is not finite after 150 updates"),
+        made_record("copy", "numpy", "gru", number=53, status="timeout", reason="stopped after 60 s"),
+        made_record("adding", "numpy", "gru", number=54, status="interrupted", reason="interrupted by the user", batch=64),
+    ]  # fmt: skip
+    return records

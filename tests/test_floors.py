@@ -1,0 +1,50 @@
+"""Three floors, one direction: proved in subprocesses, by looking at what got imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+FRAMEWORKS = {"numpy": set(), "torch": {"torch"}, "tensorflow": {"tensorflow"}, "jax": {"jax"}}
+ALL = {"torch", "tensorflow", "jax", "keras", "cupy"}
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules in ``sys.modules`` after ``code``, in a fresh interpreter."""
+    program = f"import sys\n{code}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_tasks_import_nothing_of_ours_above_them() -> None:
+    names = "adding copy sine digits mnist".split()
+    found = imported_by("\n".join(f"import tasks.{name}" for name in names))
+    assert not found & {"backends", "harness", *ALL, "pandas", "pydantic", "sklearn"}
+
+
+def test_backends_import_nothing_of_the_harness_and_no_framework_until_asked() -> None:
+    code = "import backends, backends.reference\n" + "\n".join(f"import backends.{name}" for name in FRAMEWORKS)
+    assert not imported_by(code) & {"harness", *ALL, "pandas", "pydantic"}
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_backend_imports_its_own_framework_and_no_other(name: str) -> None:
+    own = FRAMEWORKS[name]
+    if any(find_spec(module) is None for module in own):
+        pytest.skip(f"{name} is not installed")
+    found = imported_by(f"import backends\nbackends.load('{name}').version()\nimport backends.{name}.trainer")
+    assert own <= found
+    assert not found & (ALL - own - ({"keras"} if name == "tensorflow" else set()))
+
+
+def test_the_measuring_floor_imports_no_framework() -> None:
+    modules = "cli plan session supervise progress records store table plots report show listing gate training worker".split()
+    assert not imported_by("\n".join(f"import harness.{name}" for name in modules)) & ALL
+
+
+def test_planning_imports_no_framework() -> None:
+    code = "from harness.plan import Request, plan\nplan(Request(backends=['all'], tasks=['all'], cells=['all']))"
+    assert not imported_by(code) & ALL
