@@ -219,7 +219,7 @@ class Backend(ABC):
     def precisions(self, device: Device) -> tuple[Precision, ...]:
         """Precisions that the framework computes on ``device``."""
         del device
-        return get_args(Precision)  # type: ignore[no-any-return]
+        return get_args(Precision)
 
     @abstractmethod
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:

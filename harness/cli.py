@@ -147,19 +147,22 @@ def table(
 ) -> None:
     """Records as a table: any column, sorted and filtered."""
     from harness import table as tables
+    from harness.columns import DESCRIPTIONS
 
     if columns == "help":
-        width = max(map(len, tables.COLUMNS))
-        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in tables.COLUMNS.items()))
+        width = max(map(len, DESCRIPTIONS))
+        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in DESCRIPTIONS.items()))
         return
     found = _read(places)
     try:
-        selected = tables.select(tables.frame(found.records), _words(columns), _words(sort), where or [])
-        text = tables.write(selected, format_ or tables.format_of(out), out)
+        form = tables.format_named(format_, out)
+        everything = tables.frame(found.records)
+        wanted = _words(columns) or (list(everything.columns) if form in ("csv", "parquet") else [])
+        text = tables.write(tables.select(everything, wanted, _words(sort), where or []), form, out)
     except (ValueError, OSError) as error:
         fail(error)
     if text is not None:
-        typer.echo(text)
+        typer.echo(text, nl=False)
 
 
 @app.command()

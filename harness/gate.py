@@ -21,7 +21,8 @@ TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 def distance(ours: Parameters, reference_parameters: Parameters) -> float:
     """The largest ‖ours − reference‖ / ‖reference‖ over the arrays (absolute where the reference is tiny)."""
     return max(
-        float(np.linalg.norm(ours[name] - p) / max(np.linalg.norm(p), 1e-6)) for name, p in reference_parameters.items()
+        float(np.linalg.norm(ours[name] - p) / np.maximum(np.linalg.norm(p), 1e-6))
+        for name, p in reference_parameters.items()
     )
 
 

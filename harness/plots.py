@@ -23,8 +23,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from harness.columns import MIB
+from harness.groups import Group, groups, median_of
 from harness.records import CurvePoint, Record, Spread
-from harness.table import MIB, Group, groups, median_of, number, printable, reasons
+from harness.wording import number, printable, reasons
 
 #: Okabe & Ito's colours, told apart with any colour vision; one for each built-in backend.
 COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "tensorflow": "#E69F00", "jax": "#009E73"}
@@ -34,6 +36,8 @@ MARKERS = ("", "o", "s", "^", "D", "v")
 PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
 WIDTH = 9.0
+#: Between the names of two levels, as a share of a panel's height.
+LABEL_GAP = 0.055
 #: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
 LOG_TIME_RATIO = 12
 STYLE = {
@@ -208,23 +212,25 @@ Axis = Literal["step", "seconds"]
 
 
 def _curves(group: Group) -> Drawn:
-    """Main score and validation loss against updates."""
+    """Main score and validation loss against updates; one panel where the score is the loss."""
     metrics = group.ok[0].metrics
     assert metrics is not None
     score = metrics.main_score
+    points = [point for record in group.ok for point in record.curve]
+    same = all(math.isclose(point.scores.get(score, math.nan), point.loss, rel_tol=1e-6) for point in points)
     title = f"Learning curves: {group.title}"
-    figure, (upper, lower) = _figure([3.1, 3.1], _notes(group.records))
-    _draw_lines(upper, group, "step", lambda point: point.scores.get(score))
-    _levels(upper, {"baseline": metrics.baseline[score]} if score in metrics.baseline else {})
-    _value_axis(upper, f"{score} (validation)", metrics.higher_is_better)
-    _draw_lines(lower, group, "step", lambda point: point.loss)
-    levels = dict(metrics.landmarks)
-    if "loss" in metrics.baseline and metrics.baseline["loss"] not in levels.values():
-        levels["baseline"] = metrics.baseline["loss"]
-    _levels(lower, levels)
-    _value_axis(lower, "loss (validation)")
-    lower.set_xlabel("updates")
-    for axis in (upper, lower):
+    figure, axes = _figure([3.6] if same else [3.1, 3.1], _notes(group.records))
+    of_score = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
+    of_loss = {**metrics.landmarks, **({"baseline": metrics.baseline["loss"]} if "loss" in metrics.baseline else {})}
+    if same:
+        of_loss |= of_score
+    else:
+        _draw_lines(axes[0], group, "step", lambda point: point.scores.get(score))
+        _value_axis(axes[0], f"{score} (validation)", of_score, metrics.higher_is_better)
+    _draw_lines(axes[-1], group, "step", lambda point: point.loss)
+    _value_axis(axes[-1], f"{score if same else 'loss'} (validation)", of_loss)
+    axes[-1].set_xlabel("updates")
+    for axis in axes:
         axis.xaxis.set_major_formatter(FuncFormatter(_tick))
     _legend(figure, title, _key(group))
     about = f"{score} and loss on the validation split against updates. {_ends(group)}"
@@ -241,8 +247,8 @@ def _against_time(group: Group) -> Drawn:
     ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
     logarithmic = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
     _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), logarithmic)
-    _levels(axis, {"baseline": metrics.baseline[score]} if score in metrics.baseline else {})
-    _value_axis(axis, f"{score} (validation)", metrics.higher_is_better)
+    levels = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
+    _value_axis(axis, f"{score} (validation)", levels, metrics.higher_is_better)
     if logarithmic:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / min(ends) < 1000 else (1,)))
@@ -265,7 +271,7 @@ def _draw_lines(
         marker = _marker(group, contender, records[0])
         # the same run on several backends gives the same curve: the wider ones below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
-        width = 1.6 + min(1.2, 5 / len(names)) * above
+        width = 1.6 + min(1.8, 6 / len(names)) * above
         look: dict[str, Any] = {"color": colour, "linestyle": DASHES.get(cell, "-"), "linewidth": width}
         by_step: dict[int, list[tuple[float, float]]] = {}
         for record in records:
@@ -284,23 +290,10 @@ def _draw_lines(
             axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.18, linewidth=0)
 
 
-def _levels(axis: Axes, levels: Mapping[str, float]) -> None:
-    """Dotted lines at named levels; names of levels that nearly coincide share one label."""
-    shared: dict[float, list[str]] = {}
-    for name, level in sorted(levels.items(), key=lambda item: item[1]):
-        near = next((other for other in shared if math.isclose(other, level, rel_tol=0.04, abs_tol=1e-12)), level)
-        shared.setdefault(near, []).append(name)
-    for level, names in shared.items():
-        axis.axhline(level, color="#555555", linestyle=(0, (1, 2)), linewidth=1, zorder=1.5)
-        axis.annotate(
-            _legible(" = ".join(names), 34), (1, level), xycoords=("axes fraction", "data"), xytext=(5, 0),
-            textcoords="offset points", va="center", fontsize=8, color="#444444", annotation_clip=False,
-        )  # fmt: skip
-
-
-def _value_axis(axis: Axes, label: str, shares: bool = False) -> None:
-    """Logarithmic where values are positive and span more than a factor of 5; shares stay linear."""
-    heights = [float(y) for line in axis.lines for y in np.asarray(line.get_ydata(), dtype=float) if math.isfinite(y)]
+def _value_axis(axis: Axes, label: str, levels: Mapping[str, float], shares: bool = False) -> None:
+    """The axis of values: logarithmic where they are positive and span a factor of 5, shares excepted."""
+    heights = [float(y) for line in axis.lines for y in np.asarray(line.get_ydata(), dtype=float)]
+    heights += levels.values()
     if not shares and heights and min(heights) > 0 and max(heights) / min(heights) > 5:
         axis.set_yscale("log")
         decades = math.log10(max(heights) / min(heights))
@@ -308,6 +301,27 @@ def _value_axis(axis: Axes, label: str, shares: bool = False) -> None:
         axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(_tick))
     axis.set_ylabel(_legible(label, 40))
+    _levels(axis, levels)
+
+
+def _levels(axis: Axes, levels: Mapping[str, float]) -> None:
+    """Dotted lines at named levels, their names beside the panel; names too close are moved apart."""
+    shared: dict[float, list[str]] = {}
+    for name, level in levels.items():
+        near = next((other for other in shared if math.isclose(other, level, rel_tol=1e-3, abs_tol=1e-12)), level)
+        shared.setdefault(near, []).append(name)
+    for level in shared:
+        axis.axhline(level, color="#555555", linestyle=(0, (1, 2)), linewidth=1, zorder=1.5)
+    axis.set_ylim(axis.get_ylim())  # the names' places below hold for these limits
+    to_axes = axis.transScale + axis.transLimits
+    lowest = 0.0
+    for level, names in sorted(shared.items()):
+        place = max(lowest, float(to_axes.transform((0.0 if axis.get_xscale() == "linear" else 1.0, level))[1]))
+        lowest = place + LABEL_GAP
+        axis.annotate(
+            _legible(" = ".join(names), 34), (1, place), xycoords="axes fraction", xytext=(5, 0),
+            textcoords="offset points", va="center", fontsize=8, color="#444444", annotation_clip=False,
+        )  # fmt: skip
 
 
 def _key(group: Group) -> list[Any]:

@@ -53,7 +53,7 @@ def flush_denormals(flush: bool) -> bool:
         return False
     register = ctypes.c_uint32.from_buffer(fenv, offset)
     register.value = register.value | bits if flush else register.value & ~bits
-    return libm.fesetenv(fenv) == 0
+    return int(libm.fesetenv(fenv)) == 0
 
 
 def resident_bytes() -> int | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from harness.spec import Frozen, RunSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 Status = Literal["ok", "failed", "timeout", "interrupted", "unavailable"]
 Scores = dict[str, float]
 Bytes = Annotated[int, Field(ge=0)]
@@ -72,7 +72,7 @@ class Metrics(Frozen):
     predict_sequences_per_second: Spread | None
     predict_time_steps_per_second: Spread | None
 
-    import_s: Annotated[Seconds, Field(description="importing the framework")]
+    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
     data_s: Annotated[Seconds, Field(description="drawing or loading data on the host, in total")]
     gate_s: Annotated[Seconds, Field(description="the parity check before the run")]
     build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]

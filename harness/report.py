@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness import plots
+from harness.groups import Group, groups, median_of
 from harness.records import Metrics, Record, Spread
 from harness.store import Found
-from harness.table import Group, groups, markdown_escape, median_of, number, printable, run_name, score_text
+from harness.wording import markdown_escape, number, printable, run_name, score_text
 
 FIGURES = "figures"
 

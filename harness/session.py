@@ -71,15 +71,14 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def print_summary(records: Sequence[Record]) -> None:
     """The table of these runs, and a line for each that was not ok."""
     from harness.table import rich_table
+    from harness.wording import reasons
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
     console.print(rich_table(list(records)))
-    for record in records:
-        if record.status != "ok":
-            line = f"{record.spec.task} {record.spec.model.cell} {record.spec.backend}: {record.status}: {record.reason}"
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in reasons(records):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:

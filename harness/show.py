@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.columns import MIB
+from harness.groups import groups
 from harness.records import Metrics, Record, Spread
-from harness.table import MIB, STATUS_STYLES, groups, number, printable, run_name, score_text
+from harness.wording import STATUS_STYLES, number, printable, run_name, score_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 60
@@ -104,8 +106,8 @@ def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
         values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
     heights = [math.log(value) for value in values] if min(values) > 0 else list(values)
     low, high = min(heights), max(heights)
-    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BLOCKS[round((height - low) * scale)] for height in heights)
+    span = high - low or 1.0
+    return "".join(BLOCKS[round((height - low) / span * (len(BLOCKS) - 1))] for height in heights)
 
 
 def _speed(m: Metrics) -> Facts:

@@ -101,9 +101,7 @@ class RunSpec(Frozen):
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
         return Job(
-            model=ModelSpec(
-                inputs=task.inputs, outputs=task.outputs, readout=task.readout, **self.model.model_dump()
-            ),
+            model=ModelSpec(inputs=task.inputs, outputs=task.outputs, readout=task.readout, **self.model.model_dump()),
             loss=task.loss,
             optimizer=OptimizerSpec(**self.optimizer.model_dump()),
             batch=self.batch,

@@ -47,7 +47,9 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise StoreError(f"cannot write results to {self.folder}: {error.strerror}; name another with --results") from None
+            raise StoreError(
+                f"cannot write results to {self.folder}: {error.strerror}; name another with --results"
+            ) from None
 
     def write(self, record: Record) -> Path:
         """Write ``record`` under its id: whole, or not at all.
@@ -61,9 +63,7 @@ class Store:
         try:
             _write_atomically(target, text)
         except OSError as error:
-            raise StoreError(
-                f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}"
-            ) from None
+            raise StoreError(f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}") from None
         return target
 
     def __iter__(self) -> Iterator[Path]:

@@ -131,7 +131,7 @@ def _lines(stream: IO[bytes], timeout: float | None) -> Iterator[bytes]:
         selector.register(stream, selectors.EVENT_READ)
         while True:
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0 or not selector.select(left):
+            if (left is not None and left <= 0) or not selector.select(left):
                 raise TimedOut
             data = os.read(stream.fileno(), 65536)
             if not data:

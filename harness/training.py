@@ -116,9 +116,7 @@ class Run:
             self._report(done, losses[-1])
         self._refuse_compilation(compiled, done)
         _, step, loss, scores = best or (0.0, done, *self._test())
-        return Outcome(
-            loss, scores, step, self.curve, first_step_s, self.train_blocks, self.predict_blocks, compiled
-        )
+        return Outcome(loss, scores, step, self.curve, first_step_s, self.train_blocks, self.predict_blocks, compiled)
 
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):

@@ -20,7 +20,7 @@ def load(name: str, parameters: Mapping[str, Scalar] | None = None, seed: int = 
     kind: type[Task] = registry.load(name)
     for parameter in parameters or {}:
         kind.check_parameter(parameter)
-    return kind(seed=seed, **(parameters or {}))  # type: ignore[arg-type]
+    return kind(seed=seed, **(parameters or {}))
 
 
 __all__ = ["Task", "TaskError", "UnknownName", "load", "registry"]

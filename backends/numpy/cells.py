@@ -20,6 +20,7 @@ class Layer(ABC):
     """One layer in one direction. ``p`` and ``grads`` are views that the optimizer owns."""
 
     gates: int
+    input_bias = "b"
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         self.xp, self.p, self.grads = xp, p, grads
@@ -58,9 +59,7 @@ class Layer(ABC):
         self.recurrent_gradients()
         return (da @ self.p["W_ih"]).reshape(self.x.shape) if d_x_wanted else None
 
-    input_bias = "b"
-
-    def start_back(self) -> None:
+    def start_back(self) -> None:  # noqa: B027 - most cells carry nothing else
         """Clear what the way back carries besides ``dh``."""
 
     @abstractmethod

@@ -67,7 +67,7 @@ class TorchTrainer(Trainer):
     def _step(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(self.network(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if self.job.optimizer.clip:
             _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
         self.optimizer.step()

@@ -58,7 +58,9 @@ def test_forget_bias_sits_on_the_forget_gate_alone() -> None:
     assert p["l0.b"].tolist() == [0.0] * 4 + [10.0] * 4 + [0.0] * 8
 
 
-@pytest.mark.parametrize(("cell", "bias", "sign"), [("lstm", "b", 1), ("gru", "b_ih", 1), ("gru-reset-before", "b", -1)])
+@pytest.mark.parametrize(
+    ("cell", "bias", "sign"), [("lstm", "b", 1), ("gru", "b_ih", 1), ("gru-reset-before", "b", -1)]
+)
 def test_chrono_makes_every_cell_remember(cell: Any, bias: str, sign: int) -> None:
     """Tallec & Ollivier 2018: the gate that keeps the state starts at log U[1, T_max − 1]."""
     p = initial(ModelSpec(cell, 3, 64, 2, "last"), InitialisationSpec(chrono=100), 0)

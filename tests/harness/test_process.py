@@ -27,7 +27,9 @@ print(json.dumps(found))
 
 
 def in_a_process(code: str, *words: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code, *words], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, *words], capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 

@@ -64,7 +64,11 @@ def test_a_spec_survives_json_and_equal_specs_have_equal_digests(changes: dict[s
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(junk=st.binary(max_size=300) | st.text(max_size=200).map(str.encode) | st.sampled_from([b"{}", b"[]", b"null", b"1"]))
+@given(
+    junk=st.binary(max_size=300)
+    | st.text(max_size=200).map(str.encode)
+    | st.sampled_from([b"{}", b"[]", b"null", b"1"])
+)
 def test_foreign_files_are_named_and_skipped(tmp_path: Path, junk: bytes) -> None:
     Store(tmp_path).write(a_record())
     (tmp_path / "junk.json").write_bytes(junk)
@@ -130,7 +134,9 @@ def test_a_disk_that_fills_up_loses_nothing_and_leaves_nothing_half_written(tmp_
     folder.mkdir()
     refuge.mkdir()
     code = FULL_DISK.format(tests=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code, str(folder), str(refuge)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder), str(refuge)], capture_output=True, text=True, check=True
+    )
     message, _, kept = done.stdout.strip().partition("the record is: ")
     assert "cannot write" in message
     assert Record.model_validate_json(kept) == a_record()

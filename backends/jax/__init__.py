@@ -1,0 +1,46 @@
+"""JAX. This module names what there is; the framework is imported on first use."""
+
+from __future__ import annotations
+
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+
+
+class JaxBackend(Backend):
+    """JAX on CPU and CUDA: one compiled programme for the whole training step."""
+
+    name = "jax"
+    distribution = "jax"
+    extra = "jax"
+
+    def version(self) -> str:
+        import jax
+
+        return str(jax.__version__)
+
+    def devices(self) -> dict[Device, str | None]:
+        import jax
+
+        try:
+            jax.devices("cuda")
+        except RuntimeError as error:
+            return {"cpu": None, "cuda": f"JAX sees no CUDA device: {str(error).splitlines()[0]}"}
+        return {"cpu": None, "cuda": None}
+
+    def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        return [
+            Variant("scan", "lax.scan over time, input projection hoisted out of it", "default"),
+            Variant("late-dw", "the same scan with a backward scan by hand: dW_hh is one GEMM after it", "best"),
+        ]
+
+    def choose(self, job: Job) -> Choice:
+        return Choice("late-dw", "faster than the plain scan at every size measured")
+
+    def start(self, job: Job) -> Runtime:
+        from backends.jax import runtime
+
+        return runtime.start(job)
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.jax.trainer import JaxTrainer
+
+        return JaxTrainer(job, parameters)

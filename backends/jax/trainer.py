@@ -1,0 +1,150 @@
+"""The compiled training step: forward, backward, clip and update in one programme."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.jax.cells import Tensor, Tensors, network
+from tasks.base import Batch
+
+OptimizerState = dict[str, Any]
+Staged = list[tuple[Tensor, Tensor]]
+
+
+class JaxTrainer(Trainer):
+    """Inside, sequences are time-major.
+
+    Programmes are compiled ahead of the call, one per shape: nothing is traced again unseen,
+    and ``executed`` reads the very programme that trains.
+    """
+
+    def __init__(self, job: Job, parameters: Parameters) -> None:
+        self.job = job
+        self.device = jax.devices(job.device)[0]
+        self.tensors: Tensors = {name: self._tensor(p.copy()) for name, p in parameters.items()}
+        self.state = jax.tree.map(self._tensor, _initial_state(job.optimizer, parameters))
+        self.compiled: dict[tuple[str, tuple[int, ...]], Any] = {}
+
+    def stage(self, batches: Sequence[Batch]) -> Staged:
+        staged = [(self._tensor(_owned(time_major(b.x), b.x)), self._tensor(self._target(b))) for b in batches]
+        jax.block_until_ready(staged)
+        return staged
+
+    def train(self, staged: Staged) -> Array:
+        losses = []
+        for x, y in staged:
+            step = self._compiled("step", self._step, (self.tensors, self.state, x, y), donate=(0, 1))
+            self.tensors, self.state, loss = step(self.tensors, self.state, x, y)
+            losses.append(loss)
+        jax.block_until_ready((self.tensors, self.state))  # a loss can be ready before its update
+        return np.array(jax.device_get(losses))
+
+    def predict(self, x: Array) -> Array:
+        arguments = self.tensors, self._tensor(time_major(x))
+        return np.array(self._compiled("predict", self._predict, arguments)(*arguments))
+
+    def parameters(self) -> Parameters:
+        return {name: np.array(tensor) for name, tensor in self.tensors.items()}
+
+    def executed(self, batch: Batch) -> str:
+        """Loops and foreign kernels in the compiled step: XLA unrolls some loops and keeps others."""
+        [(x, y)] = self.stage([batch])
+        text = self._compiled("step", self._step, (self.tensors, self.state, x, y), donate=(0, 1)).as_text()
+        loops = len(re.findall(r" while\(", text))
+        calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
+        return ", ".join([f"XLA while ({loops})" if loops else "XLA without a loop", *calls])
+
+    def compilations(self) -> int:
+        return len(self.compiled)
+
+    def memory(self) -> DeviceMemory:
+        stats = self.device.memory_stats()  # None on the CPU
+        return DeviceMemory(stats["bytes_in_use"], stats["peak_bytes_in_use"]) if stats else DeviceMemory()
+
+    def _compiled(self, name: str, function: Callable[..., Any], arguments: Any, donate: tuple[int, ...] = ()) -> Any:
+        """``function`` compiled for arguments of these shapes, x being the one that can change."""
+        key = name, arguments[-1].shape
+        if key not in self.compiled:
+            deterministic = self.job.deterministic and self.job.device == "cuda"
+            options = {"xla_gpu_deterministic_ops": True} if deterministic else None
+            self.compiled[key] = jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options)
+        return self.compiled[key]
+
+    def _step(
+        self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor
+    ) -> tuple[Tensors, OptimizerState, Tensor]:
+        loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y)
+        if self.job.optimizer.clip:
+            gradients = _clip(gradients, self.job.optimizer.clip)
+        tensors, state = _update(self.job.optimizer, tensors, gradients, state)
+        return tensors, state, loss
+
+    def _loss(self, tensors: Tensors, x: Tensor, y: Tensor) -> Tensor:
+        out = network(self.job.model, self.job.variant, tensors, x)
+        if self.job.loss == "mse":
+            return jnp.mean((out - y) ** 2)
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1))
+
+    def _predict(self, tensors: Tensors, x: Tensor) -> Tensor:
+        out = network(self.job.model, self.job.variant, tensors, x)
+        return out.swapaxes(0, 1) if out.ndim == 3 else out
+
+    def _target(self, batch: Batch) -> Array:
+        return _owned(time_major(batch.y) if self.job.model.readout == "every" else batch.y, batch.y)
+
+    def _tensor(self, array: Array) -> Tensor:
+        return jax.device_put(array, self.device)
+
+
+def _owned(array: Array, source: Array) -> Array:
+    """``array``, or a copy where it is ``source``'s own memory: on the CPU JAX computes from it in place."""
+    return array.copy() if np.may_share_memory(array, source) else array
+
+
+def _initial_state(spec: OptimizerSpec, parameters: Parameters) -> OptimizerState:
+    moments = {"adam": ("m", "v"), "rmsprop": ("v",), "sgd": ()}[spec.name]
+    state: OptimizerState = {name: {k: np.zeros_like(p) for k, p in parameters.items()} for name in moments}
+    return state | {"t": np.zeros((), next(iter(parameters.values())).dtype)} if spec.name == "adam" else state
+
+
+def _update(
+    spec: OptimizerSpec, tensors: Tensors, gradients: Tensors, state: OptimizerState
+) -> tuple[Tensors, OptimizerState]:
+    """The rules of ``OptimizerSpec``, as printed there."""
+    if spec.name == "adam":
+        t = state["t"] + 1
+        m = _average(spec.beta1, state["m"], gradients)
+        v = _average(spec.beta2, state["v"], {k: g**2 for k, g in gradients.items()})
+        one_minus_1, one_minus_2 = _one_minus_power(spec.beta1, t), _one_minus_power(spec.beta2, t)
+        return {
+            k: p - spec.lr * (m[k] / one_minus_1) / (jnp.sqrt(v[k] / one_minus_2) + spec.epsilon)
+            for k, p in tensors.items()
+        }, {"m": m, "v": v, "t": t}
+    if spec.name == "rmsprop":
+        v = _average(spec.alpha, state["v"], {k: g**2 for k, g in gradients.items()})
+        return {k: p - spec.lr * gradients[k] / (jnp.sqrt(v[k]) + spec.epsilon) for k, p in tensors.items()}, {"v": v}
+    return {k: p - spec.lr * gradients[k] for k, p in tensors.items()}, state
+
+
+def _average(decay: float, old: Tensors, new: Tensors) -> Tensors:
+    return {k: decay * old[k] + (1 - decay) * new[k] for k in old}
+
+
+def _one_minus_power(beta: float, t: Tensor) -> Tensor:
+    """1 − βᵗ; the subtraction as printed would lose four of float32's seven digits at β = 0.999, t = 1."""
+    return -jnp.expm1(t * (math.log(beta) if beta else -math.inf))
+
+
+def _clip(gradients: Tensors, clip: float) -> Tensors:
+    """Scale to the global norm ``clip`` where the gradients' is larger."""
+    norm = jnp.sqrt(sum(jnp.sum(g**2) for g in gradients.values()))
+    scale = jnp.where(norm > clip, clip / norm, 1)
+    return {k: g * scale for k, g in gradients.items()}

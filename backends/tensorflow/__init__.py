@@ -1,0 +1,59 @@
+"""TensorFlow. This module names what there is; the framework is imported on first use."""
+
+from __future__ import annotations
+
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Unsupported, Variant
+
+
+class TensorflowBackend(Backend):
+    """TensorFlow and Keras on CPU and CUDA; a training step is one compiled ``tf.function``."""
+
+    name = "tensorflow"
+    distribution = "tensorflow"
+    extra = "tensorflow"
+
+    def version(self) -> str:
+        import tensorflow as tf
+
+        return str(tf.__version__)
+
+    def devices(self) -> dict[Device, str | None]:
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return {"cpu": None, "cuda": None}
+        built = tf.test.is_built_with_cuda()
+        why = "TensorFlow sees no CUDA device" if built else "this TensorFlow is a CPU build, without CUDA"
+        return {"cpu": None, "cuda": why}
+
+    def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        not_lstm = None if model.cell == "lstm" else "BlockLSTMV2 computes no cell but the LSTM"
+        return [
+            Variant("keras", "keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)", "default"),
+            Variant("block", "the fused operator BlockLSTMV2, float32 only", "best", not_lstm),
+            Variant("xla", "the step compiled by XLA; input projection and weight gradient out of the loop", "best"),
+        ]
+
+    def choose(self, job: Job) -> Choice:
+        model = job.model
+        if job.device == "cuda":
+            if model.cell in ("lstm", "gru"):
+                return Choice("keras", "runs on cuDNN; expected to be the fastest, not measured")
+            return Choice("xla", "no cuDNN kernel computes this cell in TensorFlow; not measured")
+        if model.cell == "lstm" and model.hidden <= 64 and job.precision == "float32":
+            return Choice("block", "measured fastest up to 64 hidden units")
+        if model.cell != "lstm" and model.hidden <= 64:
+            return Choice("xla", "measured fastest up to 64 hidden units, where operator dispatch dominates")
+        return Choice("keras", "measured fastest from 128 hidden units on, where matrix products dominate")
+
+    def start(self, job: Job) -> Runtime:
+        from backends.tensorflow import runtime
+
+        return runtime.start(job)
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.tensorflow.trainer import TensorflowTrainer
+
+        if job.variant == "block" and job.precision != "float32":
+            raise Unsupported(f"BlockLSTMV2 has no {job.precision} kernel; the variants keras and xla have")
+        return TensorflowTrainer(job, parameters)

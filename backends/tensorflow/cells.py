@@ -1,0 +1,251 @@
+"""The recurrent layers: Keras's own, the fused LSTM operator, and a loop made for XLA.
+
+A layer is one direction. It maps a sequence to its hidden states, or to the final one only.
+Keras's layers take batches first, x (B, T, D), the others time first, x (T, B, D). All of them
+keep their weights as Keras does (see ``convert``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from backends.base import Array, Cell, ModelSpec, Unsupported
+from backends.parameters import layer_names
+
+State = tuple[tf.Tensor, ...]
+Product = Callable[[int, tf.Tensor], tf.Tensor]
+
+STOCK: dict[Cell, Callable[..., Any]] = {
+    "rnn": keras.layers.SimpleRNN,
+    "lstm": keras.layers.LSTM,
+    "gru": keras.layers.GRU,
+    "gru-reset-before": lambda *args, **kwargs: keras.layers.GRU(*args, reset_after=False, **kwargs),
+}
+
+
+class StockLayer:
+    """``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras: x (B, T, D) to (B, T, H), or to (B, H)."""
+
+    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise Unsupported(f"Keras computes with {keras.backend.backend()}; set KERAS_BACKEND=tensorflow")
+        self.flips = backward and every
+        width, hidden = own[0].shape[0], own[1].shape[0]
+        self.layer = STOCK[cell](hidden, return_sequences=every, go_backwards=backward, dtype=str(own[0].dtype))
+        self.layer.build((None, None, width))
+        self.layer.set_weights(own)
+        self.variables: list[tf.Variable] = [variable.value for variable in self.layer.trainable_variables]
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        hs = self.layer(x)
+        return tf.reverse(hs, [1]) if self.flips else hs
+
+
+class OwnLayer:
+    """A layer of ours: x (T, B, D) to (T, B, H), or to (B, H)."""
+
+    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
+        self.cell, self.backward, self.every = cell, backward, every
+        self.variables: list[tf.Variable] = [tf.Variable(array) for array in own]
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        hs = self.states(tf.reverse(x, [0]) if self.backward else x)
+        if not self.every:
+            return hs[-1]
+        return tf.reverse(hs, [0]) if self.backward else hs
+
+    def states(self, x: tf.Tensor) -> tf.Tensor:
+        raise NotImplementedError
+
+
+class BlockLayer(OwnLayer):
+    """``BlockLSTMV2``: the whole sequence in one operator, forward and backward."""
+
+    def states(self, x: tf.Tensor) -> tf.Tensor:
+        kernel, recurrent_kernel, bias = self.variables
+        hidden = recurrent_kernel.shape[0]
+        zeros, no_peephole = tf.zeros((x.shape[1], hidden), x.dtype), tf.zeros(hidden, x.dtype)
+        return tf.raw_ops.BlockLSTMV2(
+            seq_len_max=tf.constant(x.shape[0], tf.int64), x=x, cs_prev=zeros, h_prev=zeros,
+            w=tf.concat([kernel, recurrent_kernel], 0), b=bias,
+            wci=no_peephole, wcf=no_peephole, wco=no_peephole,
+        ).h  # fmt: skip
+
+
+class LoopLayer(OwnLayer):
+    """One GEMM for the input projection of all steps, then ``recurrence``."""
+
+    def states(self, x: tf.Tensor) -> tf.Tensor:
+        W, U, bias = self.variables
+        b, b_hh = tf.unstack(bias) if self.cell == "gru" else (bias, tf.zeros_like(bias))
+        return recurrence(self.cell)(tf.tensordot(x, W, 1) + b, tf.convert_to_tensor(U), b_hh)
+
+
+# -- one step of each cell -----------------------------------------------------------------------
+# a (B, G·H) is the projected input. ``product(k, left)`` is left·U_k + b_hh,k with the k-th block of U.
+
+
+def rnn(a: tf.Tensor, state: State, product: Product) -> State:
+    (h,) = state
+    return (tf.tanh(a + product(0, h)),)
+
+
+def lstm(a: tf.Tensor, state: State, product: Product) -> State:
+    h, c = state
+    i, f, g, o = tf.split(a + product(0, h), 4, axis=1)
+    c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+    return tf.sigmoid(o) * tf.tanh(c), c
+
+
+def gru(a: tf.Tensor, state: State, product: Product) -> State:
+    (h,) = state
+    (a_z, a_r, a_n), (u_z, u_r, u_n) = tf.split(a, 3, axis=1), tf.split(product(0, h), 3, axis=1)
+    z, r = tf.sigmoid(a_z + u_z), tf.sigmoid(a_r + u_r)
+    n = tf.tanh(a_n + r * u_n)
+    return (n + z * (h - n),)
+
+
+def gru_reset_before(a: tf.Tensor, state: State, product: Product) -> State:
+    (h,) = state
+    H = h.shape[1]
+    z, r = tf.split(tf.sigmoid(a[:, : 2 * H] + product(0, h)), 2, axis=1)
+    n = tf.tanh(a[:, 2 * H :] + product(1, r * h))
+    return (n + z * (h - n),)
+
+
+class Rules(NamedTuple):
+    step: Callable[[tf.Tensor, State, Product], State]
+    states: int
+    blocks: tuple[int, ...]  # gates in each block of U, one block per product
+
+
+RULES: dict[Cell, Rules] = {
+    "rnn": Rules(rnn, 1, (1,)),
+    "lstm": Rules(lstm, 2, (4,)),
+    "gru": Rules(gru, 1, (3,)),
+    "gru-reset-before": Rules(gru_reset_before, 1, (2, 1)),
+}
+
+
+# -- the loop over time --------------------------------------------------------------------------
+
+
+def recurrence(cell: Cell) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """a (T, B, G·H), U (H, G·H) and b_hh (G·H,) to the hidden states (T, B, H) from a zero state.
+
+    Its gradient is written out. TensorFlow's own adds to U's gradient at every step, and XLA
+    then copies the saved sequences at every step: the time grows with T². Here the way back is
+    a loop like the way there, and U's gradient one GEMM after it.
+    """
+    rules = RULES[cell]
+
+    def forward(a: tf.Tensor, U: tf.Tensor, b_hh: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        (T, B, _), H = a.shape, U.shape[0]
+        widths = [gates * H for gates in rules.blocks]
+        Us, bs = tf.split(U, widths, axis=1), tf.split(b_hh, widths)
+        zeros = (tf.zeros((B, H), a.dtype),) * rules.states
+        projected = _sequence(a)
+
+        def there(t: tf.Tensor, state: State, kept: State, us: State) -> tuple[Any, ...]:
+            made: list[tf.Tensor] = []
+
+            def product(k: int, left: tf.Tensor) -> tf.Tensor:
+                made.append(left @ Us[k] + bs[k])
+                return made[-1]
+
+            state = rules.step(projected.read(t), state, product)
+            return t + 1, state, _write(kept, t, state), _write(us, t, tuple(made))
+
+        empty = tuple(_room(T, B, H, a) for _ in zeros), tuple(_room(T, B, width, a) for width in widths)
+        _, _, kept, us = tf.while_loop(lambda t, *_: t < T, there, (0, zeros, *empty), maximum_iterations=T)
+        states, products = [sequence.stack() for sequence in kept], [u.stack() for u in us]
+
+        def backward(d_hs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            before = tuple(_sequence(tf.concat([zeros[0][None], s[:-1]], 0)) for s in states)
+            saved, projected, d_out = [_sequence(u) for u in products], _sequence(a), _sequence(d_hs)
+
+            def back(t: tf.Tensor, d_state: State, d_a: Any, lefts: State, d_us: State) -> tuple[Any, ...]:
+                a_t, state = projected.read(t), tuple(s.read(t) for s in before)
+                made: list[tuple[tf.Tensor, tf.Tensor]] = []
+
+                def product(k: int, left: tf.Tensor) -> tf.Tensor:
+                    made.append((left, _replayed(left, saved[k].read(t), Us[k])))
+                    return made[-1][1]
+
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch((a_t, state))
+                    after = rules.step(a_t, state, product)
+                d_after = (d_state[0] + d_out.read(t), *d_state[1:])
+                sources = (a_t, state, tuple(u for _, u in made))
+                d_at, d_state, d_u = tape.gradient(after, sources, output_gradients=d_after)
+                left = tuple(left for left, _ in made)
+                return t - 1, d_state, d_a.write(t, d_at), _write(lefts, t, left), _write(d_us, t, d_u)
+
+            room = (
+                _room(T, B, a.shape[2], a),
+                tuple(_room(T, B, H, a) for _ in widths),
+                tuple(_room(T, B, width, a) for width in widths),
+            )
+            start = (T - 1, zeros, *room)
+            _, _, d_a, lefts, d_us = tf.while_loop(lambda t, *_: t >= 0, back, start, maximum_iterations=T)
+            d_flat = [tf.reshape(d_u.stack(), (T * B, -1)) for d_u in d_us]
+            flat = [tf.reshape(left.stack(), (T * B, H)) for left in lefts]
+            d_U = tf.concat([tf.matmul(h, d, transpose_a=True) for h, d in zip(flat, d_flat, strict=True)], axis=1)
+            return d_a.stack(), d_U, tf.reduce_sum(tf.concat(d_flat, axis=1), 0)
+
+        return states[0], backward
+
+    return tf.custom_gradient(forward)  # type: ignore[no-any-return]
+
+
+def _replayed(left: tf.Tensor, u: tf.Tensor, U: tf.Tensor) -> tf.Tensor:
+    """The product left·U + b kept from the way there: not computed again, but with its gradient by ``left``."""
+    return tf.custom_gradient(lambda _: (u, lambda d_u: tf.matmul(d_u, U, transpose_b=True)))(left)
+
+
+def _sequence(values: tf.Tensor) -> tf.TensorArray:
+    """values (T, …) to be read step by step."""
+    return tf.TensorArray(values.dtype, values.shape[0], element_shape=values.shape[1:]).unstack(values)
+
+
+def _room(T: int, B: int, width: int, like: tf.Tensor) -> tf.TensorArray:
+    return tf.TensorArray(like.dtype, T, element_shape=(B, width))
+
+
+def _write(arrays: State, t: tf.Tensor, values: State) -> State:
+    return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
+
+
+LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool], Any]] = {
+    "keras": StockLayer,
+    "block": BlockLayer,
+    "xla": LoopLayer,
+}
+
+
+class Network:
+    """Recurrent layers and the linear readout: x to (B, outputs), or to (B, T, outputs) in the layout of x."""
+
+    def __init__(self, model: ModelSpec, variant: str, own: dict[str, list[Array]]) -> None:
+        self.layers: dict[str, Any] = {}
+        for index, backward, prefix in layer_names(model):
+            every = model.readout == "every" or index < model.layers - 1
+            self.layers[prefix] = LAYERS[variant](model.cell, own[prefix], backward, every)
+        self.head: list[tf.Variable] = [tf.Variable(array) for array in own["head"]]
+        self.model = model
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        hs = x
+        for index in range(self.model.layers):
+            names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
+            hs = tf.concat([self.layers[prefix](hs) for prefix in names], axis=-1)
+        W, b = self.head
+        return tf.tensordot(hs, W, 1) + b

@@ -1,0 +1,182 @@
+"""The compiled training step: forward, backward, clip, update in one ``tf.function``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.parameters import layer, layer_names
+from backends.tensorflow.cells import Network
+from backends.tensorflow.convert import from_own, to_own
+from tasks.base import Batch
+
+#: Operators that compute a recurrence, most specific first.
+RECURRENCES = ("CudnnRNNV3", "BlockLSTMV2", "While", "StatelessWhile")
+
+
+class TensorflowTrainer(Trainer):
+    """Inside, sequences are time-major, but for Keras's layers, which want batches first."""
+
+    def __init__(self, job: Job, parameters: Parameters) -> None:
+        self.job, model = job, job.model
+        self.time_first = job.variant != "keras"
+        self.device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
+        own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
+        own["head"] = [parameters["head.W"].T, parameters["head.b"]]
+        with tf.device(self.device):
+            self.network = Network(model, job.variant, own)
+            self.update = _optimizer(job.optimizer, self.network.variables)
+        # Fixed signatures: each function is traced once, and a batch of another shape is an error.
+        x = tf.TensorSpec(self._steps(job.batch, model.inputs), job.precision)
+        y = tf.TensorSpec(*self._target_shape())
+        xla = job.variant == "xla" or None
+        self.step = tf.function(self._step, input_signature=[x, y], jit_compile=xla, autograph=False)
+        self.outputs = tf.function(self._outputs, input_signature=[x], jit_compile=xla, autograph=False)
+
+    def stage(self, batches: Sequence[Batch]) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        staged = [(self._sequence(b.x), self._target(b)) for b in batches]
+        self._synchronize()
+        return staged
+
+    def train(self, staged: list[tuple[tf.Tensor, tf.Tensor]]) -> Array:
+        with tf.device(self.device):
+            losses = tf.stack([self.step(x, y) for x, y in staged])
+        self._synchronize()
+        values: Array = losses.numpy()
+        return values
+
+    def predict(self, x: Array) -> Array:
+        with tf.device(self.device):
+            out: Array = self.outputs(self._sequence(x)).numpy()
+        return time_major(out) if out.ndim == 3 and self.time_first else out
+
+    def parameters(self) -> Parameters:
+        found: Parameters = {}
+        for _, _, prefix in layer_names(self.job.model):
+            own = [variable.numpy() for variable in self.network.layers[prefix].variables]
+            found |= {f"{prefix}.{name}": array for name, array in from_own(self.job.model.cell, own).items()}
+        W, b = (variable.numpy() for variable in self.network.head)
+        return found | {"head.W": np.ascontiguousarray(W.T), "head.b": b}
+
+    def executed(self, batch: Batch) -> str:
+        """Read from the graph of the training step, its loops' and branches' functions included."""
+        with tf.device(self.device):
+            step = self.step.get_concrete_function()
+        graph = step.graph.as_graph_def()
+        bodies = [graph.node, *(function.node_def for function in graph.library.function)]
+        ran = {node.op for nodes in bodies for node in nodes}
+        found = next((op for op in RECURRENCES if op in ran), "no recurrence known by name")
+        return f"XLA {found}" if step.function_def.attr["_XlaMustCompile"].b else found
+
+    def compilations(self) -> int:
+        counts: list[int] = [f.experimental_get_tracing_count() for f in (self.step, self.outputs)]
+        return sum(counts)
+
+    def memory(self) -> DeviceMemory:
+        if self.job.device == "cpu":
+            return DeviceMemory()
+        info = tf.config.experimental.get_memory_info("GPU:0")
+        return DeviceMemory(info["current"], info["peak"])
+
+    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        variables = self.network.variables
+        with tf.GradientTape() as tape:
+            loss = self._loss(self.network(x), y)
+        gradients = tape.gradient(loss, variables)
+        if self.job.optimizer.clip:
+            gradients = _clip(gradients, self.job.optimizer.clip)
+        self.update(gradients)
+        return loss
+
+    def _outputs(self, x: tf.Tensor) -> tf.Tensor:
+        return self.network(x)
+
+    def _loss(self, out: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        if self.job.loss == "mse":
+            return tf.reduce_mean(tf.math.squared_difference(out, y))
+        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, out))
+
+    def _steps(self, *shape: int) -> tuple[int, ...]:
+        """(batch, …) with the length where this variant has its time axis."""
+        return (self.job.length, *shape) if self.time_first else (shape[0], self.job.length, *shape[1:])
+
+    def _target_shape(self) -> tuple[tuple[int, ...], str]:
+        model, mse = self.job.model, self.job.loss == "mse"
+        shape = (self.job.batch, model.outputs) if mse else (self.job.batch,)
+        return self._steps(*shape) if model.readout == "every" else shape, self.job.precision if mse else "int32"
+
+    def _sequence(self, x: Array) -> tf.Tensor:
+        return self._tensor(time_major(x) if self.time_first else x)
+
+    def _target(self, batch: Batch) -> tf.Tensor:
+        y = batch.y if self.job.loss == "mse" else batch.y.astype("int32")
+        return self._sequence(y) if self.job.model.readout == "every" else self._tensor(y)
+
+    def _tensor(self, array: Array) -> tf.Tensor:
+        with tf.device(self.device):
+            return tf.constant(array)
+
+    def _synchronize(self) -> None:
+        """Wait for the device. On CPU a call of a ``tf.function`` returns with its updates done."""
+        if self.job.device == "cuda":
+            tf.test.experimental.sync_devices()
+
+
+def _optimizer(spec: OptimizerSpec, variables: list[tf.Variable]) -> Callable[[list[tf.Tensor]], None]:
+    """The rules of ``OptimizerSpec``. Keras's optimizers put epsilon elsewhere."""
+
+    def zeros() -> list[tf.Variable]:
+        return [tf.Variable(tf.zeros_like(p)) for p in variables]
+
+    if spec.name == "adam":
+        return _adam(spec, variables, zeros(), zeros(), tf.Variable(0.0, dtype=tf.float64))
+    if spec.name == "rmsprop":
+        return _rmsprop(spec, variables, zeros())
+
+    def sgd(gradients: list[tf.Tensor]) -> None:
+        for p, g in zip(variables, gradients, strict=True):
+            p.assign_sub(spec.lr * g)
+
+    return sgd
+
+
+def _adam(spec: OptimizerSpec, variables: list[Any], ms: list[Any], vs: list[Any], t: Any) -> Callable[..., None]:
+    """The fused operator computes p ← p − lr · m / (√v + ε): the bias corrections go into lr and ε.
+
+    With s = √(1−β₂ᵗ), lr·s/(1−β₁ᵗ) · m / (√v + ε·s) is lr · m̂ / (√v̂ + ε). The powers are taken in
+    float64 of the betas as the operator rounds them: 1 − 0.999 in float32 is off by 1e-5, in v as here.
+    """
+    dtype = variables[0].dtype
+    beta1, beta2 = (float(dtype.as_numpy_dtype(beta)) for beta in (spec.beta1, spec.beta2))
+
+    def update(gradients: list[tf.Tensor]) -> None:
+        t.assign_add(1.0)
+        s = tf.sqrt(1 - tf.pow(tf.constant(beta2, tf.float64), t))
+        lr = tf.cast(spec.lr * s / (1 - tf.pow(tf.constant(beta1, tf.float64), t)), dtype)
+        epsilon = tf.cast(spec.epsilon * s, dtype)
+        for p, m, v, g in zip(variables, ms, vs, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=p.handle, m=m.handle, v=v.handle, beta1_power=tf.zeros((), dtype), beta2_power=tf.zeros((), dtype),
+                lr=lr, beta1=tf.constant(beta1, dtype), beta2=tf.constant(beta2, dtype), epsilon=epsilon, grad=g,
+            )  # fmt: skip
+
+    return update
+
+
+def _rmsprop(spec: OptimizerSpec, variables: list[Any], vs: list[Any]) -> Callable[..., None]:
+    def update(gradients: list[tf.Tensor]) -> None:
+        for p, v, g in zip(variables, vs, gradients, strict=True):
+            v.assign(spec.alpha * v + (1 - spec.alpha) * g**2)
+            p.assign_sub(spec.lr * g / (tf.sqrt(v) + spec.epsilon))
+
+    return update
+
+
+def _clip(gradients: list[tf.Tensor], clip: float) -> list[tf.Tensor]:
+    """Scale to the global norm ``clip`` where theirs is larger."""
+    scale = tf.minimum(clip / tf.linalg.global_norm(gradients), 1.0)
+    return [g * scale for g in gradients]
