@@ -88,3 +88,10 @@ def report(session: nox.Session) -> None:
     """The report of the published results, made again from their records."""
     install(session, "parquet")
     session.run("harness", "report", "results/published", "--out", "results/published/report", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What the harness itself costs: its steady state against bare scripts, in turns."""
+    install(session, "all")
+    session.run("python", "tests/bench/overhead.py", *session.posargs)

@@ -118,12 +118,14 @@ class Variant:
         summary: one line.
         tier: ``default`` for what a user gets without trying, ``best`` for the tuned forms.
         reason: why it cannot compute the model asked for; None where it can.
+        precisions: those that it computes in.
     """
 
     name: str
     summary: str
     tier: Tier
     reason: str | None = None
+    precisions: tuple[Precision, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True)
@@ -253,8 +255,12 @@ class Backend(ABC):
         known = {variant.name: variant for variant in self.variants(job.model, job.device)}
         if choice.variant not in known:
             raise Unsupported(f"{self.name} has no variant {choice.variant!r}; it has {', '.join(known)}")
-        if why := known[choice.variant].reason:
-            raise Unsupported(f"{self.name} variant {choice.variant!r}: {why}")
+        variant = known[choice.variant]
+        if variant.reason:
+            raise Unsupported(f"{self.name} variant {variant.name!r}: {variant.reason}")
+        if job.precision not in variant.precisions:
+            have = ", ".join(variant.precisions)
+            raise Unsupported(f"{self.name} variant {variant.name!r} has no {job.precision}; it has {have}")
         return replace(job, variant=choice.variant), choice.reason
 
     def trainer(self, job: Job, parameters: Parameters) -> Trainer:

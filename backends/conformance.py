@@ -81,34 +81,35 @@ class BackendConformance:
     """What every backend must do. Subclasses set ``backend``."""
 
     backend: ClassVar[Backend]
-    #: Further precisions or fewer, where a framework differs.
-    precisions: ClassVar[tuple[Precision, ...]] = ("float64", "float32")
 
     @pytest.fixture(autouse=True, scope="class")
-    def started(self) -> None:
+    @classmethod
+    def started(cls) -> None:
         """The backend's settings in force, once."""
-        self.backend.start(a_job(precision="float64"))
+        cls.backend.start(a_job(precision="float64"))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """One test per variant, cell, network and precision, where a test asks for them."""
+        """One test per variant, cell, network and precision, where a test asks for them.
+
+        A test that asks for no precision gets each variant's widest, as ``widest``.
+        """
         wanted = metafunc.fixturenames
-        if "cell" in wanted:
-            metafunc.parametrize(("cell", "variant"), self._cells_and_variants())
-        elif "variant" in wanted:
-            metafunc.parametrize("variant", [v for cell, v in self._cells_and_variants() if cell == "lstm"])
+        cells = CELLS if "cell" in wanted else ("lstm",)
+        found = [
+            (cell, variant.name, precision)
+            for cell in cells
+            for variant in self.backend.variants(a_job(cell).model, "cpu")
+            if variant.reason is None
+            for precision in sorted(variant.precisions, reverse=True)[: None if "precision" in wanted else 1]
+        ]
+        columns = [("cell", 0), ("variant", 1), ("precision", 2), ("widest", 2)]
+        asked = [(name, index) for name, index in columns if name in wanted]
+        if "variant" in wanted:
+            rows = [tuple(row[index] for _, index in asked) for row in found]
+            metafunc.parametrize([name for name, _ in asked], rows)
         if "network" in wanted:
             names = [f"{n[0]}{'x2' if n[1] else ''}-{n[2]}" for n in NETWORKS]
             metafunc.parametrize("network", range(len(NETWORKS)), ids=names)
-        if "precision" in wanted:
-            metafunc.parametrize("precision", self.precisions)
-
-    def _cells_and_variants(self) -> list[tuple[str, str]]:
-        return [
-            (cell, variant.name)
-            for cell in CELLS
-            for variant in self.backend.variants(a_job(cell).model, "cpu")
-            if variant.reason is None
-        ]
 
     def test_loss_and_gradients_agree_with_the_reference(
         self, cell: str, variant: str, network: int, precision: Precision
@@ -146,8 +147,8 @@ class BackendConformance:
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
-    def test_smallest_shapes(self, variant: str, batch: int, length: int) -> None:
-        job = a_job("lstm", 0, variant=variant, precision="float64", batch=batch, length=length)
+    def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
+        job = a_job("lstm", 0, variant=variant, precision=widest, batch=batch, length=length)
         p, batches = start(job), some_batches(job, 2)
         trainer = self.backend.trainer(job, p)
         train(trainer, job, batches)
@@ -193,9 +194,9 @@ class BackendConformance:
         assert trainer.executed(batch).strip()
         assert_close(trainer.parameters(), before, 0.0, "parameter")
 
-    def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str) -> None:
-        job = a_job(cell, 3, variant=variant, precision="float64")
-        p, batches = start(job), some_batches(job, 1)
+    def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str, widest: Precision) -> None:
+        job = a_job(cell, 3, variant=variant, precision=widest)
+        p, batches = {name: array.astype(widest) for name, array in start(job).items()}, some_batches(job, 1)
         kept = {name: array.copy() for name, array in p.items()}
         trainer = self.backend.trainer(job, p)
         given = trainer.parameters()

@@ -54,6 +54,8 @@ def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress) -> Re
                 for event in events:
                     if "progress" in event:
                         on_progress(event["progress"])
+                    elif "point" in event:
+                        heard["curve"] = [*heard.get("curve", []), event["point"]]
                     else:
                         heard |= event
         except TimedOut:

@@ -20,6 +20,7 @@ from tasks.base import Batch, Split, Task, loss_value
 
 Clock = Callable[[], float]
 Progress = Callable[[Mapping[str, float]], None]
+OnPoint = Callable[[CurvePoint], None]
 
 
 class RunFailed(RuntimeError):
@@ -81,9 +82,11 @@ def block_sizes(steps: int, chunk: int, evaluate_every: int) -> Iterator[int]:
 class Run:
     """One training run on a trainer that stands ready."""
 
-    def __init__(self, spec: RunSpec, task: Task, trainer: Trainer, clocks: Clocks, progress: Progress) -> None:
+    def __init__(
+        self, spec: RunSpec, task: Task, trainer: Trainer, clocks: Clocks, progress: Progress, on_point: OnPoint
+    ) -> None:
         self.spec, self.task, self.trainer = spec, task, trainer
-        self.clocks, self.progress = clocks, progress
+        self.clocks, self.progress, self.on_point = clocks, progress, on_point
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
@@ -148,6 +151,7 @@ class Run:
         seconds = self.clocks["train"]
         point = CurvePoint(step=step, loss=loss, train_loss=train_loss, scores=scores, seconds=seconds)
         self.curve.append(point)
+        self.on_point(point)
         return point
 
     def _scores(self, split: Split) -> tuple[float, Scores]:

@@ -151,7 +151,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         )
     with clocks("build"):
         trainer = backend.trainer(job, start)
-    run = Run(spec, task, trainer, clocks, _throttled(emit))
+    run = Run(spec, task, trainer, clocks, _throttled(emit), lambda point: emit({"point": point.model_dump()}))
     process.reset_peak()
     host_init, device_init = process.resident_bytes(), trainer.memory().in_use
     outcome = run()
@@ -192,12 +192,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         compilations=outcome.compilations,
     )
     executed = trainer.executed(task.batch("train", 0, spec.batch).astype(spec.precision))
-    return {
-        "end": "ok",
-        "executed": executed,
-        "metrics": metrics.model_dump(),
-        "curve": [point.model_dump() for point in outcome.curve],
-    }
+    return {"end": "ok", "executed": executed, "metrics": metrics.model_dump()}
 
 
 def _throttled(emit: Emit) -> Callable[[Mapping[str, float]], None]:

@@ -33,7 +33,9 @@ class JaxBackend(Backend):
         ]
 
     def choose(self, job: Job) -> Choice:
-        return Choice("late-dw", "faster than the plain scan at every size measured")
+        if job.device == "cuda":
+            return Choice("late-dw", "fewer operations per step back than scan; not measured on CUDA")
+        return Choice("late-dw", "1.02 to 1.6 times as fast as scan at the sizes measured, LSTM and GRU")
 
     def start(self, job: Job) -> Runtime:
         from backends.jax import runtime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import jax
@@ -25,13 +26,21 @@ def start(job: Job) -> Runtime:
 
 
 def _threads() -> int:
-    """XLA's CPU workers, counted among the process's threads by their name; 0 where there is no /proc.
+    """XLA's CPU workers, counted among the process's threads by their name.
 
-    JAX has no setting for them: the pool takes its size from the environment (PJRT_NPROC or
-    NPROC, else the number of processors) when the CPU device is made, and nothing reads it back.
+    JAX has no setting for them and no way to ask: the pool takes its size from the environment
+    when the CPU device is made. Where there is nothing to count (no /proc, or CUDA without a CPU
+    device) this is only that setting, not a reading.
     """
-    names = (task / "comm" for task in Path("/proc/self/task").glob("*"))
-    return sum("XLAEigen" in name.read_text() for name in names)
+    counted = sum("XLAEigen" in _thread_name(task) for task in Path("/proc/self/task").glob("*"))
+    return counted or int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or os.cpu_count() or 1)
+
+
+def _thread_name(task: Path) -> str:
+    try:
+        return (task / "comm").read_text()
+    except OSError:  # the thread has ended since
+        return ""
 
 
 def _versions(job: Job) -> dict[str, str]:

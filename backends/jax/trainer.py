@@ -13,6 +13,7 @@ import numpy as np
 
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
 from backends.jax.cells import Tensor, Tensors, network
+from backends.parameters import shapes
 from tasks.base import Batch
 
 OptimizerState = dict[str, Any]
@@ -52,7 +53,7 @@ class JaxTrainer(Trainer):
         return np.array(self._compiled("predict", self._predict, arguments)(*arguments))
 
     def parameters(self) -> Parameters:
-        return {name: np.array(tensor) for name, tensor in self.tensors.items()}
+        return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
         """Loops and foreign kernels in the compiled step: XLA unrolls some loops and keeps others."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Unsupported, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
 
 
 class TensorflowBackend(Backend):
@@ -27,10 +27,10 @@ class TensorflowBackend(Backend):
         return {"cpu": None, "cuda": why}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
-        not_lstm = None if model.cell == "lstm" else "BlockLSTMV2 computes no cell but the LSTM"
+        not_lstm = None if model.cell == "lstm" else "BlockLSTM computes no cell but the LSTM"
         return [
             Variant("keras", "keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)", "default"),
-            Variant("block", "the fused operator BlockLSTMV2, float32 only", "best", not_lstm),
+            Variant("block", "the fused operator BlockLSTM", "best", not_lstm, precisions=("float32",)),
             Variant("xla", "the step compiled by XLA; input projection and weight gradient out of the loop", "best"),
         ]
 
@@ -54,6 +54,4 @@ class TensorflowBackend(Backend):
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         from backends.tensorflow.trainer import TensorflowTrainer
 
-        if job.variant == "block" and job.precision != "float32":
-            raise Unsupported(f"BlockLSTMV2 has no {job.precision} kernel; the variants keras and xla have")
         return TensorflowTrainer(job, parameters)

@@ -63,17 +63,27 @@ class OwnLayer:
 
 
 class BlockLayer(OwnLayer):
-    """``BlockLSTMV2``: the whole sequence in one operator, forward and backward."""
+    """``BlockLSTM``: the whole sequence in one operator, forward and backward.
+
+    Not ``BlockLSTMV2``: its gates stand in the order i, f, g, o, but the gradient registered for it
+    is that of ``BlockLSTM``, which has i, g, f, o: silently wrong in TensorFlow 2.21.
+    """
 
     def states(self, x: tf.Tensor) -> tf.Tensor:
         kernel, recurrent_kernel, bias = self.variables
         hidden = recurrent_kernel.shape[0]
         zeros, no_peephole = tf.zeros((x.shape[1], hidden), x.dtype), tf.zeros(hidden, x.dtype)
-        return tf.raw_ops.BlockLSTMV2(
+        return tf.raw_ops.BlockLSTM(
             seq_len_max=tf.constant(x.shape[0], tf.int64), x=x, cs_prev=zeros, h_prev=zeros,
-            w=tf.concat([kernel, recurrent_kernel], 0), b=bias,
-            wci=no_peephole, wcf=no_peephole, wco=no_peephole,
+            w=_swap_f_g(tf.concat([kernel, recurrent_kernel], 0)), b=_swap_f_g(bias),
+            wci=no_peephole, wcf=no_peephole, wco=no_peephole, forget_bias=0.0, cell_clip=-1.0,
         ).h  # fmt: skip
+
+
+def _swap_f_g(columns: tf.Tensor) -> tf.Tensor:
+    """Gates i, f, g, o to i, g, f, o."""
+    i, f, g, o = tf.split(columns, 4, axis=-1)
+    return tf.concat([i, g, f, o], axis=-1)
 
 
 class LoopLayer(OwnLayer):

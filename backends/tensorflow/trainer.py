@@ -15,7 +15,7 @@ from backends.tensorflow.convert import from_own, to_own
 from tasks.base import Batch
 
 #: Operators that compute a recurrence, most specific first.
-RECURRENCES = ("CudnnRNNV3", "BlockLSTMV2", "While", "StatelessWhile")
+RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While", "StatelessWhile")
 
 
 class TensorflowTrainer(Trainer):

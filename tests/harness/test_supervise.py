@@ -77,6 +77,7 @@ def test_a_run_past_its_time_is_stopped() -> None:
     record = ended("hang", timeout=6)
     assert record.status == "timeout"
     assert record.reason == "not finished after 6 s (--timeout)"
+    assert [point.step for point in record.curve] == [0], "what was measured until then is kept"
     assert time.monotonic() - start < 6 + 3 * supervise.GRACE_S
     assert not psutil.Process().children(recursive=True)
 

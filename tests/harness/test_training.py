@@ -39,7 +39,7 @@ def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Run:
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job = spec.job(task)
     trainer = backends.load(spec.backend).trainer(job, initial(job.model, spec.initialisation_spec(), spec.seed))
-    return Run(spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append)
+    return Run(spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None)
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 100))
