@@ -143,6 +143,7 @@ class Runtime:
     threads: int
     flushes_denormals: bool
     versions: Mapping[str, str]
+    device_name: str | None = None  # of a GPU
 
 
 @dataclass(frozen=True)

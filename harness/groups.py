@@ -125,6 +125,7 @@ def _common(record: Record) -> dict[str, Any]:
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
         **model, "batch": fields.pop("batch"), "steps": fields.pop("steps"),
         "optimizer": _optimizer(optimizer), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
+        **({"gpu": record.environment.device_name} if record.environment.device_name else {}),
     }  # fmt: skip
 
 
@@ -158,6 +159,7 @@ def _phrase(name: str, value: Any) -> str:
         "deterministic": "deterministic kernels" if value else "any kernels",
         "score_at": f"scored at {value}",
         "cpu": value,
+        "gpu": value,
     }
     return str(words.get(name, f"{name.removeprefix('P.')} {value}"))
 

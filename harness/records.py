@@ -110,6 +110,7 @@ class Environment(Frozen):
     flushes_denormals: Annotated[bool | None, Field(description="read back by a multiplication")] = None
     variables: Annotated[dict[str, str], Field(description="environment variables set for the worker")] = {}
     strays: Annotated[dict[str, str], Field(description="variables of the caller that were kept from the worker")] = {}
+    device_name: Annotated[str | None, Field(description="the GPU, where one was used")] = None
     git_commit: str | None = None
     git_dirty: bool | None = None
 

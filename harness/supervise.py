@@ -193,6 +193,7 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
                 "versions": where.versions | heard.get("versions", {}),
                 "threads": heard.get("threads"),
                 "flushes_denormals": heard.get("flushes_denormals"),
+                "device_name": heard.get("device_name"),
             }
         ),
         metrics=heard.get("metrics"),

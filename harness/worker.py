@@ -129,6 +129,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     emit({
         "variant": job.variant, "variant_reason": why, "threads": runtime.threads,
         "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
+        "device_name": runtime.device_name,
     })  # fmt: skip
     if runtime.threads != spec.threads:
         raise RunFailed(f"{spec.backend} runs {runtime.threads} threads where the spec says {spec.threads}")

@@ -31,8 +31,8 @@ class Adding(Synthetic):
     score_name: ClassVar[str] = "mse"
     milestones: ClassVar[tuple[float, ...]] = (0.05, 0.01)
     presets: ClassVar[Mapping[str, Preset]] = {
-        "smoke": Preset(100, 32, 50, 50, lr=5e-3, parameters={"length": 30}),
-        "quick": Preset(1500, 64, 50, 150, lr=5e-3, parameters={"length": 100}),
+        "smoke": Preset(800, 32, 50, 200, lr=5e-3, parameters={"length": 30}),
+        "quick": Preset(3000, 64, 50, 250, lr=5e-3, parameters={"length": 100}),
         # Bai et al. 2018, table 1: LSTM-130, GRU-150, RNN-256 at about 70,000 parameters.
         "paper": Preset(50_000, 130, 32, 1000, lr=1e-3, parameters={"length": 600}),
     }

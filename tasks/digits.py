@@ -32,8 +32,8 @@ class SequentialDigits(Classification):
     milestones: ClassVar[tuple[float, ...]] = (0.90, 0.95)
     sizes: ClassVar[Mapping[Split, int]] = {split: span.stop - span.start for split, span in SPANS.items()}
     presets: ClassVar[Mapping[str, Preset]] = {
-        "smoke": Preset(100, 32, 50, 50, lr=5e-3, parameters={"order": "row"}),
-        "quick": Preset(1000, 64, 50, 100, lr=5e-3, parameters={"order": "row"}),
+        "smoke": Preset(1500, 32, 50, 300, lr=5e-3, parameters={"order": "row"}),
+        "quick": Preset(2000, 64, 50, 200, lr=5e-3, parameters={"order": "row"}),
         # No paper has this task; these sizes are ours.
         "paper": Preset(10_000, 128, 50, 250, lr=1e-3, parameters={"order": "pixel"}),
     }

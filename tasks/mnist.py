@@ -35,8 +35,8 @@ class SequentialMnist(Classification):
     milestones: ClassVar[tuple[float, ...]] = (0.90, 0.95, 0.97)
     sizes: ClassVar[Mapping[Split, int]] = {"train": 55_000, "validation": VALIDATION, "test": 10_000}
     presets: ClassVar[Mapping[str, Preset]] = {
-        "smoke": Preset(100, 64, 50, 50, lr=5e-3, parameters={"order": "row"}),
-        "quick": Preset(1650, 128, 100, 275, lr=3e-3, parameters={"order": "row"}),
+        "smoke": Preset(800, 64, 50, 200, lr=5e-3, parameters={"order": "row"}),
+        "quick": Preset(2200, 128, 100, 275, lr=3e-3, parameters={"order": "row"}),
         # Cooijmans et al. 2017: LSTM-100, RMSprop 1e-3, batches of 100, clip 1, forget bias 1; 100 epochs of 550.
         "paper": Preset(55_000, 100, 100, 550, lr=1e-3, optimizer="rmsprop", parameters={"order": "pixel"}),
     }

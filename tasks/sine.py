@@ -43,8 +43,8 @@ class Sine(Synthetic):
     score_name: ClassVar[str] = "mse"
     milestones: ClassVar[tuple[float, ...]] = (0.016, 0.005)
     presets: ClassVar[Mapping[str, Preset]] = {
-        "smoke": Preset(100, 16, 32, 50, lr=1e-2, parameters={"length": 50}),
-        "quick": Preset(1000, 32, 64, 100, lr=5e-3, parameters={"length": 100}),
+        "smoke": Preset(1000, 16, 32, 250, lr=1e-2, parameters={"length": 50}),
+        "quick": Preset(3000, 32, 64, 250, lr=5e-3, parameters={"length": 100}),
         # No paper has this task; these sizes are ours.
         "paper": Preset(20_000, 128, 64, 500, lr=1e-3, parameters={"length": 200}),
     }

@@ -22,6 +22,7 @@ def start(job: Job) -> Runtime:
         threads=_threads(),
         flushes_denormals=float(halved) == 0,
         versions=_versions(job),
+        device_name=device.device_kind if job.device == "cuda" else None,
     )
 
 

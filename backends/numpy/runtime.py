@@ -17,6 +17,7 @@ def start(job: Job) -> Runtime:
         threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
         flushes_denormals=bool((smallest_normal * np.float32(0.5) == 0)[0]),
         versions=_versions(job),
+        device_name=_gpu_name() if job.device == "cuda" else None,
     )
 
 
@@ -30,6 +31,13 @@ def blas_name() -> str:
     """NumPy's BLAS and the kernel it chose for this processor, such as ``openblas SkylakeX``."""
     pools = blas_pools()
     return f"{pools[0]['internal_api']} {pools[0].get('architecture', '')}".strip() if pools else "BLAS unknown"
+
+
+def _gpu_name() -> str:
+    import cupy
+
+    name: bytes = cupy.cuda.runtime.getDeviceProperties(0)["name"]
+    return name.decode()
 
 
 def _versions(job: Job) -> dict[str, str]:

@@ -40,11 +40,13 @@ class TensorflowBackend(Backend):
             if model.cell in ("lstm", "gru"):
                 return Choice("keras", "runs on cuDNN; expected to be the fastest, not measured")
             return Choice("xla", "no cuDNN kernel computes this cell in TensorFlow; not measured")
-        if model.cell == "lstm" and model.hidden <= 64 and job.precision == "float32":
+        if model.cell == "gru-reset-before":
+            return Choice("xla", "measured about twice as fast as Keras, at every size")
+        if model.hidden > 64:
+            return Choice("keras", "measured as fast or faster at 128 hidden units: matrix products dominate there")
+        if model.cell == "lstm" and job.precision == "float32":
             return Choice("block", "measured fastest up to 64 hidden units")
-        if model.cell != "lstm" and model.hidden <= 64:
-            return Choice("xla", "measured fastest up to 64 hidden units, where operator dispatch dominates")
-        return Choice("keras", "measured fastest from 128 hidden units on, where matrix products dominate")
+        return Choice("xla", "measured as fast or faster up to 64 hidden units, where operator dispatch dominates")
 
     def start(self, job: Job) -> Runtime:
         from backends.tensorflow import runtime

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,19 @@ class TensorflowTrainer(Trainer):
         with tf.device(self.device):
             self.network = Network(model, job.variant, own)
             self.update = _optimizer(job.optimizer, self.network.variables)
-        # Fixed signatures: each function is traced once, and a batch of another shape is an error.
-        x = tf.TensorSpec(self._steps(job.batch, model.inputs), job.precision)
-        y = tf.TensorSpec(*self._target_shape())
-        xla = job.variant == "xla" or None
-        self.step = tf.function(self._step, input_signature=[x, y], jit_compile=xla, autograph=False)
-        self.outputs = tf.function(self._outputs, input_signature=[x], jit_compile=xla, autograph=False)
+        self.traces = 0
+
+    # A concrete function has its shapes fixed: traced once, on first use, it can never be retraced,
+    # and a batch of another shape is an error.
+
+    @cached_property
+    def step(self) -> Any:
+        """x and y to the loss before the update that it makes."""
+        return self._compiled(self._step, self._input_spec(), self._target_spec())
+
+    @cached_property
+    def outputs(self) -> Any:
+        return self._compiled(self._outputs, self._input_spec())
 
     def stage(self, batches: Sequence[Batch]) -> list[tuple[tf.Tensor, tf.Tensor]]:
         staged = [(self._sequence(b.x), self._target(b)) for b in batches]
@@ -64,17 +72,14 @@ class TensorflowTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         """Read from the graph of the training step, its loops' and branches' functions included."""
-        with tf.device(self.device):
-            step = self.step.get_concrete_function()
-        graph = step.graph.as_graph_def()
+        graph = self.step.graph.as_graph_def()
         bodies = [graph.node, *(function.node_def for function in graph.library.function)]
         ran = {node.op for nodes in bodies for node in nodes}
         found = next((op for op in RECURRENCES if op in ran), "no recurrence known by name")
-        return f"XLA {found}" if step.function_def.attr["_XlaMustCompile"].b else found
+        return f"XLA {found}" if self.step.function_def.attr["_XlaMustCompile"].b else found
 
     def compilations(self) -> int:
-        counts: list[int] = [f.experimental_get_tracing_count() for f in (self.step, self.outputs)]
-        return sum(counts)
+        return self.traces
 
     def memory(self) -> DeviceMemory:
         if self.job.device == "cpu":
@@ -82,7 +87,13 @@ class TensorflowTrainer(Trainer):
         info = tf.config.experimental.get_memory_info("GPU:0")
         return DeviceMemory(info["current"], info["peak"])
 
+    def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
+        xla = self.job.variant == "xla" or None
+        with tf.device(self.device):
+            return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
+
     def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        self.traces += 1  # this body runs only while it is traced
         variables = self.network.variables
         with tf.GradientTape() as tape:
             loss = self._loss(self.network(x), y)
@@ -93,6 +104,7 @@ class TensorflowTrainer(Trainer):
         return loss
 
     def _outputs(self, x: tf.Tensor) -> tf.Tensor:
+        self.traces += 1
         return self.network(x)
 
     def _loss(self, out: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
@@ -104,10 +116,15 @@ class TensorflowTrainer(Trainer):
         """(batch, …) with the length where this variant has its time axis."""
         return (self.job.length, *shape) if self.time_first else (shape[0], self.job.length, *shape[1:])
 
-    def _target_shape(self) -> tuple[tuple[int, ...], str]:
+    def _input_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec(self._steps(self.job.batch, self.job.model.inputs), self.job.precision)
+
+    def _target_spec(self) -> tf.TensorSpec:
         model, mse = self.job.model, self.job.loss == "mse"
         shape = (self.job.batch, model.outputs) if mse else (self.job.batch,)
-        return self._steps(*shape) if model.readout == "every" else shape, self.job.precision if mse else "int32"
+        return tf.TensorSpec(
+            self._steps(*shape) if model.readout == "every" else shape, self.job.precision if mse else "int32"
+        )
 
     def _sequence(self, x: Array) -> tf.Tensor:
         return self._tensor(time_major(x) if self.time_first else x)

@@ -23,6 +23,7 @@ def start(job: Job) -> Runtime:
         threads=torch.get_num_threads(),
         flushes_denormals=bool((smallest_normal * 0.5 == 0).item()),
         versions=_versions(),
+        device_name=torch.cuda.get_device_name() if job.device == "cuda" else None,
     )
 
 
