@@ -165,7 +165,8 @@ class Trainer(ABC):
     def stage(self, batches: Sequence[Batch]) -> Any:
         """Batches on the device, in the layout that ``train`` wants. Timed apart from training.
 
-        Floats arrive in the job's precision. Nothing is in flight when this returns.
+        Floats arrive in the job's precision. Nothing is in flight when this returns. The caller
+        leaves the batches' memory alone until ``train`` has returned.
         """
 
     @abstractmethod
@@ -234,7 +235,10 @@ class Backend(ABC):
 
     @abstractmethod
     def start(self, job: Job) -> Runtime:
-        """Put threads, precision and determinism in force; called once, before anything else runs."""
+        """Put threads, precision and determinism in force, and read back what is.
+
+        Called before anything else runs; a second call in one process must do no harm.
+        """
 
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:

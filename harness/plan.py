@@ -14,7 +14,7 @@ import tasks
 from backends.base import CELLS
 from harness import supervise
 from harness.process import available_cpus
-from harness.spec import Initialisation, Model, Optimizer, RunSpec, one_line
+from harness.spec import RunSpec, one_line
 from tasks.base import Preset, Scalar, Task, TaskError
 from tasks.registry import UnknownName, nearest
 
@@ -122,11 +122,9 @@ def _spec(
         "parameters": dict(parameters),
         "seed": seed,
         "backend": backend,
-        "model": Model.model_validate({"cell": cell, "hidden": preset.hidden, **_given(request.model)}),
-        "initialisation": Initialisation.model_validate(
-            {"forget_bias": preset.forget_bias, **_given(request.initialisation)}
-        ),
-        "optimizer": Optimizer.model_validate(_optimizer(preset, request.optimizer)),
+        "model": {"cell": cell, "hidden": preset.hidden, **_given(request.model)},
+        "initialisation": {"forget_bias": preset.forget_bias, **_given(request.initialisation)},
+        "optimizer": _optimizer(preset, request.optimizer),
         "batch": preset.batch,
         "steps": steps,
         "chunk": max(1, min(DEFAULT_CHUNK, steps // 10)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,15 +72,15 @@ def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness) -> Non
         (["-P", "length=four"], "adding: length must be a whole number, not 'four'"),
         (["-P", "markers=elsewhere"], "adding: markers must be 'halves' or 'anywhere', not 'elsewhere'"),
         (["-P", "length"], "-P takes name=value, not 'length'"),
-        (["--hidden", "0"], "hidden: input should be greater than or equal to 1, not 0"),
-        (["--layers", "0"], "layers: input should be greater than or equal to 1, not 0"),
+        (["--hidden", "0"], "model.hidden: input should be greater than or equal to 1, not 0"),
+        (["--layers", "0"], "model.layers: input should be greater than or equal to 1, not 0"),
         (["--batch", "0"], "batch: input should be greater than or equal to 1, not 0"),
         (["--steps", "-1"], "steps: input should be greater than or equal to 1, not -1"),
-        (["--lr", "0"], "lr: input should be greater than 0, not 0.0"),
+        (["--lr", "0"], "optimizer.lr: input should be greater than 0, not 0.0"),
         (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
         (["--precision", "float16"], "precision: input should be 'float32' or 'float64', not 'float16'"),
         (["--device", "tpu"], "device: input should be 'cpu' or 'cuda', not 'tpu'"),
-        (["--optimizer", "lion"], "name: input should be 'adam', 'rmsprop' or 'sgd', not 'lion'"),
+        (["--optimizer", "lion"], "optimizer.name: input should be 'adam', 'rmsprop' or 'sgd', not 'lion'"),
         (["--threads", "10000"], "CPUs, not 10000"),
         (["--task", "sequential-digits", "--batch", "5000"], "a batch of 5,000 is larger"),
         (["--results", "/dev/null/results"], "cannot write results to /dev/null/results: Not a directory"),
@@ -233,5 +232,4 @@ def test_from_a_run_to_table_plot_report_and_show(harness: Harness, tmp_path: Pa
 
 def test_shell_completion_is_there(harness: Harness) -> None:
     done = harness("--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
-    assert "complete" in done.stdout
-    assert os.environ is not None
+    assert "_HARNESS_COMPLETE" in done.stdout

@@ -1,0 +1,76 @@
+"""The public suite fails when it should: weight conversions broken on purpose, each in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backends.base import Array, Cell, Job, Parameters, Trainer
+from backends.conformance import BackendConformance
+from backends.numpy import NumpyBackend
+
+Mutation = Callable[[str, Array], Array]
+
+
+class Broken(NumpyBackend):
+    """NumPy's backend behind a conversion that is wrong."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self.mutation = mutation
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        return super().build(job, {name: self.mutation(name, p) for name, p in parameters.items()})
+
+
+def swap_first_gates(name: str, p: Array) -> Array:
+    """As when one framework's z, r, n is taken for another's r, z, n."""
+    if name.startswith("head"):
+        return p
+    first, second, *rest = np.split(p, 4 if p.shape[0] == 16 else 3)
+    return np.concatenate([second, first, *rest])
+
+
+def transpose_recurrent_gates(name: str, p: Array) -> Array:
+    gates = np.split(p, p.shape[0] // p.shape[1]) if name.endswith("W_hh") else []
+    return np.concatenate([gate.T for gate in gates]) if gates else p
+
+
+def forget_the_bias(name: str, p: Array) -> Array:
+    return np.zeros_like(p) if name == "l0.b" else p
+
+
+def negate_z(name: str, p: Array) -> Array:
+    """As when h' = (1−z)n + zh is taken for h' = (1−z)h + zn."""
+    if name.startswith("head"):
+        return p
+    r, z, n = np.split(p, 3)
+    return np.concatenate([r, -z, n])
+
+
+@pytest.mark.parametrize(
+    ("cell", "mutation"),
+    [
+        ("lstm", swap_first_gates),
+        ("gru", swap_first_gates),
+        ("rnn", transpose_recurrent_gates),
+        ("lstm", transpose_recurrent_gates),
+        ("lstm", forget_the_bias),
+        ("gru-reset-before", negate_z),
+    ],
+)
+def test_a_broken_conversion_fails_the_suite(cell: Cell, mutation: Mutation) -> None:
+    suite: Any = BackendConformance()
+    suite.backend = Broken(mutation)
+    with pytest.raises(AssertionError):
+        suite.test_loss_and_gradients_agree_with_the_reference(cell, "hoisted", 0, "float64")
+    with pytest.raises(AssertionError):
+        suite.test_parameters_after_20_adam_steps_agree_with_the_reference(cell, "hoisted", 0, "float32")
+
+
+def test_the_same_suite_passes_unbroken() -> None:
+    suite: Any = BackendConformance()
+    suite.backend = Broken(lambda _, p: p)
+    suite.test_loss_and_gradients_agree_with_the_reference("lstm", "hoisted", 0, "float64")
