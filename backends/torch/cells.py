@@ -129,6 +129,7 @@ class Network(nn.Module):
         hs = self.layers(x)
         if self.model.readout == "last":
             H = self.model.hidden
-            hs = torch.cat([hs[-1, :, :H], hs[0, :, H:]], dim=1)
+            # each slice costs the way back a pass over all of hs: none for a direction that is not there
+            hs = torch.cat([hs[-1, :, :H], hs[0, :, H:]], dim=1) if self.model.bidirectional else hs[-1]
         out: Tensor = self.head(hs)
         return out
