@@ -70,7 +70,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strictly."""
-    install(session, "types")
+    install(session, "test,types")
     session.run("mypy")
 
 

@@ -218,7 +218,7 @@ def _words(text: str | None) -> list[str]:
 def main() -> Any:
     """The console script."""
     try:
-        return app()
+        return app(prog_name="harness")
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return OK
