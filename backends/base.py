@@ -204,9 +204,8 @@ class Backend(ABC):
     """A framework. Constructing one imports nothing."""
 
     name: ClassVar[str]
-    #: Distribution that must be installed, and the extra of this project that installs it.
+    #: The distribution that pip installs to have it.
     distribution: ClassVar[str]
-    extra: ClassVar[str]
 
     @abstractmethod
     def version(self) -> str:

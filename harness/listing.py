@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import backends
 import tasks
@@ -38,7 +39,7 @@ def _tasks() -> Table:
             parameters = {**kind.defaults(), **sizes.parameters}
             shown.add_row(
                 "" if number else name, preset, ", ".join(f"{k}={v}" for k, v in parameters.items()),
-                str(sizes.hidden), str(sizes.batch), f"{sizes.steps:,}", "" if number else kind.summary,
+                str(sizes.hidden), str(sizes.batch), f"{sizes.steps:,}", Text("" if number else kind.summary),
             )  # fmt: skip
         shown.add_section()
     return shown
@@ -62,7 +63,7 @@ def _backends(probes: list[dict[str, Any]]) -> Table:
         for number, (device, reason) in enumerate(devices.items()):
             shown.add_row(
                 "" if number else found["name"], "" if number else found["version"] or "—",
-                device, f"no: {reason}" if reason else "yes",
+                device, Text(f"no: {reason}" if reason else "yes"),
             )  # fmt: skip
     return shown
 
@@ -74,5 +75,5 @@ def _variants(probes: list[dict[str, Any]]) -> Table:
     for found in probes:
         for name, about in found["variants"].items():
             without = "; ".join(f"{cell}: {why}" for cell, why in about["without"].items())
-            shown.add_row(found["name"], name, about["tier"], about["summary"], without)
+            shown.add_row(found["name"], name, about["tier"], Text(about["summary"]), Text(without))
     return shown

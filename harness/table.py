@@ -204,7 +204,7 @@ def write(table: pd.DataFrame, form: str, out: Path | None = None) -> str | None
         try:
             table.to_parquet(out, index=False, engine="pyarrow")
         except ImportError:
-            raise ValueError("parquet needs pyarrow: pip install 'harness[parquet]'") from None
+            raise ValueError("parquet needs pyarrow: pip install pyarrow") from None
         return None
     if form == "csv":
         text = table.to_csv(index=False, lineterminator="\n")

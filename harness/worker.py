@@ -12,9 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import process
+
+if TYPE_CHECKING:
+    from backends.base import Backend
 
 START = time.perf_counter()
 REPORT_EVERY_S = 0.5
@@ -70,13 +73,13 @@ def _probe(name: str) -> dict[str, Any]:
         found["version"] = backend.version()
         found["devices"] = backend.devices()
     except ImportError as error:
-        found["reason"] = not_installed(backend.name, backend.extra, error)
+        found["reason"] = not_installed(backend, error)
     return found
 
 
-def not_installed(name: str, extra: str, error: ImportError) -> str:
+def not_installed(backend: Backend, error: ImportError) -> str:
     """One line with the command that installs the backend's framework."""
-    return f"{name} is not installed ({error}): pip install 'harness[{extra}]'"
+    return f"{backend.name} is not installed ({error}): pip install {backend.distribution}"
 
 
 def _run(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> None:
@@ -122,7 +125,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         try:
             backend.version()
         except ImportError as error:
-            raise Unsupported(not_installed(backend.name, backend.extra, error)) from error
+            raise Unsupported(not_installed(backend, error)) from error
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job, why = backend.resolve(spec.job(task))
     runtime = backend.start(job)

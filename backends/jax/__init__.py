@@ -10,7 +10,6 @@ class JaxBackend(Backend):
 
     name = "jax"
     distribution = "jax"
-    extra = "jax"
 
     def version(self) -> str:
         import jax

@@ -12,7 +12,6 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     distribution = "numpy"
-    extra = "numpy"
 
     def version(self) -> str:
         import numpy
@@ -48,7 +47,7 @@ class NumpyBackend(Backend):
 
 def _why_no_cuda() -> str | None:
     if find_spec("cupy") is None:
-        return "NumPy computes on CUDA through CuPy, which is not installed: pip install 'harness[cupy]'"
+        return "NumPy computes on CUDA through CuPy, which is not installed: pip install cupy-cuda12x"
     import cupy
 
     try:

@@ -10,7 +10,6 @@ class TensorflowBackend(Backend):
 
     name = "tensorflow"
     distribution = "tensorflow"
-    extra = "tensorflow"
 
     def version(self) -> str:
         import tensorflow as tf

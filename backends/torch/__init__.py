@@ -10,7 +10,6 @@ class TorchBackend(Backend):
 
     name = "torch"
     distribution = "torch"
-    extra = "torch"
 
     def version(self) -> str:
         import torch

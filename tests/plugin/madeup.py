@@ -104,7 +104,6 @@ class MadeUpTrainer(NumpyTrainer):
 class MadeUpBackend(NumpyBackend):
     name = "madeup"
     distribution = "madeup"
-    extra = "madeup"
     names = ("good", "wrong", "chatty", "crash", "killed", "exits", "hang", "raises", "recompiles", "diverges")
 
     def version(self):
@@ -132,7 +131,7 @@ class HangingBackend(MadeUpBackend):
 
 class UninstalledBackend(MadeUpBackend):
     name = "uninstalled"
-    extra = "uninstalled"
+    distribution = "a-framework-that-is-not-there"
 
     def version(self):
         import a_framework_that_is_not_there
