@@ -7,6 +7,7 @@ keep their weights as Keras does (see ``convert``).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,7 +46,7 @@ class StockLayer:
         return tf.reverse(hs, [1]) if self.flips else hs
 
 
-class OwnLayer:
+class OwnLayer(ABC):
     """A layer of ours: x (T, B, D) to (T, B, H), or to (B, H)."""
 
     def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
@@ -58,8 +59,9 @@ class OwnLayer:
             return hs[-1]
         return tf.reverse(hs, [0]) if self.backward else hs
 
+    @abstractmethod
     def states(self, x: tf.Tensor) -> tf.Tensor:
-        raise NotImplementedError
+        """Hidden states (T, B, H) of x (T, B, D), in the order in which the layer reads it."""
 
 
 class BlockLayer(OwnLayer):
