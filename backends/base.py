@@ -24,7 +24,7 @@ Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "float64"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
-Tier = Literal["default", "best"]
+Tier = Literal["default", "best", "fused"]
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
 CELL_SUMMARIES: dict[Cell, str] = {
@@ -103,6 +103,7 @@ class Job:
     precision: Precision = "float32"
     threads: int = 1
     deterministic: bool = True
+    chunk: int = 1  # most updates that one call of ``train`` is handed: a fused variant compiles for it
 
     def resized(self, batch: int) -> Job:
         """The same job for another batch size."""
@@ -116,9 +117,12 @@ class Variant:
     Attributes:
         name: as given to ``--variant``.
         summary: one line.
-        tier: ``default`` for what a user gets without trying, ``best`` for the tuned forms.
+        tier: ``default`` for what a user gets without trying, ``best`` for the fastest forms that dispatch
+            update by update, ``fused`` for several updates per dispatch: never ranked against the others unmarked.
         reason: why it cannot compute the model asked for; None where it can.
         precisions: those that it computes in.
+        runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
+            that ran something else is not what its name says, and its run fails.
     """
 
     name: str
@@ -126,6 +130,7 @@ class Variant:
     tier: Tier
     reason: str | None = None
     precisions: tuple[Precision, ...] = get_args(Precision)
+    runs: str = ""
 
 
 @dataclass(frozen=True)
@@ -242,6 +247,10 @@ class Backend(ABC):
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The training programme for a job that ``trainer`` found possible."""
+
+    def variant(self, job: Job) -> Variant:
+        """The variant that ``job``, once resolved, names."""
+        return next(variant for variant in self.variants(job.model, job.device) if variant.name == job.variant)
 
     def resolve(self, job: Job) -> tuple[Job, str]:
         """``job`` with its variant decided, and the reason for the choice.

@@ -111,6 +111,7 @@ class RunSpec(Frozen):
             precision=self.precision,
             threads=self.threads,
             deterministic=self.deterministic,
+            chunk=self.chunk,
         )
 
     def initialisation_spec(self) -> InitialisationSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -195,8 +196,13 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         flops_per_step=canonical.flops_per_step(job.model, job.batch, job.length),
         compilations=outcome.compilations,
     )
+    # last: looking may trace or compile what the first update's time should hold
     executed = trainer.executed(task.batch("train", 0, spec.batch).astype(spec.precision))
-    return {"end": "ok", "executed": executed, "metrics": metrics.model_dump()}
+    emit({"executed": executed})
+    expected = backend.variant(job).runs
+    if not re.match(expected, executed):
+        raise RunFailed(f"variant {job.variant!r} ran {executed!r}, not what its name says ({expected})")
+    return {"end": "ok", "metrics": metrics.model_dump()}
 
 
 def _throttled(emit: Emit) -> Callable[[Mapping[str, float]], None]:
