@@ -22,17 +22,29 @@ class NumpyBackend(Backend):
         return {"cpu": None, "cuda": _why_no_cuda()}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        on_gpu = "CuPy has threads of its own" if device == "cuda" else None
         return [
+            Variant("textbook", "a Python loop over time, a matrix per gate, gradients added up per step", "default"),
             Variant(
                 "hoisted",
-                "a Python loop over time with one recurrent GEMM per step; input projection and "
-                "weight gradients are one GEMM each outside it; preallocated, in place",
+                "one recurrent GEMM per step; input projection and weight gradients are one GEMM each "
+                "outside the loop; preallocated, in place",
                 "best",
-            )
+            ),
+            Variant("halves", "hoisted, with a thread for each part of the batch", "best", on_gpu),
+            Variant(
+                "numba",
+                "the same, its element-wise work and its loop compiled by numba",
+                "best",
+                "numba computes on the CPU" if device == "cuda" else _why_no_numba(),
+                precisions=("float32",),
+            ),
         ]
 
     def choose(self, job: Job) -> Choice:
-        return Choice("hoisted", "the only variant")
+        if job.device == "cpu" and job.precision == "float32" and not _why_no_numba():
+            return Choice("numba", "measured fastest at all sizes")
+        return Choice("hoisted", "the fastest without numba")
 
     def start(self, job: Job) -> Runtime:
         from backends.numpy import runtime
@@ -43,6 +55,10 @@ class NumpyBackend(Backend):
         from backends.numpy.trainer import NumpyTrainer
 
         return NumpyTrainer(job, parameters)
+
+
+def _why_no_numba() -> str | None:
+    return None if find_spec("numba") else "numba is not installed: pip install numba"
 
 
 def _why_no_cuda() -> str | None:

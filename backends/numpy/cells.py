@@ -42,22 +42,30 @@ class Layer(ABC):
         self.x = x
         self.xp.matmul(_flat(x), self.p["W_ih"].T, out=_flat(self.a))
         self.a += self.p[self.input_bias]
+        self.there()
+        return self.hs[1:]
+
+    def there(self) -> None:
+        """All steps: from ``a``, which holds the projected input, to ``hs``."""
         for t in range(self.T):
             self.step(t)
-        return self.hs[1:]
 
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
         """Fills ``grads`` from the gradients by the hidden states; gives those by x if wanted."""
         self.dh[:] = 0
         self.start_back()
-        for t in reversed(range(self.T)):
-            self.dh += d_hs[t]
-            self.step_back(t)
+        self.back(d_hs)
         da = _flat(self.da)
-        self.xp.matmul(da.T, _flat(self.x), out=self.grads["W_ih"])
+        self.grads["W_ih"][:] = (_flat(self.x).T @ da).T  # the narrow matrix first: up to three times as fast
         self.xp.sum(da, axis=0, out=self.grads[self.input_bias])
         self.recurrent_gradients()
         return (da @ self.p["W_ih"]).reshape(self.x.shape) if d_x_wanted else None
+
+    def back(self, d_hs: Array) -> None:
+        """All steps back: from the gradients by the hidden states to ``da``."""
+        for t in reversed(range(self.T)):
+            self.dh += d_hs[t]
+            self.step_back(t)
 
     def start_back(self) -> None:  # noqa: B027 - most cells carry nothing else
         """Clear what the way back carries besides ``dh``."""
@@ -134,6 +142,12 @@ class Lstm(Layer):
         c += self.scratch
         xp.tanh(c, out=self.tanh_c[t])
         xp.multiply(o, self.tanh_c[t], out=self.hs[t + 1])
+
+    def back(self, d_hs: Array) -> None:
+        """All steps back: from the gradients by the hidden states to ``da``."""
+        for t in reversed(range(self.T)):
+            self.dh += d_hs[t]
+            self.step_back(t)
 
     def start_back(self) -> None:
         self.dc[:] = 0

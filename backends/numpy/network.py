@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from backends.base import Array, Job, Parameters
-from backends.numpy.cells import LAYERS, Layer
+from backends.numpy.cells import Layer
 from backends.parameters import layer, layer_names
 
 
 class Network:
-    """The model of ``job`` on parameters ``p``; ``grads`` receives their gradients. Time-major."""
+    """The model of ``job`` on parameters ``p``; ``grads`` receives their gradients. Time-major.
 
-    def __init__(self, xp: Any, job: Job, p: Parameters, grads: Parameters) -> None:
+    ``kind`` is the layer that computes the job's cell.
+    """
+
+    def __init__(self, xp: Any, kind: type[Layer], job: Job, p: Parameters, grads: Parameters) -> None:
         self.xp, self.model, self.loss = xp, job.model, job.loss
         self.p, self.grads = p, grads
-        kind = LAYERS[job.model.cell]
         self.layers: list[list[tuple[bool, Layer]]] = [[] for _ in range(job.model.layers)]
         for index, backward, prefix in layer_names(job.model):
             built = kind(xp, layer(p, prefix), layer(grads, prefix), job.length, job.batch)

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.base import Array, Cell, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.numpy import cells
 from backends.numpy.network import Network
 from backends.numpy.runtime import blas_name
 from backends.parameters import shapes
 from tasks.base import Batch
+
+
+#: Variants that give each part of a batch a thread of its own.
+IN_PARTS = ("halves", "numba")
+Staged = list[list[tuple[Array, Array]]]
+
+
+class Part:
+    """A slice of the batch with a network of its own on the common parameters, and its own gradients."""
+
+    def __init__(self, xp: Any, job: Job, rows: slice, views: Parameters) -> None:
+        self.rows, self.weight = rows, (rows.stop - rows.start) / job.batch
+        self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.precision)
+        own = job.resized(rows.stop - rows.start)
+        self.network = Network(xp, layers(job.variant)[job.model.cell], own, views, _views(self.flat_grads, job))
+
+    def step(self, x: Array, y: Array) -> Array:
+        """This part's share of the batch's loss; the gradients are weighted alike."""
+        loss = self.network.loss_and_gradients(x, y)
+        if self.weight != 1:
+            self.flat_grads *= self.weight
+        return loss * self.weight
 
 
 class NumpyTrainer(Trainer):
@@ -21,34 +48,58 @@ class NumpyTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job = job
         self.xp = array_module(job.device)
-        size = sum(p.size for p in parameters.values())
-        self.flat, self.flat_grads = (self.xp.zeros(size, job.precision) for _ in range(2))
-        self.views, grads = _views(self.flat, job), _views(self.flat_grads, job)
+        self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.precision)
+        self.views = _views(self.flat, job)
         for name, view in self.views.items():
             view[:] = self.xp.asarray(parameters[name])
-        self.network = Network(self.xp, job, self.views, grads)
+        count = min(job.threads, job.batch) if job.variant in IN_PARTS else 1
+        bounds = [job.batch * k // count for k in range(count + 1)]
+        rows = [slice(*ends) for ends in pairwise(bounds)]
+        self.parts = [Part(self.xp, job, each, self.views) for each in rows]
+        self.threads = ThreadPoolExecutor(count, "part") if count > 1 else None
+        self.blas = ThreadpoolController()
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
 
-    def stage(self, batches: Sequence[Batch]) -> list[tuple[Array, Array]]:
-        staged = [(self.xp.asarray(time_major(b.x)), self._target(b)) for b in batches]
+    def stage(self, batches: Sequence[Batch]) -> Staged:
+        staged = [[self._stage(part, batch) for part in self.parts] for batch in batches]
         self._synchronize()
         return staged
 
-    def train(self, staged: list[tuple[Array, Array]]) -> Array:
-        losses = [self._step(x, y) for x, y in staged]
+    def train(self, staged: Staged) -> Array:
+        with self._threads_of_blas():
+            losses = [self._step(parts) for parts in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
     def predict(self, x: Array) -> Array:
-        out = self.network.forward(self.xp.asarray(time_major(x)))
-        return self._host(out.swapaxes(0, 1) if out.ndim == 3 else out)
+        def forward(part: Part) -> Array:
+            out = part.network.forward(self.xp.asarray(time_major(x[part.rows])))
+            return out.swapaxes(0, 1) if out.ndim == 3 else out
+
+        with self._threads_of_blas():
+            return self._host(self.xp.concatenate(list(self._for_each(forward, self.parts))))
 
     def parameters(self) -> Parameters:
         return {name: self._host(view).copy() for name, view in self.views.items()}
 
     def executed(self, batch: Batch) -> str:
         library = blas_name() if self.xp is np else "cuBLAS"
-        return f"Python loop of {self.xp.__name__}.matmul ({library})"
+        if self.job.variant == "numba":
+            from backends.numpy import fused
+
+            self.predict(batch.x)
+            loop = f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
+        else:
+            kind = type(self.parts[0].network.layers[0][0][1]).__module__.rpartition(".")[2]
+            loop = f"Python loop of {kind} {self.xp.__name__}.matmul"
+        return f"{loop}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
+
+    def compilations(self) -> int:
+        if self.job.variant != "numba":
+            return 0
+        from backends.numpy import fused
+
+        return fused.compilations()
 
     def memory(self) -> DeviceMemory:
         if self.xp is np:
@@ -57,21 +108,32 @@ class NumpyTrainer(Trainer):
         # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
-    def _step(self, x: Array, y: Array) -> Array:
-        loss = self.network.loss_and_gradients(x, y)
+    def _step(self, staged: list[tuple[Array, Array]]) -> Array:
+        shares = list(self._for_each(lambda pair: pair[0].step(*pair[1]), zip(self.parts, staged, strict=True)))
+        first, *others = self.parts
+        for other in others:
+            first.flat_grads += other.flat_grads
         if self.job.optimizer.clip:
-            self._clip(self.job.optimizer.clip)
-        self.optimizer.update(self.flat, self.flat_grads)
-        return loss
+            self._clip(first.flat_grads, self.job.optimizer.clip)
+        self.optimizer.update(self.flat, first.flat_grads)
+        return sum(shares[1:], shares[0])
 
-    def _clip(self, clip: float) -> None:
-        norm = self.xp.sqrt(self.flat_grads @ self.flat_grads)
-        self.flat_grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
+    def _for_each(self, function: Callable[[Any], Array], items: Iterable[Any]) -> Iterable[Array]:
+        """In the threads of the parts, where there are several."""
+        return self.threads.map(function, items) if self.threads else map(function, items)
 
-    def _target(self, batch: Batch) -> Array:
-        y = time_major(batch.y) if self.job.model.readout == "every" else batch.y
-        array: Array = self.xp.asarray(y)
-        return array
+    def _threads_of_blas(self) -> AbstractContextManager[Any]:
+        """One for each part: the parts themselves are the job's threads."""
+        return self.blas.limit(limits=1, user_api="blas") if self.threads else nullcontext()
+
+    def _clip(self, grads: Array, clip: float) -> None:
+        norm = self.xp.sqrt(grads @ grads)
+        grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
+
+    def _stage(self, part: Part, batch: Batch) -> tuple[Array, Array]:
+        x, y = batch.x[part.rows], batch.y[part.rows]
+        y = time_major(y) if self.job.model.readout == "every" else y
+        return self.xp.asarray(time_major(x)), self.xp.asarray(y)
 
     def _host(self, array: Array) -> Array:
         return np.asarray(array) if self.xp is np else array.get()  # type: ignore[attr-defined]
@@ -119,6 +181,19 @@ def _blend(xp: Any, mean: Array, value: Array, beta: float, scratch: Array) -> N
     mean *= beta
     xp.multiply(value, 1 - beta, out=scratch)
     mean += scratch
+
+
+def layers(variant: str) -> dict[Cell, Any]:
+    """The layer of each cell, by the variant's way of computing it."""
+    if variant == "textbook":
+        from backends.numpy import textbook
+
+        return textbook.LAYERS
+    if variant == "numba":
+        from backends.numpy import fused
+
+        return fused.LAYERS
+    return cells.LAYERS
 
 
 def array_module(device: str) -> ModuleType:

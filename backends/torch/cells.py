@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from backends.base import Cell, ModelSpec
 from backends.parameters import BIASES, layer_names, shapes
+from backends.torch.late import LAYERS, Recurrence
 
 STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -53,10 +54,26 @@ class LoopLayers(nn.Module):
         return torch.cat(directions, dim=2)
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
-        cell = self.model.cell
-        p = {name.removeprefix(prefix + "_"): w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+        cell, p = self.model.cell, self._own(prefix)
         projected = nn.functional.linear(x, p["W_ih"], p[BIASES[cell][0]])
         return LOOPS[cell](projected, p)
+
+    def _own(self, prefix: str) -> dict[str, Tensor]:
+        """One layer's weights by their canonical names."""
+        return {name.removeprefix(prefix + "_"): w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+
+
+class LateLayers(LoopLayers):
+    """The loop with its way back by hand: see ``backends.torch.late``."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__(model)
+        self.recurrences = {prefix: LAYERS[model.cell]() for _, _, prefix in layer_names(model)}
+
+    def _layer(self, prefix: str, x: Tensor) -> Tensor:
+        p = self._own(prefix)
+        hs: Tensor = Recurrence.apply(self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell]))
+        return hs
 
 
 def rnn(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
@@ -116,13 +133,21 @@ LOOPS: dict[Cell, Callable[[Tensor, dict[str, Tensor]], Tensor]] = {
 }
 
 
+VARIANTS: dict[str, Callable[[ModelSpec], nn.Module]] = {
+    "nn": StockLayers,
+    "nn-kept": StockLayers,
+    "loop": LoopLayers,
+    "late-dw": LateLayers,
+}
+
+
 class Network(nn.Module):
     """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
 
     def __init__(self, model: ModelSpec, variant: str) -> None:
         super().__init__()
         self.model = model
-        self.layers: nn.Module = StockLayers(model) if variant == "nn" else LoopLayers(model)
+        self.layers: nn.Module = VARIANTS[variant](model)
         self.head = nn.Linear(model.features, model.outputs)
 
     def forward(self, x: Tensor) -> Tensor:

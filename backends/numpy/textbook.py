@@ -1,0 +1,167 @@
+"""The layers as a textbook has them: a Python loop over time, a matrix for each gate, gradients added up step by step.
+
+What one writes from the equations, and so the yardstick of the other variants. Slow on purpose,
+not by mistake: vectorised over the batch, and nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from backends.base import Array, Cell, Parameters
+
+State = tuple[Array, ...]
+
+
+class Layer(ABC):
+    """One layer in one direction: see ``backends.numpy.cells.Layer``, whose interface this is."""
+
+    states = 1
+
+    def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
+        self.xp, self.p, self.grads = xp, p, grads
+        self.T, self.H = length, p["W_hh"].shape[1]
+        self.zeros = xp.zeros((batch, self.H), p["W_hh"].dtype)
+
+    def gate(self, k: int) -> slice:
+        """Rows of gate k."""
+        return slice(k * self.H, (k + 1) * self.H)
+
+    def forward(self, x: Array) -> Array:
+        self.x, self.saved = x, list[State]()
+        state: State = (self.zeros,) * self.states
+        hs = []
+        for t in range(self.T):
+            state = self.step(x[t], state)
+            hs.append(state[0])
+        array: Array = self.xp.stack(hs)
+        return array
+
+    def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
+        for grad in self.grads.values():
+            grad[:] = 0
+        d_state: State = (self.zeros,) * self.states
+        d_x = []
+        for t in reversed(range(self.T)):
+            d_state, d_xt = self.step_back(self.x[t], self.saved[t], (d_state[0] + d_hs[t], *d_state[1:]), d_x_wanted)
+            d_x.append(d_xt)
+        return self.xp.stack(d_x[::-1]) if d_x_wanted else None
+
+    def affine(self, k: int, x: Array, h: Array, bias: str = "b") -> Array:
+        """W_k x + U_k h + b_k."""
+        k_th = self.gate(k)
+        array: Array = x @ self.p["W_ih"][k_th].T + h @ self.p["W_hh"][k_th].T + self.p[bias][k_th]
+        return array
+
+    def affine_back(self, k: int, da: Array, x: Array, h: Array, bias: str = "b") -> Array:
+        """Adds to the gradients by W_k, U_k and b_k; gives that by h."""
+        k_th = self.gate(k)
+        self.grads["W_ih"][k_th] += da.T @ x
+        self.grads["W_hh"][k_th] += da.T @ h
+        self.grads[bias][k_th] += da.sum(axis=0)
+        by_h: Array = da @ self.p["W_hh"][k_th]
+        return by_h
+
+    def by_x(self, d_gates: list[Array], wanted: bool) -> Array | None:
+        return sum((da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates)), 0) if wanted else None
+
+    def sigmoid(self, a: Array) -> Array:
+        array: Array = 1 / (1 + self.xp.exp(-a))
+        return array
+
+    @abstractmethod
+    def step(self, x: Array, state: State) -> State:
+        """The next state; appends to ``saved`` what the way back needs."""
+
+    @abstractmethod
+    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """Gradients by the previous state and by x, from that by the next state."""
+
+
+class Rnn(Layer):
+    def step(self, x: Array, state: State) -> State:
+        (h,) = state
+        h_next = self.xp.tanh(self.affine(0, x, h))
+        self.saved.append((h, h_next))
+        return (h_next,)
+
+    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        (h, h_next), (dh,) = saved, d_state
+        da = dh * (1 - h_next**2)
+        return (self.affine_back(0, da, x, h),), self.by_x([da], d_x_wanted)
+
+
+class Lstm(Layer):
+    states = 2
+
+    def step(self, x: Array, state: State) -> State:
+        h, c = state
+        i = self.sigmoid(self.affine(0, x, h))
+        f = self.sigmoid(self.affine(1, x, h))
+        g = self.xp.tanh(self.affine(2, x, h))
+        o = self.sigmoid(self.affine(3, x, h))
+        c_next = f * c + i * g
+        tanh_c = self.xp.tanh(c_next)
+        self.saved.append((h, c, i, f, g, o, tanh_c))
+        return o * tanh_c, c_next
+
+    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        (h, c, i, f, g, o, tanh_c), (dh, dc) = saved, d_state
+        dc = dc + dh * o * (1 - tanh_c**2)
+        d_gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+        dh = sum(self.affine_back(k, da, x, h) for k, da in enumerate(d_gates))
+        return (dh, dc * f), self.by_x(d_gates, d_x_wanted)
+
+
+class Gru(Layer):
+    """Reset after the recurrent product: n = tanh(W_n x + b_n + r ∘ (U_n h + b_hn))."""
+
+    def step(self, x: Array, state: State) -> State:
+        (h,), p, n_th = state, self.p, self.gate(2)
+        r = self.sigmoid(self.affine(0, x, h, "b_ih") + p["b_hh"][self.gate(0)])
+        z = self.sigmoid(self.affine(1, x, h, "b_ih") + p["b_hh"][self.gate(1)])
+        u = h @ p["W_hh"][n_th].T + p["b_hh"][n_th]
+        n = self.xp.tanh(x @ p["W_ih"][n_th].T + p["b_ih"][n_th] + r * u)
+        self.saved.append((h, r, z, n, u))
+        return ((1 - z) * n + z * h,)
+
+    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        (h, r, z, n, u), (dh,), n_th = saved, d_state, self.gate(2)
+        da_z = dh * (h - n) * z * (1 - z)
+        da_n = dh * (1 - z) * (1 - n**2)
+        da_r = da_n * u * r * (1 - r)
+        dh = dh * z
+        for k, da in enumerate((da_r, da_z)):
+            dh = dh + self.affine_back(k, da, x, h, "b_ih")
+            self.grads["b_hh"][self.gate(k)] += da.sum(axis=0)
+        du = da_n * r
+        self.grads["W_ih"][n_th] += da_n.T @ x
+        self.grads["b_ih"][n_th] += da_n.sum(axis=0)
+        self.grads["W_hh"][n_th] += du.T @ h
+        self.grads["b_hh"][n_th] += du.sum(axis=0)
+        return (dh + du @ self.p["W_hh"][n_th],), self.by_x([da_r, da_z, da_n], d_x_wanted)
+
+
+class GruResetBefore(Layer):
+    """Reset before the recurrent product: n = tanh(W_n x + b_n + U_n (r ∘ h)); z lets n in."""
+
+    def step(self, x: Array, state: State) -> State:
+        (h,) = state
+        r = self.sigmoid(self.affine(0, x, h))
+        z = self.sigmoid(self.affine(1, x, h))
+        n = self.xp.tanh(self.affine(2, x, r * h))
+        self.saved.append((h, r, z, n))
+        return ((1 - z) * h + z * n,)
+
+    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        (h, r, z, n), (dh,) = saved, d_state
+        da_z = dh * (n - h) * z * (1 - z)
+        da_n = dh * z * (1 - n**2)
+        d_rh = self.affine_back(2, da_n, x, r * h)
+        da_r = d_rh * h * r * (1 - r)
+        by_gates = self.affine_back(0, da_r, x, h) + self.affine_back(1, da_z, x, h)
+        return (dh * (1 - z) + d_rh * r + by_gates,), self.by_x([da_r, da_z, da_n], d_x_wanted)
+
+
+LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
