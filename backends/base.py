@@ -9,7 +9,7 @@ A backend sees a *job*, never a task, so that no backend can favour one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -159,6 +159,27 @@ class DeviceMemory:
     peak: int | None = None
 
 
+@dataclass(frozen=True)
+class Probe:
+    """Work whose rate is a limit of the machine; ``run`` returns when it is done. ``amount`` is in FLOPs or bytes."""
+
+    run: Callable[[], object]
+    amount: float
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What a framework reaches on a device where nothing is in its way.
+
+    Attributes:
+        product: one large square matrix product, in the job's precision.
+        copy: one large array read and one written, larger than any cache.
+    """
+
+    product: Probe
+    copy: Probe
+
+
 class Trainer(ABC):
     """One compiled training programme with its parameters on a device.
 
@@ -247,6 +268,11 @@ class Backend(ABC):
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The training programme for a job that ``trainer`` found possible."""
+
+    def probes(self, job: Job) -> Probes | None:
+        """What measures the machine's limits on the job's device, once ``start`` was called; None where nothing does."""
+        del job
+        return None
 
     def variant(self, job: Job) -> Variant:
         """The variant that ``job``, once resolved, names."""
