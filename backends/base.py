@@ -180,6 +180,13 @@ class Probes:
     copy: Probe
 
 
+#: Side of the square matrices of ``Probes.product``, by device: large enough that starting costs nothing.
+PRODUCT_SIDE: dict[Device, int] = {"cpu": 1536, "cuda": 8192}
+#: Bytes of the array that ``Probes.copy`` reads, and of the one that it writes: several last-level caches each.
+COPY_BYTES = 128 * 2**20
+PRODUCT_FLOPS: dict[Device, float] = {device: 2.0 * side**3 for device, side in PRODUCT_SIDE.items()}
+
+
 class Trainer(ABC):
     """One compiled training programme with its parameters on a device.
 
@@ -270,7 +277,7 @@ class Backend(ABC):
         """The training programme for a job that ``trainer`` found possible."""
 
     def probes(self, job: Job) -> Probes | None:
-        """What measures the machine's limits on the job's device, once ``start`` was called; None where nothing does."""
+        """What measures the limits of the job's device, once ``start`` was called; None where nothing does."""
         del job
         return None
 

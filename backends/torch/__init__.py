@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
 class TorchBackend(Backend):
@@ -50,3 +50,8 @@ class TorchBackend(Backend):
         from backends.torch.trainer import TorchTrainer
 
         return TorchTrainer(job, parameters)
+
+    def probes(self, job: Job) -> Probes | None:
+        from backends.torch import limits
+
+        return limits.probes(job)
