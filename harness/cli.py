@@ -191,11 +191,18 @@ def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> No
     """One record, readable."""
     from rich.console import Console
 
+    from harness.records import Record
     from harness.show import show as describe
-    from harness.store import StoreError, read_record
+    from harness.speedtable import tables
+    from harness.store import StoreError, read
 
     try:
-        Console().print(describe(read_record(record)))
+        found = read(record)
+        console = Console()
+        if isinstance(found, Record):
+            console.print(describe(found))
+        else:
+            (console if console.is_terminal else Console(width=120)).print(tables(found))
     except StoreError as error:
         fail(error, NOT_OK)
 
@@ -219,10 +226,7 @@ def table(
         return
     found = _read(places)
     try:
-        form = tables.format_named(format_, out)
-        everything = tables.frame(found.records)
-        wanted = _words(columns) or (list(everything.columns) if form in ("csv", "parquet") else [])
-        text = tables.write(tables.select(everything, wanted, _words(sort), where or []), form, out)
+        text = tables.render(found, _words(columns), _words(sort), where or [], format_, out)
     except (ValueError, OSError) as error:
         fail(error)
     if text is not None:
@@ -234,12 +238,15 @@ def plot(
     places: Folders = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("results/local/plots"),
 ) -> None:
-    """Learning curves, throughput, memory, and score against time, as PNG and SVG."""
-    from harness import plots
+    """Learning curves, throughput, memory, score against time; scaling, ratios, rooflines. PNG and SVG."""
+    from itertools import chain
+
+    from harness import plots, speedplots
+    from harness.drawing import save
 
     found = _read(places)
     try:
-        drawn = plots.draw(found.records, out)
+        drawn = save(chain(plots.figures(found.records), speedplots.figures(found.speeds)), out)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
     typer.echo("\n".join(map(str, drawn)))
@@ -269,7 +276,7 @@ def _read(places: list[Path] | None) -> Found:
     found = read_all(places or [DEFAULT_RESULTS])
     for problem in found.problems:
         typer.echo(f"harness: skipped {problem}", err=True)
-    if not found.records:
+    if not found.records and not found.speeds:
         where = ", ".join(map(str, places or [DEFAULT_RESULTS]))
         fail(f"no records in {where}; make some with: harness run", NOT_OK)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,6 +42,8 @@ class Settings:
 
 def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
     """Hold every contest, print what came of them, and draw it into ``out``; True if all is well and kept."""
+    from harness import speedplots  # pictures and tables are slow to import: not while anything is measured
+    from harness.drawing import save
     from harness.speedtable import tables
 
     record, well = hold_all(bouts, settings, store)
@@ -48,7 +51,14 @@ def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, 
         print(record.model_dump_json())
         return well
     console = Console()
-    (console if console.is_terminal else Console(width=120)).print(tables(record), soft_wrap=False)
+    (console if console.is_terminal else Console(width=120)).print(tables(record))
+    try:
+        for path in save(speedplots.figures([record]), out):
+            if path.suffix == ".png":
+                print(path)
+    except OSError as error:
+        print(f"harness: cannot write plots to {out}: {error.strerror}", file=sys.stderr)
+        return False
     return well
 
 
@@ -137,6 +147,7 @@ class Held:
         """One contestant per backend: the others have the same libraries."""
         for entry in {entry.spec.backend: entry for entry in reversed(list(self._alive()))}.values():
             self.tell(f"{_name(entry)}: the machine's limits")
+            time.sleep(SETTLE_S)
             self._guarded(entry, partial(self._read, entry))
 
     def _read(self, entry: Entry) -> None:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
+import pandas as pd
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from tabulate import tabulate
 
 from backends.base import Tier
 from harness.columns import MIB
 from harness.records import Ratio, Spread
 from harness.spec import SpeedSpec
 from harness.speedrecords import Contest, Row, SpeedRecord
-from harness.wording import STATUS_STYLES, number, printable
+from harness.wording import STATUS_STYLES, markdown_escape, number, printable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 #: Headings, and whether the column holds numbers.
 HEADINGS: list[tuple[str, bool]] = [
     ("tier", False), ("backend", False), ("variant", False), ("ms/step", True), ("p10–p90", True), ("seq/s", True),
     ("GFLOP/s", True), ("% GEMM", True), ("× stock", True), ("95 %", True), ("compile s", True), ("growth MiB", True),
+]  # fmt: skip
+
+
+#: Of ``frame``, where columns are to be chosen for people.
+DEFAULT_COLUMNS = [
+    "shape", "cell", "hidden", "batch", "length", "features", "tier", "backend", "variant", "status", "step_ms",
+    "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
 ]  # fmt: skip
 
 
@@ -48,7 +57,7 @@ def tables(record: SpeedRecord) -> Group:
         parts += [Text(section.title, style="bold"), Text(section.about, style="dim"), _table(section)]
         for row in contest.rows:
             if row.status != "ok":
-                parts.append(Text(_silent(row), style=STATUS_STYLES[row.status]))
+                parts.append(Text(silent(row), style=STATUS_STYLES[row.status]))
         parts.append(Text())
     parts += [Text(line, style="dim") for line in legend(record)]
     return Group(*parts)
@@ -69,13 +78,16 @@ def legend(record: SpeedRecord) -> list[str]:
     return lines
 
 
-def title(contest: Contest) -> str:
-    """ "B: lstm 128, 64×100×10"."""
-    spec = contest.rows[0].spec
-    name = f"{contest.name}: " if contest.name else ""
-    layers = f" ×{spec.model.layers} layers" if spec.model.layers > 1 else ""
-    ways = " bidirectional" if spec.model.bidirectional else ""
-    return f"{name}{spec.model.cell} {spec.model.hidden}{layers}{ways}, {spec.batch}×{spec.length}×{spec.features}"
+def title(contest: Contest, without: str = "") -> str:
+    """As in "B: lstm 128, 64×100×10"; a size that varies, named in ``without``, by its name."""
+    spec, model = contest.rows[0].spec, contest.rows[0].spec.model
+    sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
+    shown = {name: name if name == without else str(value) for name, value in sizes.items()}
+    name = f"{contest.name}: " if contest.name and not without else ""
+    layers = f" ×{'layers' if without == 'layers' else model.layers}" if model.layers > 1 or without == "layers" else ""
+    ways = " bidirectional" if model.bidirectional else ""
+    shape = "×".join(shown[size] for size in ("batch", "length", "features"))
+    return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
 
 
 def about(spec: SpeedSpec) -> str:
@@ -102,20 +114,19 @@ def _section(contest: Contest) -> Section:
         printable(title(contest)),
         about(contest.rows[0].spec),
         [_cells(row) for row in ranked(contest.rows)],
-        [_silent(row) for row in contest.rows if row.status != "ok"],
+        [silent(row) for row in contest.rows if row.status != "ok"],
     )
 
 
-def _silent(row: Row) -> str:
+def silent(row: Row) -> str:
+    """Why a row is not ok."""
     return printable(f"{row.name}: {row.status}{f': {row.reason}' if row.reason else ''}")
 
 
 def _cells(row: Row) -> list[str]:
-    figures, ready = row.figures, row.ready
+    figures = row.figures
     assert figures is not None
-    growth = None
-    if ready and row.host_peak_bytes is not None and ready.host_init_bytes is not None:
-        growth = max(0, row.host_peak_bytes - ready.host_init_bytes) / MIB
+    growth = growth_mib(row)
     return [
         row.tier or "", row.spec.backend, f"{row.variant}{'*' * row.added}", number(figures.step_ms.median),
         _reach(figures.step_ms), number(figures.sequences_per_second.median), number(figures.gflops),
@@ -155,6 +166,60 @@ def _table(section: Section) -> Table:
     return table
 
 
-def rows_of(records: Sequence[SpeedRecord]) -> list[tuple[SpeedRecord, Contest, Row]]:
-    """Every contestant of every record."""
-    return [(record, contest, row) for record in records for contest in record.contests for row in contest.rows]
+def text(record: SpeedRecord, style: str) -> str:
+    """The whole record as plain text, in a format of ``tabulate``: "simple" or "github"."""
+    markdown = style == "github"
+    escape = markdown_escape if markdown else str
+    parts = []
+    for section in sections(record):
+        rows = [[escape(cell) for cell in row] for row in section.rows]
+        headers = [escape(heading) for heading, _ in HEADINGS]
+        alignment = ["right" if numeric else "left" for _, numeric in HEADINGS]
+        parts += [f"{'## ' * markdown}{escape(section.title)}", escape(section.about)]
+        if rows:
+            parts.append(tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=alignment))
+        parts += [f"{'- ' * markdown}{escape(note)}" for note in section.notes]
+    return "\n\n".join([*parts, *map(escape, legend(record))]) + "\n"
+
+
+def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
+    """One row per contestant, one column per scalar; missing values where nothing was measured."""
+    return pd.DataFrame([
+        {
+            "id": record.id, "created": record.created, "shape": contest.name, "backend": row.spec.backend,
+            "variant": row.variant or row.spec.variant, "tier": row.tier, "status": row.status, "reason": row.reason,
+            "executed": row.executed, "device": row.spec.device, "precision": row.spec.precision,
+            "threads": row.spec.threads, "denormals": row.spec.denormals, **row.spec.model.model_dump(),
+            "batch": row.spec.batch, "length": row.spec.length, "features": row.spec.features,
+            "chunk": row.spec.chunk, **_scalars(row),
+            "gemm_gflops": record.gemm_gflops, "copy_gb_per_s": record.copy_gb_per_s,
+        }
+        for record in records for contest in record.contests for row in contest.rows
+    ])  # fmt: skip
+
+
+def _scalars(row: Row) -> dict[str, float | None]:
+    found: dict[str, float | None] = dict.fromkeys((
+        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "ratio", "ratio_low", "ratio_high",
+        "compile_s",
+    ))  # fmt: skip
+    if f := row.figures:
+        found |= {
+            "step_ms": f.step_ms.median, "step_ms_p10": f.step_ms.p10, "step_ms_p90": f.step_ms.p90,
+            "seq_s": f.sequences_per_second.median, "gflops": f.gflops, "gemm_share": f.gemm_share,
+            "compile_s": f.compile_s,
+        }  # fmt: skip
+        if f.ratio:
+            found |= {"ratio": f.ratio.median, "ratio_low": f.ratio.low, "ratio_high": f.ratio.high}
+    return found | {
+        "import_s": row.ready.import_s if row.ready else None,
+        "growth_mib": growth_mib(row),
+        "device_peak_mib": None if row.device_peak_bytes is None else row.device_peak_bytes / MIB,
+    }
+
+
+def growth_mib(row: Row) -> float | None:
+    """Resident memory beyond the level after initialisation."""
+    if row.ready is None or row.host_peak_bytes is None or row.ready.host_init_bytes is None:
+        return None
+    return max(0, row.host_peak_bytes - row.ready.host_init_bytes) / MIB
