@@ -140,8 +140,8 @@ def speed(
     ] = None,
     chunk: Annotated[int | None, typer.Option(help="Updates handed over at once.  [default: 8]")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the data and the initial parameters.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that each contestant takes.")] = 20,
-    block: Annotated[float, typer.Option(min=0.001, metavar="SECONDS", help="What a turn should take.")] = 0.25,
+    rounds: Annotated[int, typer.Option(help="Turns that each contestant takes.")] = 20,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a turn should take.")] = 0.25,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one shape may take.")] = None,
     results: Annotated[Path, typer.Option(help="Folder for the record.")] = DEFAULT_RESULTS,
     out: Annotated[Path | None, typer.Option(help="Folder for the plots.  [default: plots/ in --results]")] = None,
@@ -170,11 +170,12 @@ def speed(
     )  # fmt: skip
     store = Store(results)
     try:
+        settings = Settings(rounds, block, timeout)
         bouts = plan(request)
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    well = measure(bouts, Settings(rounds, block, timeout), store, out or results / "plots", json_lines)
+    well = measure(bouts, settings, store, out or results / "plots", json_lines)
     raise typer.Exit(OK if well else NOT_OK)
 
 

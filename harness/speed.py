@@ -28,6 +28,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "F": {"batch": 64, "length": 100, "features": 123, "hidden": 320, "outputs": 10, "loss": "cross-entropy"},
 }
 DEFAULT_SHAPE = SHAPES["B"]
+#: Digits: no array has a side of a million million.
+LONGEST_NUMBER = 12
 #: What a list may vary, in the order in which it does.
 SIZES = ("batch", "length", "features", "hidden", "layers")
 _OF_MODEL = ("cell", "hidden", "layers", "bidirectional")
@@ -101,7 +103,7 @@ def numbers(name: str, words: Sequence[str]) -> list[int]:
     """
     found = []
     for word in _words(f"--{name}", words):
-        if not (word.isascii() and word.isdigit() and int(word)):
+        if not (word.isascii() and word.isdigit() and len(word) < LONGEST_NUMBER and int(word)):
             raise UsageError(f"--{name} takes whole numbers from 1 on, separated by commas, not {word!r}")
         found.append(int(word))
     return list(dict.fromkeys(found))

@@ -19,6 +19,7 @@ from harness import environment
 from harness.channel import TimedOut
 from harness.contest import Lane, Lost, fit, hold, ratio
 from harness.live import Live, until
+from harness.plan import UsageError
 from harness.progress import line
 from harness.records import Status
 from harness.session import keep, terminated_as_interrupted
@@ -29,6 +30,7 @@ from harness.training import spread
 
 #: Before each turn: thread pools spin for a while after their last work (OpenBLAS for some 20 ms).
 SETTLE_S = 0.03
+LONGEST_BLOCK_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,26 +41,35 @@ class Settings:
     block_s: float = 0.25
     timeout: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UsageError where a contest cannot be held so."""
+        if self.rounds < 1:
+            raise UsageError(f"--rounds must be at least 1, not {self.rounds}")
+        if not 0 < self.block_s <= LONGEST_BLOCK_S:
+            raise UsageError(f"--block must be above 0 and at most {LONGEST_BLOCK_S:g} seconds, not {self.block_s:g}")
+
 
 def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
     """Hold every contest, print what came of them, and draw it into ``out``; True if all is well and kept."""
-    from harness import speedplots  # pictures and tables are slow to import: not while anything is measured
+    record, well = hold_all(bouts, settings, store)
+
+    # slow to import: not while anything is measured
+    from harness import speedplots
     from harness.drawing import save
     from harness.speedtable import tables
 
-    record, well = hold_all(bouts, settings, store)
     if json_lines:
         print(record.model_dump_json())
-        return well
-    console = Console()
-    (console if console.is_terminal else Console(width=120)).print(tables(record))
+    else:
+        console = Console()
+        (console if console.is_terminal else Console(width=120)).print(tables(record))
     try:
-        for path in save(speedplots.figures([record]), out):
-            if path.suffix == ".png":
-                print(path)
+        drawn = save(speedplots.figures([record]), out)
     except OSError as error:
         print(f"harness: cannot write plots to {out}: {error.strerror}", file=sys.stderr)
         return False
+    if drawn and not json_lines:
+        print(*(path for path in drawn if path.suffix == ".png"), sep="\n")
     return well
 
 

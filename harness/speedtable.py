@@ -54,7 +54,9 @@ def tables(record: SpeedRecord) -> Group:
     """The whole record for a terminal of 120 columns."""
     parts: list[RenderableType] = []
     for contest, section in zip(record.contests, sections(record), strict=True):
-        parts += [Text(section.title, style="bold"), Text(section.about, style="dim"), _table(section)]
+        parts += [Text(section.title, style="bold"), Text(section.about, style="dim")]
+        if section.rows:
+            parts.append(_table(section))
         for row in contest.rows:
             if row.status != "ok":
                 parts.append(Text(silent(row), style=STATUS_STYLES[row.status]))
