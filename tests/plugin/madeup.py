@@ -115,7 +115,8 @@ class MadeUpBackend(NumpyBackend):
     name = "madeup"
     distribution = "madeup"
     names = (
-        "good", "wrong", "chatty", "crash", "killed", "exits", "hang", "raises", "recompiles", "diverges", "late", "fused",
+        "good", "wrong", "chatty", "crash", "killed", "exits", "hang", "raises", "recompiles", "diverges", "late",
+        "fused",
     )  # fmt: skip
 
     def version(self):
