@@ -9,7 +9,7 @@ A backend sees a *job*, never a task, so that no backend can favour one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -159,6 +159,34 @@ class DeviceMemory:
     peak: int | None = None
 
 
+@dataclass(frozen=True)
+class Probe:
+    """Work whose rate is a limit of the machine; ``run`` returns when it is done. ``amount`` is in FLOPs or bytes."""
+
+    run: Callable[[], object]
+    amount: float
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What a framework reaches on a device where nothing is in its way.
+
+    Attributes:
+        product: one large square matrix product, in the job's precision.
+        copy: one large array read and one written, larger than any cache.
+    """
+
+    product: Probe
+    copy: Probe
+
+
+#: Side of the square matrices of ``Probes.product``, by device: large enough that starting costs nothing.
+PRODUCT_SIDE: dict[Device, int] = {"cpu": 1536, "cuda": 8192}
+#: Bytes of the array that ``Probes.copy`` reads, and of the one that it writes: several last-level caches each.
+COPY_BYTES = 128 * 2**20
+PRODUCT_FLOPS: dict[Device, float] = {device: 2.0 * side**3 for device, side in PRODUCT_SIDE.items()}
+
+
 class Trainer(ABC):
     """One compiled training programme with its parameters on a device.
 
@@ -247,6 +275,11 @@ class Backend(ABC):
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The training programme for a job that ``trainer`` found possible."""
+
+    def probes(self, job: Job) -> Probes | None:
+        """What measures the limits of the job's device, once ``start`` was called; None where nothing does."""
+        del job
+        return None
 
     def variant(self, job: Job) -> Variant:
         """The variant that ``job``, once resolved, names."""

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import Array, Cell, ModelSpec, Parameters
+from backends.base import Array, Cell, ModelSpec, OptimizerName, Parameters, Precision
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "gru-reset-before": 3}
 BIASES: dict[Cell, tuple[str, ...]] = {
@@ -100,6 +100,22 @@ def flops_per_step(model: ModelSpec, batch: int, length: int) -> int:
             total -= 2 * gates * cells * model.hidden * width
     readouts = batch * (length if model.readout == "every" else 1)
     return total + 6 * readouts * model.features * model.outputs
+
+
+def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precision, optimizer: OptimizerName) -> int:
+    """The fewest bytes that one training step moves to and from memory: a lower bound, as if caches held the rest.
+
+    Every parameter is read and written once, its gradient written and read once, and so is each of
+    the optimizer's moments (Adam two, RMSprop one). The input is read once. Per layer, direction
+    and time step, the hidden state, the gates and the LSTM's cell state are written on the way
+    forward and read on the way back.
+    """
+    moments = {"adam": 2, "rmsprop": 1, "sgd": 0}[optimizer]
+    states = 1 + GATES[model.cell] + (model.cell == "lstm")
+    layers = model.layers * model.directions
+    numbers = 2 * (2 + moments) * count(model)
+    numbers += batch * length * (model.inputs + 2 * states * model.hidden * layers)
+    return numbers * np.dtype(precision).itemsize
 
 
 def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:

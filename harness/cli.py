@@ -114,6 +114,71 @@ def run(
     raise typer.Exit(OK if run_all(specs, store, timeout, json_lines) else NOT_OK)
 
 
+@app.command()
+def speed(
+    backend: Annotated[list[str], typer.Option("--backend", help="Backends, or all.")] = ["all"],  # noqa: B006
+    variant: Annotated[list[str], typer.Option("--variant", help="Variants, auto or all.")] = ["auto"],  # noqa: B006
+    cell: Annotated[list[str], typer.Option("--cell", help="Cells, or all.")] = ["lstm"],  # noqa: B006
+    shape: Annotated[list[str] | None, typer.Option("--shape", help="Named shapes (A to F), or all.")] = None,
+    batch: Annotated[list[str] | None, typer.Option("--batch", metavar="N,…", help="Sequences per update.")] = None,
+    length: Annotated[list[str] | None, typer.Option("--length", metavar="N,…", help="Steps of a sequence.")] = None,
+    features: Annotated[list[str] | None, typer.Option("--features", metavar="N,…", help="Inputs per step.")] = None,
+    hidden: Annotated[list[str] | None, typer.Option("--hidden", metavar="N,…", help="Hidden units.")] = None,
+    layers: Annotated[list[str] | None, typer.Option("--layers", metavar="N,…", help="Recurrent layers.")] = None,
+    bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read the sequence both ways.")] = False,
+    outputs: Annotated[int | None, typer.Option(help="Numbers or classes that are read out.")] = None,
+    loss: Annotated[str | None, typer.Option(help="mse or cross-entropy.")] = None,
+    readout: Annotated[str | None, typer.Option(help="last or every step.")] = None,
+    optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads and CPUs of each worker.  [default: 2]")] = None,
+    denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option("--deterministic/--no-deterministic", help="Ask for deterministic kernels.  [default: yes]"),
+    ] = None,
+    chunk: Annotated[int | None, typer.Option(help="Updates handed over at once.  [default: 8]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the data and the initial parameters.")] = None,
+    rounds: Annotated[int, typer.Option(help="Turns that each contestant takes.")] = 20,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a turn should take.")] = 0.25,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one shape may take.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder for the record.")] = DEFAULT_RESULTS,
+    out: Annotated[Path | None, typer.Option(help="Folder for the plots.  [default: plots/ in --results]")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="The record as JSON on standard output.")] = False,
+) -> None:
+    """Throughput without a task: live workers take turns on random data. Values may be lists: --length 50,100."""
+    from harness.plan import UsageError
+    from harness.speed import SpeedRequest, plan
+    from harness.speedrun import Settings, measure
+    from harness.store import Store, StoreError
+
+    request = SpeedRequest(
+        backends=backend,
+        variants=variant,
+        cells=cell,
+        shapes=shape or [],
+        sizes={
+            "batch": batch or [], "length": length or [], "features": features or [], "hidden": hidden or [],
+            "layers": layers or [],
+        },
+        options={
+            "bidirectional": bidirectional or None, "outputs": outputs, "loss": loss, "readout": readout,
+            "optimizer": optimizer, "device": device, "precision": precision, "threads": threads,
+            "denormals": denormals, "deterministic": deterministic, "chunk": chunk, "seed": seed,
+        },
+    )  # fmt: skip
+    store = Store(results)
+    try:
+        settings = Settings(rounds, block, timeout)
+        bouts = plan(request)
+        store.prepare()
+    except (UsageError, StoreError) as error:
+        fail(error)
+    well = measure(bouts, settings, store, out or results / "plots", json_lines)
+    raise typer.Exit(OK if well else NOT_OK)
+
+
 @app.command("list")
 def list_() -> None:
     """Tasks, backends, cells and variants, and why what cannot run here cannot."""
@@ -127,11 +192,18 @@ def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> No
     """One record, readable."""
     from rich.console import Console
 
+    from harness.records import Record
     from harness.show import show as describe
-    from harness.store import StoreError, read_record
+    from harness.speedtable import tables
+    from harness.store import StoreError, read
 
     try:
-        Console().print(describe(read_record(record)))
+        found = read(record)
+        console = Console()
+        if isinstance(found, Record):
+            console.print(describe(found))
+        else:
+            (console if console.is_terminal else Console(width=120)).print(tables(found))
     except StoreError as error:
         fail(error, NOT_OK)
 
@@ -155,10 +227,7 @@ def table(
         return
     found = _read(places)
     try:
-        form = tables.format_named(format_, out)
-        everything = tables.frame(found.records)
-        wanted = _words(columns) or (list(everything.columns) if form in ("csv", "parquet") else [])
-        text = tables.write(tables.select(everything, wanted, _words(sort), where or []), form, out)
+        text = tables.render(found, _words(columns), _words(sort), where or [], format_, out)
     except (ValueError, OSError) as error:
         fail(error)
     if text is not None:
@@ -170,12 +239,15 @@ def plot(
     places: Folders = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("results/local/plots"),
 ) -> None:
-    """Learning curves, throughput, memory, and score against time, as PNG and SVG."""
-    from harness import plots
+    """Learning curves, throughput, memory, score against time; scaling, ratios, rooflines. PNG and SVG."""
+    from itertools import chain
+
+    from harness import plots, speedplots
+    from harness.drawing import save
 
     found = _read(places)
     try:
-        drawn = plots.draw(found.records, out)
+        drawn = save(chain(plots.figures(found.records), speedplots.figures(found.speeds)), out)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
     typer.echo("\n".join(map(str, drawn)))
@@ -205,7 +277,7 @@ def _read(places: list[Path] | None) -> Found:
     found = read_all(places or [DEFAULT_RESULTS])
     for problem in found.problems:
         typer.echo(f"harness: skipped {problem}", err=True)
-    if not found.records:
+    if not found.records and not found.speeds:
         where = ", ".join(map(str, places or [DEFAULT_RESULTS]))
         fail(f"no records in {where}; make some with: harness run", NOT_OK)
     return found

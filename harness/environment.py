@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.process import available_cpus
 from harness.records import Environment
-from harness.spec import RunSpec
+from harness.spec import RunSpec, SpeedSpec
 
 #: Inherited as they are: where things are found, never how numbers are computed.
 INHERITED = (
@@ -39,7 +39,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 SOURCE = Path(__file__).resolve().parent.parent
 
 
-def worker_variables(spec: RunSpec) -> dict[str, str]:
+def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
     """The variables that this spec sets, before any framework starts."""
     threads = str(spec.threads)
     variables = dict.fromkeys(

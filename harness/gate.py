@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 
 import numpy as np
 
 from backends import reference
 from backends.base import Backend, Job, Parameters
 from harness.records import Gate
-from tasks.base import Task
+from tasks.base import Batch
 
+#: Batch number ``index`` of ``size`` sequences.
+Draw = Callable[[int, int], Batch]
 STEPS = 3
 BATCH = 4
 #: Largest relative distance, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more.
@@ -26,11 +29,11 @@ def distance(ours: Parameters, reference_parameters: Parameters) -> float:
     )
 
 
-def pass_gate(backend: Backend, job: Job, task: Task, parameters: Parameters) -> Gate:
+def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> Gate:
     """Train a few small batches on the backend and on the reference, and measure how far apart they end."""
     batch = min(BATCH, job.batch)
     small = job.resized(batch)
-    batches = [task.batch("train", index, batch) for index in range(STEPS)]
+    batches = [draw(index, batch) for index in range(STEPS)]
     trainer = backend.trainer(small, parameters)
     losses = trainer.train(trainer.stage([b.astype(job.precision) for b in batches]))
     expected, expected_parameters = reference.train(small, parameters, batches)

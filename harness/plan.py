@@ -50,9 +50,9 @@ def plan(request: Request) -> list[RunSpec]:
         UsageError: a name, size or combination that cannot be right, in one line.
     """
     try:
-        task_names = _expand(request.tasks, tasks.registry.names(), tasks.registry.check)
-        backend_names = _expand(request.backends, backends.registry.names(), backends.registry.check)
-        cells = _expand(request.cells, CELLS, _check_cell)
+        task_names = expand(request.tasks, tasks.registry.names(), tasks.registry.check)
+        backend_names = expand(request.backends, backends.registry.names(), backends.registry.check)
+        cells = expand(request.cells, CELLS, check_cell)
         kinds = [(name, *_parameters(name, request, alone=len(task_names) == 1)) for name in task_names]
         specs = [
             _spec(request, name, preset, parameters, backend, cell, seed)
@@ -66,12 +66,14 @@ def plan(request: Request) -> list[RunSpec]:
     return specs
 
 
-def _expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], str]) -> list[str]:
+def expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], str]) -> list[str]:
+    """The names asked for, once each, ``all`` standing for all of ``known``; ``check`` refuses the others."""
     names = [name for word in asked for name in (known if word == "all" else [check(word)])]
     return list(dict.fromkeys(names))
 
 
-def _check_cell(name: str) -> str:
+def check_cell(name: str) -> str:
+    """``name``, if it is a cell's. Raises UnknownName."""
     if name not in CELLS:
         raise UnknownName(nearest("cell", name, list(CELLS)))
     return name
@@ -97,7 +99,7 @@ def _parameters(name: str, request: Request, alone: bool) -> tuple[Preset, dict[
 
 def _require_a_taker(request: Request) -> None:
     """With several tasks a parameter goes to those that have it; one that none has is an error."""
-    names = _expand(request.tasks, tasks.registry.names(), tasks.registry.check)
+    names = expand(request.tasks, tasks.registry.names(), tasks.registry.check)
     known = {key for name in names for key in tasks.registry.load(name).defaults()}
     for word in request.parameters:
         key = word.partition("=")[0]
@@ -114,7 +116,7 @@ def _spec(
     cell: str,
     seed: int,
 ) -> RunSpec:
-    run = _given(request.run)
+    run = stated(request.run)
     steps = run.pop("steps", preset.steps)
     fields: dict[str, Any] = {
         "task": name,
@@ -122,19 +124,18 @@ def _spec(
         "parameters": dict(parameters),
         "seed": seed,
         "backend": backend,
-        "model": {"cell": cell, "hidden": preset.hidden, **_given(request.model)},
-        "initialisation": {"forget_bias": preset.forget_bias, **_given(request.initialisation)},
+        "model": {"cell": cell, "hidden": preset.hidden, **stated(request.model)},
+        "initialisation": {"forget_bias": preset.forget_bias, **stated(request.initialisation)},
         "optimizer": _optimizer(preset, request.optimizer),
         "batch": preset.batch,
         "steps": steps,
         "chunk": max(1, min(DEFAULT_CHUNK, steps // 10)),
         "evaluate_every": max(1, min(preset.evaluate_every, steps)),
-        "threads": min(DEFAULT_THREADS, len(available_cpus())),
+        "threads": default_threads(),
         **run,
     }
     spec = RunSpec.model_validate(fields)
-    if spec.threads > len(available_cpus()):
-        raise UsageError(f"threads: this process may use {len(available_cpus())} CPUs, not {spec.threads}")
+    check_threads(spec.threads)
     task = tasks.load(name, spec.parameters, seed)
     size = task.size("train")
     if size is not None and spec.batch > size:
@@ -142,12 +143,24 @@ def _spec(
     return spec
 
 
+def default_threads() -> int:
+    """The usual number, or fewer where there are fewer CPUs."""
+    return min(DEFAULT_THREADS, len(available_cpus()))
+
+
+def check_threads(threads: int) -> None:
+    """Raises UsageError where this process may not use as many CPUs."""
+    if threads > len(available_cpus()):
+        raise UsageError(f"threads: this process may use {len(available_cpus())} CPUs, not {threads}")
+
+
 def _optimizer(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
-    fields = {"name": preset.optimizer, "lr": preset.lr, "clip": preset.clip, **_given(given)}
+    fields = {"name": preset.optimizer, "lr": preset.lr, "clip": preset.clip, **stated(given)}
     return fields | {"clip": fields["clip"] or None}  # 0 switches clipping off
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+def stated(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the command line did give."""
     return {name: value for name, value in options.items() if value is not None}
 
 

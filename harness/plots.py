@@ -7,70 +7,37 @@ from __future__ import annotations
 
 import math
 import statistics
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.columns import MIB
+from harness.drawing import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, save, tick
 from harness.groups import Group, groups, median_of
 from harness.records import CurvePoint, Record, Spread
-from harness.wording import number, printable, reasons
+from harness.wording import number, reasons
 
-#: Okabe & Ito's colours, told apart with any colour vision; one for each built-in backend.
-COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "tensorflow": "#E69F00", "jax": "#009E73"}
-FURTHER_COLOURS = ("#CC79A7", "#56B4E9", "#000000", "#8C6D31")
 DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
 MARKERS = ("", "o", "s", "^", "D", "v")
 PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
-WIDTH = 9.0
 #: Between the names of two levels, as a share of a panel's height.
 LABEL_GAP = 0.055
 #: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
 LOG_TIME_RATIO = 12
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-    "grid.color": "#e3e3e3", "grid.linewidth": 0.7, "legend.frameon": False, "legend.fontsize": 8.5,
-    "svg.hashsalt": "harness", "svg.fonttype": "path", "savefig.dpi": 144,
-    "lines.scale_dashes": False, "lines.dash_capstyle": "butt",
-    "text.parse_math": False,  # a dollar sign in a record is a dollar sign
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure with its name, which is a file name's stem, and what it shows in words."""
-
-    name: str
-    title: str
-    about: str
-    figure: Figure
-
-    def save(self, path: Path) -> Path:
-        """Write as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
-        metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}[path.suffix]
-        with style.context(["default", STYLE]):
-            self.figure.savefig(path, metadata=metadata)
-        return path
 
 
 def draw(records: Iterable[Record], out: Path) -> list[Path]:
     """Write every figure that the records allow into the folder ``out``, each as PNG and as SVG."""
-    out.mkdir(parents=True, exist_ok=True)
-    return [drawn.save(out / f"{drawn.name}{suffix}") for drawn in figures(records) for suffix in (".png", ".svg")]
+    return save(figures(records), out)
 
 
 def figures(records: Iterable[Record]) -> Iterator[Drawn]:
@@ -111,12 +78,12 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
         silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
         notes = _notes(record for group in [*groups_shown, *silent] for record in group.records)
         heights = [0.27 * (len(bars) + len({cell for cell, _ in bars})) + 0.65 for _, bars in shown]
-        figure, axes = _figure(heights, notes)
+        figure, axes = new_figure(heights, notes)
         for axis, (group, bars) in zip(axes, shown, strict=True):
             _bar_panel(axis, bars)
-            axis.set_title(_legible(group.title))
+            axis.set_title(legible(group.title))
         device = any(made.mark is not None for _, bars in shown for made in bars.values())
-        _legend(figure, title, _memory_key(device) if name == "memory" else [])
+        legend(figure, title, _memory_key(device) if name == "memory" else [])
         suffix = f"-{page + 1}" if len(pages) > 1 else ""
         yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure)
 
@@ -129,7 +96,7 @@ def _bar_panel(axis: Axes, bars: Mapping[tuple[str, str], Bar]) -> None:
             place += 1.0
             headings.append((place, cell))
         place += 1.0
-        labels.append(_legible(contender, 34))
+        labels.append(legible(contender, 34))
         places.append(place)
         previous = cell
     longest = max(max(sum(bar.parts), *(bar.spread or (0,)), bar.mark or 0) for bar in bars.values()) or 1
@@ -153,16 +120,16 @@ def _bar_panel(axis: Axes, bars: Mapping[tuple[str, str], Bar]) -> None:
         if bar.mark is not None:
             axis.plot([bar.mark], [where], marker="D", color="#222222", markersize=4.5, linestyle="none")
             end = max(end, bar.mark)
-        axis.text(end + longest * 0.012, where, _legible(bar.text, 60), va="center", fontsize=8.5)
+        axis.text(end + longest * 0.012, where, legible(bar.text, 60), va="center", fontsize=8.5)
     for where, cell in headings:
         axis.annotate(
-            _legible(cell, 34), (0, where + 0.15), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            legible(cell, 34), (0, where + 0.15), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", va="center", fontweight="bold", fontsize=9,
         )  # fmt: skip
     axis.set_yticks(places, labels)
     axis.set_ylim(places[-1] + 0.7, places[0] - 1.7)
     axis.set_xlim(0, longest * (1.02 + 0.011 * max(len(bar.text) for bar in bars.values())))
-    axis.xaxis.set_major_formatter(FuncFormatter(_tick))
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
     axis.tick_params(axis="y", length=0)
     axis.grid(False, axis="y")
 
@@ -177,7 +144,7 @@ def _throughput(records: list[Record]) -> Bar | None:
     middle = statistics.median(s.median for s in spreads)
     runs = f"  ({len(spreads)} runs)" if len(spreads) > 1 else ""
     reach = min(s.p10 for s in spreads), max(s.p90 for s in spreads)
-    return Bar(_colour(records[0]), (middle,), f"{number(middle)}{runs}", reach)
+    return Bar(colour_of(records[0].spec.backend), (middle,), f"{number(middle)}{runs}", reach)
 
 
 def _memory(records: list[Record]) -> Bar | None:
@@ -194,7 +161,7 @@ def _memory(records: list[Record]) -> Bar | None:
     mark = None
     if device is not None:
         mark, text = device / MIB, f"{text}; device {number(device / MIB)}"
-    return Bar(_colour(records[0]), (before, growth), text, mark=mark)
+    return Bar(colour_of(records[0].spec.backend), (before, growth), text, mark=mark)
 
 
 def _memory_key(device: bool) -> list[Any]:
@@ -219,7 +186,7 @@ def _curves(group: Group) -> Drawn:
     points = [point for record in group.ok for point in record.curve]
     same = all(math.isclose(point.scores.get(score, math.nan), point.loss, rel_tol=1e-6) for point in points)
     title = f"Learning curves: {group.title}"
-    figure, axes = _figure([3.6] if same else [3.1, 3.1], _notes(group.records))
+    figure, axes = new_figure([3.6] if same else [3.1, 3.1], _notes(group.records))
     of_score = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
     of_loss = {**metrics.landmarks, **({"baseline": metrics.baseline["loss"]} if "loss" in metrics.baseline else {})}
     if same:
@@ -231,8 +198,8 @@ def _curves(group: Group) -> Drawn:
     _value_axis(axes[-1], f"{score if same else 'loss'} (validation)", of_loss)
     axes[-1].set_xlabel("updates")
     for axis in axes:
-        axis.xaxis.set_major_formatter(FuncFormatter(_tick))
-    _legend(figure, title, _key(group))
+        axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    legend(figure, title, _key(group))
     about = f"{score} and loss on the validation split against updates. {_ends(group)}"
     return Drawn(f"curves-{group.slug}", title, about, figure)
 
@@ -243,7 +210,7 @@ def _against_time(group: Group) -> Drawn:
     assert metrics is not None
     score = metrics.main_score
     title = f"Score against training time: {group.title}"
-    figure, (axis,) = _figure([3.6], _notes(group.records))
+    figure, (axis,) = new_figure([3.6], _notes(group.records))
     ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
     logarithmic = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
     _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), logarithmic)
@@ -253,9 +220,9 @@ def _against_time(group: Group) -> Drawn:
         axis.set_xscale("log")
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / min(ends) < 1000 else (1,)))
         axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(_tick))
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
     axis.set_xlabel("seconds inside training steps, compilation included")
-    _legend(figure, title, _key(group))
+    legend(figure, title, _key(group))
     about = f"{score} on the validation split against seconds inside training steps. {_ends(group)}"
     return Drawn(f"time-{group.slug}", title, about, figure)
 
@@ -267,7 +234,7 @@ def _draw_lines(
     found = group.contenders()
     names = list(dict.fromkeys(contender for _, contender in found))
     for (cell, contender), records in found.items():
-        colour = _colour(records[0])
+        colour = colour_of(records[0].spec.backend)
         marker = _marker(group, contender, records[0])
         # the same run on several backends gives the same curve: the wider ones below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
@@ -299,8 +266,8 @@ def _value_axis(axis: Axes, label: str, levels: Mapping[str, float], shares: boo
         decades = math.log10(max(heights) / min(heights))
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
         axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(_tick))
-    axis.set_ylabel(_legible(label, 40))
+    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+    axis.set_ylabel(legible(label, 40))
     _levels(axis, levels)
 
 
@@ -319,7 +286,7 @@ def _levels(axis: Axes, levels: Mapping[str, float]) -> None:
         place = max(lowest, float(to_axes.transform((0.0 if axis.get_xscale() == "linear" else 1.0, level))[1]))
         lowest = place + LABEL_GAP
         axis.annotate(
-            _legible(" = ".join(names), 34), (1, place), xycoords="axes fraction", xytext=(5, 0),
+            legible(" = ".join(names), 34), (1, place), xycoords="axes fraction", xytext=(5, 0),
             textcoords="offset points", va="center", fontsize=8, color="#444444", annotation_clip=False,
         )  # fmt: skip
 
@@ -330,16 +297,15 @@ def _key(group: Group) -> list[Any]:
     handles: dict[str, Line2D] = {}
     for (_, contender), records in found.items():
         marker = _marker(group, contender, records[0])
-        handles.setdefault(
-            contender, Line2D([], [], color=_colour(records[0]), marker=marker, markersize=4, linewidth=2)
-        )
+        look: dict[str, Any] = {"color": colour_of(records[0].spec.backend), "marker": marker, "markersize": 4}
+        handles.setdefault(contender, Line2D([], [], linewidth=2, **look))
     cells = dict.fromkeys(cell for cell, _ in found)
     for cell in cells if len(cells) > 1 else ():
         handles[cell] = Line2D([], [], color="#444444", linestyle=DASHES.get(cell, "-"), linewidth=1.6)
     if any(len(records) > 1 for records in found.values()):
         handles["least to most"] = Line2D([], [], color="#999999", linewidth=7, alpha=0.4)
     for label, handle in handles.items():
-        handle.set_label(_legible(label, 26))
+        handle.set_label(legible(label, 26))
     return list(handles.values())
 
 
@@ -353,39 +319,11 @@ def _ends(group: Group) -> str:
     return f"Test scores: {', '.join(ends)}." if ends else ""
 
 
-# -- what all figures share -----------------------------------------------------------------------
-def _figure(heights: Sequence[float], notes: Sequence[str]) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel per height (inches), and notes at its foot."""
-    extra = 0.75 + 0.16 * len(notes)
-    figure = Figure(figsize=(WIDTH, sum(heights) + extra), layout="constrained")
-    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))
-    if notes:
-        figure.supxlabel("\n".join(notes), x=0.01, ha="left", fontsize=7.5, color="#555555")
-    return figure, list(axes[:, 0])
-
-
-def _legend(figure: Figure, title: str, handles: list[Any]) -> None:
-    """The title, and below it what the looks mean: one legend, so that neither covers the other."""
-    if not handles:
-        figure.suptitle(_legible(title, 90), x=0.01, ha="left", fontsize=12, fontweight="bold")
-        return
-    figure.legend(
-        handles=handles, loc="outside upper left", ncols=6, handlelength=2.6, alignment="left",
-        title=_legible(title, 90), title_fontproperties={"size": 12, "weight": "bold"}, borderpad=0,
-    )  # fmt: skip
-
-
 def _notes(records: Iterable[Record]) -> list[str]:
     """The runs that a figure leaves out, one line each, and how many more there are."""
-    lines = [_legible(line, 125) for line in reasons(records)]
+    lines = [legible(line, 125) for line in reasons(records)]
     more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
     return ["Not drawn:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []
-
-
-def _colour(record: Record) -> str:
-    """A backend's colour, always the same; further backends share four more by their names."""
-    backend = record.spec.backend
-    return COLOURS.get(backend) or FURTHER_COLOURS[sum(backend.encode()) % len(FURTHER_COLOURS)]
 
 
 def _marker(group: Group, contender: str, record: Record) -> str:
@@ -394,18 +332,3 @@ def _marker(group: Group, contender: str, record: Record) -> str:
         {c for (_, c), records in group.contenders().items() if records[0].spec.backend == record.spec.backend}
     )
     return MARKERS[own.index(contender) % len(MARKERS)]
-
-
-def _tick(value: float, _position: int | None = None) -> str:
-    return number(value) if value else "0"
-
-
-@lru_cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-
-
-def _legible(text: str, width: int = 100) -> str:
-    """One line of at most ``width`` characters that the font has."""
-    line = "".join(c if ord(c) in _glyphs() else "?" for c in printable(text))
-    return textwrap.shorten(line, width, placeholder=" …") if " " in line[:width] else line[:width]

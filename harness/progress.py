@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -34,3 +34,19 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
             progress.refresh()
 
         yield update
+
+
+@contextmanager
+def line(console: Console) -> Iterator[Callable[[str], None]]:
+    """A function to call with what is going on; on a terminal one line says so, and goes away at the end."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(TextColumn("{task.description}"), console=console, transient=True, auto_refresh=False) as progress:
+        shown = progress.add_task("")
+
+        def tell(what: str) -> None:
+            progress.update(shown, description=what)
+            progress.refresh()
+
+        yield tell

@@ -30,6 +30,15 @@ class Spread(Frozen):
     blocks: int
 
 
+class Ratio(Frozen):
+    """How many times as fast as the reference, pair by pair."""
+
+    median: float
+    low: Annotated[float | None, Field(description="of the 95 % bootstrap interval of the median")] = None
+    high: float | None = None
+    pairs: Annotated[int, Field(description="rounds in which both had a turn")]
+
+
 class CurvePoint(Frozen):
     """One evaluation on the validation split."""
 

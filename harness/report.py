@@ -13,9 +13,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import plots
+from harness import plots, speedplots, speedtable
+from harness.drawing import Drawn
 from harness.groups import Group, groups, median_of
 from harness.records import Metrics, Record, Spread
+from harness.speedrecords import SpeedRecord
 from harness.store import Found
 from harness.wording import markdown_escape, number, printable, run_name, score_text
 
@@ -54,6 +56,17 @@ class Section:
     pictures: list[Picture]
 
 
+@dataclass(frozen=True)
+class Speed:
+    """One call of ``harness speed``."""
+
+    title: str
+    about: str
+    legend: list[str]
+    sections: list[speedtable.Section]
+    pictures: list[Picture]
+
+
 def write(found: Found, out: Path, title: str = "Recurrent networks, measured") -> list[Path]:
     """Write ``report.md`` with its figures beside it, and the self-contained ``report.html``, into ``out``.
 
@@ -61,12 +74,13 @@ def write(found: Found, out: Path, title: str = "Recurrent networks, measured") 
         Every file written, the two pages first.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(found.records, out / FIGURES)
-    about = _content(found, pictures) | {"title": printable(title)}
+    pictures = _pictures(plots.figures(found.records), out / FIGURES)
+    contests = _pictures(speedplots.figures(found.speeds), out / FIGURES)
+    about = _content(found, pictures, contests) | {"title": printable(title)}
     pages = [out / "report.md", out / "report.html"]
     pages[0].write_text(_markdown().get_template("report.md.j2").render(about), encoding="utf-8", newline="\n")
     pages[1].write_text(_html().get_template("report.html.j2").render(about), encoding="utf-8", newline="\n")
-    return pages + [out / picture.png for picture in pictures]
+    return pages + [out / picture.png for picture in [*pictures, *contests]]
 
 
 def _html() -> Environment:
@@ -85,11 +99,11 @@ def _environment(**options: Any) -> Environment:
     )  # fmt: skip
 
 
-def _pictures(records: Sequence[Record], folder: Path) -> list[Picture]:
+def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
     """Draw all figures: the PNG for the Markdown page, the SVG for the HTML page."""
     pictures = []
     with tempfile.TemporaryDirectory() as scratch:
-        for drawn in plots.figures(records):
+        for drawn in figures:
             png = drawn.save(folder / f"{drawn.name}.png")
             # as an image, not as markup: the figures' ids cannot collide, nor can anything in them run
             svg = base64.b64encode(drawn.save(Path(scratch) / "figure.svg").read_bytes()).decode()
@@ -105,7 +119,7 @@ def _pictures(records: Sequence[Record], folder: Path) -> list[Picture]:
     return pictures
 
 
-def _content(found: Found, pictures: Sequence[Picture]) -> dict[str, Any]:
+def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
     """What both templates are given."""
     comparable = groups(found.records)
     own = {name for group in comparable for name in (f"curves-{group.slug}", f"time-{group.slug}")}
@@ -115,13 +129,28 @@ def _content(found: Found, pictures: Sequence[Picture]) -> dict[str, Any]:
         "sections": [_section(group, pictures) for group in comparable],
         "overview": [picture for picture in pictures if picture.name not in own],
         "problems": [printable(problem) for problem in found.problems],
-        "ids": [record.id for record in found.records],
+        "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
+        "speeds": [_speed(record, contests) for record in found.speeds],
+        "speed_headings": speedtable.HEADINGS,
     }
+
+
+def _speed(record: SpeedRecord, pictures: Sequence[Picture]) -> Speed:
+    place = record.environment
+    return Speed(
+        title=f"Speed, {record.created:%Y-%m-%d %H:%M %Z}",
+        about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}"),
+        legend=speedtable.legend(record),
+        sections=speedtable.sections(record),
+        pictures=[picture for picture in pictures if picture.name.endswith(record.id)],
+    )
 
 
 def _summary(found: Found, comparable: Sequence[Group]) -> str:
     """One sentence: how many runs of what, and how they ended."""
     records = found.records
+    if found.speeds and not records:
+        return f"{_contests(found)}."
     if not records:
         return "No records were found."
     counts = Counter(record.status for record in records)
@@ -130,7 +159,13 @@ def _summary(found: Found, comparable: Sequence[Group]) -> str:
     tasks = _words(record.spec.task for record in records)
     cells = _words(record.spec.model.cell for record in records)
     sets = f"{len(comparable)} set{'s' * (len(comparable) != 1)} of comparable runs"
-    return f"{_count(records)} ({ends}) in {sets}: {tasks}; {cells}; {names}."
+    also = f" {_contests(found)}." if found.speeds else ""
+    return f"{_count(records)} ({ends}) in {sets}: {tasks}; {cells}; {names}.{also}"
+
+
+def _contests(found: Found) -> str:
+    count = sum(len(record.contests) for record in found.speeds)
+    return f"{count} speed contest{'s' * (count != 1)} in {len(found.speeds)} call{'s' * (len(found.speeds) != 1)}"
 
 
 def _count(records: Sequence[Record]) -> str:

@@ -15,6 +15,7 @@ from backends import parameters
 from harness.progress import bar
 from harness.records import Record
 from harness.spec import RunSpec
+from harness.speedrecords import SpeedRecord
 from harness.store import Store, StoreError
 from harness.supervise import Interrupted, execute
 
@@ -24,7 +25,7 @@ def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_
     stderr = Console(stderr=True)
     records: list[Record] = []
     well = True
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         for number, spec in enumerate(specs, 1):
             try:
                 with bar(spec, f"[{number}/{len(specs)}]", stderr) as on_progress:
@@ -33,7 +34,7 @@ def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_
             except Interrupted as interruption:
                 record, stop = interruption.record, True
             records.append(record)
-            well = _keep(record, store, stderr) and record.status == "ok" and well
+            well = keep(record, store, stderr) and record.status == "ok" and well
             if json_lines:
                 print(record.model_dump_json(), flush=True)
             if stop:
@@ -45,7 +46,8 @@ def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_
     return well
 
 
-def _keep(record: Record, store: Store, stderr: Console) -> bool:
+def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
+    """Write the record; where that fails, say so and give False."""
     try:
         store.write(record)
     except StoreError as error:
@@ -55,7 +57,7 @@ def _keep(record: Record, store: Store, stderr: Console) -> bool:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """A polite kill ends the worker and leaves a record, as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backends.base import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
 from backends.parameters import InitialisationSpec, Scheme
-from tasks.base import Scalar, Task
+from tasks.base import Loss, Readout, Scalar, Task
 
 Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -100,23 +100,68 @@ class RunSpec(Frozen):
 
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
-        return Job(
-            model=ModelSpec(inputs=task.inputs, outputs=task.outputs, readout=task.readout, **self.model.model_dump()),
-            loss=task.loss,
-            optimizer=OptimizerSpec(**self.optimizer.model_dump()),
-            batch=self.batch,
-            length=task.steps_in,
-            device=self.device,
-            variant=self.variant,
-            precision=self.precision,
-            threads=self.threads,
-            deterministic=self.deterministic,
-            chunk=self.chunk,
-        )
+        return _job(self, task.inputs, task.outputs, task.readout, task.loss, task.steps_in)
 
     def initialisation_spec(self) -> InitialisationSpec:
         """The initialisation in the backends' words."""
         return InitialisationSpec(**self.initialisation.model_dump())
+
+
+class SpeedSpec(Frozen):
+    """Everything that decides one contestant of a speed contest: a shape without a task.
+
+    Attributes:
+        backend, variant, device, precision, threads, denormals, deterministic: as in ``RunSpec``.
+        model, optimizer: what is trained, by which rule; initial parameters are drawn as a run's.
+        batch, length, features: the input's shape, (batch, length, features) per update.
+        shortest: length of the shortest sequence where lengths vary; None where all have ``length``.
+        outputs, loss, readout: of the readout; targets are random as the inputs are.
+        chunk: most updates that are handed over at once; a fused variant compiles for it.
+        seed: of the data and of the initial parameters.
+    """
+
+    backend: Name
+    variant: Name = "auto"
+    device: Device = "cpu"
+    precision: Precision = "float32"
+    threads: Positive
+    denormals: Denormals = "flush"
+    deterministic: bool = True
+    model: Model
+    batch: Positive
+    length: Positive
+    features: Positive
+    shortest: Positive | None = None
+    outputs: Positive = 1
+    loss: Loss = "mse"
+    readout: Readout = "last"
+    optimizer: Optimizer = Optimizer()
+    chunk: Positive = 8
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    def job(self) -> Job:
+        """The part of this spec that a backend may know."""
+        return _job(self, self.features, self.outputs, self.readout, self.loss, self.length)
+
+    def shape(self) -> dict[str, Any]:
+        """What all contestants of one contest share: everything but who computes it."""
+        return self.model_dump(mode="json", exclude={"backend", "variant"})
+
+
+def _job(spec: RunSpec | SpeedSpec, inputs: int, outputs: int, readout: Readout, loss: Loss, length: int) -> Job:
+    return Job(
+        model=ModelSpec(inputs=inputs, outputs=outputs, readout=readout, **spec.model.model_dump()),
+        loss=loss,
+        optimizer=OptimizerSpec(**spec.optimizer.model_dump()),
+        batch=spec.batch,
+        length=length,
+        device=spec.device,
+        variant=spec.variant,
+        precision=spec.precision,
+        threads=spec.threads,
+        deterministic=spec.deterministic,
+        chunk=spec.chunk,
+    )
 
 
 def one_line(error: ValidationError) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from harness.records import Record
 from harness.spec import one_line
+from harness.speedrecords import SpeedRecord
 
 #: No honest record comes near it; a larger file is not read into memory.
 LARGEST_BYTES = 64 * 2**20
@@ -28,6 +29,7 @@ class Found:
 
     records: list[Record] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    speeds: list[SpeedRecord] = field(default_factory=list)
 
 
 class Store:
@@ -51,7 +53,7 @@ class Store:
                 f"cannot write results to {self.folder}: {error.strerror}; name another with --results"
             ) from None
 
-    def write(self, record: Record) -> Path:
+    def write(self, record: Record | SpeedRecord) -> Path:
         """Write ``record`` under its id: whole, or not at all.
 
         Raises:
@@ -91,8 +93,8 @@ def _keep_elsewhere(name: str, text: str) -> str:
     return f"the record is kept in {refuge}"
 
 
-def read_record(path: Path) -> Record:
-    """The record in one file.
+def read(path: Path) -> Record | SpeedRecord:
+    """The record in one file, of a run or of a speed contest.
 
     Raises:
         StoreError: the file is missing, too large, not JSON or not a record; one line says which.
@@ -100,11 +102,33 @@ def read_record(path: Path) -> Record:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
-        return Record.model_validate_json(path.read_bytes())
+        text = path.read_bytes()
+        return (SpeedRecord if _is_speed(text) else Record).model_validate_json(text)
     except ValidationError as error:
         raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _is_speed(text: bytes) -> bool:
+    """Whether a file says that it is of a speed contest."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and document.get("kind") == "speed"
+
+
+def read_record(path: Path) -> Record:
+    """The record of a run in one file.
+
+    Raises:
+        StoreError: as ``read``; or it is a speed contest's.
+    """
+    record = read(path)
+    if not isinstance(record, Record):
+        raise StoreError(f"{path}: the record of a speed contest, not of a run")
+    return record
 
 
 def read_all(places: Iterable[Path]) -> Found:
@@ -115,8 +139,14 @@ def read_all(places: Iterable[Path]) -> Found:
             found.problems.append(f"{place}: no such file or folder")
         for path in sorted(place.rglob("*.json")) if place.is_dir() else [place] if place.exists() else []:
             try:
-                found.records.append(read_record(path))
+                record = read(path)
             except StoreError as error:
                 found.problems.append(str(error))
+                continue
+            if isinstance(record, Record):
+                found.records.append(record)
+            else:
+                found.speeds.append(record)
     found.records.sort(key=lambda record: (record.created, record.id))
+    found.speeds.sort(key=lambda record: (record.created, record.id))
     return found

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
+from harness import speedtable
 from harness.columns import COLUMNS, PREFIXES
 from harness.groups import groups
 from harness.records import Record
+from harness.store import Found
 from harness.wording import STATUS_STYLES, markdown_escape, number, printable, score_text
 from tasks.registry import nearest
 
@@ -183,6 +185,36 @@ def _for_people(table: pd.DataFrame) -> dict[str, tuple[list[str], bool]]:
     return shown
 
 
+def render(
+    found: Found, columns: Sequence[str], sort: Sequence[str], where: Sequence[str], form: str | None, out: Path | None
+) -> str | None:
+    """What ``harness table`` says of these records: returned, or written to ``out``.
+
+    Runs are one table; speed contests follow, a table each. Where columns are chosen or the form is
+    for machines there is one table, of the runs; of the contestants where there are no runs.
+
+    Raises:
+        ValueError: as ``select`` and ``write``.
+    """
+    form = format_named(form, out)
+    machine = form in ("csv", "parquet")
+    if found.records:
+        everything = frame(found.records)
+        columns = columns or (list(everything.columns) if machine else [])
+    elif machine or columns or sort or where:
+        everything = speedtable.frame(found.speeds)
+        columns = columns or list(everything.columns if machine else speedtable.DEFAULT_COLUMNS)
+    else:
+        everything = None
+    chosen = None if everything is None else select(everything, columns, sort, where)
+    if chosen is not None and (machine or columns or sort or where or not found.speeds):
+        return write(chosen, form, out)
+    runs = [] if chosen is None else [_as_text(chosen, form)]
+    return _kept(
+        "\n".join([*runs, *(speedtable.text(record, _STYLES[_known_form(form)]) for record in found.speeds)]), out
+    )
+
+
 def format_named(form: str | None, out: Path | None) -> str:
     """The format asked for, else the one of the file's ending, else text."""
     endings = {".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
@@ -206,12 +238,27 @@ def write(table: pd.DataFrame, form: str, out: Path | None = None) -> str | None
         except ImportError:
             raise ValueError("parquet needs pyarrow: pip install pyarrow") from None
         return None
-    if form == "csv":
-        text = table.to_csv(index=False, lineterminator="\n")
-    elif form in ("text", "markdown"):
-        text = _aligned(table, "simple" if form == "text" else "github")
-    else:
+    return _kept(_as_text(table, form), out)
+
+
+#: What ``tabulate`` calls them.
+_STYLES = {"text": "simple", "markdown": "github"}
+
+
+def _known_form(form: str) -> str:
+    if form not in _STYLES:
         raise ValueError(nearest("format", form, ["text", "markdown", "csv", "parquet"]))
+    return form
+
+
+def _as_text(table: pd.DataFrame, form: str) -> str:
+    if form == "csv":
+        return table.to_csv(index=False, lineterminator="\n")
+    return _aligned(table, _STYLES[_known_form(form)])
+
+
+def _kept(text: str, out: Path | None) -> str | None:
+    """``text``, or None once it is written to ``out``."""
     if out is None:
         return text
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The worker: the process that executes one run. ``python -P -m harness.worker``.
+"""The worker: the process that executes one run, or one contestant of a contest. ``python -P -m harness.worker``.
 
 Reads one request as JSON on standard input; writes events as JSON lines on what was standard
 output. Anything that a library prints goes to standard error, which the parent keeps as the log.
@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from harness import process
-
-if TYPE_CHECKING:
-    from backends.base import Backend
 
 START = time.perf_counter()
 REPORT_EVERY_S = 0.5
@@ -26,13 +22,16 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 
 def main() -> None:
-    """Answer one request: run a spec, or tell what a backend has."""
+    """Answer one request: run a spec, take turns at one, or tell what a backend has."""
     emit = _take_over_stdout()
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
     if "probe" in request:
         emit(_probe(request["probe"]))
         return
-    spec = request["spec"]
+    if "fields" in request:
+        emit({"fields": _fields(request["fields"], request["specs"])})
+        return
+    spec = request["spec"] if "spec" in request else request["speed"]
     # before NumPy or a framework starts its threads: they inherit both
     affinity = process.pin(spec["threads"])
     process.flush_denormals(spec["denormals"] == "flush")
@@ -40,7 +39,13 @@ def main() -> None:
     start = time.perf_counter()
     import numpy  # noqa: F401 - every framework needs it: a part of what importing one costs
 
-    _run(spec, time.perf_counter() - start, emit)
+    numpy_s = time.perf_counter() - start
+    if "spec" in request:
+        _ending(lambda: _measure(spec, numpy_s, emit), emit)
+    else:
+        from harness.turns import take_turns
+
+        _ending(lambda: take_turns(spec, numpy_s, emit, map(json.loads, sys.stdin)), emit)
 
 
 def _take_over_stdout() -> Emit:
@@ -59,6 +64,7 @@ def _probe(name: str) -> dict[str, Any]:
     """What the backend ``name`` has on this machine, or why it has nothing."""
     import backends
     from backends.base import CELLS, ModelSpec
+    from harness.prepare import not_installed
 
     backend = backends.load(name)
     found: dict[str, Any] = {"name": name, "version": None, "devices": {}, "reason": None, "variants": {}}
@@ -78,17 +84,30 @@ def _probe(name: str) -> dict[str, Any]:
     return found
 
 
-def not_installed(backend: Backend, error: ImportError) -> str:
-    """One line with the command that installs the backend's framework."""
-    return f"{backend.name} is not installed ({error}): pip install {backend.distribution}"
+def _fields(name: str, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each speed spec, the variants that the backend ``name`` has for its job, and what ``auto`` stands for."""
+    import dataclasses
+
+    import backends
+    from harness.spec import SpeedSpec
+
+    backend = backends.load(name)
+    jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
+    return [
+        {
+            "variants": [dataclasses.asdict(variant) for variant in backend.variants(job.model, job.device)],
+            "auto": backend.choose(job).variant,
+        }
+        for job in jobs
+    ]
 
 
-def _run(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> None:
-    """Execute a run; its last event says how it ended."""
+def _ending(measure: Callable[[], Mapping[str, Any]], emit: Emit) -> None:
+    """Measure; the last event says how it ended."""
     from harness.training import RunFailed
 
     try:
-        emit(_measure(spec_fields, numpy_s, emit))
+        emit(measure())
     except RunFailed as error:
         emit({"end": "failed", "reason": str(error)})
     except MemoryError:
@@ -110,52 +129,24 @@ def _unavailable(error: Exception) -> bool:
 
 
 def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict[str, Any]:
-    import backends
     import tasks
     from backends import parameters as canonical
-    from backends.base import Unsupported
-    from harness.gate import pass_gate
+    from harness import prepare
     from harness.records import Metrics
     from harness.spec import RunSpec
-    from harness.training import Clocks, Run, RunFailed, first_crossings, rates, spread
+    from harness.training import Clocks, Run, first_crossings, rates, spread
 
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
     spec = RunSpec.model_validate(spec_fields)
-    backend = backends.load(spec.backend)
-    with clocks("import"):
-        try:
-            backend.version()
-        except ImportError as error:
-            raise Unsupported(not_installed(backend, error)) from error
+    backend = prepare.load(spec.backend, clocks)
     task = tasks.load(spec.task, spec.parameters, spec.seed)
-    job, why = backend.resolve(spec.job(task))
-    runtime = backend.start(job)
-    emit({
-        "variant": job.variant, "variant_reason": why, "threads": runtime.threads,
-        "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
-        "device_name": runtime.device_name,
-    })  # fmt: skip
-    if runtime.threads != spec.threads:
-        raise RunFailed(f"{spec.backend} runs {runtime.threads} threads where the spec says {spec.threads}")
-    if runtime.flushes_denormals != (spec.denormals == "flush"):
-        does = "flushes denormals to zero" if runtime.flushes_denormals else "keeps denormals"
-        raise Unsupported(f"{spec.backend} on this processor {does}; the spec says {spec.denormals!r}")
-    host_import = process.resident_bytes()
+    job, host_import = prepare.start(backend, spec, spec.job(task), emit)
 
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     with clocks("data"):
         baseline, landmarks = dict(task.baseline), dict(task.landmarks)
         task.batch("train", 0, spec.batch)  # missing data is told before anything is built
-    with clocks("gate"):
-        gate = pass_gate(backend, job, task, start)
-    emit({"gate": gate.model_dump()})
-    if not gate.passed:
-        raise RunFailed(
-            f"did not pass the gate: after {gate.steps} updates the loss is {gate.loss_distance:.1e} and the "
-            f"parameters {gate.parameter_distance:.1e} from the reference, relatively; {gate.tolerance:.0e} is allowed"
-        )
-    with clocks("build"):
-        trainer = backend.trainer(job, start)
+    trainer = prepare.build(backend, job, lambda index, size: task.batch("train", index, size), start, clocks, emit)
     run = Run(spec, task, trainer, clocks, _throttled(emit), lambda point: emit({"point": point.model_dump()}))
     process.reset_peak()
     host_init, device_init = process.resident_bytes(), trainer.memory().in_use
@@ -196,12 +187,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         flops_per_step=canonical.flops_per_step(job.model, job.batch, job.length),
         compilations=outcome.compilations,
     )
-    # last: looking may trace or compile what the first update's time should hold
-    executed = trainer.executed(task.batch("train", 0, spec.batch).astype(spec.precision))
-    emit({"executed": executed})
-    expected = backend.variant(job).runs
-    if not re.match(expected, executed):
-        raise RunFailed(f"variant {job.variant!r} ran {executed!r}, not what its name says ({expected})")
+    prepare.check_executed(backend, job, trainer, task.batch("train", 0, spec.batch), emit)
     return {"end": "ok", "metrics": metrics.model_dump()}
 
 

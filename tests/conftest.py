@@ -20,7 +20,7 @@ Harness = Callable[..., subprocess.CompletedProcess[str]]
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The made-up third party's module on this process's path and on that of what it starts."""
     monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
     return PLUGIN
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
 class JaxBackend(Backend):
@@ -45,3 +45,8 @@ class JaxBackend(Backend):
         from backends.jax.trainer import JaxTrainer
 
         return JaxTrainer(job, parameters)
+
+    def probes(self, job: Job) -> Probes | None:
+        from backends.jax import limits
+
+        return limits.probes(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
 class NumpyBackend(Backend):
@@ -55,6 +55,11 @@ class NumpyBackend(Backend):
         from backends.numpy.trainer import NumpyTrainer
 
         return NumpyTrainer(job, parameters)
+
+    def probes(self, job: Job) -> Probes | None:
+        from backends.numpy import limits
+
+        return limits.probes(job)
 
 
 def _why_no_numba() -> str | None:

@@ -40,10 +40,16 @@ class Layer(ABC):
     def forward(self, x: Array) -> Array:
         """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
         self.x = x
-        self.xp.matmul(_flat(x), self.p["W_ih"].T, out=_flat(self.a))
-        self.a += self.p[self.input_bias]
+        W_ih, W_hh, b = self.weights()
+        self.U = self.xp.ascontiguousarray(W_hh.T)  # small beside the T products that read it, and they gain a third
+        self.xp.matmul(_flat(x), W_ih.T, out=_flat(self.a))
+        self.a += b
         self.there()
         return self.hs[1:]
+
+    def weights(self) -> tuple[Array, Array, Array]:
+        """W_ih, W_hh and the bias as the way there wants them."""
+        return self.p["W_ih"], self.p["W_hh"], self.p[self.input_bias]
 
     def there(self) -> None:
         """All steps: from ``a``, which holds the projected input, to ``hs``."""
@@ -105,7 +111,7 @@ class Rnn(Layer):
 
     def step(self, t: int) -> None:
         a = self.a[t]
-        self.xp.matmul(self.hs[t], self.p["W_hh"].T, out=self.product)
+        self.xp.matmul(self.hs[t], self.U, out=self.product)
         a += self.product
         self.xp.tanh(a, out=self.hs[t + 1])
 
@@ -117,59 +123,63 @@ class Rnn(Layer):
 
 
 class Lstm(Layer):
-    """The gates lie side by side in ``a[t]`` as i, f, g, o."""
+    """The gates lie side by side in ``a[t]`` as i, f, g, o.
+
+    σ(a) = ½·tanh(½a) + ½: with the weights of i, f and o halved beforehand, one tanh serves all four gates.
+    Two products of the way there, i∘g and h = o∘tanh c, serve the way back: h·tanh c = o·tanh² c, and so on.
+    """
 
     gates = 4
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         super().__init__(xp, p, grads, length, batch)
         self.cs = self.buffer(length + 1, batch, self.H)
-        self.tanh_c = self.buffer(length, batch, self.H)
+        self.tanh_c, self.ig = self.buffer(length, batch, self.H), self.buffer(length, batch, self.H)
         self.dc = self.buffer(batch, self.H)
+        self.scale = self.buffer(4 * self.H) + xp.asarray(0.5, self.dtype)
+        self.scale[2 * self.H : 3 * self.H] = 1
+        self.shift = 1 - self.scale
+
+    def weights(self) -> tuple[Array, Array, Array]:
+        W_ih, W_hh, b = super().weights()
+        rows = self.scale[:, None]
+        return W_ih * rows, W_hh * rows, b * self.scale
 
     def step(self, t: int) -> None:
-        H, xp = self.H, self.xp
-        a = self.a[t]
-        xp.matmul(self.hs[t], self.p["W_hh"].T, out=self.product)
+        H, xp, a, ig, c = self.H, self.xp, self.a[t], self.ig[t], self.cs[t + 1]
+        xp.matmul(self.hs[t], self.U, out=self.product)
         a += self.product
-        self.sigmoid(a[:, : 2 * H])
-        xp.tanh(a[:, 2 * H : 3 * H], out=a[:, 2 * H : 3 * H])
-        self.sigmoid(a[:, 3 * H :])
+        xp.tanh(a, out=a)
+        a *= self.scale
+        a += self.shift
         i, f, g, o = a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
-        c = self.cs[t + 1]
         xp.multiply(f, self.cs[t], out=c)
-        xp.multiply(i, g, out=self.scratch)
-        c += self.scratch
-        xp.tanh(c, out=self.tanh_c[t])
-        xp.multiply(o, self.tanh_c[t], out=self.hs[t + 1])
-
-    def back(self, d_hs: Array) -> None:
-        """All steps back: from the gradients by the hidden states to ``da``."""
-        for t in reversed(range(self.T)):
-            self.dh += d_hs[t]
-            self.step_back(t)
+        c += xp.multiply(i, g, out=ig)
+        xp.multiply(o, xp.tanh(c, out=self.tanh_c[t]), out=self.hs[t + 1])
 
     def start_back(self) -> None:
         self.dc[:] = 0
 
     def step_back(self, t: int) -> None:
-        H, xp, dh, dc = self.H, self.xp, self.dh, self.dc
-        a, da, tanh_c = self.a[t], self.da[t], self.tanh_c[t]
+        H, xp, dh, dc, scratch = self.H, self.xp, self.dh, self.dc, self.scratch
+        a, da, ig, h = self.a[t], self.da[t], self.ig[t], self.hs[t + 1]
         i, f, g, o = a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
         d_i, d_f, d_g, d_o = da[:, :H], da[:, H : 2 * H], da[:, 2 * H : 3 * H], da[:, 3 * H :]
-        self.tanh_slope(tanh_c, out=self.scratch)
-        self.scratch *= o
-        self.scratch *= dh
-        dc += self.scratch
-        self.sigmoid_slope(a[:, : 2 * H], out=da[:, : 2 * H])
-        self.tanh_slope(g, out=d_g)
-        self.sigmoid_slope(o, out=d_o)
-        d_i *= g
-        d_f *= self.cs[t]
-        d_g *= i
+        xp.multiply(h, self.tanh_c[t], out=scratch)
+        xp.subtract(o, scratch, out=scratch)  # o·(1 − tanh² c)
+        scratch *= dh
+        dc += scratch
+        xp.multiply(ig, i, out=d_i)
+        xp.subtract(ig, d_i, out=d_i)  # g·i·(1 − i)
+        fc = xp.subtract(self.cs[t + 1], ig, out=scratch)
+        xp.multiply(fc, f, out=d_f)
+        xp.subtract(fc, d_f, out=d_f)  # c·f·(1 − f)
+        xp.multiply(ig, g, out=d_g)
+        xp.subtract(i, d_g, out=d_g)  # i·(1 − g²)
         by_gate = da[:, : 3 * H].reshape(self.B, 3, H)
         by_gate *= dc[:, None, :]
-        d_o *= tanh_c
+        xp.multiply(h, o, out=d_o)
+        xp.subtract(h, d_o, out=d_o)  # tanh c·o·(1 − o)
         d_o *= dh
         xp.matmul(da, self.p["W_hh"], out=dh)
         dc *= f
@@ -189,7 +199,7 @@ class Gru(Layer):
     def step(self, t: int) -> None:
         H, xp = self.H, self.xp
         a, u, h = self.a[t], self.product, self.hs[t]
-        xp.matmul(h, self.p["W_hh"].T, out=u)
+        xp.matmul(h, self.U, out=u)
         u += self.p["b_hh"]
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
         rz += u[:, : 2 * H]
@@ -245,11 +255,11 @@ class GruResetBefore(Layer):
         H, xp = self.H, self.xp
         a, h, rh = self.a[t], self.hs[t], self.rh[t]
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
-        xp.matmul(h, self.p["W_hh"][: 2 * H].T, out=self.product_rz)
+        xp.matmul(h, self.U[:, : 2 * H], out=self.product_rz)
         rz += self.product_rz
         self.sigmoid(rz)
         xp.multiply(r, h, out=rh)
-        xp.matmul(rh, self.p["W_hh"][2 * H :].T, out=self.scratch)
+        xp.matmul(rh, self.U[:, 2 * H :], out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
         h_next = self.hs[t + 1]

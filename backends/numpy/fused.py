@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 - numba's products call SciPy's BLAS: loaded now, its threads can be set
 from numba import njit
 
 from backends.base import Array, Cell
@@ -46,6 +47,12 @@ def sigmoid(x: Any) -> Any:
     return F(0.5) * tanh(F(0.5) * x) + F(0.5)
 
 
+@inlined
+def halved(x: Any) -> Any:
+    """σ(2x): ``cells.Lstm`` halves the weights of these gates."""
+    return F(0.5) * tanh(x) + F(0.5)
+
+
 @compiled
 def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, product: Array) -> None:
     T, B, H = tanh_c.shape
@@ -54,11 +61,11 @@ def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, produc
         for b in range(B):
             gates, u = a[t, b], product[b]
             for j in range(2 * H):
-                gates[j] = sigmoid(gates[j] + u[j])
+                gates[j] = halved(gates[j] + u[j])
             for j in range(2 * H, 3 * H):
                 gates[j] = tanh(gates[j] + u[j])
             for j in range(3 * H, 4 * H):
-                gates[j] = sigmoid(gates[j] + u[j])
+                gates[j] = halved(gates[j] + u[j])
             i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
             c, c_next, y, h = cs[t, b], cs[t + 1, b], tanh_c[t, b], hs[t + 1, b]
             for j in range(H):
@@ -210,7 +217,7 @@ def gru_reset_before_back(
 
 class Rnn(cells.Rnn):
     def there(self) -> None:
-        rnn_forward(self.a, transposed(self.p["W_hh"]), self.hs, self.product)
+        rnn_forward(self.a, self.U, self.hs, self.product)
 
     def back(self, d_hs: Array) -> None:
         rnn_back(d_hs, self.hs, self.da, self.p["W_hh"], self.dh)
@@ -218,7 +225,7 @@ class Rnn(cells.Rnn):
 
 class Lstm(cells.Lstm):
     def there(self) -> None:
-        lstm_forward(self.a, transposed(self.p["W_hh"]), self.hs, self.cs, self.tanh_c, self.product)
+        lstm_forward(self.a, self.U, self.hs, self.cs, self.tanh_c, self.product)
 
     def back(self, d_hs: Array) -> None:
         lstm_back(d_hs, self.a, self.da, self.p["W_hh"], self.cs, self.tanh_c, self.dh, self.dc)
@@ -226,7 +233,7 @@ class Lstm(cells.Lstm):
 
 class Gru(cells.Gru):
     def there(self) -> None:
-        gru_forward(self.a, transposed(self.p["W_hh"]), self.p["b_hh"], self.hs, self.u_n, self.product)
+        gru_forward(self.a, self.U, self.p["b_hh"], self.hs, self.u_n, self.product)
 
     def back(self, d_hs: Array) -> None:
         gru_back(d_hs, self.a, self.da, self.da_h, self.p["W_hh"], self.hs, self.u_n, self.dh, self.scratch)
@@ -234,18 +241,13 @@ class Gru(cells.Gru):
 
 class GruResetBefore(cells.GruResetBefore):
     def there(self) -> None:
-        U_rz, U_n = transposed(self.p["W_hh"][: 2 * self.H]), transposed(self.p["W_hh"][2 * self.H :])
+        U_rz, U_n = np.ascontiguousarray(self.U[:, : 2 * self.H]), np.ascontiguousarray(self.U[:, 2 * self.H :])
         gru_reset_before_forward(self.a, U_rz, U_n, self.hs, self.rh, self.product_rz, self.scratch)
 
     def back(self, d_hs: Array) -> None:
         W_rz, W_n = self.p["W_hh"][: 2 * self.H], self.p["W_hh"][2 * self.H :]
         room = self.product_rz, self.scratch, self.d_rh
         gru_reset_before_back(d_hs, self.a, self.da, W_rz, W_n, self.hs, self.dh, *room)
-
-
-def transposed(W: Array) -> Array:
-    """A contiguous copy of Wᵀ: small beside the T products that read it."""
-    return np.ascontiguousarray(W.T)
 
 
 def compilations() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
 class TensorflowBackend(Backend):
@@ -56,3 +56,8 @@ class TensorflowBackend(Backend):
         from backends.tensorflow.trainer import TensorflowTrainer
 
         return TensorflowTrainer(job, parameters)
+
+    def probes(self, job: Job) -> Probes | None:
+        from backends.tensorflow import limits
+
+        return limits.probes(job)

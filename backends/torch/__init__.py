@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backends import allocator
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Runtime, Trainer, Variant
+from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
 class TorchBackend(Backend):
@@ -56,3 +56,8 @@ class TorchBackend(Backend):
             allocator.keep_freed_memory()
 
         return TorchTrainer(job, parameters)
+
+    def probes(self, job: Job) -> Probes | None:
+        from backends.torch import limits
+
+        return limits.probes(job)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import plots
+from harness import drawing, plots
 
 
 def texts(drawn: plots.Drawn) -> str:
@@ -114,9 +114,9 @@ def test_many_groups_are_several_pages(make_record: Any) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_backend_keeps_its_colour(make_record: Any) -> None:
-    assert len(set(plots.COLOURS.values()) | set(plots.FURTHER_COLOURS)) == 8
-    assert plots._colour(make_record(backend="mine")) == plots._colour(make_record("copy", "mine"))
+def test_a_backend_keeps_its_colour() -> None:
+    assert len(set(drawing.COLOURS.values()) | set(drawing.FURTHER_COLOURS)) == 8
+    assert drawing.colour_of("mine") == drawing.colour_of("mine") in drawing.FURTHER_COLOURS
 
 
 def test_names_of_levels_that_lie_close_are_moved_apart(make_record: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness import supervise
+from harness.channel import GRACE_S
 from harness.plan import Request, plan
 from harness.records import Record
 from harness.spec import RunSpec
@@ -78,7 +78,7 @@ def test_a_run_past_its_time_is_stopped() -> None:
     assert record.status == "timeout"
     assert record.reason == "not finished after 12 s (--timeout)"
     assert [point.step for point in record.curve] == [0], "what was measured until then is kept"
-    assert time.monotonic() - start < 12 + 3 * supervise.GRACE_S
+    assert time.monotonic() - start < 12 + 3 * GRACE_S
     assert not psutil.Process().children(recursive=True)
 
 

@@ -97,6 +97,16 @@ class MadeUpTrainer(NumpyTrainer):
     def _diverges(self, losses):
         return losses * np.nan
 
+    def _late(self, losses):
+        """With blocks of one update: gate 3, first 1, three turns of 2 to find the block's size, the first round 2."""
+        if MadeUpTrainer.updates > 12:
+            os._exit(3)
+        return losses
+
+    def _fused(self, losses):
+        assert len(losses) == self.job.chunk, "a fused programme is compiled for whole chunks"
+        return losses
+
     def compilations(self):
         return self.traced
 
@@ -104,7 +114,10 @@ class MadeUpTrainer(NumpyTrainer):
 class MadeUpBackend(NumpyBackend):
     name = "madeup"
     distribution = "madeup"
-    names = ("good", "wrong", "chatty", "crash", "killed", "exits", "hang", "raises", "recompiles", "diverges")
+    names = (
+        "good", "wrong", "chatty", "crash", "killed", "exits", "hang", "raises", "recompiles", "diverges", "late",
+        "fused",
+    )  # fmt: skip
 
     def version(self):
         return "1.0"
@@ -113,7 +126,8 @@ class MadeUpBackend(NumpyBackend):
         return ("float32",)
 
     def variants(self, model, device):
-        return [Variant(name, name, "best") for name in self.names]
+        tiers = {"good": "default", "fused": "fused"}
+        return [Variant(name, name, tiers.get(name, "best")) for name in self.names]
 
     def choose(self, job):
         return Choice("good", "made up")

@@ -1,0 +1,42 @@
+"""The limits of the device as NumPy, or CuPy, reaches them: a large product and a large copy."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, Job, Probe, Probes
+from backends.numpy.trainer import array_module
+
+
+def probes(job: Job) -> Probes:
+    xp = array_module(job.device)
+    side = PRODUCT_SIDE[job.device]
+    a, out = xp.ones((side, side), job.precision), xp.empty((side, side), job.precision)
+    source = xp.ones(COPY_BYTES // a.itemsize, job.precision)
+    target = xp.empty_like(source)
+
+    def product() -> None:
+        xp.matmul(a, a, out=out)
+        synchronize()
+
+    def copy() -> None:
+        if xp is np:
+            copy_in_threads()
+        else:
+            xp.copyto(target, source)
+        synchronize()
+
+    def copy_in_threads() -> None:
+        """NumPy copies in one thread, and lets go of the interpreter's lock while it does."""
+        parts = zip(np.array_split(target, job.threads), np.array_split(source, job.threads), strict=True)
+        with ThreadPoolExecutor(job.threads) as pool:
+            for done in [pool.submit(np.copyto, into, part) for into, part in parts]:
+                done.result()
+
+    def synchronize() -> None:
+        if xp is not np:
+            xp.cuda.get_current_stream().synchronize()
+
+    return Probes(Probe(product, PRODUCT_FLOPS[job.device]), Probe(copy, 2 * COPY_BYTES))

@@ -1,0 +1,125 @@
+"""A contest: competitors that are all alive take turns in short blocks, and are compared pair by pair.
+
+Nothing here knows what is contested, nor how long a second is: turns are taken through
+``Contestant`` and the pause between them is the caller's.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from harness.records import Ratio
+from harness.training import Block
+
+#: Pairs below which an interval would say nothing.
+FEWEST_PAIRS = 3
+RESAMPLES = 4000
+
+
+class Lost(Exception):
+    """A contestant cannot go on; it knows why."""
+
+
+class Contestant(Protocol):
+    """Who takes turns.
+
+    Attributes:
+        chunk: updates that it is handed at once at most.
+        whole: whether it can only do whole chunks.
+    """
+
+    @property
+    def chunk(self) -> int: ...
+
+    @property
+    def whole(self) -> bool: ...
+
+    def turn(self, steps: int) -> Block:
+        """Do ``steps`` updates. Raises Lost."""
+        ...
+
+
+@dataclass
+class Lane:
+    """A contestant and what it did, block by round."""
+
+    contestant: Contestant
+    steps: int = 0
+    blocks: dict[int, Block] = field(default_factory=dict)
+    lost: bool = False
+
+
+def whole_steps(wanted: float, chunk: int, whole: bool) -> int:
+    """About ``wanted`` updates, at least one; in whole chunks from one chunk on, always so where ``whole``."""
+    steps = max(1, round(wanted))
+    return max(chunk, steps - steps % chunk) if whole or steps >= chunk else steps
+
+
+def fit(lane: Lane, block_s: float) -> None:
+    """Choose the updates per turn such that a block takes about ``block_s`` seconds; fixed from then on."""
+    contestant = lane.contestant
+    lane.steps = whole_steps(1, contestant.chunk, contestant.whole)
+    for _ in range(2):  # the first block is short, its rate rough
+        block = _turn(lane)
+        if block is None:
+            return
+        lane.steps = whole_steps(block_s * block.steps / block.seconds, contestant.chunk, contestant.whole)
+    _turn(lane)  # whatever this many updates need for the first time
+
+
+def hold(lanes: Sequence[Lane], rounds: int, seed: int, before: Callable[[int], None]) -> None:
+    """Every lane takes one turn per round, in an order drawn anew each round. A lost one drops out.
+
+    Args:
+        lanes: with their ``steps`` chosen; their ``blocks`` are filled as they come.
+        before: called before each turn with the number of the round.
+    """
+    orders = random.Random(seed)
+    for number in range(rounds):
+        order = [lane for lane in lanes if not lane.lost]
+        orders.shuffle(order)
+        for lane in order:
+            before(number)
+            block = _turn(lane)
+            if block is not None:
+                lane.blocks[number] = block
+
+
+def _turn(lane: Lane) -> Block | None:
+    if lane.lost:
+        return None
+    try:
+        return lane.contestant.turn(lane.steps)
+    except Lost:
+        lane.lost = True
+        return None
+
+
+def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio | None:
+    """How many times as fast as ``reference``: the median over rounds of the two's seconds per update.
+
+    Only rounds in which both had a turn count. The interval is a percentile bootstrap of the median, 95 %.
+    """
+    pairs = [
+        (theirs.seconds / theirs.steps) / (blocks[number].seconds / blocks[number].steps)
+        for number, theirs in sorted(reference.items())
+        if number in blocks
+    ]
+    if not pairs:
+        return None
+    low, high = _interval(pairs) if len(pairs) >= FEWEST_PAIRS else (None, None)
+    return Ratio(median=float(np.median(pairs)), low=low, high=high, pairs=len(pairs))
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float]:
+    from scipy.stats import bootstrap  # a second of importing: only once all is measured
+
+    found = bootstrap(
+        (np.asarray(values),), np.median, n_resamples=RESAMPLES, method="percentile", random_state=0, vectorized=True
+    ).confidence_interval
+    return float(found.low), float(found.high)

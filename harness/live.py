@@ -1,0 +1,92 @@
+"""A contestant that is a live worker process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from harness import environment
+from harness.channel import Channel
+from harness.contest import Lost
+from harness.spec import SpeedSpec
+from harness.training import Block
+
+
+class Live:
+    """A worker that stands ready to take turns; ``heard`` is all that it said about itself.
+
+    Once lost, ``heard`` holds how it ended: ``end``, ``reason`` and ``log_tail``.
+    """
+
+    def __init__(self, spec: SpeedSpec, deadline: float | None) -> None:
+        self.spec, self.deadline = spec, deadline
+        self.variables = environment.worker_variables(spec)
+        env, self.strays = environment.worker_environment(self.variables, os.environ)
+        self.heard: dict[str, Any] = {}
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        self.channel = Channel(env, self.log)
+
+    @property
+    def chunk(self) -> int:
+        return self.spec.chunk
+
+    @property
+    def whole(self) -> bool:
+        return self.heard.get("tier") == "fused"
+
+    def get_ready(self) -> None:
+        """Import, pass the gate, build, compile. Raises Lost."""
+        self._ask({"speed": self.spec.model_dump(mode="json")}, "ready")
+
+    def turn(self, steps: int) -> Block:
+        return Block(**self._ask({"turn": steps}, "block"))
+
+    def steady(self) -> None:
+        """From now on nothing may compile. Raises Lost."""
+        self._ask({"steady": True}, "steady")
+
+    def limits(self) -> Mapping[str, list[float]] | None:
+        """Rates of a large product and a large copy, now. Raises Lost."""
+        found: Mapping[str, list[float]] | None = self._ask({"limits": True}, "limits")
+        return found
+
+    def finish(self) -> None:
+        """Hear the last figures and how it ended. Raises Lost where that is not well."""
+        self._ask({"finish": True}, "end")
+        if self.heard["end"] != "ok":
+            raise Lost
+
+    def stop(self) -> None:
+        """End the process, however far it is."""
+        if not self.log.closed:
+            self.channel.stop()
+            self.log.close()
+
+    def _ask(self, message: Mapping[str, Any], answer: str) -> Any:
+        """Say something and hear until ``answer`` comes.
+
+        Raises:
+            Lost: the worker ended first.
+            TimedOut: the deadline passed first.
+        """
+        self.channel.send(message)
+        while (event := self.channel.hear(self.deadline)) is not None:
+            if answer in event and answer not in ("ready", "end"):
+                return event[answer]
+            self.heard |= event
+            if answer in event:
+                return event[answer]
+            if "end" in event:
+                break
+        else:
+            self.heard |= {"end": "failed", "reason": self.channel.how_it_ended()}
+        self.heard["log_tail"] = self.channel.tail()
+        raise Lost
+
+
+def until(timeout: float | None) -> float | None:
+    """A deadline that many seconds from now."""
+    return None if timeout is None else time.monotonic() + timeout

@@ -1,0 +1,194 @@
+"""From the words of ``harness speed`` to contests: shapes, and who takes part in each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
+
+import backends
+from backends.base import CELLS
+from harness import supervise
+from harness.channel import WorkerDied
+from harness.plan import UsageError, check_cell, check_threads, default_threads, expand, stated
+from harness.spec import SpeedSpec, one_line
+from tasks.registry import UnknownName, nearest
+
+#: Named shapes: a part of a spec each; what they leave open is the default's.
+SHAPES: dict[str, dict[str, Any]] = {
+    "A": {"batch": 64, "length": 100, "features": 10, "hidden": 50},  # the model that many tutorials show
+    "B": {"batch": 64, "length": 100, "features": 10, "hidden": 128},
+    "C": {"batch": 128, "length": 28, "features": 28, "hidden": 128, "outputs": 10, "loss": "cross-entropy"},  # rows
+    "D": {"batch": 64, "length": 784, "features": 1, "hidden": 128, "outputs": 10, "loss": "cross-entropy"},  # pixels
+    "E": {"batch": 32, "length": 50, "features": 28, "hidden": 512},
+    # Braun 2018, "LSTM benchmarks for deep learning frameworks": 1x320/CE-short
+    "F": {"batch": 64, "length": 100, "features": 123, "hidden": 320, "outputs": 10, "loss": "cross-entropy"},
+}
+DEFAULT_SHAPE = SHAPES["B"]
+#: Digits: no array has a side of a million million.
+LONGEST_NUMBER = 12
+#: What a list may vary, in the order in which it does.
+SIZES = ("batch", "length", "features", "hidden", "layers")
+_OF_MODEL = ("cell", "hidden", "layers", "bidirectional")
+
+
+@dataclass(frozen=True)
+class SpeedRequest:
+    """What the command line asked for; empty or None where the default decides."""
+
+    backends: Sequence[str] = ("all",)
+    variants: Sequence[str] = ("auto",)
+    cells: Sequence[str] = ("lstm",)
+    shapes: Sequence[str] = ()
+    sizes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contestant to be: its spec, whether it was added for the ratio, and why it cannot take part."""
+
+    spec: SpeedSpec
+    added: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Bout:
+    """One shape and all who contest it. ``references``: by backend, the variant that ratios are taken to."""
+
+    name: str | None
+    entries: list[Entry]
+    references: dict[str, str]
+
+
+def plan(request: SpeedRequest) -> list[Bout]:
+    """All contests asked for, in the order in which they will be held.
+
+    Raises:
+        UsageError: a name, size or combination that cannot be right, in one line.
+    """
+    try:
+        names = expand(_words("--backend", request.backends), backends.registry.names(), backends.registry.check)
+        cells = expand(_words("--cell", request.cells), CELLS, check_cell)
+        shapes: list[str | None] = [*expand(_words("--shape", request.shapes), SHAPES, _check_shape)]
+        variants = _words("--variant", request.variants)
+        sizes = {name: numbers(name, words) for name, words in request.sizes.items() if words}
+        kinds: list[tuple[str | None, SpeedSpec]] = [
+            (shape, _spec(names[0], cell, shape, dict(zip(sizes, values, strict=True)), request.options))
+            for shape, cell, values in product(shapes or [None], cells, product(*sizes.values()))
+        ]
+    except UnknownName as error:
+        raise UsageError(str(error)) from None
+    except ValidationError as error:
+        raise UsageError(one_line(error)) from None
+    check_threads(kinds[0][1].threads)
+    kinds = list(dict.fromkeys(kinds))
+    fields = {name: _fields(name, [spec for _, spec in kinds]) for name in names}
+    _check_variants(variants, fields)
+    return [
+        _bout(shape, spec, {name: found[i] for name, found in fields.items()}, variants)
+        for i, (shape, spec) in enumerate(kinds)
+    ]
+
+
+def numbers(name: str, words: Sequence[str]) -> list[int]:
+    """The whole numbers of a list such as ["50,100", "200"], once each.
+
+    Raises:
+        UsageError: an item is empty, no number, or less than 1.
+    """
+    found = []
+    for word in _words(f"--{name}", words):
+        if not (word.isascii() and word.isdigit() and len(word) < LONGEST_NUMBER and int(word)):
+            raise UsageError(f"--{name} takes whole numbers from 1 on, separated by commas, not {word!r}")
+        found.append(int(word))
+    return list(dict.fromkeys(found))
+
+
+def _words(option: str, given: Sequence[str]) -> list[str]:
+    """The items of comma-separated lists."""
+    words = [word.strip() for text in given for word in text.split(",")]
+    if "" in words:
+        raise UsageError(f"{option}: an item of {','.join(given)!r} is empty")
+    return words
+
+
+def _check_shape(name: str) -> str:
+    if name.upper() not in SHAPES:
+        raise UnknownName(nearest("shape", name, list(SHAPES)))
+    return name.upper()
+
+
+def _spec(
+    backend: str, cell: str, shape: str | None, sizes: Mapping[str, int], options: Mapping[str, Any]
+) -> SpeedSpec:
+    fields: dict[str, Any] = {
+        "threads": default_threads(), **(SHAPES[shape] if shape else DEFAULT_SHAPE), **stated(options), **sizes,
+        "backend": backend, "cell": cell,
+    }  # fmt: skip
+    model = {name: fields.pop(name) for name in _OF_MODEL if name in fields}
+    optimizer = {"name": name} if (name := fields.pop("optimizer", None)) else {}
+    return SpeedSpec.model_validate({**fields, "model": model, "optimizer": optimizer})
+
+
+@dataclass(frozen=True)
+class _Field:
+    """What one backend has for one shape: each variant with the reason where it cannot compute it."""
+
+    variants: Mapping[str, str | None]
+    stock: str | None = None
+    auto: str = "auto"
+    problem: str | None = None
+
+
+def _fields(backend: str, specs: Sequence[SpeedSpec]) -> list[_Field]:
+    try:
+        found = supervise.fields(backend, [spec.model_copy(update={"backend": backend}) for spec in specs])
+    except WorkerDied as death:
+        return [_Field({}, problem=f"cannot load: {death}")] * len(specs)
+    return [
+        _Field(
+            {variant["name"]: variant["reason"] for variant in each["variants"]},
+            next((v["name"] for v in each["variants"] if v["tier"] == "default" and not v["reason"]), None),
+            each["auto"],
+        )
+        for each in found
+    ]
+
+
+def _check_variants(variants: Sequence[str], fields: Mapping[str, Sequence[_Field]]) -> None:
+    """A variant that none of the backends has is a slip of the pen; one that some lack is a row that says so."""
+    known = {name for found in fields.values() for field in found for name in field.variants} | {"auto", "all"}
+    for variant in variants:
+        if variant not in known and not any(field.problem for found in fields.values() for field in found):
+            raise UsageError(nearest(f"variant of {', '.join(fields)}", variant, sorted(known)))
+
+
+def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[str, _Field], variants: Sequence[str]) -> Bout:
+    entries = [
+        entry
+        for name, field in fields.items()
+        for entry in _entries(spec.model_copy(update={"backend": name}), field, variants)
+    ]
+    return Bout(shape, entries, {name: field.stock for name, field in fields.items() if field.stock})
+
+
+def _entries(spec: SpeedSpec, field: _Field, variants: Sequence[str]) -> list[Entry]:
+    """The contestants of one backend, its stock layer among them: there is always a ratio."""
+    wanted = list(dict.fromkeys(name for word in variants for name in (field.variants if word == "all" else [word])))
+    if "auto" in wanted and field.auto in wanted:
+        wanted.remove("auto")  # it is there by its own name
+    have = f"{spec.backend} has no such variant; it has {', '.join(field.variants)}"
+    reasons = {"auto": None, **field.variants}
+    entries = [
+        Entry(spec.model_copy(update={"variant": name}), reason=field.problem or reasons.get(name, have))
+        for name in wanted
+    ]
+    there = {field.auto if e.spec.variant == "auto" else e.spec.variant for e in entries if not e.reason}
+    if field.stock and there and field.stock not in there:
+        entries.append(Entry(spec.model_copy(update={"variant": field.stock}), added=True))
+    return entries

@@ -1,0 +1,229 @@
+"""Figures from speed records: scaling against a size, the roofline, and the ratios with their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from harness.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
+from harness.speed import SIZES
+from harness.speedrecords import Contest, Row, SpeedRecord
+from harness.speedtable import TIERS, ranked, silent, title
+from harness.wording import number
+
+#: How a line looks, by tier: never ranked against each other unmarked.
+DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 3, 2, 3))}
+#: How a point looks, by tier, and among a backend's variants of one tier.
+MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
+PANELS_PER_FIGURE = 6
+NOTES_SHOWN = 6
+
+
+def figures(records: Iterable[SpeedRecord]) -> Iterator[Drawn]:
+    """All figures of all records, record by record."""
+    with style.context(["default", STYLE]):
+        for record in records:
+            yield from _scalings(record)
+            yield from _ratios(record)
+            yield from _roofline(record)
+
+
+# -- scaling --------------------------------------------------------------------------------------
+def size(row: Row, name: str) -> int:
+    """One of the sizes that a list may vary."""
+    value: int = getattr(row.spec.model if name in ("hidden", "layers") else row.spec, name)
+    return value
+
+
+def _scalings(record: SpeedRecord) -> Iterator[Drawn]:
+    """One figure per size and set of contests that differ in it alone."""
+    number_drawn = 0
+    for name in SIZES:
+        sets: dict[str, list[Contest]] = {}
+        for contest in record.contests:
+            shape = contest.rows[0].spec.shape()
+            (shape["model"] if name in ("hidden", "layers") else shape)[name] = None
+            sets.setdefault(repr(shape), []).append(contest)
+        for found in sets.values():
+            if len({size(contest.rows[0], name) for contest in found}) > 1 and any(ranked(c.rows) for c in found):
+                number_drawn += 1
+                yield _scaling(record, f"scaling-{number_drawn}-{record.id}", name, found)
+
+
+def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Contest]) -> Drawn:
+    lines: dict[str, list[Row]] = {}
+    for contest in sorted(contests, key=lambda c: size(c.rows[0], name)):
+        for row in ranked(contest.rows):
+            lines.setdefault(row.name, []).append(row)
+    figure, (axis,) = new_figure([3.8], _notes(contests))
+    for rows in lines.values():
+        figures = [row.figures.sequences_per_second for row in rows if row.figures]
+        axis.errorbar(
+            [size(row, name) for row in rows], [f.median for f in figures],
+            yerr=[[f.median - f.p10 for f in figures], [f.p90 - f.median for f in figures]],
+            color=colour_of(rows[0].spec.backend), linestyle=DASHES.get(rows[0].tier or "", "-"), linewidth=1.6,
+            marker=_marker(record, rows[0]), markersize=5, elinewidth=0.8, capsize=2,
+        )  # fmt: skip
+    axis.set(xscale="log", yscale="log", xlabel=legible(name), ylabel="sequences/s")
+    values = sorted({size(contest.rows[0], name) for contest in contests})
+    axis.set_xticks(values, [number(value) for value in values])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+    shown = f"Throughput against {name}: {title(contests[0], without=name)}"
+    legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=4)
+    about = f"Sequences per second against {name}, both on logarithmic axes; ranges from p10 to p90."
+    return Drawn(stem, shown, about, figure)
+
+
+# -- ratios -----------------------------------------------------------------------------------------
+def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
+    """Bars of how many times as fast as the stock layer, one panel per contest."""
+    panels = []
+    for contest in record.contests:
+        rows = [row for row in ranked(contest.rows) if row.figures and row.figures.ratio and row.tier != "default"]
+        if rows:
+            panels.append((contest, rows))
+    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
+    for page, shown in enumerate(pages, 1):
+        figure, axes = new_figure([0.3 * len(rows) + 0.75 for _, rows in shown], _notes([c for c, _ in shown]))
+        for axis, (contest, rows) in zip(axes, shown, strict=True):
+            _ratio_panel(axis, rows)
+            axis.set_title(legible(title(contest)))
+        heading = "Times as fast as the stock layer of the same framework, with the 95 % interval"
+        legend(figure, heading, [])
+        stem = f"ratios-{page}-{record.id}" if len(pages) > 1 else f"ratios-{record.id}"
+        yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure)
+
+
+def _ratio_panel(axis: Axes, rows: Sequence[Row]) -> None:
+    ends = []
+    for place, row in enumerate(rows):
+        ratio = row.figures.ratio if row.figures else None
+        assert ratio is not None
+        low, high = (ratio.median if end is None else end for end in (ratio.low, ratio.high))
+        axis.barh(
+            place, ratio.median, 0.75, color=colour_of(row.spec.backend), hatch="//" if row.tier == "fused" else None,
+            edgecolor="white", linewidth=0,
+        )  # fmt: skip
+        axis.errorbar(
+            [ratio.median], [place], xerr=[[max(0, ratio.median - low)], [max(0, high - ratio.median)]],
+            color="#222222", capsize=2.5, elinewidth=1, fmt="none",
+        )  # fmt: skip
+        ends.append(max(high, ratio.median))
+        axis.annotate(
+            f"{ratio.median:.3g}",
+            (ends[-1], place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
+    axis.axvline(1, color="#555555", linestyle=(0, (1, 2)), linewidth=1)
+    axis.set_yticks(range(len(rows)), [legible(f"{row.name} ({row.tier})", 40) for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.set_xlim(0, max([*ends, 1]) * 1.1)
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(False, axis="y")
+
+
+# -- roofline ---------------------------------------------------------------------------------------
+def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
+    """Each contestant's GFLOP/s over the FLOPs per byte of an update, below what the machine gives."""
+    rows = [row for contest in record.contests for row in ranked(contest.rows)]
+    if not rows or record.gemm_gflops is None or record.copy_gb_per_s is None:
+        return
+    figure, (axis,) = new_figure([4.2], _notes(record.contests))
+    ridge = record.gemm_gflops / record.copy_gb_per_s
+    places = [_intensity(row) for row in rows]
+    left, right = min([*places, ridge]) / 2, max([*places, ridge]) * 2
+    roof = [left, ridge, right]
+    axis.plot(roof, [min(record.gemm_gflops, record.copy_gb_per_s * x) for x in roof], color="#444444", linewidth=1.6)
+    for row, place in zip(rows, places, strict=True):
+        assert row.figures is not None
+        axis.plot(
+            [place], [row.figures.gflops], marker=_marker(record, row), color=colour_of(row.spec.backend),
+            linestyle="none", markersize=6.5, markeredgecolor="white", markeredgewidth=0.6,
+        )  # fmt: skip
+    axis.set(xscale="log", yscale="log", xlim=(left, right))
+    axis.set(xlabel="FLOPs per byte: the least that an update moves", ylabel="GFLOP/s of the matrix products")
+    for along in (axis.xaxis, axis.yaxis):
+        along.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        along.set_minor_locator(NullLocator())
+        along.set_major_formatter(FuncFormatter(tick))
+    _name_contests(axis, record.contests, math.log(right / left))
+    firsts = {row.name: row for row in rows}
+    roofs = Line2D([], [], color="#444444", linewidth=1.6)
+    roofs.set_label(f"{number(record.gemm_gflops)} GFLOP/s, {number(record.copy_gb_per_s)} GB/s, measured")
+    legend(figure, "Roofline", [roofs, *_key(record, list(firsts.values()), lines=False)], columns=4)
+    about = (
+        "GFLOP/s of each contestant against the FLOPs per byte of an update (bytes: a lower bound), below the rates of "
+        "a large matrix product and of a large copy measured in the same call."
+    )
+    yield Drawn(f"roofline-{record.id}", "Roofline", about, figure)
+
+
+def _intensity(row: Row) -> float:
+    """FLOPs of an update's matrix products per byte that it moves at least."""
+    assert row.ready is not None
+    return row.ready.flops_per_step / row.ready.bytes_per_step
+
+
+def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> None:
+    """Named shapes along the foot, each at its intensity; none where it would cover another."""
+    taken: list[float] = []
+    for contest in contests:
+        rows = ranked(contest.rows)
+        if not rows or not contest.name:
+            continue
+        place = _intensity(rows[0])
+        if all(abs(math.log(place / other)) > 0.04 * width for other in taken):
+            axis.annotate(
+                legible(contest.name, 8), (place, 0.015), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5,
+                color="#444444",
+            )  # fmt: skip
+            taken.append(place)
+
+
+# -- what they share ------------------------------------------------------------------------------
+def _marker(record: SpeedRecord, row: Row) -> str:
+    """A marker that tells the tier, and a backend's variants of one tier apart."""
+    mine = sorted(
+        {
+            other.name
+            for contest in record.contests
+            for other in ranked(contest.rows)
+            if other.spec.backend == row.spec.backend and other.tier == row.tier
+        }
+    )
+    markers = MARKERS.get(row.tier or "", "o")
+    return markers[mine.index(row.name) % len(markers)]
+
+
+def _key(record: SpeedRecord, rows: Sequence[Row], lines: bool = True) -> list[Any]:
+    """What colour, dash and marker stand for."""
+    handles = []
+    for row in sorted(rows, key=lambda r: (r.spec.backend, TIERS.index(r.tier) if r.tier else 0, r.name)):
+        handle = Line2D(
+            [], [], color=colour_of(row.spec.backend), linestyle=DASHES.get(row.tier or "", "-") if lines else "none",
+            linewidth=1.6, marker=_marker(record, row), markersize=5,
+        )  # fmt: skip
+        handle.set_label(legible(f"{row.name} ({row.tier})", 30))
+        handles.append(handle)
+    return handles
+
+
+def _notes(contests: Sequence[Contest]) -> list[str]:
+    """The contestants that a figure leaves out, one line each, and how many more there are."""
+    lines = [legible(silent(row), 125) for contest in contests for row in contest.rows if row.status != "ok"]
+    lines = list(dict.fromkeys(lines))
+    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
+    return ["Not ok:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []

@@ -1,0 +1,227 @@
+"""A speed record as tables: one per shape, tiers apart. For a terminal, and as rows of text for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_args
+
+import pandas as pd
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from tabulate import tabulate
+
+from backends.base import Tier
+from harness.columns import MIB
+from harness.records import Ratio, Spread
+from harness.spec import SpeedSpec
+from harness.speedrecords import Contest, Row, SpeedRecord
+from harness.wording import STATUS_STYLES, markdown_escape, number, printable
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+#: Headings, and whether the column holds numbers.
+HEADINGS: list[tuple[str, bool]] = [
+    ("tier", False), ("backend", False), ("variant", False), ("ms/step", True), ("p10–p90", True), ("seq/s", True),
+    ("GFLOP/s", True), ("% GEMM", True), ("× stock", True), ("95 %", True), ("compile s", True), ("growth MiB", True),
+]  # fmt: skip
+
+
+#: Of ``frame``, where columns are to be chosen for people.
+DEFAULT_COLUMNS = [
+    "shape", "cell", "hidden", "batch", "length", "features", "tier", "backend", "variant", "status", "step_ms",
+    "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Section:
+    """One contest in words: its title, what all share, rows of text under ``HEADINGS``, and lines below."""
+
+    title: str
+    about: str
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def sections(record: SpeedRecord) -> list[Section]:
+    """Every contest of the record."""
+    return [_section(contest) for contest in record.contests]
+
+
+def tables(record: SpeedRecord) -> Group:
+    """The whole record for a terminal of 120 columns."""
+    parts: list[RenderableType] = []
+    for contest, section in zip(record.contests, sections(record), strict=True):
+        parts += [Text(section.title, style="bold"), Text(section.about, style="dim")]
+        if section.rows:
+            parts.append(_table(section))
+        for row in contest.rows:
+            if row.status != "ok":
+                parts.append(Text(silent(row), style=STATUS_STYLES[row.status]))
+        parts.append(Text())
+    parts += [Text(line, style="dim") for line in legend(record)]
+    return Group(*parts)
+
+
+def legend(record: SpeedRecord) -> list[str]:
+    """What the figures are of, in the order of the columns."""
+    lines = [f"{record.rounds} rounds in turns, blocks of about {record.block_s:g} s; ms/step is the median block."]
+    if record.gemm_gflops is not None and record.copy_gb_per_s is not None:
+        lines.append(
+            f"Measured in this call: {number(record.gemm_gflops)} GFLOP/s in a large matrix product, "
+            f"{number(record.copy_gb_per_s)} GB/s in a large copy (the fastest of the backends)."
+        )
+    lines.append(
+        "× stock: how many times as fast as the stock layer (tier default) of the same framework, pair by pair. "
+        "* added for it. fused: several updates per dispatch, no rank among the others."
+    )
+    return lines
+
+
+def title(contest: Contest, without: str = "") -> str:
+    """As in "B: lstm 128, 64×100×10"; a size that varies, named in ``without``, by its name."""
+    spec, model = contest.rows[0].spec, contest.rows[0].spec.model
+    sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
+    shown = {name: name if name == without else str(value) for name, value in sizes.items()}
+    name = f"{contest.name}: " if contest.name and not without else ""
+    layers = f" ×{'layers' if without == 'layers' else model.layers}" if model.layers > 1 or without == "layers" else ""
+    ways = " bidirectional" if model.bidirectional else ""
+    shape = "×".join(shown[size] for size in ("batch", "length", "features"))
+    return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
+
+
+def about(spec: SpeedSpec) -> str:
+    """The rest of what all contestants share."""
+    return (
+        f"batch×length×features · {spec.outputs} output{'s' * (spec.outputs != 1)}, {spec.readout} step, {spec.loss} · "
+        f"{spec.optimizer.name} · {spec.precision} on {spec.device} · {spec.threads} "
+        f"thread{'s' * (spec.threads != 1)} · denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
+    )
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """Those with figures: tier by tier, the fastest of each first."""
+    timed = [row for row in rows if row.figures]
+    return sorted(timed, key=lambda r: (_tier(r), r.figures.step_ms.median if r.figures else 0.0))
+
+
+def _tier(row: Row) -> int:
+    return TIERS.index(row.tier) if row.tier else len(TIERS)
+
+
+def _section(contest: Contest) -> Section:
+    return Section(
+        printable(title(contest)),
+        about(contest.rows[0].spec),
+        [_cells(row) for row in ranked(contest.rows)],
+        [silent(row) for row in contest.rows if row.status != "ok"],
+    )
+
+
+def silent(row: Row) -> str:
+    """Why a row is not ok."""
+    return printable(f"{row.name}: {row.status}{f': {row.reason}' if row.reason else ''}")
+
+
+def _cells(row: Row) -> list[str]:
+    figures = row.figures
+    assert figures is not None
+    growth = growth_mib(row)
+    return [
+        row.tier or "", row.spec.backend, f"{row.variant}{'*' * row.added}", number(figures.step_ms.median),
+        _reach(figures.step_ms), number(figures.sequences_per_second.median), number(figures.gflops),
+        "" if figures.gemm_share is None else number(100 * figures.gemm_share),
+        *_ratio(row, figures.ratio), number(figures.compile_s), "" if growth is None else number(growth),
+    ]  # fmt: skip
+
+
+def _reach(spread: Spread) -> str:
+    return f"{number(spread.p10)}–{number(spread.p90)}"
+
+
+def _ratio(row: Row, ratio: Ratio | None) -> tuple[str, str]:
+    """The reference is 1 by definition, without an interval."""
+    if ratio is None:
+        return "", ""
+    if row.tier == "default":
+        return "1", ""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.median:.3g}", ""
+    return f"{ratio.median:.3g}", f"{ratio.low:.3g}–{ratio.high:.3g}"
+
+
+def _table(section: Section) -> Table:
+    """Tiers apart by a line: what dispatches once per update is not ranked against what does so once per chunk."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for heading, numeric in HEADINGS:
+        table.add_column(
+            heading.replace(" ", "\n"), justify="right" if numeric else "left", no_wrap=heading != "variant"
+        )
+    previous = None
+    for row in section.rows:
+        if previous not in (None, row[0]):
+            table.add_section()
+        table.add_row(*(Text(printable(cell)) for cell in row))
+        previous = row[0]
+    return table
+
+
+def text(record: SpeedRecord, style: str) -> str:
+    """The whole record as plain text, in a format of ``tabulate``: "simple" or "github"."""
+    markdown = style == "github"
+    escape = markdown_escape if markdown else str
+    parts = []
+    for section in sections(record):
+        rows = [[escape(cell) for cell in row] for row in section.rows]
+        headers = [escape(heading) for heading, _ in HEADINGS]
+        alignment = ["right" if numeric else "left" for _, numeric in HEADINGS]
+        parts += [f"{'## ' * markdown}{escape(section.title)}", escape(section.about)]
+        if rows:
+            parts.append(tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=alignment))
+        parts += [f"{'- ' * markdown}{escape(note)}" for note in section.notes]
+    return "\n\n".join([*parts, *map(escape, legend(record))]) + "\n"
+
+
+def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
+    """One row per contestant, one column per scalar; missing values where nothing was measured."""
+    return pd.DataFrame([
+        {
+            "id": record.id, "created": record.created, "shape": contest.name, "backend": row.spec.backend,
+            "variant": row.variant or row.spec.variant, "tier": row.tier, "status": row.status, "reason": row.reason,
+            "executed": row.executed, "device": row.spec.device, "precision": row.spec.precision,
+            "threads": row.spec.threads, "denormals": row.spec.denormals, **row.spec.model.model_dump(),
+            "batch": row.spec.batch, "length": row.spec.length, "features": row.spec.features,
+            "chunk": row.spec.chunk, **_scalars(row),
+            "gemm_gflops": record.gemm_gflops, "copy_gb_per_s": record.copy_gb_per_s,
+        }
+        for record in records for contest in record.contests for row in contest.rows
+    ])  # fmt: skip
+
+
+def _scalars(row: Row) -> dict[str, float | None]:
+    found: dict[str, float | None] = dict.fromkeys((
+        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "ratio", "ratio_low", "ratio_high",
+        "compile_s",
+    ))  # fmt: skip
+    if f := row.figures:
+        found |= {
+            "step_ms": f.step_ms.median, "step_ms_p10": f.step_ms.p10, "step_ms_p90": f.step_ms.p90,
+            "seq_s": f.sequences_per_second.median, "gflops": f.gflops, "gemm_share": f.gemm_share,
+            "compile_s": f.compile_s,
+        }  # fmt: skip
+        if f.ratio:
+            found |= {"ratio": f.ratio.median, "ratio_low": f.ratio.low, "ratio_high": f.ratio.high}
+    return found | {
+        "import_s": row.ready.import_s if row.ready else None,
+        "growth_mib": growth_mib(row),
+        "device_peak_mib": None if row.device_peak_bytes is None else row.device_peak_bytes / MIB,
+    }
+
+
+def growth_mib(row: Row) -> float | None:
+    """Resident memory beyond the level after initialisation."""
+    if row.ready is None or row.host_peak_bytes is None or row.ready.host_init_bytes is None:
+        return None
+    return max(0, row.host_peak_bytes - row.ready.host_init_bytes) / MIB

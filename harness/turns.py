@@ -1,0 +1,171 @@
+"""The worker's side of a contest: stand ready, then do updates when told to, each block on the clock.
+
+Lines on standard input: ``{"turn": n}`` for n updates, ``{"limits": true}`` for what the machine gives,
+``{"steady": true}`` once nothing may compile any more, ``{"finish": true}`` for memory and an end.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from backends import parameters as canonical
+from backends.base import Backend, Job, Probe, Trainer, Unsupported
+from harness import prepare, process
+from harness.prepare import Emit
+from harness.spec import SpeedSpec
+from harness.training import Clocks, RunFailed
+from tasks.base import Batch, generator
+
+#: Readings of a limit in one go, after one that is not kept.
+READINGS = 3
+
+
+def draw(spec: SpeedSpec, index: int, size: int) -> Batch:
+    """Batch number ``index`` of ``size`` random sequences and targets: the same bits for every backend.
+
+    Raises:
+        Unsupported: lengths that vary.
+    """
+    if spec.shortest is not None:
+        raise Unsupported("sequences of several lengths cannot be drawn yet: leave shortest out")
+    rng = generator(spec.seed, "train", index)
+    x = rng.standard_normal((size, spec.length, spec.features))
+    read = (size, spec.length) if spec.readout == "every" else (size,)
+    if spec.loss == "cross-entropy":
+        return Batch(x, rng.integers(spec.outputs, size=read, dtype=np.int32))
+    return Batch(x, rng.standard_normal((*read, spec.outputs)))
+
+
+class Contestant:
+    """A trainer with its batches on the device. They are staged once and used again in every turn."""
+
+    def __init__(self, spec: SpeedSpec, job: Job, trainer: Trainer, whole: bool) -> None:
+        self.spec, self.job, self.trainer, self.whole = spec, job, trainer, whole
+        self.staged = cache(self._stage)
+
+    def first(self) -> tuple[int, float]:
+        """The first call: one update, or one chunk where a programme is one; its updates and seconds."""
+        updates = self.job.chunk if self.whole else 1
+        staged = self.staged(updates)
+        return updates, self._train(staged)
+
+    def turn(self, steps: int) -> float:
+        """Seconds for ``steps`` updates, handed over in chunks, after some that are not timed.
+
+        Others had the caches and the cores in between: those first updates find them cold.
+        """
+        size = min(steps, self.job.chunk)
+        if steps % size:
+            raise RunFailed(f"{steps} updates are no whole number of chunks of {size}")
+        wake, staged = self.staged(self.job.chunk if self.whole else 1), self.staged(size)
+        self._train(wake)
+        return sum(self._train(staged) for _ in range(steps // size))
+
+    def _train(self, staged: Any) -> float:
+        start = time.perf_counter()
+        losses = self.trainer.train(staged)
+        seconds = time.perf_counter() - start
+        if not np.isfinite(losses).all():
+            raise RunFailed("training diverged: the loss is not finite")
+        return seconds
+
+    def _stage(self, updates: int) -> Any:
+        batches = [draw(self.spec, index, self.spec.batch).astype(self.spec.precision) for index in range(updates)]
+        return self.trainer.stage(batches)
+
+
+class Memory:
+    """Levels and peaks, read before the machine's limits are probed: the probes' arrays are not the contestant's."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        process.reset_peak()
+        self.trainer = trainer
+        self.init = {"host_init_bytes": process.resident_bytes(), "device_init_bytes": trainer.memory().in_use}
+
+    @cache  # noqa: B019 - one per process
+    def peak(self) -> dict[str, int | None]:
+        """The peaks since initialisation, as they were when this was first asked."""
+        return {"host_peak_bytes": process.peak_resident_bytes(), "device_peak_bytes": self.trainer.memory().peak}
+
+
+def take_turns(
+    fields: Mapping[str, Any], numpy_s: float, emit: Emit, lines: Iterator[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Stand ready, obey until told to finish, and give the last event.
+
+    Raises:
+        Unsupported: the spec cannot be computed here.
+        RunFailed: the gate, a loss, a compilation in the steady state, or not what the variant's name says.
+    """
+    clocks = Clocks(time.perf_counter, {"import": numpy_s})
+    spec = SpeedSpec.model_validate(fields)
+    backend = prepare.load(spec.backend, clocks)
+    job, host_import = prepare.start(backend, spec, spec.job(), emit)
+    tier = backend.variant(job).tier
+    start = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed)
+    trainer = prepare.build(backend, job, lambda index, size: draw(spec, index, size), start, clocks, emit)
+    memory = Memory(trainer)
+    contestant = Contestant(spec, job, trainer, whole=tier == "fused")
+    updates, first_s = contestant.first()
+    emit({
+        "tier": tier,
+        "parameters": canonical.count(job.model),
+        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
+        "bytes_per_step": canonical.bytes_per_step(job.model, job.batch, job.length, job.precision, job.optimizer.name),
+        "import_s": clocks["import"], "gate_s": clocks["gate"], "build_s": clocks["build"],
+        "first_s": first_s, "first_updates": updates, "host_import_bytes": host_import, **memory.init,
+        "ready": True,
+    })  # fmt: skip
+    _obey(contestant, backend, memory, emit, lines)
+    prepare.check_executed(backend, job, trainer, draw(spec, 0, spec.batch), emit)
+    return {"end": "ok"}
+
+
+def _obey(
+    contestant: Contestant, backend: Backend, memory: Memory, emit: Emit, lines: Iterator[Mapping[str, Any]]
+) -> None:
+    compiled: int | None = None
+    for line in lines:
+        if "turn" in line:
+            emit({"block": {"steps": line["turn"], "seconds": contestant.turn(line["turn"])}})
+        elif "limits" in line:
+            memory.peak()
+            emit({"limits": _limits(backend, contestant.job)})
+        elif "steady" in line:
+            compiled = contestant.trainer.compilations()
+            emit({"steady": True})
+        elif "finish" in line:
+            break
+    now = contestant.trainer.compilations()
+    emit({**memory.peak(), "compilations": now})
+    if compiled is not None and now != compiled:
+        raise RunFailed(
+            f"something was traced or compiled again in the steady state ({now} compilations, {compiled} after "
+            "warm-up): its timing would be no steady state's"
+        )
+
+
+def _limits(backend: Backend, job: Job) -> dict[str, list[float]] | None:
+    """Rates of a large product and of a large copy, in GFLOP/s and GB/s; None where the backend has no probes."""
+    probes = backend.probes(job)
+    if probes is None:
+        return None
+    return {"gflops": _rates(probes.product), "gb_per_s": _rates(probes.copy)}
+
+
+def _rates(probe: Probe) -> list[float]:
+    """In 10⁹ per second."""
+    rates = []
+    for reading in range(READINGS + 1):
+        start = time.perf_counter()
+        probe.run()
+        seconds = time.perf_counter() - start
+        if reading and math.isfinite(probe.amount / seconds):
+            rates.append(probe.amount / seconds / 1e9)
+    return rates

@@ -1,0 +1,371 @@
+"""``harness speed``: its words, its workers, its record, and what is shown of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backends.base import Unsupported
+from backends.parameters import bytes_per_step, count
+from harness import report, speedplots, speedtable
+from harness.plan import UsageError
+from harness.spec import SpeedSpec
+from harness.speed import SHAPES, SpeedRequest, numbers, plan
+from harness.speedrecords import Row, SpeedRecord, json_schema
+from harness.speedrun import Settings, hold_all
+from harness.store import Found, Store, read_all
+from harness.turns import draw
+from tests.conftest import ROOT, Harness
+
+TINY = ("--batch", "3", "--length", "4", "--features", "2", "--hidden", "5", "--threads", "1")
+SHORT = ("--rounds", "4", "--block", "0.001")
+FIELDS: dict[str, Any] = {
+    "backend": "numpy", "threads": 1, "model": {"hidden": 5}, "batch": 3, "length": 4, "features": 2,
+}  # fmt: skip
+
+
+def held(variants: list[str], rounds: int = 4, backend: str = "madeup", **options: Any) -> SpeedRecord:
+    """The record of a contest between variants that are told to do one update per turn."""
+    sizes = {"batch": ["3"], "length": ["4"], "features": ["2"], "hidden": ["5"]}
+    request = SpeedRequest([backend], variants, sizes=sizes, options={"threads": 1, **options})
+    record, _ = hold_all(plan(request), Settings(rounds, 1e-9), NoStore())
+    return record
+
+
+class NoStore(Store):
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+
+    def write(self, record: Any) -> Path:
+        return self.folder
+
+
+def rows(record: SpeedRecord) -> dict[str | None, Row]:
+    return {row.variant: row for contest in record.contests for row in contest.rows}
+
+
+# -- words ----------------------------------------------------------------------------------------
+@given(st.lists(st.lists(st.integers(1, 10**9), min_size=1), min_size=1))
+def test_lists_of_numbers_are_read_once_each_in_order(lists: list[list[int]]) -> None:
+    words = [", ".join(map(str, items)) for items in lists]
+    assert numbers("length", words) == list(dict.fromkeys(n for items in lists for n in items))
+
+
+@given(st.text().filter(lambda text: not all(w.strip().isdigit() and w.strip().isascii() for w in text.split(","))))
+def test_what_is_no_list_of_numbers_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageError, match="--length"):
+        numbers("length", [text])
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--shape", "Z"], "unknown shape 'Z'; known: A, B, C, D, E, F"),
+        (["--backend", "pytorch"], "unknown backend 'pytorch'; did you mean 'torch'?"),
+        (["--cell", "lstn"], "unknown cell 'lstn'; did you mean 'lstm'?"),
+        (["--variant", "hoistd"], "unknown variant of numpy 'hoistd'; did you mean 'hoisted'?"),
+        (["--length", "10,,20"], "--length: an item of '10,,20' is empty"),
+        (["--length", "10,0"], "--length takes whole numbers from 1 on, separated by commas, not '0'"),
+        (["--hidden", "-3"], "--hidden takes whole numbers from 1 on, separated by commas, not '-3'"),
+        (["--batch", "9" * 5000], "--batch takes whole numbers from 1 on"),
+        (["--threads", "10000"], "CPUs, not 10000"),
+        (["--chunk", "0"], "chunk: input should be greater than or equal to 1, not 0"),
+        (["--rounds", "0"], "--rounds must be at least 1, not 0"),
+        (["--block", "nan"], "--block must be above 0 and at most 60 seconds, not nan"),
+        (["--results", "/dev/null/results"], "cannot write results to /dev/null/results: Not a directory"),
+    ],
+)  # fmt: skip
+def test_wrong_words_get_one_line_that_says_what_would_be_right(
+    harness: Harness, tmp_path: Path, words: list[str], says: str
+) -> None:
+    done = harness("speed", "--backend", "numpy", *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def test_shapes_lists_and_cells_multiply_and_what_is_given_wins() -> None:
+    request = SpeedRequest(["numpy"], shapes=["a,C"], cells=["lstm,gru"], sizes={"hidden": ["7,9"]})
+    bouts = plan(request)
+    specs = [bout.entries[0].spec for bout in bouts]
+    assert len(bouts) == 8
+    assert {(bout.name, spec.model.cell, spec.model.hidden) for bout, spec in zip(bouts, specs, strict=True)} == {
+        (name, cell, hidden) for name in "AC" for cell in ("lstm", "gru") for hidden in (7, 9)
+    }
+    assert {(spec.batch, spec.length, spec.features, spec.loss) for spec in specs} == {
+        (64, 100, 10, "mse"), (128, 28, 28, "cross-entropy"),
+    }  # fmt: skip
+
+
+def test_every_named_shape_is_a_spec() -> None:
+    assert [bout.name for bout in plan(SpeedRequest(["numpy"], shapes=["all"]))] == list(SHAPES)
+
+
+def test_the_stock_layer_takes_part_unasked(plugin: Path) -> None:
+    def variants(*asked: str) -> list[tuple[str, bool]]:
+        (bout,) = plan(SpeedRequest(["madeup"], asked))
+        return [(entry.spec.variant, entry.added) for entry in bout.entries]
+
+    assert variants("chatty") == [("chatty", False), ("good", True)]
+    assert variants("auto") == [("auto", False)], "auto is the stock layer here"
+    assert variants("auto,good") == [("good", False)]
+    assert ("fused", False) in variants("all")
+
+
+def test_a_variant_that_one_backend_lacks_is_a_row_that_says_so(plugin: Path) -> None:
+    (bout,) = plan(SpeedRequest(["madeup", "numpy"], ["chatty"]))
+    reasons = {entry.spec.backend: entry.reason for entry in bout.entries if not entry.added}
+    assert reasons["madeup"] is None
+    assert (reasons["numpy"] or "").startswith("numpy has no such variant; it has ")
+
+
+specs = st.fixed_dictionaries({
+    "batch": st.integers(1, 10**6), "length": st.integers(1, 10**6), "outputs": st.integers(1, 10**6),
+    "loss": st.sampled_from(["mse", "cross-entropy"]), "readout": st.sampled_from(["last", "every"]),
+    "precision": st.sampled_from(["float32", "float64"]), "denormals": st.sampled_from(["flush", "keep"]),
+    "chunk": st.integers(1, 10**6), "seed": st.integers(0, 2**63 - 1), "shortest": st.none() | st.integers(1, 9),
+})  # fmt: skip
+
+
+@given(specs)
+def test_a_spec_survives_json_and_knows_its_job(changes: dict[str, Any]) -> None:
+    spec = SpeedSpec.model_validate(FIELDS | changes)
+    assert SpeedSpec.model_validate_json(spec.model_dump_json()) == spec
+    job = spec.job()
+    assert (job.batch, job.length, job.chunk, job.loss) == (spec.batch, spec.length, spec.chunk, spec.loss)
+    assert (job.model.inputs, job.model.outputs, job.model.readout) == (2, spec.outputs, spec.readout)
+
+
+# -- data and arithmetic --------------------------------------------------------------------------
+@pytest.mark.parametrize("readout", ["last", "every"])
+@pytest.mark.parametrize("loss", ["mse", "cross-entropy"])
+def test_random_batches_have_the_shapes_of_a_tasks_and_the_same_bits_each_time(loss: str, readout: str) -> None:
+    spec = SpeedSpec.model_validate({**FIELDS, "loss": loss, "readout": readout, "outputs": 7})
+    batch, again, other = draw(spec, 0, 3), draw(spec, 0, 3), draw(spec, 1, 3)
+    read = (3, 4) if readout == "every" else (3,)
+    assert batch.x.shape == (3, 4, 2)
+    assert batch.y.shape == (read if loss == "cross-entropy" else (*read, 7))
+    np.testing.assert_array_equal(batch.x, again.x)
+    assert not np.array_equal(batch.x, other.x)
+
+
+def test_lengths_that_vary_are_refused_until_they_can_be_drawn() -> None:
+    with pytest.raises(Unsupported, match="several lengths"):
+        draw(SpeedSpec.model_validate({**FIELDS, "shortest": 2}), 0, 3)
+
+
+def test_the_fewest_bytes_of_an_update_by_hand() -> None:
+    """LSTM, B3 T4 D2 H5: parameters with moments and gradients, the input; h, c and four gates there and back."""
+    model = SpeedSpec.model_validate(FIELDS).job().model
+    assert bytes_per_step(model, 3, 4, "float32", "adam") == 4 * (8 * count(model) + 3 * 4 * (2 + 2 * 6 * 5))
+    assert bytes_per_step(model, 3, 4, "float64", "sgd") == 8 * (4 * count(model) + 3 * 4 * (2 + 2 * 6 * 5))
+
+
+# -- workers --------------------------------------------------------------------------------------
+def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: Path) -> None:
+    found = rows(held(["late", "good"]))
+    assert found["good"].status == "ok", found["good"].reason
+    assert len(found["good"].blocks) == 4
+    late = found["late"]
+    assert (late.status, late.reason) == ("failed", "the worker exited with status 3 before the run was done")
+    assert [block.round for block in late.blocks] == [0]
+    assert late.figures is None
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_what_goes_wrong_before_the_first_turn_is_a_row_too(plugin: Path) -> None:
+    found = rows(held(["wrong", "raises", "recompiles", "diverges", "killed"]))
+    assert {name: row.status for name, row in found.items() if name != "good"} == dict.fromkeys(
+        ("wrong", "raises", "recompiles", "diverges", "killed"), "failed"
+    )
+    assert "did not pass the gate" in (found["wrong"].reason or "")
+    assert "something inside broke" in (found["raises"].log_tail or "")
+    assert "compiled again in the steady state" in (found["recompiles"].reason or "")
+    assert "the loss is not finite" in (found["diverges"].reason or "")
+    assert "SIGKILL" in (found["killed"].reason or "")
+    assert found["good"].added
+
+
+def test_a_fused_variant_is_handed_whole_chunks(plugin: Path) -> None:
+    found = rows(held(["fused"], chunk=4))
+    fused = found["fused"]
+    assert (fused.status, fused.tier) == ("ok", "fused")
+    assert {block.steps for block in fused.blocks} == {4}
+    assert fused.ready is not None
+    assert fused.ready.first_updates == 4
+    assert fused.figures is not None
+    assert fused.figures.ratio is not None
+    assert fused.figures.ratio.pairs == 4
+
+
+def test_a_contest_past_its_time_is_stopped_and_says_so(plugin: Path) -> None:
+    bouts = plan(SpeedRequest(["hanging"], ["hang"], sizes={"batch": ["3"], "hidden": ["5"]}, options={"threads": 1}))
+    record, well = hold_all(bouts, Settings(2, 1e-9, timeout=4), NoStore())
+    assert not well
+    assert rows(record)["hang"].status == "timeout"
+    assert not psutil.Process().children(recursive=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_stopping_the_command_keeps_and_prints_what_there_is(tmp_path: Path) -> None:
+    words = ["speed", "--backend", "numpy", *TINY, "--rounds", "100000", "--results", str(tmp_path)]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ), start_new_session=True,
+    )  # fmt: skip
+    workers = _wait_for_contestant(command.pid)
+    command.send_signal(signal.SIGINT)
+    stdout, stderr = command.communicate(timeout=30)
+    assert command.returncode == 1, stderr
+    assert b"interrupted: stopped by the user" in stdout
+    (record,) = read_all([tmp_path]).speeds
+    assert record.status == "interrupted"
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+
+
+def _wait_for_contestant(parent: int) -> list[psutil.Process]:
+    """The worker once it is a contestant: those that only tell what there is are not pinned."""
+    for _ in range(600):
+        workers = psutil.Process(parent).children(recursive=True)
+        if workers and len(workers[0].cpu_affinity()) == 1 and "numpy" in str(workers[0].memory_maps()):
+            return workers
+        time.sleep(0.05)
+    raise AssertionError("no contestant started")
+
+
+@pytest.mark.parametrize(
+    ("backend", "variant"), [("numpy", "hoisted"), ("torch", "nn"), ("tensorflow", "keras"), ("jax", "scan")]
+)
+def test_a_contest_of_each_backend_ends_with_a_table_plots_and_a_record(
+    harness: Harness, tmp_path: Path, backend: str, variant: str
+) -> None:
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    done = harness("speed", "--backend", backend, "--variant", variant, *TINY, *SHORT, "--results", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert backend in done.stdout
+    assert "GFLOP/s in a large matrix product" in done.stdout
+    (record,) = read_all([tmp_path / "out"]).speeds
+    for row in record.contests[0].rows:
+        assert row.status == "ok", row.reason
+        assert row.threads == 1
+        assert row.flushes_denormals is True
+        assert row.executed
+        assert row.gate is not None
+        assert len(row.blocks) == 4
+        assert row.figures is not None
+        assert row.figures.gemm_share is not None
+        assert row.ready is not None
+        assert (row.host_peak_bytes or 0) >= (row.ready.host_init_bytes or 0)
+    assert any(row.limits for row in record.contests[0].rows)
+    assert any((tmp_path / "out" / "plots").glob("roofline-*.svg"))
+
+
+# -- the record -----------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SpeedRecord]:
+    """A contest over two lengths, with one that cannot run: in a folder, and as a record."""
+    folder = tmp_path_factory.mktemp("speed")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "speed", "--backend", "madeup", "--variant", "good,chatty,fused,raises",
+         *TINY, *SHORT, "--length", "4,8", "--results", str(folder), "--json"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "plugin")])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    return folder, SpeedRecord.model_validate_json(done.stdout)
+
+
+def test_the_record_is_kept_and_read_back(contest: tuple[Path, SpeedRecord], make_record: Any) -> None:
+    folder, record = contest
+    found = read_all([folder])
+    assert found.problems == []
+    assert found.speeds == [record]
+    assert SpeedRecord.model_validate_json(record.model_dump_json()) == record
+    assert record.status == "failed"
+
+
+def test_the_published_schema_is_the_one_in_force(contest: tuple[Path, SpeedRecord]) -> None:
+    published = json.loads((ROOT / "harness" / "schema" / "speed-1.json").read_text())
+    assert published == json_schema(), "regenerate: python -m harness.speedrecords > harness/schema/speed-1.json"
+    jsonschema.validate(json.loads(contest[1].model_dump_json()), published)
+
+
+def test_anyone_can_compute_the_figures_again(contest: tuple[Path, SpeedRecord]) -> None:
+    for found in contest[1].contests:
+        by_name = {row.variant: row for row in found.rows}
+        fused, good = by_name["fused"], by_name["good"]
+        assert fused.figures is not None
+        assert fused.figures.ratio is not None
+        assert fused.ready is not None
+        updates = [block.seconds / block.steps for block in fused.blocks]
+        pairs = [theirs.seconds / theirs.steps / ours for theirs, ours in zip(good.blocks, updates, strict=True)]
+        assert fused.figures.step_ms.median == pytest.approx(1e3 * np.median(updates))
+        assert fused.figures.ratio.median == pytest.approx(np.median(pairs))
+        assert fused.figures.gflops == pytest.approx(fused.ready.flops_per_step / np.median(updates) / 1e9)
+
+
+def test_the_table_keeps_tiers_apart_and_says_what_did_not_run(contest: tuple[Path, SpeedRecord]) -> None:
+    sections = speedtable.sections(contest[1])
+    assert [section.title for section in sections] == ["lstm 5, 3×4×2", "lstm 5, 3×8×2"]
+    for section in sections:
+        assert [row[0] for row in section.rows] == ["default", "best", "fused"]
+        assert section.notes == ["madeup raises: failed: RuntimeError: something inside broke"]
+    frame = speedtable.frame([contest[1]])
+    assert len(frame) == 8
+    assert set(speedtable.DEFAULT_COLUMNS) <= set(frame.columns)
+
+
+def test_the_table_fits_120_columns(contest: tuple[Path, SpeedRecord]) -> None:
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console.print(speedtable.tables(contest[1]))
+    console.file.close()
+    text = console.export_text()
+    assert "…" not in text
+    assert "GEMM" in text
+
+
+def test_scaling_ratios_and_a_roofline_are_drawn(contest: tuple[Path, SpeedRecord]) -> None:
+    names = [drawn.name.partition("-")[0] for drawn in speedplots.figures([contest[1]])]
+    assert names == ["scaling", "ratios", "roofline"]
+    for drawn in speedplots.figures([contest[1]]):
+        drawn.figure.draw_without_rendering()
+        boxes = [axis.get_tightbbox() for axis in drawn.figure.axes]
+        boxes += [legend.get_window_extent() for legend in drawn.figure.legends]
+        assert all(box.x1 <= drawn.figure.bbox.x1 + 2 for box in boxes), drawn.name
+
+
+def test_runs_and_contests_share_a_report_and_a_table(
+    contest: tuple[Path, SpeedRecord], make_record: Any, tmp_path: Path, harness: Harness
+) -> None:
+    report.write(Found([make_record()], speeds=[contest[1]]), tmp_path / "report")
+    for page in ("report.md", "report.html"):
+        text = (tmp_path / "report" / page).read_text(encoding="utf-8")
+        assert "2 speed contests in 1 call" in text
+        assert "madeup raises: failed" in text
+        assert contest[1].id in text
+    (tmp_path / "run.json").write_text(make_record().model_dump_json())
+    both = harness("table", str(contest[0]), "run.json")
+    assert "adding" in both.stdout
+    assert "lstm 5, 3×8×2" in both.stdout
+    csv = harness("table", str(contest[0]), "--format", "csv").stdout
+    assert csv.splitlines()[0].startswith("id,created,shape,backend,variant,tier")
+    shown = harness("show", str(next(contest[0].glob("*.json"))))
+    assert "lstm 5, 3×8×2" in shown.stdout
