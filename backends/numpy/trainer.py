@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
 from backends.numpy.network import Network
 from backends.numpy.runtime import blas_name
 from backends.parameters import shapes
 from tasks.base import Batch
+
+Staged = list[tuple[Array, Array, Array | None]]
 
 
 class NumpyTrainer(Trainer):
@@ -29,18 +31,18 @@ class NumpyTrainer(Trainer):
         self.network = Network(self.xp, job, self.views, grads)
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
 
-    def stage(self, batches: Sequence[Batch]) -> list[tuple[Array, Array]]:
-        staged = [(self.xp.asarray(time_major(b.x)), self._target(b)) for b in batches]
+    def stage(self, batches: Sequence[Batch]) -> Staged:
+        staged = [(self.xp.asarray(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
         self._synchronize()
         return staged
 
-    def train(self, staged: list[tuple[Array, Array]]) -> Array:
-        losses = [self._step(x, y) for x, y in staged]
+    def train(self, staged: Staged) -> Array:
+        losses = [self._step(*batch) for batch in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
-    def predict(self, x: Array) -> Array:
-        out = self.network.forward(self.xp.asarray(time_major(x)))
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        out = self.network.forward(self.xp.asarray(time_major(x)), self._lengths(lengths))
         return self._host(out.swapaxes(0, 1) if out.ndim == 3 else out)
 
     def parameters(self) -> Parameters:
@@ -57,8 +59,8 @@ class NumpyTrainer(Trainer):
         # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
-    def _step(self, x: Array, y: Array) -> Array:
-        loss = self.network.loss_and_gradients(x, y)
+    def _step(self, x: Array, y: Array, lengths: Array | None) -> Array:
+        loss = self.network.loss_and_gradients(x, y, lengths)
         if self.job.optimizer.clip:
             self._clip(self.job.optimizer.clip)
         self.optimizer.update(self.flat, self.flat_grads)
@@ -69,9 +71,13 @@ class NumpyTrainer(Trainer):
         self.flat_grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
 
     def _target(self, batch: Batch) -> Array:
-        y = time_major(batch.y) if self.job.model.readout == "every" else batch.y
-        array: Array = self.xp.asarray(y)
+        by_step = self.job.model.readout == "every" and self.job.loss != "ctc"
+        array: Array = self.xp.asarray(time_major(batch.y) if by_step else batch.y)
         return array
+
+    def _lengths(self, given: Array | None) -> Array | None:
+        lengths = checked_lengths(self.job, given)
+        return None if lengths is None else self.xp.asarray(lengths)
 
     def _host(self, array: Array) -> Array:
         return np.asarray(array) if self.xp is np else array.get()  # type: ignore[attr-defined]
