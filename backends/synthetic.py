@@ -19,7 +19,7 @@ def random_batches(
         seed: of the random stream.
         shortest: of a ``variable`` job; lengths are uniform from it to ``job.length``, and one sequence in
             each batch, at a random place, has the full length. By default half of that, rounded up.
-        fewest_labels: of a CTC job; by default every sequence has ``job.labels``.
+        fewest_labels: of a CTC job, at least 1; by default every sequence has ``job.labels``.
 
     Raises:
         ValueError: the shortest sequence could not hold its labels.

@@ -46,7 +46,7 @@ class Batch:
             (batch, length, outputs) when read out at every step. For
             ``cross-entropy`` class numbers (int32) of shape (batch,) or (batch, length).
             For ``ctc`` labels (int32) of shape (batch, labels), from 1 up (0 is the blank),
-            each row padded on the right with -1.
+            at least one in each row, padded on the right with -1.
         lengths: how many steps each sequence has, int32 of shape (batch,), from 1 to length; the
             rest of its row is padding, which counts for nothing in loss and gradient whatever finite
             numbers (and, in y, valid classes) it holds. None: all have the full length.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from backends import jax as jax_backend
 from backends.base import Job, ModelSpec, OptimizerSpec
 from backends.ctc import frames_needed, loss_and_gradient
 from backends.synthetic import random_batches
@@ -142,3 +143,11 @@ def test_the_models_of_braun_2018_can_be_drawn(model: ModelSpec, loss: Any, shap
         assert batch.y.shape == (32, 100)
         assert batch.lengths is not None
         assert (batch.lengths.min(), batch.lengths.max()) >= (500, 1000)
+
+
+def test_jax_without_optax_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else still runs."""
+    monkeypatch.setattr(jax_backend, "find_spec", lambda _: None)
+    backend, model = jax_backend.JaxBackend(), ModelSpec("lstm", 2, 3, 4, "every")
+    assert "pip install optax" in (backend.lacks(Job(model, "ctc", OptimizerSpec(), 1, 9, labels=2)) or "")
+    assert backend.lacks(Job(model, "cross-entropy", OptimizerSpec(), 1, 9, variable=True)) is None
