@@ -154,7 +154,8 @@ class BackendConformance:
                 for case in range(len(SEQUENCES))
                 for variant in self.backend.variants(a_sequence_job(case).model, "cpu")
                 if variant.reason is None
-                for precision in sorted(variant.precisions, reverse=True)
+                # lengths only move numbers about: the widest precision sees it; CTC computes
+                for precision in sorted(variant.precisions, reverse=True)[: None if SEQUENCES[case][4] == "ctc" else 1]
             ]
             ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
             metafunc.parametrize(["case", "sequence_variant", "sequence_precision"], cases, ids=ids)
