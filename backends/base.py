@@ -104,6 +104,13 @@ class Job:
     threads: int = 1
     deterministic: bool = True
     chunk: int = 1  # most updates that one call of ``train`` is handed: a fused variant compiles for it
+    variable: bool = False  # sequences have lengths of their own, at most ``length``; see ``Batch.lengths``
+    labels: int = 0  # for ``ctc``: the most labels that a sequence has
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a CTC loss without labels, or read out at the last step only."""
+        if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
+            raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
 
     def resized(self, batch: int) -> Job:
         """The same job for another batch size."""
@@ -207,10 +214,11 @@ class Trainer(ABC):
         """One complete update per staged batch; their losses before each update, shape (K,)."""
 
     @abstractmethod
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """The model's outputs for x of shape (batch, length, inputs), on the host.
 
-        Shape (batch, outputs) or (batch, length, outputs). The batch is the job's own.
+        Shape (batch, outputs) or (batch, length, outputs). The batch is the job's own. ``lengths`` are
+        for a ``variable`` job, as in ``Batch``; outputs past a sequence's end have no meaning.
         """
 
     @abstractmethod
@@ -261,6 +269,11 @@ class Backend(ABC):
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         """All variants, the stock one first, each with the reason when it cannot compute ``model``."""
 
+    def lacks(self, job: Job) -> str | None:
+        """Why the variant that ``job`` names cannot run it though it computes its model: its loss, its lengths."""
+        del job
+        return None
+
     @abstractmethod
     def choose(self, job: Job) -> Choice:
         """The variant known to be the fastest for ``job``."""
@@ -302,8 +315,8 @@ class Backend(ABC):
         if choice.variant not in known:
             raise Unsupported(f"{self.name} has no variant {choice.variant!r}; it has {', '.join(known)}")
         variant = known[choice.variant]
-        if variant.reason:
-            raise Unsupported(f"{self.name} variant {variant.name!r}: {variant.reason}")
+        if why := variant.reason or self.lacks(replace(job, variant=variant.name)):
+            raise Unsupported(f"{self.name} variant {variant.name!r}: {why}")
         if job.precision not in variant.precisions:
             have = ", ".join(variant.precisions)
             raise Unsupported(f"{self.name} variant {variant.name!r} has no {job.precision}; it has {have}")
@@ -317,6 +330,23 @@ class Backend(ABC):
         """
         resolved, _ = self.resolve(job)
         return self.build(resolved, {name: p.astype(job.precision) for name, p in parameters.items()})
+
+
+def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
+    """The lengths that ``job`` computes with: None unless it is ``variable``, and then full ones where none are given.
+
+    Raises:
+        ValueError: lengths for a job that is not ``variable``, or out of 1 … length.
+    """
+    if not job.variable:
+        if lengths is not None:
+            raise ValueError("the batch has lengths of its own, but its job is not variable")
+        return None
+    if lengths is None:
+        return np.full(job.batch, job.length, np.int32)
+    if lengths.min() < 1 or lengths.max() > job.length:
+        raise ValueError(f"lengths go from 1 to {job.length}, not {lengths.min()} to {lengths.max()}")
+    return lengths.astype(np.int32)
 
 
 def time_major(x: Array) -> Array:

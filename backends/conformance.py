@@ -7,7 +7,8 @@
         backend = MyBackend()
 
 Needs pytest. Every variant of every cell is held against ``backends.reference``, layer by layer
-count, one way and both ways, to 1e-9 relatively in float64 and 1e-4 in float32.
+count, one way and both ways, to 1e-9 relatively in float64 and 1e-4 in float32. Sequences of
+variable lengths and the CTC loss are held against it too, unless ``Backend.lacks`` says why not.
 """
 
 from __future__ import annotations
@@ -19,8 +20,20 @@ import numpy as np
 import pytest
 
 from backends import reference
-from backends.base import CELLS, Backend, Job, ModelSpec, OptimizerSpec, Parameters, Precision, Trainer, Unsupported
+from backends.base import (
+    CELLS,
+    Backend,
+    Cell,
+    Job,
+    ModelSpec,
+    OptimizerSpec,
+    Parameters,
+    Precision,
+    Trainer,
+    Unsupported,
+)
 from backends.parameters import InitialisationSpec, initial, shapes
+from backends.synthetic import random_batches
 from tasks.base import Batch, Loss, Readout
 
 TOLERANCE: dict[Precision, float] = {"float64": 1e-9, "float32": 1e-4}
@@ -34,6 +47,17 @@ NETWORKS: list[tuple[int, bool, Readout, Loss]] = [
     (2, True, "last", "mse"),
 ]
 
+#: (cell, layers, bidirectional, readout, loss, variable lengths): each cell, shape and loss meets each other.
+SEQUENCES: list[tuple[Cell, int, bool, Readout, Loss, bool]] = [
+    ("lstm", 1, False, "last", "mse", True),
+    ("lstm", 1, True, "every", "cross-entropy", True),
+    ("lstm", 2, True, "every", "ctc", True),
+    ("gru", 1, False, "every", "ctc", False),
+    ("gru", 1, True, "last", "mse", True),
+    ("gru", 2, True, "every", "cross-entropy", True),
+    ("gru", 1, False, "every", "mse", True),
+]
+
 
 def a_job(cell: Any = "lstm", network: int = 0, **changes: Any) -> Job:
     """A small job."""
@@ -44,16 +68,29 @@ def a_job(cell: Any = "lstm", network: int = 0, **changes: Any) -> Job:
 
 
 def some_batches(job: Job, count: int) -> list[Batch]:
-    """Random batches for ``job``, float64; the same ones every time."""
-    rng = np.random.default_rng(count)
-    places = (job.batch, job.length) if job.model.readout == "every" else (job.batch,)
+    """Random batches for ``job``, float64; the same ones every time. The shortest sequences just hold their labels."""
+    return random_batches(job, count, seed=count, shortest=max(1, job.labels), fewest_labels=1)
 
-    def y() -> Any:
-        if job.loss == "mse":
-            return rng.standard_normal((*places, job.model.outputs))
-        return rng.integers(0, job.model.outputs, places).astype(np.int32)
 
-    return [Batch(rng.standard_normal((job.batch, job.length, job.model.inputs)), y()) for _ in range(count)]
+def a_sequence_job(case: int, **changes: Any) -> Job:
+    """A small job of ``SEQUENCES``."""
+    cell, layers, bidirectional, readout, loss, variable = SEQUENCES[case]
+    model = ModelSpec(cell, D, H, OUTPUTS, readout, layers, bidirectional)
+    labels = 3 if loss == "ctc" else 0
+    job = Job(model, loss, OptimizerSpec(lr=0.01), batch=B, length=T, threads=2, variable=variable, labels=labels)
+    return replace(job, **changes)
+
+
+def garbled(batch: Batch) -> Batch:
+    """``batch`` with other numbers in its padding, large ones."""
+    if batch.lengths is None:
+        return batch
+    padding = np.arange(batch.x.shape[1]) >= batch.lengths[:, None]
+    x, y = batch.x.copy(), batch.y.copy()
+    x[padding] = 100.0
+    if y.shape[:2] == padding.shape:
+        y[padding] = 100.0 if y.dtype.kind == "f" else 0
+    return replace(batch, x=x, y=y)
 
 
 def start(job: Job) -> Parameters:
@@ -110,6 +147,18 @@ class BackendConformance:
         if "network" in wanted:
             names = [f"{n[0]}{'x2' if n[1] else ''}-{n[2]}" for n in NETWORKS]
             metafunc.parametrize("network", range(len(NETWORKS)), ids=names)
+        if "case" in wanted:
+            names = [f"{c[0]}-{c[1]}{'x2' if c[2] else ''}-{c[3]}-{c[4]}" for c in SEQUENCES]
+            cases = [
+                (case, variant.name, precision)
+                for case in range(len(SEQUENCES))
+                for variant in self.backend.variants(a_sequence_job(case).model, "cpu")
+                if variant.reason is None
+                # lengths only move numbers about: the widest precision sees it; CTC computes
+                for precision in sorted(variant.precisions, reverse=True)[: None if SEQUENCES[case][4] == "ctc" else 1]
+            ]
+            ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
+            metafunc.parametrize(["case", "sequence_variant", "sequence_precision"], cases, ids=ids)
 
     def test_loss_and_gradients_agree_with_the_reference(
         self, cell: str, variant: str, network: int, precision: Precision
@@ -225,3 +274,74 @@ class BackendConformance:
             job, why = self.backend.resolve(a_job(cell))
             assert job.variant != "auto"
             assert why
+
+    # -- variable lengths and CTC -----------------------------------------------------------------
+
+    def test_lengths_and_ctc_agree_with_the_reference_whatever_the_padding_holds(
+        self, case: int, sequence_variant: str, sequence_precision: Precision
+    ) -> None:
+        """Loss, gradients and, in the widest precision, outputs.
+
+        The backend's padding holds large numbers, the reference's small ones.
+        """
+        lr, variant, precision = 1e4, sequence_variant, sequence_precision
+        spec = OptimizerSpec("sgd", lr, clip=None)
+        job = a_sequence_job(case, variant=variant, precision=precision, optimizer=spec)
+        p, [batch] = start(job), some_batches(job, 1)
+        if self.backend.lacks(job):
+            with pytest.raises(Unsupported, match=r"\S"):
+                self.backend.trainer(job, p)
+            return
+        trainer, given = self.backend.trainer(job, p), garbled(batch)
+        widest = precision == "float64" or "float64" not in self.backend.variant(job).precisions
+        predicted = trainer.predict(given.x.astype(precision), given.lengths) if widest else None
+        losses = train(trainer, job, [given])
+        loss, expected = reference.loss_and_gradients(job, p, batch)
+        assert losses == pytest.approx([loss], rel=TOLERANCE[precision])
+        gradients = {name: (p[name] - after) / lr for name, after in trainer.parameters().items()}
+        assert_close(gradients, expected, TOLERANCE[precision], "gradient of")
+        if predicted is None:
+            return
+        outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
+        if job.model.readout == "every" and batch.lengths is not None:
+            within = np.arange(job.length) < batch.lengths[:, None]
+            predicted, outputs = predicted[within], outputs[within]
+        np.testing.assert_allclose(predicted, outputs, rtol=TOLERANCE[precision], atol=TOLERANCE[precision] / 100)
+
+    def test_with_lengths_and_ctc_a_chunk_equals_its_parts_and_nothing_compiles_again(self, variant: str) -> None:
+        """To the last bit, and whatever the lengths are."""
+        job = a_sequence_job(2, variant=variant, precision="float32")
+        if self.backend.lacks(job):
+            pytest.skip(str(self.backend.lacks(job)))
+        batches = some_batches(job, 5)
+        whole, parts = (self.backend.trainer(job, start(job)) for _ in range(2))
+        losses = train(whole, job, batches)
+        first = train(parts, job, batches[:2])
+        compiled = parts.compilations()
+        np.testing.assert_array_equal(np.concatenate([first, train(parts, job, batches[2:])]), losses)
+        assert_close(parts.parameters(), whole.parameters(), 0.0, "parameter")
+        assert parts.compilations() == compiled
+
+    def test_auto_names_a_variant_that_runs_with_lengths_and_ctc(self) -> None:
+        """Or says why there is none."""
+        for case in range(len(SEQUENCES)):
+            job = a_sequence_job(case)
+            why_not = [
+                self.backend.lacks(replace(job, variant=variant.name))
+                for variant in self.backend.variants(job.model, "cpu")
+                if variant.reason is None
+            ]
+            if all(why_not):
+                with pytest.raises(Unsupported, match=r"\S"):
+                    self.backend.resolve(job)
+            else:
+                assert self.backend.resolve(job)[0].variant != "auto"
+
+    def test_lengths_that_the_job_does_not_have_are_refused(self, variant: str) -> None:
+        job = a_sequence_job(1, variant=variant)
+        if self.backend.lacks(job):
+            pytest.skip(str(self.backend.lacks(job)))
+        [batch] = some_batches(job, 1)
+        trainer = self.backend.trainer(replace(job, variable=False), start(job))
+        with pytest.raises(ValueError, match="not variable"):
+            trainer.stage([batch.astype(job.precision)])

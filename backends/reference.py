@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backends import ctc
 from backends.base import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
 from backends.parameters import layer, layer_names
 from tasks.base import Batch, Loss
@@ -166,8 +167,22 @@ class Trace(NamedTuple):
     saved: dict[str, list[State]]
 
 
-def forward(model: ModelSpec, p: Parameters, x: Array) -> Trace:
-    """The model's outputs for x (B, T, D): (B, outputs), or (B, T, outputs) read at every step."""
+def reverse_within(x: Array, lengths: Array | None) -> Array:
+    """x (T, B, n) with each sequence reversed within its own length, its padding left in place. Its own inverse.
+
+    So the backward direction begins at each sequence's own end, and meets the padding last, as the forward one does.
+    """
+    if lengths is None:
+        return x[::-1]
+    t = np.arange(len(x))[:, None]
+    return np.take_along_axis(x, np.where(t < lengths, lengths - 1 - t, t)[:, :, None], axis=0)
+
+
+def forward(model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = None) -> Trace:
+    """The model's outputs for x (B, T, D): (B, outputs), or (B, T, outputs) read at every step.
+
+    No step past a sequence's end is masked: in either direction it comes after all that count.
+    """
     hs = x.swapaxes(0, 1).astype(np.float64)
     saved: dict[str, list[State]] = {}
     below = hs
@@ -175,19 +190,38 @@ def forward(model: ModelSpec, p: Parameters, x: Array) -> Trace:
     for _, backward, prefix in layer_names(model):
         if not backward:
             below, directions = hs, []
-        out, saved[prefix] = run_layer(model.cell, layer(p, prefix), below[::-1] if backward else below)
-        directions.append(out[::-1] if backward else out)
+        out, saved[prefix] = run_layer(
+            model.cell, layer(p, prefix), reverse_within(below, lengths) if backward else below
+        )
+        directions.append(reverse_within(out, lengths) if backward else out)
         hs = np.concatenate(directions, axis=2)
     if model.readout == "last":
         # the final state of each direction; the backward one ends at the first time step
-        features = np.concatenate([directions[0][-1], *(d[0] for d in directions[1:])], axis=1)
+        ends = directions[0][_last(lengths), np.arange(len(x))]
+        features = np.concatenate([ends, *(d[0] for d in directions[1:])], axis=1)
     else:
         features = hs.swapaxes(0, 1)
     return Trace(features @ p["head.W"].T + p["head.b"], features, saved)
 
 
-def loss_and_gradient(loss: Loss, outputs: Array, y: Array) -> tuple[float, Array]:
-    """The mean loss over all elements (mse) or positions (cross-entropy), and its gradient by the outputs."""
+def _last(lengths: Array | None) -> Array | int:
+    """The index of each sequence's own last step."""
+    return -1 if lengths is None else lengths - 1
+
+
+def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | None = None) -> tuple[float, Array]:
+    """The mean loss over all elements (mse), positions (cross-entropy) or sequences (ctc), and its gradient by outputs.
+
+    ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean.
+    """
+    if loss == "ctc":
+        return ctc.loss_and_gradient(outputs, y, lengths)
+    if lengths is not None:
+        valid = np.arange(outputs.shape[1]) < lengths[:, None]
+        value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid])
+        d_outputs = np.zeros_like(outputs)
+        d_outputs[valid] = d_valid
+        return value, d_outputs
     if loss == "mse":
         return float(np.mean((outputs - y) ** 2)), 2 * (outputs - y) / outputs.size
     e = np.exp(outputs - outputs.max(-1, keepdims=True))
@@ -198,31 +232,32 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array) -> tuple[float, Arra
 
 def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
     """The loss of one batch and its gradient by every parameter, before clipping."""
-    model = job.model
-    trace = forward(model, p, batch.x)
-    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y)
+    model, lengths = job.model, batch.lengths
+    trace = forward(model, p, batch.x, lengths)
+    every = model.readout == "every"
+    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y, lengths if every else None)
     flat_d, flat_f = d_out.reshape(-1, model.outputs), trace.features.reshape(-1, model.features)
     grads: Parameters = {"head.W": flat_d.T @ flat_f, "head.b": flat_d.sum(0)}
-    d_hs = _through_readout(model, batch.x.shape[1], d_out @ p["head.W"])
+    d_hs = _through_readout(model, batch.x.shape[1], d_out @ p["head.W"], lengths)
     for index in reversed(range(model.layers)):
         halves = np.split(d_hs, model.directions, axis=2)
         d_below = np.zeros(1)
         for half, (_, backward, prefix) in zip(halves, [n for n in layer_names(model) if n[0] == index], strict=True):
             d_in, layer_grads = back_layer(
-                model.cell, layer(p, prefix), trace.saved[prefix], half[::-1] if backward else half
+                model.cell, layer(p, prefix), trace.saved[prefix], reverse_within(half, lengths) if backward else half
             )
-            d_below = d_below + (d_in[::-1] if backward else d_in)
+            d_below = d_below + (reverse_within(d_in, lengths) if backward else d_in)
             grads.update({f"{prefix}.{name}": g for name, g in layer_grads.items()})
         d_hs = d_below
     return value, {name: grads[name] for name in p}
 
 
-def _through_readout(model: ModelSpec, length: int, d_features: Array) -> Array:
+def _through_readout(model: ModelSpec, length: int, d_features: Array, lengths: Array | None) -> Array:
     """The gradient by the top layer's hidden states, (T, B, features)."""
     if model.readout == "every":
         return d_features.swapaxes(0, 1)
     d_hs = np.zeros((length, *d_features.shape))
-    d_hs[-1, :, : model.hidden] = d_features[:, : model.hidden]
+    d_hs[_last(lengths), np.arange(len(d_features)), : model.hidden] = d_features[:, : model.hidden]
     d_hs[0, :, model.hidden :] += d_features[:, model.hidden :]
     return d_hs
 

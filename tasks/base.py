@@ -21,7 +21,7 @@ from tasks.registry import nearest
 Array = NDArray[Any]
 Scalar = int | float | str | bool
 Split = Literal["train", "validation", "test"]
-Loss = Literal["mse", "cross-entropy"]
+Loss = Literal["mse", "cross-entropy", "ctc"]
 Readout = Literal["last", "every"]
 Predict = Callable[[Array], Array]
 
@@ -45,15 +45,21 @@ class Batch:
         y: targets. For ``mse`` floats of shape (batch, outputs), or
             (batch, length, outputs) when read out at every step. For
             ``cross-entropy`` class numbers (int32) of shape (batch,) or (batch, length).
+            For ``ctc`` labels (int32) of shape (batch, labels), from 1 up (0 is the blank),
+            at least one in each row, padded on the right with -1.
+        lengths: how many steps each sequence has, int32 of shape (batch,), from 1 to length; the
+            rest of its row is padding, which counts for nothing in loss and gradient whatever finite
+            numbers (and, in y, valid classes) it holds. None: all have the full length.
     """
 
     x: Array
     y: Array
+    lengths: Array | None = None
 
     def astype(self, precision: str) -> Batch:
         """The same batch with its floats rounded to ``precision``."""
         y = self.y.astype(precision) if self.y.dtype.kind == "f" else self.y
-        return Batch(np.ascontiguousarray(self.x, dtype=precision), y)
+        return Batch(np.ascontiguousarray(self.x, dtype=precision), y, self.lengths)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -250,7 +256,12 @@ def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
 
     ``mse``: mean of squared differences over all elements. ``cross-entropy``: mean over all
     positions of −log softmax(predictions)[target], predictions (..., classes) being logits.
+
+    Raises:
+        ValueError: ``ctc``, which no task asks for yet.
     """
+    if loss == "ctc":
+        raise ValueError("the tasks' floor has no CTC loss; backends.ctc computes it")
     p = predictions.astype(np.float64)
     if loss == "mse":
         return float(np.mean((p - targets) ** 2))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
+from backends import allocator
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
@@ -30,6 +33,11 @@ class JaxBackend(Backend):
             Variant("scan", "lax.scan over time, input projection hoisted out of it", "default"),
             Variant("late-dw", "the same scan with a backward scan by hand: dW_hh is one GEMM after it", "best"),
         ]
+
+    def lacks(self, job: Job) -> str | None:
+        if job.loss == "ctc" and find_spec("optax") is None:
+            return "its CTC loss is optax's, which is not installed: pip install optax"
+        return None
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":

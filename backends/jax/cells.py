@@ -193,7 +193,38 @@ RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {"scan
 # -- the network -----------------------------------------------------------------------------------
 
 
-def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor) -> Tensor:
+def within(x: Tensor, lengths: Tensor) -> Tensor:
+    """Whether a position of x (T, B, …) is within its sequence: (T, B)."""
+    return jnp.arange(len(x))[:, None] < lengths
+
+
+@jax.custom_vjp  # type: ignore[untyped-decorator]
+def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
+    """x (T, B, n) with each sequence reversed within its own length, its padding left in place.
+
+    Its own inverse: so the gradient is reversed by a gather too, where autodiff would scatter.
+    """
+    t = jnp.arange(len(x))[:, None]
+    return jnp.take_along_axis(x, jnp.where(t < lengths, lengths - 1 - t, t)[:, :, None], axis=0)
+
+
+reverse_within.defvjp(
+    lambda x, lengths: (reverse_within(x, lengths), lengths),
+    lambda lengths, d_out: (reverse_within(d_out, lengths), None),
+)
+
+
+def _recurrent(
+    model: ModelSpec, variant: str, backward: bool, p: Tensors, projected: Tensor, lengths: Tensor | None
+) -> Tensor:
+    """One direction's hidden states (T, B, H), in the order of time."""
+    recurrence = RECURRENCES[variant]
+    if not backward or lengths is None:
+        return recurrence(model.cell, backward, p, projected)
+    return reverse_within(recurrence(model.cell, False, p, reverse_within(projected, lengths)), lengths)
+
+
+def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
     below, directions = x, list[Tensor]()
     for _, backward, prefix in layer_names(model):
@@ -202,10 +233,11 @@ def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor) -> T
         p = layer(parameters, prefix)
         projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
         recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
-        directions.append(RECURRENCES[variant](model.cell, backward, recurrent, projected))
+        directions.append(_recurrent(model, variant, backward, recurrent, projected, lengths))
     if model.readout == "last":
         # the final state of each direction; the backward one ends at the first time step
-        hs = jnp.concatenate([directions[0][-1], *(d[0] for d in directions[1:])], axis=1)
+        end = directions[0][-1] if lengths is None else directions[0][lengths - 1, jnp.arange(len(lengths))]
+        hs = jnp.concatenate([end, *(d[0] for d in directions[1:])], axis=1)
     else:
         hs = jnp.concatenate(directions, axis=2)
     return hs @ parameters["head.W"].T + parameters["head.b"]

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
-from backends.jax.cells import Tensor, Tensors, network
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.jax.cells import Tensor, Tensors, network, within
 from backends.parameters import shapes
 from tasks.base import Batch
 
 OptimizerState = dict[str, Any]
-Staged = list[tuple[Tensor, Tensor]]
+Staged = list[tuple[Tensor, Tensor, Tensor | None]]
 
 
 class JaxTrainer(Trainer):
@@ -35,21 +35,24 @@ class JaxTrainer(Trainer):
         self.compiled: dict[tuple[str, tuple[int, ...]], Any] = {}
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
-        staged = [(self._tensor(_owned(time_major(b.x), b.x)), self._tensor(self._target(b))) for b in batches]
+        staged = [
+            (self._tensor(_owned(time_major(b.x), b.x)), self._tensor(self._target(b)), self._lengths(b.lengths))
+            for b in batches
+        ]
         jax.block_until_ready(staged)
         return staged
 
     def train(self, staged: Staged) -> Array:
         losses = []
-        for x, y in staged:
-            step = self._compiled("step", self._step, (self.tensors, self.state, x, y), donate=(0, 1))
-            self.tensors, self.state, loss = step(self.tensors, self.state, x, y)
+        for x, y, lengths in staged:
+            step = self._compiled("step", self._step, (self.tensors, self.state, x, y, lengths), donate=(0, 1))
+            self.tensors, self.state, loss = step(self.tensors, self.state, x, y, lengths)
             losses.append(loss)
         jax.block_until_ready((self.tensors, self.state))  # a loss can be ready before its update
         return np.array(jax.device_get(losses))
 
-    def predict(self, x: Array) -> Array:
-        arguments = self.tensors, self._tensor(time_major(x))
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        arguments = self.tensors, self._tensor(time_major(x)), self._lengths(lengths)
         return np.array(self._compiled("predict", self._predict, arguments)(*arguments))
 
     def parameters(self) -> Parameters:
@@ -57,8 +60,9 @@ class JaxTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         """Loops and foreign kernels in the compiled step: XLA unrolls some loops and keeps others."""
-        [(x, y)] = self.stage([batch])
-        text = self._compiled("step", self._step, (self.tensors, self.state, x, y), donate=(0, 1)).as_text()
+        [(x, y, lengths)] = self.stage([batch])
+        arguments = self.tensors, self.state, x, y, lengths
+        text = self._compiled("step", self._step, arguments, donate=(0, 1)).as_text()
         loops = len(re.findall(r" while\(", text))
         calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
         return ", ".join([f"XLA while ({loops})" if loops else "XLA without a loop", *calls])
@@ -71,8 +75,8 @@ class JaxTrainer(Trainer):
         return DeviceMemory(stats["bytes_in_use"], stats["peak_bytes_in_use"]) if stats else DeviceMemory()
 
     def _compiled(self, name: str, function: Callable[..., Any], arguments: Any, donate: tuple[int, ...] = ()) -> Any:
-        """``function`` compiled for arguments of these shapes, x being the one that can change."""
-        key = name, arguments[-1].shape
+        """``function`` compiled for arguments of these shapes; the one before the lengths is what can change."""
+        key = name, arguments[-2].shape
         if key not in self.compiled:
             deterministic = self.job.deterministic and self.job.device == "cuda"
             options = {"xla_gpu_deterministic_ops": True} if deterministic else None
@@ -80,29 +84,50 @@ class JaxTrainer(Trainer):
         return self.compiled[key]
 
     def _step(
-        self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor
+        self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None
     ) -> tuple[Tensors, OptimizerState, Tensor]:
-        loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y)
+        loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths)
         if self.job.optimizer.clip:
             gradients = _clip(gradients, self.job.optimizer.clip)
         tensors, state = _update(self.job.optimizer, tensors, gradients, state)
         return tensors, state, loss
 
-    def _loss(self, tensors: Tensors, x: Tensor, y: Tensor) -> Tensor:
-        out = network(self.job.model, self.job.variant, tensors, x)
+    def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+        out = network(self.job.model, self.job.variant, tensors, x, lengths)
+        if self.job.loss == "ctc":
+            return _ctc(out, y, lengths)
+        counted = None if lengths is None or out.ndim == 2 else within(out, lengths)[:, :, None]
         if self.job.loss == "mse":
-            return jnp.mean((out - y) ** 2)
-        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1))
+            return jnp.mean((out - y) ** 2, where=counted)
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1), where=counted)
 
-    def _predict(self, tensors: Tensors, x: Tensor) -> Tensor:
-        out = network(self.job.model, self.job.variant, tensors, x)
+    def _predict(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
+        out = network(self.job.model, self.job.variant, tensors, x, lengths)
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
+    def _lengths(self, given: Array | None) -> Tensor | None:
+        lengths = checked_lengths(self.job, given)
+        return None if lengths is None else self._tensor(lengths.copy())
+
     def _target(self, batch: Batch) -> Array:
+        if self.job.loss == "ctc":
+            return batch.y.copy()
         return _owned(time_major(batch.y) if self.job.model.readout == "every" else batch.y, batch.y)
 
     def _tensor(self, array: Array) -> Tensor:
         return jax.device_put(array, self.device)
+
+
+def _ctc(out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+    """optax's CTC loss, the mean over sequences."""
+    import optax
+
+    paddings = jnp.zeros(out.shape[:2], out.dtype) if lengths is None else (~within(out, lengths)).astype(out.dtype)
+    no_label = (y < 0).astype(out.dtype)
+    # optax's own constants are of JAX's widest type: with float64 switched on, they would lift float32 to it
+    with jax.enable_x64(out.dtype == jnp.float64):
+        losses = optax.ctc_loss(out.swapaxes(0, 1), paddings.T, y, no_label, blank_id=0)
+        return jnp.mean(losses)
 
 
 def _owned(array: Array, source: Array) -> Array:

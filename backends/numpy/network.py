@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backends import ctc
 from backends.base import Array, Job, Parameters
 from backends.numpy.cells import Layer
 from backends.parameters import layer, layer_names
@@ -23,23 +24,24 @@ class Network:
             built = kind(xp, layer(p, prefix), layer(grads, prefix), job.length, job.batch)
             self.layers[index].append((backward, built))
 
-    def forward(self, x: Array) -> Array:
-        """Outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs)."""
+    def forward(self, x: Array, lengths: Array | None = None) -> Array:
+        """Outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs) and, if they vary, lengths (B,)."""
+        self.lengths = lengths
         hs = x
         for directions in self.layers:
             below = hs
-            outs = [_in_order(each.forward(_in_order(below, back)), back) for back, each in directions]
+            outs = [self._in_order(each.forward(self._in_order(below, back)), back) for back, each in directions]
             hs = outs[0] if len(outs) == 1 else self.xp.concatenate(outs, axis=2)
         if self.model.readout == "last":
             H = self.model.hidden
-            hs = self.xp.concatenate([hs[-1, :, :H], hs[0, :, H:]], axis=1)
+            hs = self.xp.concatenate([hs[*self._ends(), :H], hs[0, :, H:]], axis=1)
         self.features = hs
         out: Array = hs @ self.p["head.W"].T + self.p["head.b"]
         return out
 
-    def loss_and_gradients(self, x: Array, y: Array) -> Array:
+    def loss_and_gradients(self, x: Array, y: Array, lengths: Array | None = None) -> Array:
         """The mean loss, shape (); fills ``grads``."""
-        value, d_out = self._loss(self.forward(x), y)
+        value, d_out = self._loss(self.forward(x, lengths), y)
         flat = d_out.reshape(-1, self.model.outputs)
         self.xp.matmul(flat.T, self.features.reshape(-1, self.model.features), out=self.grads["head.W"])
         self.xp.sum(flat, axis=0, out=self.grads["head.b"])
@@ -52,9 +54,9 @@ class Network:
         H, d_below = self.model.hidden, None
         for number, (back, each) in enumerate(self.layers[index]):
             half = d_hs[:, :, number * H : (number + 1) * H]
-            d_x = each.backward(_in_order(half, back), d_x_wanted=index > 0)
+            d_x = each.backward(self._in_order(half, back), d_x_wanted=index > 0)
             if d_x is not None:
-                d_x = _in_order(d_x, back)
+                d_x = self._in_order(d_x, back)
                 d_below = d_x if d_below is None else d_below + d_x
         return d_hs if d_below is None else d_below
 
@@ -63,13 +65,18 @@ class Network:
             return d_features
         H = self.model.hidden
         d_hs: Array = self.xp.zeros((*x.shape[:2], self.model.features), x.dtype)
-        d_hs[-1, :, :H] = d_features[:, :H]
+        d_hs[*self._ends(), :H] = d_features[:, :H]
         d_hs[0, :, H:] += d_features[:, H:]
         return d_hs
 
     def _loss(self, out: Array, y: Array) -> tuple[Array, Array]:
         """The mean loss and its gradient by the outputs."""
         xp = self.xp
+        if self.loss == "ctc":
+            loss, d_loss = ctc.loss_and_gradient(out.swapaxes(0, 1), y, self.lengths, xp)  # float64 inside
+            return xp.asarray(loss, out.dtype), xp.ascontiguousarray(d_loss.swapaxes(0, 1), out.dtype)
+        if self.lengths is not None and self.model.readout == "every":
+            return self._loss_within(out, y)
         if self.loss == "mse":
             error = out - y
             return xp.mean(error * error), error * (2 / error.size)
@@ -83,7 +90,34 @@ class Network:
         d_out *= 1 / y.size
         return xp.mean(xp.log(total[..., 0]).reshape(-1) - chosen), d_out
 
+    def _loss_within(self, out: Array, y: Array) -> tuple[Array, Array]:
+        """The same over the positions within each sequence's length; ``share`` is each one's part in the mean."""
+        xp = self.xp
+        valid = (xp.arange(len(out))[:, None] < self.lengths)[:, :, None]
+        share = (valid / valid.sum()).astype(out.dtype)
+        if self.loss == "mse":
+            error, share = out - y, share / out.shape[-1]
+            return (error * error * share).sum(), 2 * error * share
+        shifted = out - out.max(axis=-1, keepdims=True)
+        exp = xp.exp(shifted)
+        total = exp.sum(axis=-1, keepdims=True)
+        chosen = xp.arange(out.shape[-1]) == y[:, :, None]
+        losses = xp.log(total) - (shifted * chosen).sum(axis=-1, keepdims=True)
+        return (losses * share).sum(), (exp / total - chosen) * share
 
-def _in_order(x: Array, backward: bool) -> Array:
-    """Time reversed for the backward direction."""
-    return x[::-1] if backward else x
+    def _in_order(self, x: Array, backward: bool) -> Array:
+        """Time reversed for the backward direction."""
+        if not backward:
+            return x
+        return x[::-1] if self.lengths is None else reverse_within(self.xp, x, self.lengths)
+
+    def _ends(self) -> tuple[Any, Any]:
+        """Where in (T, B) each sequence ends."""
+        return (-1, slice(None)) if self.lengths is None else (self.lengths - 1, self.xp.arange(len(self.lengths)))
+
+
+def reverse_within(xp: Any, x: Array, lengths: Array) -> Array:
+    """x (T, B, n) with each sequence reversed within its own length, its padding left in place."""
+    t = xp.arange(len(x))[:, None]
+    reversed_x: Array = x[xp.where(t < lengths, lengths - 1 - t, t), xp.arange(len(lengths))]
+    return reversed_x

@@ -67,7 +67,7 @@ class Layer(ABC):
         return sum((da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates)), 0) if wanted else None
 
     def sigmoid(self, a: Array) -> Array:
-        array: Array = 1 / (1 + self.xp.exp(-a))
+        array: Array = 0.5 * self.xp.tanh(0.5 * a) + 0.5  # as 1 / (1 + e⁻ᵃ), which would overflow
         return array
 
     @abstractmethod

@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from backends.base import Array, Cell, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.base import (
+    Array, Cell, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major,
+)  # fmt: skip
 from backends.numpy import cells
 from backends.numpy.network import Network
 from backends.numpy.runtime import blas_name
@@ -22,24 +24,35 @@ from tasks.base import Batch
 
 #: Variants that give each part of a batch a thread of its own.
 IN_PARTS = ("halves", "numba")
-Staged = list[list[tuple[Array, Array]]]
+
+
+class Share(NamedTuple):
+    """A part's share of a batch; ``weight`` is how much of the batch's loss is its own."""
+
+    x: Array
+    y: Array
+    lengths: Array | None
+    weight: float
+
+
+Staged = list[list[Share]]
 
 
 class Part:
     """A slice of the batch with a network of its own on the common parameters, and its own gradients."""
 
     def __init__(self, xp: Any, job: Job, rows: slice, views: Parameters) -> None:
-        self.rows, self.weight = rows, (rows.stop - rows.start) / job.batch
+        self.rows = rows
         self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.precision)
         own = job.resized(rows.stop - rows.start)
         self.network = Network(xp, layers(job.variant)[job.model.cell], own, views, _views(self.flat_grads, job))
 
-    def step(self, x: Array, y: Array) -> Array:
-        """This part's share of the batch's loss; the gradients are weighted alike."""
-        loss = self.network.loss_and_gradients(x, y)
-        if self.weight != 1:
-            self.flat_grads *= self.weight
-        return loss * self.weight
+    def step(self, share: Share) -> Array:
+        """What this part adds to the batch's loss; the gradients are weighted alike."""
+        loss = self.network.loss_and_gradients(share.x, share.y, share.lengths)
+        if share.weight != 1:
+            self.flat_grads *= share.weight
+        return loss * share.weight
 
 
 class NumpyTrainer(Trainer):
@@ -71,9 +84,12 @@ class NumpyTrainer(Trainer):
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        lengths = checked_lengths(self.job, lengths)
+
         def forward(part: Part) -> Array:
-            out = part.network.forward(self.xp.asarray(time_major(x[part.rows])))
+            own = None if lengths is None else self.xp.asarray(lengths[part.rows])
+            out = part.network.forward(self.xp.asarray(time_major(x[part.rows])), own)
             return out.swapaxes(0, 1) if out.ndim == 3 else out
 
         with self._threads_of_blas():
@@ -108,15 +124,15 @@ class NumpyTrainer(Trainer):
         # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
-    def _step(self, staged: list[tuple[Array, Array]]) -> Array:
-        shares = list(self._for_each(lambda pair: pair[0].step(*pair[1]), zip(self.parts, staged, strict=True)))
+    def _step(self, shares: list[Share]) -> Array:
+        losses = list(self._for_each(lambda pair: pair[0].step(pair[1]), zip(self.parts, shares, strict=True)))
         first, *others = self.parts
         for other in others:
             first.flat_grads += other.flat_grads
         if self.job.optimizer.clip:
             self._clip(first.flat_grads, self.job.optimizer.clip)
         self.optimizer.update(self.flat, first.flat_grads)
-        return sum(shares[1:], shares[0])
+        return sum(losses[1:], losses[0])
 
     def _for_each(self, function: Callable[[Any], Array], items: Iterable[Any]) -> Iterable[Array]:
         """In the threads of the parts, where there are several."""
@@ -130,10 +146,14 @@ class NumpyTrainer(Trainer):
         norm = self.xp.sqrt(grads @ grads)
         grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
 
-    def _stage(self, part: Part, batch: Batch) -> tuple[Array, Array]:
-        x, y = batch.x[part.rows], batch.y[part.rows]
-        y = time_major(y) if self.job.model.readout == "every" else y
-        return self.xp.asarray(time_major(x)), self.xp.asarray(y)
+    def _stage(self, part: Part, batch: Batch) -> Share:
+        rows, lengths = part.rows, checked_lengths(self.job, batch.lengths)
+        by_step = self.job.model.readout == "every" and self.job.loss != "ctc"
+        y = time_major(batch.y[rows]) if by_step else batch.y[rows]
+        counts = np.ones(len(batch)) if lengths is None or not by_step else lengths  # positions in the loss's mean
+        own = None if lengths is None else self.xp.asarray(lengths[rows])
+        weight = float(counts[rows].sum() / counts.sum())
+        return Share(self.xp.asarray(time_major(batch.x[rows])), self.xp.asarray(y), own, weight)
 
     def _host(self, array: Array) -> Array:
         return np.asarray(array) if self.xp is np else array.get()  # type: ignore[attr-defined]

@@ -33,6 +33,11 @@ class TensorflowBackend(Backend):
             Variant("xla", "the step compiled by XLA; input projection and weight gradient out of the loop", "best"),
         ]
 
+    def lacks(self, job: Job) -> str | None:
+        if job.loss == "ctc" and job.precision != "float32":
+            return "tf.nn.ctc_loss computes in float32 only"
+        return None
+
     def choose(self, job: Job) -> Choice:
         model = job.model
         if job.device == "cuda":
@@ -41,6 +46,8 @@ class TensorflowBackend(Backend):
             return Choice("xla", "no cuDNN kernel computes this cell in TensorFlow; not measured")
         if model.cell == "gru-reset-before":
             return Choice("xla", "measured about twice as fast as Keras, at every size")
+        if job.loss == "ctc":
+            return Choice("keras", "the CTC operator measured faster than the only form of it that XLA compiles")
         if model.hidden > 64:
             return Choice("keras", "measured as fast or faster at 128 hidden units: matrix products dominate there")
         if model.cell == "lstm" and job.precision == "float32":

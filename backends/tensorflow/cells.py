@@ -41,8 +41,9 @@ class StockLayer:
         self.layer.set_weights(own)
         self.variables: list[tf.Variable] = [variable.value for variable in self.layer.trainable_variables]
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        hs = self.layer(x)
+    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """With lengths, by a mask: Keras keeps the state where it is False, and so begins backward at the true end."""
+        hs = self.layer(x) if lengths is None else self.layer(x, mask=tf.sequence_mask(lengths, x.shape[1]))
         return tf.reverse(hs, [1]) if self.flips else hs
 
 
@@ -53,15 +54,25 @@ class OwnLayer(ABC):
         self.cell, self.backward, self.every = cell, backward, every
         self.variables: list[tf.Variable] = [tf.Variable(array) for array in own]
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        hs = self.states(tf.reverse(x, [0]) if self.backward else x)
+    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        hs = self.states(_in_order(x, lengths) if self.backward else x)
         if not self.every:
-            return hs[-1]
-        return tf.reverse(hs, [0]) if self.backward else hs
+            return hs[-1] if lengths is None else _ends(hs, lengths)
+        return _in_order(hs, lengths) if self.backward else hs
 
     @abstractmethod
     def states(self, x: tf.Tensor) -> tf.Tensor:
         """Hidden states (T, B, H) of x (T, B, D), in the order in which the layer reads it."""
+
+
+def _in_order(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    """x (T, B, …) reversed in time, each sequence within its own length, its padding left in place."""
+    return tf.reverse(x, [0]) if lengths is None else tf.reverse_sequence(x, lengths, seq_axis=0, batch_axis=1)
+
+
+def _ends(hs: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    """hs (T, B, H) at each sequence's own last step. A product with zeros and a one: its gradient needs no scatter."""
+    return tf.einsum("tbh,bt->bh", hs, tf.one_hot(lengths - 1, hs.shape[0], dtype=hs.dtype))
 
 
 class BlockLayer(OwnLayer):
@@ -254,10 +265,10 @@ class Network:
     def variables(self) -> list[tf.Variable]:
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         hs = x
         for index in range(self.model.layers):
             names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
-            hs = tf.concat([self.layers[prefix](hs) for prefix in names], axis=-1)
+            hs = tf.concat([self.layers[prefix](hs, lengths) for prefix in names], axis=-1)
         W, b = self.head
         return tf.tensordot(hs, W, 1) + b

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
 from backends.parameters import layer, layer_names
 from backends.tensorflow.cells import Network
 from backends.tensorflow.convert import from_own, to_own
 from tasks.base import Batch
+
+Staged = list[tuple[tf.Tensor, ...]]
+"""x, y and, where the job is variable, lengths."""
 
 #: Operators that compute a recurrence, most specific first.
 RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While", "StatelessWhile")
@@ -38,28 +41,28 @@ class TensorflowTrainer(Trainer):
 
     @cached_property
     def step(self) -> Any:
-        """x and y to the loss before the update that it makes."""
-        return self._compiled(self._step, self._input_spec(), self._target_spec())
+        """x, y and lengths, where they vary, to the loss before the update that it makes."""
+        return self._compiled(self._step, self._input_spec(), self._target_spec(), *self._length_specs())
 
     @cached_property
     def outputs(self) -> Any:
-        return self._compiled(self._outputs, self._input_spec())
+        return self._compiled(self._outputs, self._input_spec(), *self._length_specs())
 
-    def stage(self, batches: Sequence[Batch]) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        staged = [(self._sequence(b.x), self._target(b)) for b in batches]
+    def stage(self, batches: Sequence[Batch]) -> Staged:
+        staged = [(self._sequence(b.x), self._target(b), *self._lengths(b.lengths)) for b in batches]
         self._synchronize()
         return staged
 
-    def train(self, staged: list[tuple[tf.Tensor, tf.Tensor]]) -> Array:
+    def train(self, staged: Staged) -> Array:
         with tf.device(self.device):
-            losses = tf.stack([self.step(x, y) for x, y in staged])
+            losses = tf.stack([self.step(*batch) for batch in staged])
         self._synchronize()
         values: Array = losses.numpy()
         return values
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
         with tf.device(self.device):
-            out: Array = self.outputs(self._sequence(x)).numpy()
+            out: Array = self.outputs(self._sequence(x), *self._lengths(lengths)).numpy()
         return time_major(out) if out.ndim == 3 and self.time_first else out
 
     def parameters(self) -> Parameters:
@@ -92,25 +95,42 @@ class TensorflowTrainer(Trainer):
         with tf.device(self.device):
             return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
 
-    def _step(self, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def _step(self, x: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         self.traces += 1  # this body runs only while it is traced
         variables = self.network.variables
         with tf.GradientTape() as tape:
-            loss = self._loss(self.network(x), y)
+            loss = self._loss(self.network(x, lengths), y, lengths)
         gradients = tape.gradient(loss, variables)
         if self.job.optimizer.clip:
             gradients = _clip(gradients, self.job.optimizer.clip)
         self.update(gradients)
         return loss
 
-    def _outputs(self, x: tf.Tensor) -> tf.Tensor:
+    def _outputs(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         self.traces += 1
-        return self.network(x)
+        return self.network(x, lengths)
 
-    def _loss(self, out: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    def _loss(self, out: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        if self.job.loss == "ctc":
+            return self._ctc(out, y, lengths)
         if self.job.loss == "mse":
-            return tf.reduce_mean(tf.math.squared_difference(out, y))
-        return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, out))
+            losses = tf.reduce_mean(tf.math.squared_difference(out, y), axis=-1)
+        else:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, out)
+        if lengths is None or self.job.model.readout == "last":
+            return tf.reduce_mean(losses)
+        within = tf.sequence_mask(lengths, self.job.length, losses.dtype)
+        within = tf.transpose(within) if self.time_first else within
+        return tf.reduce_sum(losses * within) / tf.reduce_sum(within)
+
+    def _ctc(self, out: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        """The mean over sequences. Sparse labels choose a fused operator, dense ones a loop, which XLA compiles."""
+        if lengths is None:
+            lengths = tf.fill((self.job.batch,), self.job.length)
+        labels, counts = tf.maximum(y, 0), tf.reduce_sum(tf.cast(y >= 0, tf.int32), axis=1)
+        if self.job.variant != "xla":
+            labels, counts = tf.sparse.from_dense(labels), None
+        return tf.reduce_mean(tf.nn.ctc_loss(labels, out, counts, lengths, self.time_first, blank_index=0))
 
     def _steps(self, *shape: int) -> tuple[int, ...]:
         """(batch, …) with the length where this variant has its time axis."""
@@ -121,17 +141,28 @@ class TensorflowTrainer(Trainer):
 
     def _target_spec(self) -> tf.TensorSpec:
         model, mse = self.job.model, self.job.loss == "mse"
+        if self.job.loss == "ctc":
+            return tf.TensorSpec((self.job.batch, self.job.labels), "int32")
         shape = (self.job.batch, model.outputs) if mse else (self.job.batch,)
         return tf.TensorSpec(
             self._steps(*shape) if model.readout == "every" else shape, self.job.precision if mse else "int32"
         )
+
+    def _length_specs(self) -> list[tf.TensorSpec]:
+        return [tf.TensorSpec((self.job.batch,), "int32")] if self.job.variable else []
+
+    def _lengths(self, given: Array | None) -> list[tf.Tensor]:
+        """None or one, to be handed on as the last argument."""
+        lengths = checked_lengths(self.job, given)
+        return [] if lengths is None else [self._tensor(lengths)]
 
     def _sequence(self, x: Array) -> tf.Tensor:
         return self._tensor(time_major(x) if self.time_first else x)
 
     def _target(self, batch: Batch) -> tf.Tensor:
         y = batch.y if self.job.loss == "mse" else batch.y.astype("int32")
-        return self._sequence(y) if self.job.model.readout == "every" else self._tensor(y)
+        by_step = self.job.model.readout == "every" and self.job.loss != "ctc"
+        return self._sequence(y) if by_step else self._tensor(y)
 
     def _tensor(self, array: Array) -> tf.Tensor:
         with tf.device(self.device):

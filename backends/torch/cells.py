@@ -1,11 +1,12 @@
 """The recurrent layers: PyTorch's own, and a loop that hoists the input projection.
 
-Both map x (T, B, D) to the top layer's hidden states (T, B, features).
+Both map x (T, B, D) to the top layer's hidden states (T, B, features). Lengths (B,) are int64, on the host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +29,12 @@ class StockLayers(nn.Module):
                 if name.startswith("bias_hh"):
                     p.requires_grad_(False).zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        hs: Tensor = self.rnn(x)[0]
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None:
+            hs: Tensor = self.rnn(x)[0]
+            return hs
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        hs, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], total_length=x.shape[0])
         return hs
 
 
@@ -44,13 +49,14 @@ class LoopLayers(nn.Module):
              for name, shape in shapes(model).items() if not name.startswith("head")}
         )  # fmt: skip
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         below, directions = x, list[Tensor]()
+        flip = backward_order(x, lengths)
         for _, backward, prefix in layer_names(self.model):
             if not backward and directions:
                 below, directions = torch.cat(directions, dim=2), []
-            hs = self._layer(prefix, below.flip(0) if backward else below)
-            directions.append(hs.flip(0) if backward else hs)
+            hs = self._layer(prefix, flip(below) if backward else below)
+            directions.append(flip(hs) if backward else hs)
         return torch.cat(directions, dim=2)
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
@@ -74,6 +80,29 @@ class LateLayers(LoopLayers):
         p = self._own(prefix)
         hs: Tensor = Recurrence.apply(self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell]))
         return hs
+
+
+def backward_order(x: Tensor, lengths: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """What puts sequences like x (T, B, …) into the order in which the backward direction reads them, and back."""
+    if lengths is None:
+        return lambda hs: hs.flip(0)
+    t, ends = torch.arange(len(x), device=x.device)[:, None], lengths.to(x.device)
+    order = torch.where(t < ends, ends - 1 - t, t)
+    return lambda hs: ReverseWithin.apply(hs, order)
+
+
+class ReverseWithin(torch.autograd.Function):
+    """x (T, B, n) in ``order`` (T, B), its own inverse: so its gradient is a gather too, not a scatter."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return x[order, torch.arange(x.shape[1], device=x.device)]
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return d_out[order, torch.arange(d_out.shape[1], device=d_out.device)], None
 
 
 def rnn(projected: Tensor, p: dict[str, Tensor]) -> Tensor:
@@ -150,11 +179,12 @@ class Network(nn.Module):
         self.layers: nn.Module = VARIANTS[variant](model)
         self.head = nn.Linear(model.features, model.outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        hs = self.layers(x)
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        hs = self.layers(x, lengths)
         if self.model.readout == "last":
             H = self.model.hidden
+            final = hs[-1] if lengths is None else hs[lengths - 1, torch.arange(len(lengths))]
             # each slice costs the way back a pass over all of hs: none for a direction that is not there
-            hs = torch.cat([hs[-1, :, :H], hs[0, :, H:]], dim=1) if self.model.bidirectional else hs[-1]
+            hs = torch.cat([final[:, :H], hs[0, :, H:]], dim=1) if self.model.bidirectional else final
         out: Tensor = self.head(hs)
         return out

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, time_major
+from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
 from backends.torch.cells import Network
 from backends.torch.convert import tensors
 from tasks.base import Batch
 
+Staged = list[tuple[Tensor, Tensor, Tensor | None]]
+
 #: Operators that compute a whole recurrence, most specific first.
 RECURRENCES = ("aten::_cudnn_rnn", "aten::mkldnn_rnn_layer", "aten::lstm", "aten::gru", "aten::rnn_tanh")
+
+#: The class that ``cross_entropy`` leaves out of its mean.
+IGNORED = -100
 
 
 class TorchTrainer(Trainer):
@@ -30,20 +36,20 @@ class TorchTrainer(Trainer):
                 tensor.copy_(torch.from_numpy(parameters[name]))
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()))
 
-    def stage(self, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
-        staged = [(self._tensor(time_major(b.x)), self._target(b)) for b in batches]
+    def stage(self, batches: Sequence[Batch]) -> Staged:
+        staged = [(self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
         self._synchronize()
         return staged
 
-    def train(self, staged: list[tuple[Tensor, Tensor]]) -> Array:
-        losses = [self._step(x, y) for x, y in staged]
+    def train(self, staged: Staged) -> Array:
+        losses = [self._step(*batch) for batch in staged]
         self._synchronize()
         values: Array = torch.stack(losses).cpu().numpy()
         return values
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
         with torch.inference_mode():
-            out = self.network(self._tensor(time_major(x)))
+            out = self.network(self._tensor(time_major(x)), self._lengths(lengths))
             values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
             return values
 
@@ -51,9 +57,9 @@ class TorchTrainer(Trainer):
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.tensors.items()}
 
     def executed(self, batch: Batch) -> str:
-        x = self._tensor(time_major(batch.x))
+        x, lengths = self._tensor(time_major(batch.x)), self._lengths(batch.lengths)
         with torch.autograd.profiler.profile() as profile:
-            self.network(x)
+            self.network(x, lengths)
         ran = {event.key: event.count for event in profile.key_averages()}
         if found := next((op for op in RECURRENCES if op in ran), None):
             return found
@@ -65,23 +71,44 @@ class TorchTrainer(Trainer):
             return DeviceMemory()
         return DeviceMemory(torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated())
 
-    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+    def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.network(x), y)
+        loss = self._loss(self.network(x, lengths), y, lengths)
         loss.backward()
         if self.job.optimizer.clip:
             _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
         self.optimizer.step()
         return loss.detach()
 
-    def _loss(self, out: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.job.loss == "ctc":
+            return self._ctc(out, y, lengths)
         if self.job.loss == "mse":
+            if lengths is not None and out.ndim == 3:
+                within = _within(out, lengths)[:, :, None]
+                return functional.mse_loss(out * within, y * within, reduction="sum") / (within.sum() * out.shape[2])
             return functional.mse_loss(out, y)
         return functional.cross_entropy(out.flatten(0, -2), y.flatten())
 
+    def _ctc(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+        """The mean over sequences; torch's own ``reduction="mean"`` would divide each by its number of labels first."""
+        if lengths is None:
+            lengths = torch.full((self.job.batch,), self.job.length)
+        log_y, labels = functional.log_softmax(out, dim=2), (y >= 0).sum(1)
+        return functional.ctc_loss(log_y, y, lengths, labels, blank=0, reduction="sum") / self.job.batch
+
     def _target(self, batch: Batch) -> Tensor:
+        if self.job.loss == "ctc":
+            return self._tensor(batch.y.astype("int64"))
         y = time_major(batch.y) if self.job.model.readout == "every" else batch.y
+        if self.job.loss == "cross-entropy" and y.ndim == 2 and batch.lengths is not None:
+            y = np.where(np.arange(len(y))[:, None] < batch.lengths, y, IGNORED)
         return self._tensor(y if self.job.loss == "mse" else y.astype("int64"))
+
+    def _lengths(self, given: Array | None) -> Tensor | None:
+        """On the host, where packing and CTC want them."""
+        lengths = checked_lengths(self.job, given)
+        return None if lengths is None else torch.from_numpy(lengths.astype("int64"))
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -89,6 +116,11 @@ class TorchTrainer(Trainer):
     def _synchronize(self) -> None:
         if self.job.device == "cuda":
             torch.cuda.synchronize()
+
+
+def _within(out: Tensor, lengths: Tensor) -> Tensor:
+    """Whether a position of out (T, B, …) is within its sequence: (T, B)."""
+    return torch.arange(len(out), device=out.device)[:, None] < lengths.to(out.device)
 
 
 def _optimizer(spec: OptimizerSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backends import ctc
 from backends.base import Array, Cell, Job, Parameters, Trainer
 from backends.conformance import BackendConformance
-from backends.numpy import NumpyBackend
+from backends.numpy import NumpyBackend, network
+from backends.numpy.network import reverse_within
 
 Mutation = Callable[[str, Array], Array]
 
@@ -74,3 +76,48 @@ def test_the_same_suite_passes_unbroken() -> None:
     suite: Any = BackendConformance()
     suite.backend = Broken(lambda _, p: p)
     suite.test_loss_and_gradients_agree_with_the_reference("lstm", "hoisted", 0, "float64")
+
+
+def flip_padding_too(xp: Any, x: Array, lengths: Array) -> Array:
+    """As when the backward direction reads the padding before the sequence."""
+    return x[::-1]
+
+
+def off_by_one(xp: Any, x: Array, lengths: Array) -> Array:
+    return reverse_within(xp, x, lengths - 1)
+
+
+@pytest.mark.parametrize("wrong", [flip_padding_too, off_by_one])
+@pytest.mark.parametrize("case", [1, 2, 4, 5])
+def test_a_wrong_reversal_fails_the_suite(
+    case: int, wrong: Callable[..., Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "reverse_within", wrong)
+    assert_sequences_fail(case)
+
+
+@pytest.mark.parametrize("case", [0, 4])
+def test_a_final_state_read_past_the_end_fails_the_suite(case: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network.Network, "_ends", lambda _: (-1, slice(None)))
+    assert_sequences_fail(case)
+
+
+def test_a_ctc_loss_divided_by_its_labels_fails_the_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch's ``reduction="mean"`` does."""
+
+    class Divided:
+        @staticmethod
+        def loss_and_gradient(out: Array, y: Array, *rest: Any) -> tuple[Any, Array]:
+            loss, gradient = ctc.loss_and_gradient(out, y, *rest)
+            return loss / 3, gradient / 3
+
+    monkeypatch.setattr(network, "ctc", Divided)
+    assert_sequences_fail(3)
+
+
+def assert_sequences_fail(case: int) -> None:
+    suite: Any = BackendConformance()
+    suite.backend = NumpyBackend()
+    for precision in ("float64", "float32"):
+        with pytest.raises(AssertionError):
+            suite.test_lengths_and_ctc_agree_with_the_reference_whatever_the_padding_holds(case, "hoisted", precision)

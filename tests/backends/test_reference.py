@@ -9,18 +9,28 @@ import pytest
 
 from backends import reference
 from backends.base import CELLS, Job, OptimizerSpec
-from backends.conformance import NETWORKS, a_job, some_batches, start
+from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, garbled, some_batches, start
 
 
 def loss(job: Job, p: dict[str, Any], batch: Any) -> float:
-    return reference.loss_and_gradient(job.loss, reference.forward(job.model, p, batch.x).outputs, batch.y)[0]
+    lengths = batch.lengths if job.model.readout == "every" else None
+    outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
+    return reference.loss_and_gradient(job.loss, outputs, batch.y, lengths)[0]
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("network", range(len(NETWORKS)))
 def test_every_gradient_equals_the_central_difference(cell: str, network: int) -> None:
     """Every single element of every array; error of the difference is O(h²) = 1e-10."""
-    job = a_job(cell, network)
+    assert_gradients_are_differences(a_job(cell, network))
+
+
+@pytest.mark.parametrize("case", range(len(SEQUENCES)))
+def test_every_gradient_with_lengths_or_ctc_equals_the_central_difference(case: int) -> None:
+    assert_gradients_are_differences(a_sequence_job(case))
+
+
+def assert_gradients_are_differences(job: Job) -> None:
     p, batch = start(job), some_batches(job, 1)[0]
     _, gradients = reference.loss_and_gradients(job, p, batch)
     h = 1e-5
@@ -76,3 +86,40 @@ def test_the_two_grus_are_the_same_function_where_nothing_is_reset() -> None:
         q[name][H : 2 * H] *= -1
     x = some_batches(a_job("gru"), 1)[0].x
     np.testing.assert_allclose(reference.forward(before, q, x).outputs, reference.forward(after, p, x).outputs)
+
+
+@pytest.mark.parametrize("case", range(len(SEQUENCES)))
+def test_outputs_with_lengths_are_those_of_each_sequence_alone(case: int) -> None:
+    """Cut to its own length, by itself: so that no padding can have been met."""
+    job = a_sequence_job(case)
+    p, batch = start(job), some_batches(job, 1)[0]
+    lengths = np.full(job.batch, job.length) if batch.lengths is None else batch.lengths
+    together = reference.forward(job.model, p, garbled(batch).x, batch.lengths).outputs
+    for row, (x, n) in enumerate(zip(batch.x, lengths, strict=True)):
+        alone = reference.forward(job.model, p, x[None, :n]).outputs[0]
+        ours = together[row, :n] if job.model.readout == "every" else together[row]
+        np.testing.assert_allclose(ours, alone, rtol=1e-12)
+
+
+def test_the_mean_with_lengths_is_over_the_positions_of_all_sequences() -> None:
+    """Not over the means of each: a longer sequence counts for more."""
+    for case in (1, 6):
+        job = a_sequence_job(case)
+        p, batch = start(job), some_batches(job, 1)[0]
+        outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
+        alone = [
+            reference.loss_and_gradient(job.loss, o[None, :n], y[None, :n])[0] * n
+            for o, y, n in zip(outputs, batch.y, batch.lengths, strict=True)
+        ]
+        assert loss(job, p, batch) == pytest.approx(sum(alone) / batch.lengths.sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("case", [1, 2, 4, 5, 6])
+def test_what_the_padding_holds_changes_no_bit_of_loss_and_gradients(case: int) -> None:
+    job = a_sequence_job(case)
+    p, batch = start(job), some_batches(job, 1)[0]
+    value, gradients = reference.loss_and_gradients(job, p, batch)
+    other_value, others = reference.loss_and_gradients(job, p, garbled(batch))
+    assert value == other_value
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(others[name], gradient, rtol=1e-14, atol=1e-300, err_msg=name)
