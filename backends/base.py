@@ -9,7 +9,7 @@ A backend sees a *job*, never a task, so that no backend can favour one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -347,6 +347,13 @@ def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
     if lengths.min() < 1 or lengths.max() > job.length:
         raise ValueError(f"lengths go from 1 to {job.length}, not {lengths.min()} to {lengths.max()}")
     return lengths.astype(np.int32)
+
+
+def chunks(batches: Sequence[Batch], size: int) -> Iterator[tuple[int, list[Batch]]]:
+    """Runs of ``size`` batches, the last one filled up with its own last batch; with each the number that counts."""
+    for start in range(0, len(batches), size):
+        part = list(batches[start : start + size])
+        yield len(part), part + part[-1:] * (size - len(part))
 
 
 def time_major(x: Array) -> Array:

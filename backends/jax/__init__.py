@@ -32,6 +32,7 @@ class JaxBackend(Backend):
         return [
             Variant("scan", "lax.scan over time, input projection hoisted out of it", "default"),
             Variant("late-dw", "the same scan with a backward scan by hand: dW_hh is one GEMM after it", "best"),
+            Variant("chunk", "late-dw, several updates in one compiled loop", "fused"),
         ]
 
     def lacks(self, job: Job) -> str | None:
@@ -50,9 +51,12 @@ class JaxBackend(Backend):
         return runtime.start(job)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.jax.chunk import JaxChunkTrainer
         from backends.jax.trainer import JaxTrainer
 
-        return JaxTrainer(job, parameters)
+        if job.variant != "scan":
+            allocator.keep_freed_memory()
+        return (JaxChunkTrainer if job.variant == "chunk" else JaxTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.jax import limits

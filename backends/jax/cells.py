@@ -187,7 +187,11 @@ def _late_dw_back(cell: Cell, reverse: bool, residuals: tuple[Tensors, State], d
 
 late_dw.defvjp(_late_dw_forward, _late_dw_back)
 
-RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {"scan": scan, "late-dw": late_dw}
+RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {
+    "scan": scan,
+    "late-dw": late_dw,
+    "chunk": late_dw,
+}
 
 
 # -- the network -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backends import allocator
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
 
@@ -30,7 +31,10 @@ class TensorflowBackend(Backend):
         return [
             Variant("keras", "keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)", "default"),
             Variant("block", "the fused operator BlockLSTM", "best", not_lstm, precisions=("float32",)),
+            Variant("keras-halves", "Keras's layers on two halves of the batch, a thread for each", "best"),
+            Variant("block-halves", "BlockLSTM on two halves of the batch", "best", not_lstm, precisions=("float32",)),
             Variant("xla", "the step compiled by XLA; input projection and weight gradient out of the loop", "best"),
+            Variant("chunk", "xla, several updates in one compiled loop", "fused"),
         ]
 
     def lacks(self, job: Job) -> str | None:
@@ -60,9 +64,12 @@ class TensorflowBackend(Backend):
         return runtime.start(job)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.tensorflow.chunk import TensorflowChunkTrainer
         from backends.tensorflow.trainer import TensorflowTrainer
 
-        return TensorflowTrainer(job, parameters)
+        if job.variant != "keras":
+            allocator.keep_freed_memory()
+        return (TensorflowChunkTrainer if job.variant == "chunk" else TensorflowTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.tensorflow import limits

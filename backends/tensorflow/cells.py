@@ -247,6 +247,7 @@ LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool], Any]] = {
     "keras": StockLayer,
     "block": BlockLayer,
     "xla": LoopLayer,
+    "chunk": LoopLayer,
 }
 
 
@@ -254,10 +255,13 @@ class Network:
     """Recurrent layers and the linear readout: x to (B, outputs), or to (B, T, outputs) in the layout of x."""
 
     def __init__(self, model: ModelSpec, variant: str, own: dict[str, list[Array]]) -> None:
+        way, _, halves = variant.partition("-")
         self.layers: dict[str, Any] = {}
+        self.parts = 2 if halves else 1
+        self.batch_axis = 0 if way == "keras" else 1
         for index, backward, prefix in layer_names(model):
             every = model.readout == "every" or index < model.layers - 1
-            self.layers[prefix] = LAYERS[variant](model.cell, own[prefix], backward, every)
+            self.layers[prefix] = LAYERS[way](model.cell, own[prefix], backward, every)
         self.head: list[tf.Variable] = [tf.Variable(array) for array in own["head"]]
         self.model = model
 
@@ -266,9 +270,26 @@ class Network:
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
     def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        hs = tf.concat(
+            [self.states(*part) for part in self._parts(x, lengths)],
+            axis=self.batch_axis if self.model.readout == "every" else 0,
+        )
+        W, b = self.head
+        return tf.tensordot(hs, W, 1) + b
+
+    def states(self, x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        """What the top layer hands to the readout."""
         hs = x
         for index in range(self.model.layers):
             names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
             hs = tf.concat([self.layers[prefix](hs, lengths) for prefix in names], axis=-1)
-        W, b = self.head
-        return tf.tensordot(hs, W, 1) + b
+        return hs
+
+    def _parts(self, x: tf.Tensor, lengths: tf.Tensor | None) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """The batch, or its halves: nothing joins their loops, so that each finds a thread."""
+        batch = x.shape[self.batch_axis]
+        if self.parts == 1 or batch == 1:
+            return [(x, lengths)]
+        sizes = [batch - batch // 2, batch // 2]
+        own = [None, None] if lengths is None else tf.split(lengths, sizes)
+        return list(zip(tf.split(x, sizes, axis=self.batch_axis), own, strict=True))

@@ -21,13 +21,16 @@ Staged = list[tuple[tf.Tensor, ...]]
 #: Operators that compute a recurrence, most specific first.
 RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While", "StatelessWhile")
 
+#: Variants whose training step XLA compiles.
+COMPILED = ("xla", "chunk")
+
 
 class TensorflowTrainer(Trainer):
     """Inside, sequences are time-major, but for Keras's layers, which want batches first."""
 
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job, model = job, job.model
-        self.time_first = job.variant != "keras"
+        self.time_first = not job.variant.startswith("keras")
         self.device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
         own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
         own["head"] = [parameters["head.W"].T, parameters["head.b"]]
@@ -91,7 +94,7 @@ class TensorflowTrainer(Trainer):
         return DeviceMemory(info["current"], info["peak"])
 
     def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
-        xla = self.job.variant == "xla" or None
+        xla = self.job.variant in COMPILED or None
         with tf.device(self.device):
             return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
 
@@ -128,7 +131,7 @@ class TensorflowTrainer(Trainer):
         if lengths is None:
             lengths = tf.fill((self.job.batch,), self.job.length)
         labels, counts = tf.maximum(y, 0), tf.reduce_sum(tf.cast(y >= 0, tf.int32), axis=1)
-        if self.job.variant != "xla":
+        if self.job.variant not in COMPILED:
             labels, counts = tf.sparse.from_dense(labels), None
         return tf.reduce_mean(tf.nn.ctc_loss(labels, out, counts, lengths, self.time_first, blank_index=0))
 

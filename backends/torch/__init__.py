@@ -30,7 +30,12 @@ class TorchBackend(Backend):
         unbuilt = "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None
         return [
             Variant("nn", "nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)", "default", unbuilt),
-            Variant("nn-kept", "the same layers; freed memory stays with the process", "best", unbuilt or allocator.why_not()),
+            Variant(
+                "nn-kept",
+                "the same layers; freed memory stays with the process",
+                "best",
+                unbuilt or allocator.why_not(),
+            ),
             Variant("late-dw", "a loop with its way back by hand, in place: dW_hh is one GEMM after it", "best"),
             Variant("loop", "a Python loop over time, input projection hoisted out of it", "best"),
         ]

@@ -78,7 +78,9 @@ class LateLayers(LoopLayers):
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
         p = self._own(prefix)
-        hs: Tensor = Recurrence.apply(self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell]))
+        hs: Tensor = Recurrence.apply(
+            self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
+        )
         return hs
 
 
