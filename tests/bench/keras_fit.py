@@ -1,7 +1,7 @@
 """What the seed of this project did: ``model.fit`` of Keras, on the framework that ``KERAS_BACKEND`` names.
 
-One block is one epoch; its batches are the same arrays again and again, already in memory. All settings but the update's
-are Keras's own, ``jit_compile`` included.
+One block is one epoch; its batches are the same arrays again and again, already in memory. All settings but the
+update's are Keras's own, ``jit_compile`` included.
 """
 
 from __future__ import annotations

@@ -1,34 +1,41 @@
 """What the harness costs: its steady state against the same steps in a bare script, in turns.
 
-    python tests/bench/overhead.py [BACKEND …]
+    python tests/bench/overhead.py [--backend NAME …] [--json FILE]
 
-For each backend one process builds two programmes for the spec ``adding``, preset ``quick``: the harness's own
+For each backend a process builds two programmes for the task ``adding``, preset ``quick``: the harness's own
 (``harness.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which shares no code
-with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns, a block of updates
-each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in memory moves a
-whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own, 0.95 that the
+with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns, a block of
+updates each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in memory moves
+a whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own, 0.95 that the
 harness's block took 5 % longer.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rows import Row
 
 STOCK = {"numpy": "hoisted", "torch": "nn", "tensorflow": "keras", "jax": "scan"}
-PROCESSES, PAIRS, BLOCK, WARM_UP = 6, 12, 10, 2
+BLOCK, WARM_UP = 10, 2  # updates; pairs
 WANTED = 0.98
 
 
-def pairs(name: str, bare_first: bool) -> list[float]:
+def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     """Seconds of the bare script over seconds of the harness, pair by pair; runs in the worker's environment."""
-    from harness import process
     from loader import script
+
+    from harness import process
 
     process.pin(2)
     process.flush_denormals(True)
@@ -38,7 +45,7 @@ def pairs(name: str, bare_first: bool) -> list[float]:
     from harness.plan import Request, plan
     from harness.training import Clocks, Run
 
-    spec = plan(Request(backends=[name], preset="quick", run={"variant": None}))[0]
+    spec = plan(Request(backends=[name], preset=preset))[0]
     task = tasks.load(spec.task, spec.parameters)
     spec = spec.model_copy(update={"variant": STOCK[name]})
     backend = backends.load(name)
@@ -52,7 +59,7 @@ def pairs(name: str, bare_first: bool) -> list[float]:
     if not bare_first:
         stage, train = script(name).programme(*sizes)
     found = []
-    for turn in range(WARM_UP + PAIRS):
+    for turn in range(WARM_UP + count):
         drawn = [task.batch("train", turn * BLOCK + k, spec.batch).astype("float32") for k in range(BLOCK)]
         staged = [stage(batch.x, batch.y) for batch in drawn]
         seconds = {}
@@ -67,33 +74,46 @@ def pairs(name: str, bare_first: bool) -> list[float]:
     return found[WARM_UP:]
 
 
-def main(names: Sequence[str]) -> None:
-    """A line per backend: the median ratio, its 95 % interval (bootstrap), and whether that reaches what is wanted."""
-    import numpy as np  # not in the process that measures: its threads would start before they are told their mode
-    from scipy.stats import bootstrap
+def measured(names: Iterable[str], processes: int, count: int, preset: str = "quick") -> Iterator[Row]:
+    """A row per backend, from the pairs of all its processes; every other process builds the bare script first."""
+    from rows import Row, estimate  # NumPy: not in the process that measures, whose mode its threads would miss
 
+    for name in names:
+        found = [pair for number in range(processes) for pair in _process(name, preset, count, number % 2 == 1)]
+        yield Row(f"{name} {STOCK[name]}: harness / bare script", WANTED, estimate(found), len(found))
+
+
+def _process(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     from harness import environment
     from harness.plan import Request, plan
 
-    print(f"{'backend':<11}{'variant':<9}{'harness / bare':>15}  95 % interval   pairs   at least {WANTED}")
-    for name in names or [name for name in STOCK if find_spec(name)]:
-        spec = plan(Request(backends=[name], preset="quick"))[0]
-        env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
-        ratios = []
-        for number in range(PROCESSES):
-            command = [sys.executable, __file__, "--pairs", name, *(["--bare-first"] if number % 2 else [])]
-            done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
-            ratios += json.loads(done.stdout.splitlines()[-1])
-        low, high = bootstrap((ratios,), np.median, rng=np.random.default_rng(0)).confidence_interval
-        met = "met" if high >= WANTED else "not met"
-        print(
-            f"{name:<11}{STOCK[name]:<9}{np.median(ratios):>15.3f}  {low:.3f}–{high:.3f}     {len(ratios):<7} {met}",
-            flush=True,
-        )
+    spec = plan(Request(backends=[name], preset=preset))[0]
+    env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
+    words = [name, preset, str(count), *(["--bare-first"] if bare_first else [])]
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure", *words]
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    found: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """A Markdown table with a row per backend."""
+    from rows import show
+
+    parser = argparse.ArgumentParser(description="The harness's steady state against bare scripts, in turns.")
+    there = [name for name in STOCK if find_spec(name)]
+    parser.add_argument("--backend", nargs="+", choices=STOCK, default=there, metavar="NAME")
+    parser.add_argument("--preset", default="quick", help="sizes of the task adding")
+    parser.add_argument("--processes", type=int, default=6, help="of each backend")
+    parser.add_argument("--pairs", type=int, default=12, help="of blocks, in each process")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    given = parser.parse_args(words)
+    show(measured(given.backend, given.processes, given.pairs, given.preset), "pairs", given.json)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--pairs"]:
-        print(json.dumps(pairs(sys.argv[2], "--bare-first" in sys.argv)))
+    if sys.argv[1:2] == ["--measure"]:
+        backend, preset, count = sys.argv[2:5]
+        print(json.dumps(pairs(backend, preset, int(count), "--bare-first" in sys.argv)))
     else:
-        main(sys.argv[1:])
+        main()

@@ -22,7 +22,8 @@ from harness.training import Block
 HERE = Path(__file__).resolve().parent
 #: Seconds after which a contest is given up.
 TIMEOUT_S = 300.0
-RESAMPLES = 4000
+#: Most updates that a worker is handed at once.
+CHUNK = int(SpeedSpec.model_fields["chunk"].default)
 #: A call of ``model.fit`` is an epoch, and an epoch is a whole turn.
 WHOLE_EPOCH = 100_000
 
@@ -52,12 +53,19 @@ class Side:
         return Live(self.spec, deadline, command, self.more)
 
 
-def ours(name: str, backend: str, variant: str, cell: str, shape: Shape) -> Side:
+def ours(name: str, backend: str, variant: str, cell: str, shape: Shape, chunk: int = CHUNK) -> Side:
     """A variant, as ``harness speed`` measures it."""
     batch, length, features, hidden = shape
     model = Model.model_validate({"cell": cell, "hidden": hidden})
     spec = SpeedSpec(
-        backend=backend, variant=variant, threads=2, model=model, batch=batch, length=length, features=features
+        backend=backend,
+        variant=variant,
+        threads=2,
+        model=model,
+        batch=batch,
+        length=length,
+        features=features,
+        chunk=chunk,
     )
     return Side(name, spec)
 
@@ -84,7 +92,9 @@ class Outcome:
     @property
     def reason(self) -> str | None:
         """Why there is nothing to compare; None where there is."""
-        return None if self.heard.get("end") == "ok" and self.blocks else self.heard.get("reason") or "no block was held"
+        return (
+            None if self.heard.get("end") == "ok" and self.blocks else self.heard.get("reason") or "no block was held"
+        )
 
     def seconds(self) -> float:
         """The median update."""
@@ -95,7 +105,7 @@ def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = F
     """All sides alive at once, in turns. One that fails is left out from then on; none outlives this call.
 
     Args:
-        sides: three or four at most: more wreck each other's caches.
+        sides: few: each turn begins with one untimed update, since the others had the caches.
         rounds: turns of each.
         block_s: what a turn should take.
         limits: read the rate of a large product in every harness worker, at the start, in the middle and at the end.
@@ -153,21 +163,3 @@ def pairs(reference: Outcome, other: Outcome) -> list[float]:
         for number, block in sorted(reference.blocks.items())
         if number in other.blocks
     ]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A median, or a geometric mean of medians, with its 95 % bootstrap interval."""
-
-    median: float
-    low: float
-    high: float
-
-
-def estimate(*samples: Sequence[float]) -> Estimate:
-    """The geometric mean of the samples' medians: of one sample, its median. Each is resampled by itself."""
-    rng = np.random.default_rng(0)
-    drawn = [np.median(rng.choice(sample, (RESAMPLES, len(sample))), axis=1) for sample in samples]
-    means = np.exp(np.mean(np.log(drawn), axis=0))
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Estimate(float(np.exp(np.mean(np.log([np.median(s) for s in samples])))), float(low), float(high))

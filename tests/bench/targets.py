@@ -2,34 +2,46 @@
 
     python tests/bench/targets.py [--only NAME …] [--shape SHAPE …] [--backend NAME …] [--rounds N] [--json FILE]
 
-A training step (forward, backward, clip, Adam) of one layer on the CPU, 2 threads, float32, denormals flushed, readout at
-the last step, mean squared error. A ratio is seconds per update of the one side over those of the other, round by round;
-the interval is a bootstrap of the median, 95 %, and a target is met where the interval reaches it. One contest is one
-process per side: where buffers happen to lie in memory moves a whole process by a few percent, which no interval here
-shows; ``--repeats`` holds every contest again, with new processes, and pools their rounds.
+A training step (forward, backward, clip, Adam) of one layer on the CPU, 2 threads, float32, denormals flushed, readout
+at the last step, mean squared error. A ratio is seconds per update of the one side over those of the other, round by
+round; the interval is a bootstrap of the median, 95 %, and a target is met where the interval reaches it. One contest
+is one process per side: where buffers happen to lie in memory moves a whole process by a few percent, which no interval
+here shows; ``--repeats`` holds every contest again, with new processes, and pools their rounds.
 
 What is measured, by the name that ``--only`` takes:
 
   stock      ``auto`` against the framework's stock layer in a bare script, LSTM and GRU
   keras      ``auto`` against ``model.fit`` of Keras on the same framework, shape A, LSTM
   numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``
-  textbook   NumPy's LSTM against its variant ``textbook``
-  gemm       ``auto``, LSTM, shape E: GFLOP/s over those of a large product, the highest median of any backend in the call
+             (``hoisted`` or ``halves``, whichever is faster at the shape, and ``numba``)
+  textbook   NumPy's ``auto``, LSTM, against its variant ``textbook``
+  gemm       every variant, LSTM, shape E: GFLOP/s over those of a large product, the highest median of any worker in
+             the call; the best variant of all backends has the verdict
+  overhead   the harness's steady state against bare scripts (``overhead.py``, with fewer processes)
+  help       seconds of ``harness --help`` (``startup.py`` has all commands)
+
+What is measured at one shape takes the first of ``--shape`` where that one is not among them, and then has no verdict.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import overhead
 import sides
-from sides import SHAPES, Estimate, Outcome, Shape, Side, estimate
+import startup
+from rows import Row, estimate, show
+from sides import SHAPES, Outcome, Shape, Side
+
+from harness import supervise
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: Geometric means over the shapes.
@@ -42,31 +54,14 @@ STOCK_MEANS = {
 KERAS = {"tensorflow": 1.5, "jax": 1.3, "torch": 5.0}
 #: An epoch has a cost of its own, which a short one would lay on a few updates.
 KERAS_BLOCK_S = 1.0
+#: Updates per call of a fused variant where one update takes a tenth of a second: eight would make a turn too long.
+CHUNK_OF_LONG_UPDATES = 2
+#: NumPy against torch, geometric means: without numba and with it.
+PURE, NUMBA = 0.75, 0.95
 TEXTBOOK = 3.0
+#: Of each backend: enough for a verdict; ``overhead.py`` has more.
+OVERHEAD_PROCESSES = 2
 GEMM = 0.6
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table; ``got`` is None where there is a reason instead."""
-
-    measure: str
-    wanted: float | None
-    got: Estimate | None
-    pairs: int = 0
-    reason: str | None = None
-
-    @property
-    def met(self) -> bool | None:
-        if self.wanted is None or (self.got is None and self.reason is None):
-            return None
-        return self.got is not None and self.got.high >= self.wanted
-
-    def markdown(self) -> str:
-        got = f"{self.got.median:.2f} ({self.got.low:.2f}–{self.got.high:.2f})" if self.got else self.reason or ""
-        wanted = "" if self.wanted is None else f"≥ {self.wanted:g}"
-        met = {None: "", True: "yes", False: "no"}[self.met]
-        return f"| {self.measure} | {wanted} | {got} | {met} |"
 
 
 @dataclass(frozen=True)
@@ -78,6 +73,11 @@ class How:
     rounds: int
     block_s: float
     repeats: int
+
+    def one(self, name: str) -> tuple[str, Shape, bool]:
+        """For what is measured at one shape: that, or the first of this call; and whether it is the one."""
+        found = name if name in self.shapes else next(iter(self.shapes))
+        return found, self.shapes[found], found == name
 
     def contest(self, *taking_part: Side, block_s: float | None = None, limits: bool = False) -> dict[str, Outcome]:
         """Held ``repeats`` times; the rounds of all times together."""
@@ -105,7 +105,7 @@ class Mean:
         self.lacking: list[str] = []
 
     def row(self, shape: str, reference: Outcome, *others: Outcome, wanted: float | None = None) -> Row:
-        """The row of one shape: the ratio of the fastest of ``others``."""
+        """The row of one shape: the ratio of the fastest of ``others``, with the name of the variant that it is."""
         label = f"{self.measure}, {shape}"
         there = [other for other in others if not other.reason]
         if reference.reason or not there:
@@ -114,8 +114,7 @@ class Mean:
             return Row(label, wanted, None, reason=f"{failed.heard.get('variant') or 'a side'}: {failed.reason}")
         best = min(there, key=Outcome.seconds)
         sample = self.samples[shape] = sides.pairs(reference, best)
-        name = f" ({best.heard.get('variant')})" if len(others) > 1 else ""
-        return Row(label + name, wanted, estimate(sample), len(sample))
+        return Row(f"{label} ({best.heard.get('variant')})", wanted, estimate(sample), len(sample))
 
     def rows(self) -> Iterator[Row]:
         """The geometric mean, which has no verdict unless all six shapes are in it."""
@@ -145,22 +144,23 @@ def stock(how: How) -> Iterator[Row]:
 
 
 def keras(how: How) -> Iterator[Row]:
+    name, shape, right = how.one("A")
     for framework, wanted in KERAS.items():
         if framework in how.backends:
             found = how.contest(
-                sides.keras_fit(f"model.fit on {framework}", framework, "lstm", SHAPES["A"]),
-                sides.ours(f"{framework} auto", framework, "auto", "lstm", SHAPES["A"]),
-                block_s=KERAS_BLOCK_S,
+                sides.keras_fit(f"model.fit on {framework} {name}", framework, "lstm", shape),
+                sides.ours(f"{framework} {name} auto", framework, "auto", "lstm", shape),
+                block_s=max(how.block_s, KERAS_BLOCK_S) if right else None,
             )
-            reference, auto = found.values()
-            yield Mean(f"{framework} lstm: auto / Keras model.fit", None).row("A", reference, auto, wanted=wanted)
+            mean = Mean(f"{framework} lstm: auto / Keras model.fit", None)
+            yield mean.row(name, *found.values(), wanted=wanted if right else None)
 
 
 def numpy(how: How) -> Iterator[Row]:
     if not {"numpy", "torch"} <= set(how.backends):
         return
-    pure = Mean("numpy lstm: pure NumPy / bare torch", 0.75)
-    numba = Mean("numpy lstm: numba / bare torch", 0.95)
+    pure = Mean("numpy lstm: pure NumPy / bare torch", PURE)
+    numba = Mean("numpy lstm: numba / bare torch", NUMBA)
     for name, shape in how.shapes.items():
         found = how.contest(
             sides.bare(f"bare torch {name}", "torch", "lstm", shape),
@@ -176,31 +176,62 @@ def numpy(how: How) -> Iterator[Row]:
 def textbook(how: How) -> Iterator[Row]:
     if "numpy" not in how.backends:
         return
-    means = [Mean(f"numpy lstm: {variant} / textbook", TEXTBOOK) for variant in ("numba", "hoisted")]
+    mean = Mean("numpy lstm: auto / textbook", TEXTBOOK)
     for name, shape in how.shapes.items():
-        found = how.contest(
-            *(sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape) for v in ("textbook", "numba", "hoisted"))
-        )
-        reference, *others = found.values()
-        for mean, other in zip(means, others, strict=True):
-            yield mean.row(name, reference, other, wanted=TEXTBOOK)
-    for mean in means:
-        yield from mean.rows()
+        found = how.contest(*(sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape) for v in ("textbook", "auto")))
+        yield mean.row(name, *found.values(), wanted=TEXTBOOK)
+    yield from mean.rows()
 
 
 def gemm(how: How) -> Iterator[Row]:
-    found = how.contest(
-        *(sides.ours(f"{name} auto", name, "auto", "lstm", SHAPES["E"]) for name in how.backends), limits=True
-    )
-    roof = max((float(np.median(outcome.gflops)) for outcome in found.values() if outcome.gflops), default=None)
-    for name, outcome in zip(how.backends, found.values(), strict=True):
-        label = f"{name} lstm: {outcome.heard.get('variant', 'auto')}, share of the GEMM rate, E"
-        if outcome.reason or roof is None:
-            yield Row(label, GEMM, None, reason=outcome.reason or "nobody read the GEMM rate")
+    """Variant by variant, and last the best of all, which has the verdict."""
+    shape_name, shape, right = how.one("E")
+    outcomes: dict[str, Outcome] = {}
+    for backend in how.backends:
+        variants = [v for v in variants_of(backend, shape) if v != "textbook"]  # it is there to be slow
+        outcomes |= how.contest(
+            *(
+                sides.ours(f"{backend} {v} {shape_name}", backend, v, "lstm", shape, chunk=CHUNK_OF_LONG_UPDATES)
+                for v in variants
+            ),
+            limits=True,
+        )
+    rates = [float(np.median(outcome.gflops)) for outcome in outcomes.values() if outcome.gflops]
+    measure = f"lstm {shape_name}: share of the GEMM rate"
+    shares: dict[str, list[float]] = {}
+    for name, outcome in outcomes.items():
+        label = f"{measure}, {name.removesuffix(f' {shape_name}')}"
+        if outcome.reason or not rates:
+            yield Row(label, None, None, reason=outcome.reason or "nobody read the GEMM rate")
             continue
-        flops = outcome.heard["flops_per_step"]
-        shares = [flops * block.steps / block.seconds / 1e9 / roof for block in outcome.blocks.values()]
-        yield Row(label, GEMM, estimate(shares), len(shares))
+        flops = outcome.heard["flops_per_step"] / 1e9
+        sample = [flops * block.steps / block.seconds / max(rates) for block in outcome.blocks.values()]
+        shares[label] = sample
+        yield Row(label, None, estimate(sample), len(sample))
+    wanted = GEMM if right else None
+    if shares:
+        best = max(shares, key=lambda label: float(np.median(shares[label])))
+        label = best.replace(measure, f"{measure}, the best")
+        yield Row(label, wanted, estimate(shares[best]), len(shares[best]))
+    else:
+        yield Row(f"{measure}, the best", wanted, None, reason="nothing was measured")
+
+
+def variants_of(backend: str, shape: Shape) -> list[str]:
+    """The names of those that can compute an LSTM of that shape here."""
+    spec = sides.ours(backend, backend, "auto", "lstm", shape).spec
+    (field,) = supervise.fields(backend, [spec])
+    return [variant["name"] for variant in field["variants"] if not variant["reason"]]
+
+
+def steady_state(how: How) -> Iterator[Row]:
+    return overhead.measured(how.backends, processes=OVERHEAD_PROCESSES, count=how.rounds)
+
+
+def help_text(how: How) -> Iterator[Row]:
+    with TemporaryDirectory() as folder:
+        starts = {"harness --help": partial(startup.whole, ["--help"], Path(folder))}
+        yield from startup.measured(starts, how.rounds)
 
 
 MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
@@ -209,6 +240,8 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "numpy": numpy,
     "textbook": textbook,
     "gemm": gemm,
+    "overhead": steady_state,
+    "help": help_text,
 }
 
 
@@ -236,15 +269,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="file for the rows")
     given = parser.parse_args(words)
     how = How(shapes(given.shape), given.backend, given.rounds, given.block, given.repeats)
-    rows: list[Row] = []
-    print("| measure | wanted | got (95 % interval) | met |\n|---|---|---|---|", flush=True)
-    for name in given.only:
-        for row in MEASURES[name](how):
-            print(row.markdown(), flush=True)
-            rows.append(row)
-            if given.json:  # after each: a call that is broken off keeps what it has
-                kept = [{**asdict(each), "met": each.met} for each in rows]
-                given.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    show((row for name in given.only for row in MEASURES[name](how)), "pairs", given.json)
 
 
 if __name__ == "__main__":
