@@ -108,7 +108,8 @@ def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = F
         sides: few: each turn begins with one untimed update, since the others had the caches.
         rounds: turns of each.
         block_s: what a turn should take.
-        limits: read the rate of a large product in every harness worker, at the start, in the middle and at the end.
+        limits: read the rate of a large product in one worker of each backend, at the start, in the middle and at the
+            end.
     """
     deadline = until(TIMEOUT_S)
     lives = {side.name: side.live(deadline) for side in sides}
@@ -131,7 +132,9 @@ def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = F
         time.sleep(SETTLE_S)
 
     def read_limits() -> None:
-        for name in lives:
+        alive = [side for side in sides if not lanes[side.name].lost]
+        readers = {side.spec.backend: side.name for side in reversed(alive)}  # the others have the same libraries
+        for name in readers.values():
             time.sleep(SETTLE_S)
             gflops[name] += (ask(name, "limits") or {}).get("gflops", [])
 
