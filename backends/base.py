@@ -130,6 +130,7 @@ class Variant:
         precisions: those that it computes in.
         runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
             that ran something else is not what its name says, and its run fails.
+        like: the variant whose code it runs in another arrangement, as on parts of a batch; None where it has its own.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Variant:
     reason: str | None = None
     precisions: tuple[Precision, ...] = get_args(Precision)
     runs: str = ""
+    like: str | None = None
 
 
 @dataclass(frozen=True)

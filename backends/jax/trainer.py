@@ -58,11 +58,14 @@ class JaxTrainer(Trainer):
         return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
-        """Loops and foreign kernels in the compiled step: XLA unrolls some loops and keeps others."""
+        """Loops, their products there and back, and foreign kernels in the compiled step."""
         text = self._programme(self.stage([batch])[0]).as_text()
-        loops = len(re.findall(r" while\(", text))
+        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+        products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
+        back = sum("transpose(jvp" in name for name in products)
+        updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
         calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
-        return ", ".join([f"XLA while ({loops})" if loops else "XLA without a loop", *calls])
+        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *calls])
 
     def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
         """The compiled training step for a batch of this shape."""

@@ -51,8 +51,7 @@ class Layer(ABC):
     def forward(self, x: Tensor, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> Tensor:
         """Hidden states (T, B, H) from a zero state. A view: valid until the next call."""
         if self.shape != x.shape:
-            with torch.inference_mode(False), torch.no_grad():
-                self.prepare(x, W_hh.shape[1])
+            self.prepare(x, W_hh.shape[1])
         self.x, self.W_ih, self.W_hh = x, W_ih, W_hh
         self.b_hh = biases[-1]
         torch.addmm(biases[0], x.flatten(0, 1), W_ih.t(), out=self.a.flatten(0, 1))
