@@ -1,0 +1,29 @@
+"""Whether denormal numbers are flushed to zero, found by computing some in every thread that computes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backends.base import Array, Unsupported
+
+#: Side of the square matrices: enough work that every framework shares it out among its threads.
+SIDE = 512
+
+
+def operands() -> tuple[Array, Array]:
+    """A matrix of the smallest normal float32, and half the identity: products and halves of them are denormal."""
+    return np.full((SIDE, SIDE), np.finfo(np.float32).tiny), np.float32(0.5) * np.eye(SIDE, dtype=np.float32)
+
+
+def flushed(*found: Array) -> bool:
+    """Whether the halves ``found``, in whatever way, are all zero.
+
+    Raises:
+        Unsupported: some are and others are not: the threads do not follow one policy.
+    """
+    zeros = [bool(each) for array in found for each in (np.all(array == 0), np.any(array == 0))]
+    if all(zeros):
+        return True
+    if any(zeros):
+        raise Unsupported("some of its threads flush denormals to zero and others keep them")
+    return False
