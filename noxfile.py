@@ -92,13 +92,14 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the harness itself costs: its steady state against bare scripts, in turns; how long commands take to start.
+    """What the harness itself costs: its steady state against bare scripts, start-up; what denormals cost.
 
-    Takes words that both scripts know, such as ``-- --backend torch``.
+    Takes words that all three scripts know, such as ``-- --backend torch``.
     """
     install(session, "all")
     session.run("python", "tests/bench/overhead.py", *session.posargs)
     session.run("python", "tests/bench/startup.py", *session.posargs)
+    session.run("python", "tests/bench/denormals.py", *session.posargs)
 
 
 @nox.session

@@ -99,10 +99,10 @@ class TensorflowBackend(Backend):
         if job.loss == "ctc":
             return Choice("keras", "the CTC operator measured faster than the only form of it that XLA compiles")
         if model.hidden >= LARGE:
-            return Choice("xla", f"measured 1.2 to 2.2 times as fast as Keras from {LARGE} hidden units on")
+            return Choice("xla", f"measured 1.05 to 2 times as fast as Keras from {LARGE} hidden units on")
         halves = min(job.batch, job.threads) > 1
         if model.hidden > SMALL:
-            reason = "measured 1.1 to 1.3 times as fast as Keras on the whole batch, at 128 hidden units"
+            reason = "measured 0.9 to 1.2 times as fast as Keras on the whole batch, at 128 hidden units"
             return Choice("keras-halves", reason) if halves else Choice("keras", "no second half for a second thread")
         if model.cell == "lstm" and job.precision == "float32":
             reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
