@@ -6,6 +6,9 @@ from importlib.util import find_spec
 
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
+#: Hidden units up to which the interpreter's part of a step dominates, and from which on matrix products do.
+SMALL, LARGE = 64, 256
+
 
 class NumpyBackend(Backend):
     """NumPy on CPU; the same code with CuPy's arrays on CUDA. No autograd library."""
@@ -61,9 +64,15 @@ class NumpyBackend(Backend):
         return None
 
     def choose(self, job: Job) -> Choice:
-        if job.device == "cpu" and job.precision == "float32" and not _why_no_numba():
-            return Choice("numba", "measured fastest at all sizes")
-        return Choice("hoisted", "the fastest without numba")
+        if job.device == "cuda":
+            return Choice("hoisted", "the fewest launches; not measured on CUDA")
+        halves = min(job.threads, job.batch // 32) > 1
+        large = job.model.cell == "lstm" and job.model.hidden >= LARGE
+        if job.precision == "float32" and not large and not _why_no_numba():
+            return Choice("numba", f"measured fastest, for an LSTM below {LARGE} hidden units")
+        if halves and job.model.hidden > SMALL:
+            return Choice("halves", "measured fastest from 64 sequences and 128 hidden units on")
+        return Choice("hoisted", "measured fastest without numba in small batches and networks")
 
     def start(self, job: Job) -> Runtime:
         from backends.numpy import runtime
