@@ -85,17 +85,32 @@ def title(contest: Contest, without: str = "") -> str:
     spec, model = contest.rows[0].spec, contest.rows[0].spec.model
     sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
     shown = {name: name if name == without else str(value) for name, value in sizes.items()}
-    name = f"{contest.name}: " if contest.name and not without else ""
+    name = f"{named(contest)}: " if contest.name and not without else ""
     layers = f" ×{'layers' if without == 'layers' else model.layers}" if model.layers > 1 or without == "layers" else ""
     ways = " bidirectional" if model.bidirectional else ""
     shape = "×".join(shown[size] for size in ("batch", "length", "features"))
     return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
 
 
+def named(contest: Contest) -> str:
+    """The shape's name, and what is otherwise here: as in "D, reduced: length 100"."""
+    if not contest.changed:
+        return contest.name or ""
+    smaller = all(type(was) is type(now) is int and now < was for was, now in contest.changed.values())
+    return f"{contest.name}, {'reduced' if smaller else 'changed'}: {changed(contest)}"
+
+
+def changed(contest: Contest) -> str:
+    """What is otherwise than the named shape has it, in words."""
+    return ", ".join(f"{name} {now}" for name, (_, now) in contest.changed.items())
+
+
 def about(spec: SpeedSpec) -> str:
     """The rest of what all contestants share."""
     return (
-        f"batch×length×features · {spec.outputs} output{'s' * (spec.outputs != 1)}, {spec.readout} step, {spec.loss} · "
+        f"batch×length×features · {spec.outputs} output{'s' * (spec.outputs != 1)}, {spec.readout} step, "
+        f"{spec.loss}{f', {spec.labels} labels' if spec.labels else ''} · "
+        f"{f'lengths {spec.shortest} to {spec.length} · ' if spec.shortest else ''}"
         f"{spec.optimizer.name} · {spec.precision} on {spec.device} · {spec.threads} "
         f"thread{'s' * (spec.threads != 1)} · denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
@@ -193,6 +208,8 @@ def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
             "executed": row.executed, "device": row.spec.device, "precision": row.spec.precision,
             "threads": row.spec.threads, "denormals": row.spec.denormals, **row.spec.model.model_dump(),
             "batch": row.spec.batch, "length": row.spec.length, "features": row.spec.features,
+            "shortest": row.spec.shortest, "outputs": row.spec.outputs, "loss": row.spec.loss,
+            "readout": row.spec.readout, "labels": row.spec.labels, "changed": changed(contest) or None,
             "chunk": row.spec.chunk, **_scalars(row),
             "gemm_gflops": record.gemm_gflops, "copy_gb_per_s": record.copy_gb_per_s,
         }
