@@ -13,6 +13,8 @@ import sys
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+#: As large as the threshold above which glibc maps a block by itself ever gets.
+_LARGE = 32 * 2**20
 
 
 def why_not() -> str | None:
@@ -28,3 +30,20 @@ def keep_freed_memory() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def keeps_freed_memory() -> bool:
+    """Whether it does, found by looking: a large block lies within the heap, and freeing it leaves the heap as long."""
+    if why_not():
+        return False
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = libc.sbrk.restype = ctypes.c_size_t
+    libc.malloc.argtypes, libc.free.argtypes, libc.sbrk.argtypes = (
+        [ctypes.c_size_t],
+        [ctypes.c_size_t],
+        [ctypes.c_ssize_t],
+    )
+    block = libc.malloc(_LARGE)
+    end = libc.sbrk(0)
+    libc.free(block)
+    return bool(0 < block < end == libc.sbrk(0))

@@ -9,7 +9,7 @@ A backend sees a *job*, never a task, so that no backend can favour one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
@@ -130,6 +130,7 @@ class Variant:
         precisions: those that it computes in.
         runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
             that ran something else is not what its name says, and its run fails.
+        like: the variant whose code it runs in another arrangement, as on parts of a batch; None where it has its own.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Variant:
     reason: str | None = None
     precisions: tuple[Precision, ...] = get_args(Precision)
     runs: str = ""
+    like: str | None = None
 
 
 @dataclass(frozen=True)
@@ -347,6 +349,13 @@ def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
     if lengths.min() < 1 or lengths.max() > job.length:
         raise ValueError(f"lengths go from 1 to {job.length}, not {lengths.min()} to {lengths.max()}")
     return lengths.astype(np.int32)
+
+
+def chunks(batches: Sequence[Batch], size: int) -> Iterator[tuple[int, list[Batch]]]:
+    """Runs of ``size`` batches, the last one filled up with its own last batch; with each the number that counts."""
+    for start in range(0, len(batches), size):
+        part = list(batches[start : start + size])
+        yield len(part), part + part[-1:] * (size - len(part))
 
 
 def time_major(x: Array) -> Array:

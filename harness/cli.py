@@ -62,7 +62,9 @@ def run(
     chrono: Annotated[int | None, typer.Option(metavar="T_MAX", help="Chrono initialisation.")] = None,
     seed: Annotated[list[int], typer.Option("--seed", help="Seed. Repeatable.")] = [0],  # noqa: B006
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    variant: Annotated[str | None, typer.Option(help="How the backend computes the cell; auto is the fastest.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="How the backend computes the cell; auto is the fastest; all.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads and CPUs of a run.  [default: 2]")] = None,
     denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,

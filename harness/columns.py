@@ -96,6 +96,7 @@ COLUMNS: dict[str, Column] = {
     "variant": Column(
         "how the framework computed the cell", "string", lambda record: record.variant or record.spec.variant
     ),
+    "tier": Column("default, best per update, or fused: several updates at once", "string", _at("tier")),
     "executed": Column("what computed the recurrence, found by looking", "string", _at("executed")),
     "version": Column(
         "version of the framework", "string", lambda record: record.environment.versions.get(record.spec.backend)

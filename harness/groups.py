@@ -57,12 +57,14 @@ class Group:
         return str(get(record) or "") if len(versions) > 1 else ""
 
     def contender(self, record: Record) -> str:
-        """Who computed it: the backend, its variant where the group has several, its version likewise."""
+        """Who computed it: the backend, its variant where the group has several, its version likewise; fused or not."""
         spec = record.spec
         same = [r for r in self.ok if r.spec.backend == spec.backend]
         words = [spec.backend]
         if len({other.variant for other in same}) > 1:
             words.append(record.variant or spec.variant)
+        if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
+            words.append("(fused)")
         if version := self._versions(record):
             words.append(version)
         return " ".join(words)

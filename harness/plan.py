@@ -53,16 +53,17 @@ def plan(request: Request) -> list[RunSpec]:
         task_names = expand(request.tasks, tasks.registry.names(), tasks.registry.check)
         backend_names = expand(request.backends, backends.registry.names(), backends.registry.check)
         cells = expand(request.cells, CELLS, check_cell)
+        probes = _probes(request.run.get("variant"), backend_names)
         kinds = [(name, *_parameters(name, request, alone=len(task_names) == 1)) for name in task_names]
         specs = [
             _spec(request, name, preset, parameters, backend, cell, seed)
             for (name, preset, parameters), cell, seed, backend in product(kinds, cells, request.seeds, backend_names)
         ]
+        specs = [each for spec in specs for each in _variants(spec, probes.get(spec.backend))]
     except (UnknownName, TaskError) as error:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
-    _check_variant(request.run.get("variant"), backend_names)
     return specs
 
 
@@ -164,11 +165,23 @@ def stated(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _check_variant(variant: str | None, backend_names: Sequence[str]) -> None:
-    """A variant that none of the backends has is a slip of the pen; one that some lack is told run by run."""
+def _probes(variant: str | None, backend_names: Sequence[str]) -> dict[str, Any]:
+    """What each backend has, where the variant asked for needs to know.
+
+    A variant that none of the backends has is a slip of the pen; one that some lack is told run by run.
+    """
     if variant in (None, "auto"):
-        return
-    probes = [supervise.probe(name) for name in backend_names]
-    known = {name for found in probes for name in found["variants"]} | {"auto"}
+        return {}
+    probes = {name: supervise.probe(name) for name in backend_names}
+    known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
     if variant not in known:
         raise UsageError(nearest(f"variant of {', '.join(backend_names)}", str(variant), sorted(known)))
+    return probes
+
+
+def _variants(spec: RunSpec, probe: Mapping[str, Any] | None) -> list[RunSpec]:
+    """One spec per variant of the backend where ``all`` was asked for; one that cannot compute it will say why."""
+    if spec.variant != "all":
+        return [spec]
+    names = ["auto"] if probe is None or probe["reason"] else list(probe["variants"])
+    return [spec.model_copy(update={"variant": name}) for name in names]

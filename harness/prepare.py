@@ -47,7 +47,7 @@ def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> 
     job, why = backend.resolve(job)
     runtime = backend.start(job)
     emit({
-        "variant": job.variant, "variant_reason": why, "threads": runtime.threads,
+        "variant": job.variant, "tier": backend.variant(job).tier, "variant_reason": why, "threads": runtime.threads,
         "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
         "device_name": runtime.device_name,
     })  # fmt: skip

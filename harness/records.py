@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from backends.base import Tier
 from harness.spec import Frozen, RunSpec
 
 SCHEMA_VERSION: Final = 1
@@ -135,6 +136,9 @@ class Record(Frozen):
     reason: Annotated[str | None, Field(description="why the status is not ok")] = None
     spec: RunSpec
     variant: Annotated[str | None, Field(description="the variant that ran")] = None
+    tier: Annotated[Tier | None, Field(description="default, best per update, or fused: several updates at once")] = (
+        None
+    )
     variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
     executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
     gate: Gate | None = None

@@ -25,10 +25,10 @@ FIGURES = "figures"
 
 #: Headings of the results' table, and whether the column holds numbers.
 HEADINGS: list[tuple[str, bool]] = [
-    ("cell", False), ("backend", False), ("executed", False), ("runs", True), ("score", True), ("solved", False),
-    ("train seq/s", True), ("p10 to p90", True), ("step ms", True), ("predict seq/s", True), ("compile s", True),
-    ("train s", True), ("growth MiB", True), ("initialised MiB", True), ("device peak MiB", True),
-    ("parameters", True), ("gate", True),
+    ("cell", False), ("backend", False), ("tier", False), ("executed", False), ("runs", True), ("score", True),
+    ("solved", False), ("train seq/s", True), ("p10 to p90", True), ("step ms", True), ("predict seq/s", True),
+    ("compile s", True), ("train s", True), ("growth MiB", True), ("initialised MiB", True),
+    ("device peak MiB", True), ("parameters", True), ("gate", True),
 ]  # fmt: skip
 
 
@@ -241,6 +241,7 @@ def _row(cell: str, contender: str, records: Sequence[Record]) -> list[str]:
     return [
         cell,
         contender,
+        _words(record.tier for record in records if record.tier),
         printable(_words(record.executed for record in records if record.executed)),
         str(len(records)),
         _range([m.score[m.main_score] for m in ms if m.main_score in m.score]),

@@ -69,7 +69,8 @@ def _what(record: Record) -> Facts:
     facts = [("setting", f"{printable(group.about)} · seed {record.spec.seed}")]
     if record.variant:
         why = f" ({printable(record.variant_reason)})" if record.variant_reason else ""
-        facts.append(("variant", f"{record.variant}{why}"))
+        tier = f", tier {record.tier}" if record.tier else ""
+        facts.append(("variant", f"{record.variant}{tier}{why}"))
     if record.executed:
         facts.append(("executed", printable(record.executed)))
     return facts

@@ -120,6 +120,7 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
         reason=heard.get("reason"),
         spec=spec,
         variant=heard.get("variant"),
+        tier=heard.get("tier"),
         variant_reason=heard.get("variant_reason"),
         executed=heard.get("executed"),
         gate=heard.get("gate"),

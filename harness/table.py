@@ -27,7 +27,7 @@ Format = Literal["text", "markdown", "csv", "parquet"]
 
 
 DEFAULT_COLUMNS = [
-    "task", "cell", "backend", "variant", "status", "score_name", "score", "solved",
+    "task", "cell", "backend", "variant", "tier", "status", "score_name", "score", "solved",
     "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s",
 ]  # fmt: skip
 
@@ -282,7 +282,7 @@ def rich_table(records: Iterable[Record]) -> Table:
     found = groups(records)
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     varies = any(len(group.settings(record)) for group in found for record in group.records)
-    for heading in ("task", "cell", "backend", "variant", *(["setting"] if varies else []), "status"):
+    for heading in ("task", "cell", "backend", "variant", "tier", *(["setting"] if varies else []), "status"):
         table.add_column(heading, no_wrap=heading not in ("variant", "setting"), overflow="fold")
     table.add_column("score", overflow="fold", min_width=9)
     table.add_column("solved")
@@ -296,6 +296,7 @@ def rich_table(records: Iterable[Record]) -> Table:
                 Text(_folded(printable(group.title), 12) if i == 0 else "", style="bold"),
                 Text(_folded(row["cell"], 10)),
                 *(Text(printable(str(row[name]))) for name in ("backend", "variant")),
+                Text(row["tier"] or ""),
                 *([Text(group.settings(record))] if varies else []),
                 Text(record.status, style=STATUS_STYLES[record.status]),
                 Text(score),

@@ -7,6 +7,9 @@ from importlib.util import find_spec
 from backends import allocator
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
+#: As many products in the loop back as in the one there: none of them is a weight's gradient.
+LATE = r"(while|unrolled), (\d+) \+ \2 products in it"
+
 
 class JaxBackend(Backend):
     """JAX on CPU and CUDA: one compiled programme for the whole training step."""
@@ -30,8 +33,23 @@ class JaxBackend(Backend):
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         return [
-            Variant("scan", "lax.scan over time, input projection hoisted out of it", "default"),
-            Variant("late-dw", "the same scan with a backward scan by hand: dW_hh is one GEMM after it", "best"),
+            Variant("scan", "lax.scan over time, input projection hoisted out of it", "default", runs="XLA "),
+            Variant(
+                "late-dw",
+                "the same scan with a backward scan by hand: dW_hh is one GEMM after it",
+                "best",
+                runs=rf"XLA {LATE}",
+            ),
+            Variant(
+                "unrolled", "late-dw, four steps in each turn of the loop", "best", runs=rf"XLA {LATE}", like="late-dw"
+            ),
+            Variant(
+                "chunk",
+                "late-dw, several updates in one compiled loop",
+                "fused",
+                runs=rf"XLA updates in a loop, {LATE}",
+                like="late-dw",
+            ),
         ]
 
     def lacks(self, job: Job) -> str | None:
@@ -50,9 +68,12 @@ class JaxBackend(Backend):
         return runtime.start(job)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.jax.chunk import JaxChunkTrainer
         from backends.jax.trainer import JaxTrainer
 
-        return JaxTrainer(job, parameters)
+        if job.variant != "scan":
+            allocator.keep_freed_memory()
+        return (JaxChunkTrainer if job.variant == "chunk" else JaxTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.jax import limits

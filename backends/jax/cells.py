@@ -142,7 +142,7 @@ CELLS: dict[Cell, CellRules] = {
 # -- one layer: the recurrence over all steps ------------------------------------------------------
 
 
-def _run(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> tuple[Tensor, State]:
+def _run(cell: Cell, reverse: bool, unroll: int, p: Tensors, projected: Tensor) -> tuple[Tensor, State]:
     """Hidden states (T, B, H) from zero states, and what the way back needs, stacked over time."""
     rules = CELLS[cell]
 
@@ -151,27 +151,31 @@ def _run(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> tuple[Tens
         return state, (state[0], saved)
 
     zero = jnp.zeros((projected.shape[1], p["W_hh"].shape[1]), projected.dtype)
-    stacked: tuple[Tensor, State] = lax.scan(body, (zero,) * rules.states, projected, reverse=reverse)[1]
+    stacked: tuple[Tensor, State] = lax.scan(body, (zero,) * rules.states, projected, reverse=reverse, unroll=unroll)[1]
     return stacked
 
 
 def scan(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:
     """Autodiff's way back sums dW_hh inside the loop: a small GEMM and a pass over dW_hh at every step."""
-    return _run(cell, reverse, p, projected)[0]
+    return _run(cell, reverse, 1, p, projected)[0]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def late_dw(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def late_dw(unroll: int, cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:
     """The way back stacks the gradient by the gates, so that dW_hh is one GEMM over T·B after the loop."""
-    return _run(cell, reverse, p, projected)[0]
+    return _run(cell, reverse, unroll, p, projected)[0]
 
 
-def _late_dw_forward(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> tuple[Tensor, tuple[Tensors, State]]:
-    hs, saved = _run(cell, reverse, p, projected)
+def _late_dw_forward(
+    unroll: int, cell: Cell, reverse: bool, p: Tensors, projected: Tensor
+) -> tuple[Tensor, tuple[Tensors, State]]:
+    hs, saved = _run(cell, reverse, unroll, p, projected)
     return hs, (p, saved)
 
 
-def _late_dw_back(cell: Cell, reverse: bool, residuals: tuple[Tensors, State], d_hs: Tensor) -> tuple[Tensors, Tensor]:
+def _late_dw_back(
+    unroll: int, cell: Cell, reverse: bool, residuals: tuple[Tensors, State], d_hs: Tensor
+) -> tuple[Tensors, Tensor]:
     rules, (p, saved) = CELLS[cell], residuals
 
     def body(d_state: State, at: tuple[State, Tensor]) -> tuple[State, Tensor]:
@@ -180,14 +184,19 @@ def _late_dw_back(cell: Cell, reverse: bool, residuals: tuple[Tensors, State], d
         return d_state, da
 
     zero = jnp.zeros_like(d_hs[0])
-    d_projected = lax.scan(body, (zero,) * rules.states, (saved, d_hs), reverse=not reverse)[1]
+    d_projected = lax.scan(body, (zero,) * rules.states, (saved, d_hs), reverse=not reverse, unroll=unroll)[1]
     flat = tuple(s.reshape(-1, s.shape[-1]) for s in saved)
     return rules.late(flat, d_projected.reshape(-1, d_projected.shape[-1])), d_projected
 
 
 late_dw.defvjp(_late_dw_forward, _late_dw_back)
 
-RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {"scan": scan, "late-dw": late_dw}
+RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {
+    "scan": scan,
+    "late-dw": partial(late_dw, 1),
+    "unrolled": partial(late_dw, 4),
+    "chunk": partial(late_dw, 1),
+}
 
 
 # -- the network -----------------------------------------------------------------------------------

@@ -44,9 +44,8 @@ class JaxTrainer(Trainer):
 
     def train(self, staged: Staged) -> Array:
         losses = []
-        for x, y, lengths in staged:
-            step = self._compiled("step", self._step, (self.tensors, self.state, x, y, lengths), donate=(0, 1))
-            self.tensors, self.state, loss = step(self.tensors, self.state, x, y, lengths)
+        for batch in staged:
+            self.tensors, self.state, loss = self._programme(batch)(self.tensors, self.state, *batch)
             losses.append(loss)
         jax.block_until_ready((self.tensors, self.state))  # a loss can be ready before its update
         return np.array(jax.device_get(losses))
@@ -59,13 +58,18 @@ class JaxTrainer(Trainer):
         return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
-        """Loops and foreign kernels in the compiled step: XLA unrolls some loops and keeps others."""
-        [(x, y, lengths)] = self.stage([batch])
-        arguments = self.tensors, self.state, x, y, lengths
-        text = self._compiled("step", self._step, arguments, donate=(0, 1)).as_text()
-        loops = len(re.findall(r" while\(", text))
+        """Loops, their products there and back, and foreign kernels in the compiled step."""
+        text = self._programme(self.stage([batch])[0]).as_text()
+        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+        products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
+        back = sum("transpose(jvp" in name for name in products)
+        updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
         calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
-        return ", ".join([f"XLA while ({loops})" if loops else "XLA without a loop", *calls])
+        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *calls])
+
+    def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
+        """The compiled training step for a batch of this shape."""
+        return self._compiled("step", self._step, (self.tensors, self.state, *batch), donate=(0, 1))
 
     def compilations(self) -> int:
         return len(self.compiled)

@@ -24,22 +24,41 @@ class NumpyBackend(Backend):
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         on_gpu = "CuPy has threads of its own" if device == "cuda" else None
         return [
-            Variant("textbook", "a Python loop over time, a matrix per gate, gradients added up per step", "default"),
+            Variant(
+                "textbook",
+                "a Python loop over time, a matrix per gate, gradients added up per step",
+                "default",
+                runs=r"Python loop of textbook \S+,",
+            ),
             Variant(
                 "hoisted",
                 "one recurrent GEMM per step; input projection and weight gradients are one GEMM each "
                 "outside the loop; preallocated, in place",
                 "best",
+                runs=r"Python loop of cells \S+, [^,]+$",
             ),
-            Variant("halves", "hoisted, with a thread for each part of the batch", "best", on_gpu),
+            Variant(
+                "halves",
+                "hoisted, with a thread for each part of the batch",
+                "best",
+                on_gpu,
+                runs=r"Python loop of cells \S+, [^,]+, \d+ parts",
+                like="hoisted",
+            ),
             Variant(
                 "numba",
                 "the same, its element-wise work and its loop compiled by numba",
                 "best",
                 "numba computes on the CPU" if device == "cuda" else _why_no_numba(),
                 precisions=("float32",),
+                runs=r"numba loop \([1-9]",
             ),
         ]
+
+    def lacks(self, job: Job) -> str | None:
+        if job.variant == "halves" and min(job.batch, job.threads) < 2:
+            return "a thread for each part of a batch needs two sequences and two threads, at least"
+        return None
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cpu" and job.precision == "float32" and not _why_no_numba():

@@ -6,7 +6,8 @@ calls the C library element by element; the rational function here is one that c
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - numba's products call SciPy's BLAS: loaded now, its threads can be set
@@ -19,13 +20,14 @@ F = np.float32
 LIMIT = F(7.90531110763549805)  # beyond it tanh is 1 in float32
 #: Not "fast": nan and infinity stay what they are, so that a run that diverges says so.
 OPTIONS = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
-compiled = njit(**OPTIONS)
-inlined = njit(inline="always", **OPTIONS)
+Function = TypeVar("Function", bound=Callable[..., Any])
+compiled: Callable[[Function], Function] = njit(**OPTIONS)
+inlined: Callable[[Function], Function] = njit(inline="always", **OPTIONS)
 
 
 @inlined
 def tanh(x: Any) -> Any:
-    """tanh to a few units in the last place of float32: the rational function of Eigen, odd 13th over even 6th degree."""
+    """tanh to a few units in the last place of float32: Eigen's rational function, odd 13th over even 6th degree."""
     x = F(-LIMIT) if x < -LIMIT else F(LIMIT) if x > LIMIT else x  # min and max would swallow a nan
     s = x * x
     p = F(-2.76076847742355e-16)
@@ -75,9 +77,7 @@ def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, produc
 
 
 @compiled
-def lstm_back(
-    d_hs: Array, a: Array, da: Array, W_hh: Array, cs: Array, tanh_c: Array, dh: Array, dc: Array
-) -> None:
+def lstm_back(d_hs: Array, a: Array, da: Array, W_hh: Array, cs: Array, tanh_c: Array, dh: Array, dc: Array) -> None:
     T, B, H = tanh_c.shape
     one = F(1)
     for t in range(T - 1, -1, -1):
@@ -139,7 +139,9 @@ def gru_forward(a: Array, U: Array, b_hh: Array, hs: Array, u_n: Array, product:
 
 
 @compiled
-def gru_back(d_hs: Array, a: Array, da: Array, da_h: Array, W_hh: Array, hs: Array, u_n: Array, dh: Array, left: Array) -> None:
+def gru_back(
+    d_hs: Array, a: Array, da: Array, da_h: Array, W_hh: Array, hs: Array, u_n: Array, dh: Array, left: Array
+) -> None:
     """``left`` (B, H) is for what passes by the recurrent product."""
     T, B, H = u_n.shape
     one = F(1)
@@ -185,7 +187,16 @@ def gru_reset_before_forward(a: Array, U_rz: Array, U_n: Array, hs: Array, rh: A
 
 @compiled
 def gru_reset_before_back(
-    d_hs: Array, a: Array, da: Array, W_rz: Array, W_n: Array, hs: Array, dh: Array, d_rz: Array, d_n: Array, d_rh: Array
+    d_hs: Array,
+    a: Array,
+    da: Array,
+    W_rz: Array,
+    W_n: Array,
+    hs: Array,
+    dh: Array,
+    d_rz: Array,
+    d_n: Array,
+    d_rh: Array,
 ) -> None:
     """``d_rz`` (B, 2H), ``d_n`` (B, H) and ``d_rh`` (B, H) are room for the products."""
     T, B, H = d_hs.shape
@@ -255,7 +266,8 @@ def compilations() -> int:
     return sum(len(kernel.signatures) for kernel in KERNELS)
 
 
-KERNELS = (
-    rnn_forward, rnn_back, lstm_forward, lstm_back, gru_forward, gru_back, gru_reset_before_forward, gru_reset_before_back,
+KERNELS: tuple[Any, ...] = (
+    rnn_forward, rnn_back, lstm_forward, lstm_back, gru_forward, gru_back, gru_reset_before_forward,
+    gru_reset_before_back,
 )  # fmt: skip
 LAYERS: dict[Cell, type[cells.Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}

@@ -64,7 +64,10 @@ class Layer(ABC):
         return by_h
 
     def by_x(self, d_gates: list[Array], wanted: bool) -> Array | None:
-        return sum((da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates)), 0) if wanted else None
+        if not wanted:
+            return None
+        array: Array = sum(da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates))  # type: ignore[assignment]
+        return array
 
     def sigmoid(self, a: Array) -> Array:
         array: Array = 0.5 * self.xp.tanh(0.5 * a) + 0.5  # as 1 / (1 + e⁻ᵃ), which would overflow
@@ -110,8 +113,8 @@ class Lstm(Layer):
         (h, c, i, f, g, o, tanh_c), (dh, dc) = saved, d_state
         dc = dc + dh * o * (1 - tanh_c**2)
         d_gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
-        dh = sum(self.affine_back(k, da, x, h) for k, da in enumerate(d_gates))
-        return (dh, dc * f), self.by_x(d_gates, d_x_wanted)
+        d_hs = [self.affine_back(k, da, x, h) for k, da in enumerate(d_gates)]
+        return (d_hs[0] + d_hs[1] + d_hs[2] + d_hs[3], dc * f), self.by_x(d_gates, d_x_wanted)
 
 
 class Gru(Layer):

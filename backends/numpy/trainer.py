@@ -13,14 +13,21 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from backends.base import (
-    Array, Cell, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major,
+    Array,
+    Cell,
+    DeviceMemory,
+    Job,
+    OptimizerSpec,
+    Parameters,
+    Trainer,
+    checked_lengths,
+    time_major,
 )  # fmt: skip
 from backends.numpy import cells
 from backends.numpy.network import Network
 from backends.numpy.runtime import blas_name
 from backends.parameters import shapes
 from tasks.base import Batch
-
 
 #: Variants that give each part of a batch a thread of its own.
 IN_PARTS = ("halves", "numba")
@@ -104,7 +111,9 @@ class NumpyTrainer(Trainer):
             from backends.numpy import fused
 
             self.predict(batch.x)
-            loop = f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
+            loop = (
+                f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
+            )
         else:
             kind = type(self.parts[0].network.layers[0][0][1]).__module__.rpartition(".")[2]
             loop = f"Python loop of {kind} {self.xp.__name__}.matmul"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from backends import allocator
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+
+#: Steps of a sequence up to which ``keras-unrolled`` can be had.
+LONGEST_UNROLLED = 128
 
 
 class TensorflowBackend(Backend):
@@ -26,16 +30,60 @@ class TensorflowBackend(Backend):
         return {"cpu": None, "cuda": why}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        cudnn = device == "cuda" and model.cell in ("lstm", "gru")
+        loop = "CudnnRNNV3" if cudnn else "While"
+        not_cpu = "a thread for each half is of use on the CPU only" if device == "cuda" else None
         not_lstm = None if model.cell == "lstm" else "BlockLSTM computes no cell but the LSTM"
         return [
-            Variant("keras", "keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)", "default"),
-            Variant("block", "the fused operator BlockLSTM", "best", not_lstm, precisions=("float32",)),
-            Variant("xla", "the step compiled by XLA; input projection and weight gradient out of the loop", "best"),
+            Variant(
+                "keras",
+                "keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)",
+                "default",
+                runs=f"{loop}$",
+            ),
+            Variant(
+                "keras-halves",
+                "Keras's layers on two halves of the batch, a thread for each",
+                "best",
+                not_cpu,
+                runs=f"{loop}, 2 parts",
+                like="keras",
+            ),
+            Variant("keras-unrolled", "Keras's layers without a loop", "best", runs="MatMul, unrolled", like="keras"),
+            Variant(
+                "block", "the fused operator BlockLSTM", "best", not_lstm, precisions=("float32",), runs="BlockLSTM$"
+            ),
+            Variant(
+                "block-halves",
+                "BlockLSTM on two halves of the batch, a thread for each",
+                "best",
+                not_lstm or not_cpu,
+                precisions=("float32",),
+                runs="BlockLSTM, 2 parts",
+                like="block",
+            ),
+            Variant(
+                "xla",
+                "the step compiled by XLA; input projection and weight gradient out of the loop",
+                "best",
+                runs="XLA While",
+            ),
+            Variant(
+                "chunk",
+                "xla, several updates in one compiled loop",
+                "fused",
+                runs="XLA updates in a loop, While",
+                like="xla",
+            ),
         ]
 
     def lacks(self, job: Job) -> str | None:
         if job.loss == "ctc" and job.precision != "float32":
             return "tf.nn.ctc_loss computes in float32 only"
+        if job.variant.endswith("-halves") and min(job.batch, job.threads) < 2:
+            return "a thread for each half of a batch needs two sequences and two threads, at least"
+        if job.variant == "keras-unrolled" and job.length > LONGEST_UNROLLED:
+            return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"
         return None
 
     def choose(self, job: Job) -> Choice:
@@ -60,9 +108,12 @@ class TensorflowBackend(Backend):
         return runtime.start(job)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.tensorflow.chunk import TensorflowChunkTrainer
         from backends.tensorflow.trainer import TensorflowTrainer
 
-        return TensorflowTrainer(job, parameters)
+        if job.variant != "keras":
+            allocator.keep_freed_memory()
+        return (TensorflowChunkTrainer if job.variant == "chunk" else TensorflowTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.tensorflow import limits

@@ -31,12 +31,16 @@ STOCK: dict[Cell, Callable[..., Any]] = {
 class StockLayer:
     """``SimpleRNN``, ``LSTM`` or ``GRU`` of Keras: x (B, T, D) to (B, T, H), or to (B, H)."""
 
+    unroll = False
+
     def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
         if keras.backend.backend() != "tensorflow":
             raise Unsupported(f"Keras computes with {keras.backend.backend()}; set KERAS_BACKEND=tensorflow")
         self.flips = backward and every
         width, hidden = own[0].shape[0], own[1].shape[0]
-        self.layer = STOCK[cell](hidden, return_sequences=every, go_backwards=backward, dtype=str(own[0].dtype))
+        self.layer = STOCK[cell](
+            hidden, return_sequences=every, go_backwards=backward, unroll=self.unroll, dtype=str(own[0].dtype)
+        )
         self.layer.build((None, None, width))
         self.layer.set_weights(own)
         self.variables: list[tf.Variable] = [variable.value for variable in self.layer.trainable_variables]
@@ -45,6 +49,12 @@ class StockLayer:
         """With lengths, by a mask: Keras keeps the state where it is False, and so begins backward at the true end."""
         hs = self.layer(x) if lengths is None else self.layer(x, mask=tf.sequence_mask(lengths, x.shape[1]))
         return tf.reverse(hs, [1]) if self.flips else hs
+
+
+class UnrolledLayer(StockLayer):
+    """The same with ``unroll=True``: its operators once per step, without a loop."""
+
+    unroll = True
 
 
 class OwnLayer(ABC):
@@ -245,8 +255,12 @@ def _write(arrays: State, t: tf.Tensor, values: State) -> State:
 
 LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool], Any]] = {
     "keras": StockLayer,
+    "keras-halves": StockLayer,
+    "keras-unrolled": UnrolledLayer,
     "block": BlockLayer,
+    "block-halves": BlockLayer,
     "xla": LoopLayer,
+    "chunk": LoopLayer,
 }
 
 
@@ -255,6 +269,8 @@ class Network:
 
     def __init__(self, model: ModelSpec, variant: str, own: dict[str, list[Array]]) -> None:
         self.layers: dict[str, Any] = {}
+        self.parts = 2 if variant.endswith("-halves") else 1
+        self.batch_axis = 0 if variant.startswith("keras") else 1
         for index, backward, prefix in layer_names(model):
             every = model.readout == "every" or index < model.layers - 1
             self.layers[prefix] = LAYERS[variant](model.cell, own[prefix], backward, every)
@@ -266,9 +282,24 @@ class Network:
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
     def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        parts = [self.states(*part) for part in self._parts(x, lengths)]
+        hs = tf.concat(parts, axis=self.batch_axis if self.model.readout == "every" else 0)
+        W, b = self.head
+        return tf.tensordot(hs, W, 1) + b
+
+    def states(self, x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        """What the top layer hands to the readout."""
         hs = x
         for index in range(self.model.layers):
             names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
             hs = tf.concat([self.layers[prefix](hs, lengths) for prefix in names], axis=-1)
-        W, b = self.head
-        return tf.tensordot(hs, W, 1) + b
+        return hs
+
+    def _parts(self, x: tf.Tensor, lengths: tf.Tensor | None) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        """The batch, or its halves: nothing joins their loops, so that each finds a thread."""
+        if self.parts == 1:
+            return [(x, lengths)]
+        batch = x.shape[self.batch_axis]
+        sizes = [batch - batch // 2, batch // 2]
+        own = [None, None] if lengths is None else tf.split(lengths, sizes)
+        return list(zip(tf.split(x, sizes, axis=self.batch_axis), own, strict=True))

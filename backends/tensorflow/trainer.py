@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,10 @@ Staged = list[tuple[tf.Tensor, ...]]
 """x, y and, where the job is variable, lengths."""
 
 #: Operators that compute a recurrence, most specific first.
-RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While", "StatelessWhile")
+RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While")
+
+#: Variants whose training step XLA compiles.
+COMPILED = ("xla", "chunk")
 
 
 class TensorflowTrainer(Trainer):
@@ -27,7 +31,7 @@ class TensorflowTrainer(Trainer):
 
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job, model = job, job.model
-        self.time_first = job.variant != "keras"
+        self.time_first = not job.variant.startswith("keras")
         self.device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
         own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
         own["head"] = [parameters["head.W"].T, parameters["head.b"]]
@@ -76,10 +80,18 @@ class TensorflowTrainer(Trainer):
     def executed(self, batch: Batch) -> str:
         """Read from the graph of the training step, its loops' and branches' functions included."""
         graph = self.step.graph.as_graph_def()
-        bodies = [graph.node, *(function.node_def for function in graph.library.function)]
-        ran = {node.op for nodes in bodies for node in nodes}
-        found = next((op for op in RECURRENCES if op in ran), "no recurrence known by name")
-        return f"XLA {found}" if self.step.function_def.attr["_XlaMustCompile"].b else found
+        within = Counter(_kind(node) for function in graph.library.function for node in function.node_def)
+        ran = within + Counter(map(_kind, graph.node))
+        found = next((op for op in RECURRENCES if op in ran), None)
+        model = self.job.model
+        if found is None:
+            unrolled = ran["MatMul"] >= 3 * model.layers * model.directions * self.job.length  # one there, two back
+            return "MatMul, unrolled" if unrolled else "no recurrence known by name"
+        if self.step.function_def.attr["_XlaMustCompile"].b:
+            return f"XLA updates in a loop, {found}" if "While" in within else f"XLA {found}"
+        loops = 2 if found == "While" else 1  # a loop there, and one back
+        parts = ran[found] // (loops * model.layers * model.directions)
+        return f"{found}, {parts} parts" if parts > 1 else found
 
     def compilations(self) -> int:
         return self.traces
@@ -91,7 +103,7 @@ class TensorflowTrainer(Trainer):
         return DeviceMemory(info["current"], info["peak"])
 
     def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
-        xla = self.job.variant == "xla" or None
+        xla = self.job.variant in COMPILED or None
         with tf.device(self.device):
             return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
 
@@ -128,7 +140,7 @@ class TensorflowTrainer(Trainer):
         if lengths is None:
             lengths = tf.fill((self.job.batch,), self.job.length)
         labels, counts = tf.maximum(y, 0), tf.reduce_sum(tf.cast(y >= 0, tf.int32), axis=1)
-        if self.job.variant != "xla":
+        if self.job.variant not in COMPILED:
             labels, counts = tf.sparse.from_dense(labels), None
         return tf.reduce_mean(tf.nn.ctc_loss(labels, out, counts, lengths, self.time_first, blank_index=0))
 
@@ -222,6 +234,11 @@ def _rmsprop(spec: OptimizerSpec, variables: list[Any], vs: list[Any]) -> Callab
             p.assign_sub(spec.lr * g / (tf.sqrt(v) + spec.epsilon))
 
     return update
+
+
+def _kind(node: Any) -> str:
+    """An operator's name; a loop is one whether or not it has state."""
+    return str(node.op).removeprefix("Stateless")
 
 
 def _clip(gradients: list[tf.Tensor], clip: float) -> list[tf.Tensor]:

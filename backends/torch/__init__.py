@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.util import find_spec
+
 from backends import allocator
 from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
 
@@ -28,11 +31,40 @@ class TorchBackend(Backend):
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         unbuilt = "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None
+        only_cpu = "it is about the host's memory" if device == "cuda" else None
+        stock = "aten::_cudnn_rnn" if device == "cuda" else r"aten::(mkldnn_rnn_layer|lstm|gru|rnn_tanh)"
+        by_hand = r"Python loop of \S+, its way back by hand"
         return [
-            Variant("nn", "nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)", "default", unbuilt),
-            Variant("nn-kept", "the same layers; freed memory stays with the process", "best", unbuilt or allocator.why_not()),
-            Variant("late-dw", "a loop with its way back by hand, in place: dW_hh is one GEMM after it", "best"),
-            Variant("loop", "a Python loop over time, input projection hoisted out of it", "best"),
+            Variant(
+                "nn", "nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)", "default", unbuilt, runs=stock
+            ),
+            Variant(
+                "nn-kept",
+                "the same layers; freed memory stays with the process",
+                "best",
+                unbuilt or only_cpu or allocator.why_not(),
+                runs=f"{stock}, freed memory kept$",
+                like="nn",
+            ),
+            Variant(
+                "late-dw",
+                "a loop with its way back by hand, in place: dW_hh is one GEMM after it",
+                "best",
+                runs=f"{by_hand}(,|$)(?!.*TorchInductor)",
+            ),
+            Variant(
+                "compiled",
+                "late-dw, its element-wise work fused by torch.compile",
+                "best",
+                _why_nothing_to_compile(model) or _why_no_compiler(device),
+                runs=f"{by_hand}, gates by TorchInductor",
+            ),
+            Variant(
+                "loop",
+                "a Python loop over time, input projection hoisted out of it",
+                "best",
+                runs=r"Python loop of \S+, by autograd",
+            ),
         ]
 
     def choose(self, job: Job) -> Choice:
@@ -63,3 +95,16 @@ class TorchBackend(Backend):
         from backends.torch import limits
 
         return limits.probes(job)
+
+
+def _why_nothing_to_compile(model: ModelSpec) -> str | None:
+    return "a plain RNN's step has one element-wise operation: nothing to fuse" if model.cell == "rnn" else None
+
+
+def _why_no_compiler(device: Device) -> str | None:
+    """TorchInductor writes C++ for the CPU, Triton for CUDA."""
+    if device == "cuda":
+        return None if find_spec("triton") else "torch.compile needs Triton on CUDA, which is not installed"
+    if any(map(shutil.which, ("g++", "clang++", "c++"))):
+        return None
+    return "torch.compile needs a C++ compiler, and none was found: install g++"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from backends.base import Cell, ModelSpec
 from backends.parameters import BIASES, layer_names, shapes
-from backends.torch.late import LAYERS, Recurrence
+from backends.torch import late
 
 STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -74,12 +74,26 @@ class LateLayers(LoopLayers):
 
     def __init__(self, model: ModelSpec) -> None:
         super().__init__(model)
-        self.recurrences = {prefix: LAYERS[model.cell]() for _, _, prefix in layer_names(model)}
+        self.recurrences = {prefix: self.layer_of(model.cell)() for _, _, prefix in layer_names(model)}
+
+    def layer_of(self, cell: Cell) -> type[late.Layer]:
+        return late.LAYERS[cell]
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
         p = self._own(prefix)
-        hs: Tensor = Recurrence.apply(self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell]))
+        hs: Tensor = late.Recurrence.apply(
+            self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
+        )
         return hs
+
+
+class CompiledLayers(LateLayers):
+    """The same with its element-wise work compiled: see ``backends.torch.compiled``, whose import takes seconds."""
+
+    def layer_of(self, cell: Cell) -> type[late.Layer]:
+        from backends.torch import compiled
+
+        return compiled.LAYERS[cell]
 
 
 def backward_order(x: Tensor, lengths: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -167,6 +181,7 @@ VARIANTS: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "nn-kept": StockLayers,
     "loop": LoopLayers,
     "late-dw": LateLayers,
+    "compiled": CompiledLayers,
 }
 
 

@@ -1,4 +1,6 @@
-"""A loop over time with its way back by hand, in preallocated buffers: the recurrent weights' gradient is one GEMM after it.
+"""A loop over time with its way back by hand: the recurrent weights' gradient is one GEMM after it.
+
+Its buffers are made once.
 
 Autograd would record every operation of every step, keep what each of them made, and add to the
 weights' gradients step by step. Here a layer is one node of the graph. The mathematics is that of
@@ -34,7 +36,7 @@ class Recurrence(torch.autograd.Function):
         return layer.forward(x, *weights)
 
     @staticmethod
-    def backward(ctx: Any, d_hs: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, d_hs: Tensor) -> tuple[Tensor | None, ...]:
         return None, *ctx.layer.backward(d_hs, ctx.d_x_wanted)
 
 
@@ -49,8 +51,7 @@ class Layer(ABC):
     def forward(self, x: Tensor, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> Tensor:
         """Hidden states (T, B, H) from a zero state. A view: valid until the next call."""
         if self.shape != x.shape:
-            with torch.inference_mode(False), torch.no_grad():
-                self.prepare(x, W_hh.shape[1])
+            self.prepare(x, W_hh.shape[1])
         self.x, self.W_ih, self.W_hh = x, W_ih, W_hh
         self.b_hh = biases[-1]
         torch.addmm(biases[0], x.flatten(0, 1), W_ih.t(), out=self.a.flatten(0, 1))
@@ -172,9 +173,11 @@ class Gru(Layer):
         self.da = self.buffer(self.T, 4)
         self.us = self.buffer(self.T, 3)  # the recurrent products
         self.h = self.hs.unbind(0)
-        self.u, self.u_rz, self.u_n = self.us.unbind(0), self.us[:, :, : 2 * H].unbind(0), self.us[:, :, 2 * H :].unbind(0)
-        self.rz, self.r_z_n = self.a[:, :, : 2 * H].unbind(0), self.views(self.a)
-        self.d_rz, self.d_h, self.d_n_r_z_nr = self.da[:, :, H : 3 * H].unbind(0), self.da[:, :, H:].unbind(0), self.views(self.da)
+        self.rz, self.r_z_n = self.a[..., : 2 * H].unbind(0), self.views(self.a)
+        self.u = self.us.unbind(0)
+        self.u_rz, self.u_n = self.us[..., : 2 * H].unbind(0), self.us[..., 2 * H :].unbind(0)
+        self.d_n_r_z_nr = self.views(self.da)
+        self.d_rz, self.d_h = self.da[..., H : 3 * H].unbind(0), self.da[..., H:].unbind(0)
 
     def step(self, t: int, U: Tensor) -> None:
         h, (r, z, n) = self.h[t], self.r_z_n[t]

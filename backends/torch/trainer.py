@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from backends import allocator
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
 from backends.torch.cells import Network
 from backends.torch.convert import tensors
@@ -18,6 +19,9 @@ Staged = list[tuple[Tensor, Tensor, Tensor | None]]
 
 #: Operators that compute a whole recurrence, most specific first.
 RECURRENCES = ("aten::_cudnn_rnn", "aten::mkldnn_rnn_layer", "aten::lstm", "aten::gru", "aten::rnn_tanh")
+
+#: Operators of which a Python loop over time runs one per step, at least.
+PRODUCTS = ("aten::addmm", "aten::addmm_", "aten::mm")
 
 #: The class that ``cross_entropy`` leaves out of its mean.
 IGNORED = -100
@@ -48,7 +52,7 @@ class TorchTrainer(Trainer):
         return values
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        with torch.inference_mode():
+        with torch.no_grad():  # as a Recurrence has it: for inference mode a kernel would be compiled again
             out = self.network(self._tensor(time_major(x)), self._lengths(lengths))
             values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
             return values
@@ -61,10 +65,22 @@ class TorchTrainer(Trainer):
         with torch.autograd.profiler.profile() as profile:
             self.network(x, lengths)
         ran = {event.key: event.count for event in profile.key_averages()}
+        kept = ", freed memory kept" if allocator.keeps_freed_memory() else ""
         if found := next((op for op in RECURRENCES if op in ran), None):
-            return found
-        looped = ran.get("aten::addmm", 0) >= self.job.length  # a product per step, at least
-        return "Python loop of aten::addmm" if looped else "no recurrence known by name"
+            return found + kept
+        if all(ran.get(op, 0) < self.job.length for op in PRODUCTS):
+            return "no recurrence known by name"
+        product = max(PRODUCTS, key=lambda op: ran.get(op, 0))
+        graph = "by autograd" if "Recurrence" not in ran else "its way back by hand"
+        compiled = any(key.startswith("Torch-Compiled Region") for key in ran)
+        return f"Python loop of {product}, {graph}" + (", gates by TorchInductor" if compiled else "") + kept
+
+    def compilations(self) -> int:
+        if self.job.variant != "compiled":
+            return 0
+        from backends.torch import compiled
+
+        return compiled.compilations()
 
     def memory(self) -> DeviceMemory:
         if self.job.device == "cpu":

@@ -90,7 +90,7 @@ def test_held_out_sets_are_scored_whole_whatever_the_batch() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
     run = a_run(a_spec())
-    run.trainer.network.p["head.b"][:] = float("nan")  # type: ignore[attr-defined]
+    run.trainer.views["head.b"][:] = float("nan")  # type: ignore[attr-defined]
     with pytest.raises(RunFailed, match="diverged"):
         run()
 

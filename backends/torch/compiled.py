@@ -1,0 +1,132 @@
+"""The loop of ``backends.torch.late``, each step's element-wise work fused by ``torch.compile`` into one C++ loop.
+
+The products stay torch's own: its compiler would call the same library. The equations are those of ``late``, out of
+place; what is stored where is said once, at the end of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch._dynamo.utils
+from torch import Tensor
+
+from backends.base import Cell
+from backends.torch import late
+
+# Each shape and precision is compiled for itself; past torch's own limit one would run eagerly, unseen.
+torch._dynamo.config.recompile_limit = 256
+torch._dynamo.config.fail_on_recompile_limit_hit = True
+
+Kernel = Callable[..., None]
+Gates = tuple[Tensor, ...]
+
+
+def fused(function: Kernel) -> Kernel:
+    """One loop over the elements, compiled for each shape when it is first seen."""
+    compiled: Kernel = torch.compile(function, dynamic=False, fullgraph=True)
+    return compiled
+
+
+def store(values: Sequence[Tensor], places: Sequence[Tensor]) -> None:
+    for value, place in zip(values, places, strict=True):
+        place.copy_(value)
+
+
+@fused
+def lstm(gates: Gates, c: Tensor, c_next: Tensor, tanh_c: Tensor, h_next: Tensor) -> None:
+    i, f, g, o = gates
+    i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+    c = f * c + i * g
+    store([i, f, g, o, c, torch.tanh(c), o * torch.tanh(c)], [*gates, c_next, tanh_c, h_next])
+
+
+@fused
+def lstm_back(dh: Tensor, dc: Tensor, gates: Gates, c: Tensor, tanh_c: Tensor, d_gates: Gates) -> None:
+    i, f, g, o = gates
+    by_c = dc + dh * o * (1 - tanh_c * tanh_c)
+    d_i, d_f, d_g = by_c * g * i * (1 - i), by_c * c * f * (1 - f), by_c * i * (1 - g * g)
+    store([d_i, d_f, d_g, dh * tanh_c * o * (1 - o), by_c * f], [*d_gates, dc])
+
+
+@fused
+def gru(gates: Gates, u: Gates, h: Tensor, h_next: Tensor) -> None:
+    r, z = torch.sigmoid(gates[0] + u[0]), torch.sigmoid(gates[1] + u[1])
+    n = torch.tanh(gates[2] + r * u[2])
+    store([r, z, n, n + z * (h - n)], [*gates, h_next])
+
+
+@fused
+def gru_back(dh: Tensor, gates: Gates, u_n: Tensor, h: Tensor, d_gates: Gates) -> None:
+    r, z, n = gates
+    d_n = dh * (1 - z) * (1 - n * n)
+    store([d_n, d_n * u_n * r * (1 - r), dh * (h - n) * z * (1 - z), d_n * r, dh * z], [*d_gates, dh])
+
+
+@fused
+def gru_reset_before(r: Tensor, z: Tensor, h: Tensor, rh: Tensor) -> None:
+    store([torch.sigmoid(r), torch.sigmoid(z), torch.sigmoid(r) * h], [r, z, rh])
+
+
+@fused
+def gru_reset_before_new(n: Tensor, z: Tensor, h: Tensor, h_next: Tensor) -> None:
+    store([torch.tanh(n), h + z * (torch.tanh(n) - h)], [n, h_next])
+
+
+@fused
+def gru_reset_before_back(dh: Tensor, z: Tensor, n: Tensor, h: Tensor, d_z: Tensor, d_n: Tensor) -> None:
+    store([dh * (n - h) * z * (1 - z), dh * z * (1 - n * n), dh * (1 - z)], [d_z, d_n, dh])
+
+
+@fused
+def gru_reset_before_back_r(d_rh: Tensor, dh: Tensor, r: Tensor, h: Tensor, d_r: Tensor) -> None:
+    store([d_rh * h * r * (1 - r), dh + d_rh * r], [d_r, dh])
+
+
+class Lstm(late.Lstm):
+    def step(self, t: int, U: Tensor) -> None:
+        self.a[t].addmm_(self.hs[t], U)
+        lstm(self.i_f_g_o[t], self.cs[t], self.cs[t + 1], self.tanh_c[t], self.hs[t + 1])
+
+    def step_back(self, t: int) -> None:
+        lstm_back(self.dh, self.dc, self.i_f_g_o[t], self.cs[t], self.tanh_c[t], self.d_i_f_g_o[t])
+        torch.mm(self.da[t], self.W_hh, out=self.dh)
+
+
+class Gru(late.Gru):
+    def step(self, t: int, U: Tensor) -> None:
+        torch.addmm(self.b_hh, self.h[t], U, out=self.u[t])
+        gru(self.r_z_n[t], self.u_r_z_n[t], self.h[t], self.h[t + 1])
+
+    def prepare(self, x: Tensor, hidden: int) -> None:
+        super().prepare(x, hidden)
+        self.u_r_z_n = self.views(self.us)
+
+    def step_back(self, t: int) -> None:
+        gru_back(self.dh, self.r_z_n[t], self.u_n[t], self.h[t], self.d_n_r_z_nr[t])
+        self.dh.addmm_(self.d_h[t], self.W_hh)
+
+
+class GruResetBefore(late.GruResetBefore):
+    def step(self, t: int, U: Tensor) -> None:
+        H, h, (r, z, n) = self.H, self.hs[t], self.r_z_n[t]
+        self.a[t, :, : 2 * H].addmm_(h, U[:, : 2 * H])
+        gru_reset_before(r, z, h, self.rh[t])
+        n.addmm_(self.rh[t], U[:, 2 * H :])
+        gru_reset_before_new(n, z, h, self.hs[t + 1])
+
+    def step_back(self, t: int) -> None:
+        H, dh, h, (r, z, n), (d_r, d_z, d_n) = self.H, self.dh, self.hs[t], self.r_z_n[t], self.d_r_z_n[t]
+        gru_reset_before_back(dh, z, n, h, d_z, d_n)
+        torch.mm(d_n, self.W_hh[2 * H :], out=self.scratch)
+        gru_reset_before_back_r(self.scratch, dh, r, h, d_r)
+        dh.addmm_(self.da[t, :, : 2 * H], self.W_hh[: 2 * H])
+
+
+def compilations() -> int:
+    """How many kernels have been compiled, shapes and precisions counted apart."""
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+LAYERS: dict[Cell, type[late.Layer]] = {"lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}

@@ -1,0 +1,114 @@
+"""Whether the denormal policy is in force where it counts: in every thread that computes.
+
+    python tests/bench/denormals.py [--backend NAME …] [--json FILE]
+
+Each backend trains one LSTM on long sequences, read out at the last step, from two starts: with a forget gate that holds
+(σ(20)), so that gradients reach the first step, and with one that lets go (σ(2) ≈ 0.88 per step), so that they become
+denormal on their way back. The learning rate is 0: both stay as they are. The two take turns in one process; the ratio of
+their times is taken pair by pair. Flushed, it must be 1; ``keep`` shows what the policy is worth, where a framework
+can keep.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rows import Row
+
+BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+POLICIES = ("flush", "keep")
+BATCH, LENGTH, FEATURES, HIDDEN = 64, 784, 1, 128
+HOLDS, LETS_GO = 20.0, 2.0  # forget biases
+WARM_UP = 1
+#: Flushed, the time of a step may not grow by more than this.
+WANTED = 0.95
+
+
+def pairs(name: str, policy: str, length: int, count: int) -> dict[str, object]:
+    """Seconds of a step whose gradients hold over seconds of one whose gradients vanish, pair by pair."""
+    from harness import process
+
+    process.pin(2)
+    process.flush_denormals(policy == "flush")
+    import backends
+    from backends.base import Job, ModelSpec, OptimizerSpec
+    from backends.parameters import InitialisationSpec, initial
+    from backends.synthetic import random_batches
+
+    model = ModelSpec("lstm", FEATURES, HIDDEN, 1, "last")
+    job = Job(model, "mse", OptimizerSpec("sgd", 0.0, clip=None), BATCH, length, threads=2)
+    backend = backends.load(name)
+    job, _ = backend.resolve(job)
+    runtime = backend.start(job)
+    if runtime.flushes_denormals != (policy == "flush"):
+        return {"variant": job.variant, "reason": "flushes them on this processor, whatever it is told"}
+    batch = random_batches(job, 1, seed=0)[0].astype(job.precision)
+    sides = []
+    for bias in (HOLDS, LETS_GO):
+        parameters = initial(model, InitialisationSpec(forget_bias=bias), seed=0)
+        trainer = backend.trainer(job, parameters)
+        sides.append((trainer, trainer.stage([batch])))
+    found = []
+    for turn in range(WARM_UP + count):
+        seconds = [0.0, 0.0]
+        for side in (0, 1) if turn % 2 else (1, 0):
+            trainer, staged = sides[side]
+            start = time.perf_counter()
+            trainer.train(staged)
+            seconds[side] = time.perf_counter() - start
+        found.append(seconds[0] / seconds[1])
+    return {"variant": job.variant, "pairs": found[WARM_UP:]}
+
+
+def measured(names: Iterable[str], length: int, count: int) -> Iterator[Row]:
+    """A row per backend and policy."""
+    from rows import Row, estimate  # NumPy: not in the process that measures, whose mode its threads would miss
+
+    from harness import environment
+    from harness.plan import Request, plan
+
+    for name in names:
+        for policy in POLICIES:
+            spec = plan(Request(backends=[name], run={"denormals": policy}))[0]
+            env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
+            command = [sys.executable, str(Path(__file__).resolve()), "--measure", name, policy, str(length), str(count)]
+            done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+            answer = json.loads(done.stdout.splitlines()[-1])
+            measure = f"{name} {answer['variant']}, {policy}: time with gradients that hold / that vanish"
+            wanted = WANTED if policy == "flush" else None
+            if "reason" in answer:
+                yield Row(measure, wanted, None, reason=answer["reason"])
+            else:
+                yield Row(measure, wanted, estimate(answer["pairs"]), len(answer["pairs"]))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """A Markdown table with two rows per backend."""
+    from rows import show
+
+    parser = argparse.ArgumentParser(description="A step whose gradients vanish against one whose gradients do not.")
+    there = [name for name in BACKENDS if find_spec(name)]
+    parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=there, metavar="NAME")
+    parser.add_argument("--length", type=int, default=LENGTH, help="steps of a sequence")
+    parser.add_argument("--pairs", type=int, default=10, help="of updates")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    given = parser.parse_args(words)
+    show(measured(given.backend, given.length, given.pairs), "pairs", given.json)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        backend, policy, length, count = sys.argv[2:6]
+        print(json.dumps(pairs(backend, policy, int(length), int(count))))
+    else:
+        main()
