@@ -92,6 +92,17 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the harness itself costs: its steady state against bare scripts, in turns."""
+    """What the harness itself costs: its steady state against bare scripts, in turns; how long commands take to start.
+
+    Takes words that both scripts know, such as ``-- --backend torch``.
+    """
     install(session, "all")
     session.run("python", "tests/bench/overhead.py", *session.posargs)
+    session.run("python", "tests/bench/startup.py", *session.posargs)
+
+
+@nox.session
+def targets(session: nox.Session) -> None:
+    """How fast an update is against what it should be: every target in one table. ``-- --only keras --rounds 4``."""
+    install(session, "all")
+    session.run("python", "tests/bench/targets.py", *session.posargs)

@@ -13,8 +13,8 @@ import sys
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-#: As large as the threshold above which glibc maps a block by itself ever gets.
-_LARGE = 32 * 2**20
+#: Twice what the threshold above which glibc maps a block by itself can grow to.
+_LARGE = 64 * 2**20
 
 
 def why_not() -> str | None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -29,10 +29,10 @@ class WorkerDied(RuntimeError):
 class Channel:
     """A worker's life: JSON lines to its standard input, events as JSON lines from its standard output."""
 
-    def __init__(self, env: Mapping[str, str], log: IO[bytes]) -> None:
+    def __init__(self, env: Mapping[str, str], log: IO[bytes], command: Sequence[str] = COMMAND) -> None:
         self.log = log
         self.worker = subprocess.Popen(
-            COMMAND,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness import environment
-from harness.channel import Channel
+from harness.channel import COMMAND, Channel
 from harness.contest import Lost
 from harness.spec import SpeedSpec
 from harness.training import Block
@@ -18,16 +18,23 @@ from harness.training import Block
 class Live:
     """A worker that stands ready to take turns; ``heard`` is all that it said about itself.
 
-    Once lost, ``heard`` holds how it ended: ``end``, ``reason`` and ``log_tail``.
+    Once lost, ``heard`` holds how it ended: ``end``, ``reason`` and ``log_tail``. ``command`` is another programme that
+    speaks as a worker does (``tests/bench`` has one), ``more`` are variables that it needs.
     """
 
-    def __init__(self, spec: SpeedSpec, deadline: float | None) -> None:
+    def __init__(
+        self,
+        spec: SpeedSpec,
+        deadline: float | None,
+        command: Sequence[str] = COMMAND,
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self.spec, self.deadline = spec, deadline
-        self.variables = environment.worker_variables(spec)
+        self.variables = {**environment.worker_variables(spec), **(more or {})}
         env, self.strays = environment.worker_environment(self.variables, os.environ)
         self.heard: dict[str, Any] = {}
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
-        self.channel = Channel(env, self.log)
+        self.channel = Channel(env, self.log, command)
 
     @property
     def chunk(self) -> int:

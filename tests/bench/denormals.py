@@ -2,11 +2,11 @@
 
     python tests/bench/denormals.py [--backend NAME …] [--json FILE]
 
-Each backend trains one LSTM on long sequences, read out at the last step, from two starts: with a forget gate that holds
-(σ(20)), so that gradients reach the first step, and with one that lets go (σ(2) ≈ 0.88 per step), so that they become
-denormal on their way back. The learning rate is 0: both stay as they are. The two take turns in one process; the ratio of
-their times is taken pair by pair. Flushed, it must be 1; ``keep`` shows what the policy is worth, where a framework
-can keep.
+Each backend trains one LSTM on long sequences, read out at the last step, from two starts: with a forget gate that
+holds (σ(20)), so that gradients reach the first step, and with one that lets go (σ(2) ≈ 0.88 per step), so that they
+become denormal on their way back. The learning rate is 0: both stay as they are. The two take turns in one process; the
+ratio of their times is taken pair by pair. Flushed, it must be 1; ``keep`` shows what the policy is worth, where a
+framework can keep.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def measured(names: Iterable[str], length: int, count: int) -> Iterator[Row]:
         for policy in POLICIES:
             spec = plan(Request(backends=[name], run={"denormals": policy}))[0]
             env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
-            command = [sys.executable, str(Path(__file__).resolve()), "--measure", name, policy, str(length), str(count)]
+            words = [name, policy, str(length), str(count)]
+            command = [sys.executable, str(Path(__file__).resolve()), "--measure", *words]
             done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
             answer = json.loads(done.stdout.splitlines()[-1])
             measure = f"{name} {answer['variant']}, {policy}: time with gradients that hold / that vanish"

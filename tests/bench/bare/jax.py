@@ -1,0 +1,83 @@
+"""What a user of JAX writes: a ``lax.scan`` with the input projection hoisted, one jitted step, Adam by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
+
+
+def programme(
+    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
+) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    rng = np.random.default_rng(0)
+    gates = {"lstm": 4, "gru": 3}[cell]
+    shapes: dict[str, tuple[int, ...]] = {
+        "W": (gates * hidden, features), "U": (gates * hidden, hidden), "b": (gates * hidden,),
+        "V": (1, hidden), "c": (1,),
+    }  # fmt: skip
+    if cell == "gru":
+        shapes["d"] = (gates * hidden,)  # reset after the recurrent product: that has a bias of its own
+    parameters = {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    state = [parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.zeros((), "float32")]
+
+    def lstm(p: Any, x: Any) -> Any:
+        def body(carry: Any, a: Any) -> Any:
+            h, c = carry
+            i, f, g, o = jnp.split(a + h @ p["U"].T, 4, axis=1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
+        return jax.lax.scan(body, (zero, zero), x @ p["W"].T + p["b"])[1]
+
+    def gru(p: Any, x: Any) -> Any:
+        def body(h: Any, a: Any) -> Any:
+            r_a, z_a, n_a = jnp.split(a, 3, axis=1)
+            r_h, z_h, n_h = jnp.split(h @ p["U"].T + p["d"], 3, axis=1)
+            r, z = jax.nn.sigmoid(r_a + r_h), jax.nn.sigmoid(z_a + z_h)
+            n = jnp.tanh(n_a + r * n_h)
+            h = (1 - z) * n + z * h
+            return h, h
+
+        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
+        return jax.lax.scan(body, zero, x @ p["W"].T + p["b"])[1]
+
+    states = {"lstm": lstm, "gru": gru}[cell]
+
+    def loss(p: Any, x: Any, y: Any) -> Any:
+        return jnp.mean((states(p, x)[-1] @ p["V"].T + p["c"] - y) ** 2)
+
+    def step(p: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
+        value, g = jax.value_and_grad(loss)(p, x, y)
+        norm = jnp.sqrt(sum(jnp.sum(each**2) for each in g.values()))
+        scale = jnp.where(norm > CLIP, CLIP / norm, 1)
+        g, t = {k: each * scale for k, each in g.items()}, t + 1
+        m = {k: BETA1 * m[k] + (1 - BETA1) * g[k] for k in g}
+        v = {k: BETA2 * v[k] + (1 - BETA2) * g[k] ** 2 for k in g}
+        one, two = 1 - BETA1**t, 1 - BETA2**t
+        p = {k: p[k] - lr * (m[k] / one) / (jnp.sqrt(v[k] / two) + EPSILON) for k in g}
+        return p, m, v, t, value
+
+    compiled = jax.jit(step, donate_argnums=(0, 1, 2, 3))
+
+    def stage(x: Any, y: Any) -> tuple[Any, Any]:
+        return jax.device_put(np.ascontiguousarray(x.swapaxes(0, 1))), jax.device_put(y)
+
+    def train(batches: Sequence[tuple[Any, Any]]) -> Any:
+        losses = []
+        for x, y in batches:
+            *state[:], value = compiled(*state, x, y)
+            losses.append(value)
+        jax.block_until_ready(state)
+        return jax.device_get(losses)
+
+    return stage, train

@@ -1,0 +1,38 @@
+"""NumPy has no layer to call: a plain loop around the network of the backend's variant ``hoisted``.
+
+The one bare script that is not independent: it shows what the harness adds to that network, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from backends.base import Cell, Job, ModelSpec, OptimizerSpec
+from backends.numpy.trainer import NumpyTrainer
+from backends.parameters import InitialisationSpec, initial
+
+CLIP = 1.0
+
+
+def programme(
+    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
+) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    model = ModelSpec(cast(Cell, cell), features, hidden, 1, "last")
+    job = Job(model, "mse", OptimizerSpec(lr=lr), batch=batch, length=length, variant="hoisted", threads=2)
+    start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
+    trainer = NumpyTrainer(job, start)
+    (part,) = trainer.parts
+
+    def train(batches: Sequence[tuple[Any, Any]]) -> Any:
+        losses = []
+        for x, y in batches:
+            losses.append(part.network.loss_and_gradients(x, y, None))
+            trainer._clip(part.flat_grads, CLIP)
+            trainer.optimizer.update(trainer.flat, part.flat_grads)
+        return losses
+
+    return lambda x, y: (np.ascontiguousarray(x.swapaxes(0, 1)), y), train

@@ -1,0 +1,47 @@
+"""What a user of TensorFlow writes: ``keras.layers.LSTM`` or ``GRU`` in a ``tf.function``, Adam's fused operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
+
+
+def programme(
+    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
+) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell](hidden)
+    head = keras.layers.Dense(1)
+    head.build((None, hidden))
+    layer.build((None, None, features))
+    variables = [v.value for v in (*layer.trainable_variables, *head.trainable_variables)]
+    m, v = ([tf.Variable(tf.zeros_like(p)) for p in variables] for _ in range(2))
+    t = tf.Variable(0.0)
+
+    @tf.function
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((head(layer(x)) - y) ** 2)
+        gradients = tape.gradient(loss, variables)
+        norm = tf.linalg.global_norm(gradients)
+        scale = tf.minimum(CLIP / norm, 1.0)
+        t.assign_add(1.0)
+        power1, power2 = BETA1**t, BETA2**t
+        for p, m_, v_, g in zip(variables, m, v, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=p.handle, m=m_.handle, v=v_.handle, beta1_power=power1, beta2_power=power2, lr=lr, beta1=BETA1,
+                beta2=BETA2, epsilon=EPSILON * tf.sqrt(1 - power2), grad=g * scale,
+            )  # fmt: skip
+        return loss
+
+    def train(batches: Sequence[tuple[Any, Any]]) -> Any:
+        losses = tf.stack([step(x, y) for x, y in batches]).numpy()
+        t.numpy()
+        return losses
+
+    return lambda x, y: (tf.constant(x), tf.constant(y)), train

@@ -1,0 +1,190 @@
+"""How long a user waits: for every command, and from a command to the first training step of each backend.
+
+    python tests/bench/startup.py [--only NAME …] [--backend NAME …] [--starts N] [--json FILE]
+
+Each figure is seconds from starting the process: the median over ``--starts`` starts, with its 95 % bootstrap interval.
+All take one start per round, in an order drawn anew each round, so that what slows the machine for a while slows all; a
+first start of each is not counted, since it reads files that the later ones find in memory.
+
+What is measured, by the name that ``--only`` takes:
+
+  commands     a command from start to end, in a folder that holds the record of one short run
+  first-step   ``harness run`` on the task ``adding``, preset ``smoke``, until its parent hears of the first update:
+               planning, the worker, importing the framework, the gate, building and compiling on the way; beside it a
+               bare script of the same sizes (``bare/``) until its first update is done: what the framework alone takes
+               (NumPy's has no numba to compile, which ``auto`` of the command may)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rows import Row
+
+HARNESS = (sys.executable, "-m", "harness")
+BACKENDS = ("numpy", "torch", "tensorflow", "jax")
+#: Seconds that a command may take at most, where there is such a figure.
+WANTED = {"harness --help": 0.25}
+#: ``{record}`` is the record of the short run.
+COMMANDS = (
+    "--help", "run --help", "speed --help", "list", "run --task adding --dry-run", "show {record}", "table", "plot",
+    "report",
+)  # fmt: skip
+#: Two updates: the first is heard of before anything is evaluated or kept.
+FIRST_STEP = "run --task adding --preset smoke --steps 2 --backend"
+#: On standard output of the two ways to a first step, before the moment of that step.
+STEPPED = "first step at"
+
+Start = Callable[[], float]
+
+
+def whole(words: Sequence[str], folder: Path) -> float:
+    """Seconds of a command from start to end."""
+    start = time.monotonic()
+    _call([*HARNESS, *words], folder)
+    return time.monotonic() - start
+
+
+def until_step(words: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> float:
+    """Seconds from starting this script with ``words`` to the moment that it tells (the clock is the system's)."""
+    start = time.monotonic()
+    told = _call([sys.executable, str(Path(__file__).resolve()), *words], folder, env)
+    (moment,) = (line.removeprefix(STEPPED) for line in told.splitlines() if line.startswith(STEPPED))
+    return float(moment) - start
+
+
+def _call(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr}")
+    return done.stdout
+
+
+def heard(words: Sequence[str]) -> None:
+    """Be ``harness`` with these words, and tell when its parent first hears of an update."""
+    from harness.channel import Channel
+
+    hear, told = Channel.hear, False
+
+    def listening(channel: Channel, deadline: float | None = None) -> dict[str, object] | None:
+        nonlocal told
+        event = hear(channel, deadline)
+        if event and "progress" in event and not told:
+            told = True
+            print(STEPPED, time.monotonic(), flush=True)
+        return event
+
+    Channel.hear = listening  # type: ignore[method-assign]
+    from harness.cli import main as harness
+
+    sys.argv[1:] = words
+    harness()
+
+
+def alone(name: str, sizes: Sequence[str]) -> None:
+    """Be the bare script of that framework, and tell when its first update is done."""
+    from harness import process
+
+    batch, length, features, hidden = map(int, sizes)
+    process.pin(2)
+    process.flush_denormals(True)
+    import numpy as np
+    from loader import script
+
+    stage, train = script(name).programme("lstm", batch, length, features, hidden, 1e-3)
+    train([stage(np.zeros((batch, length, features), "float32"), np.zeros((batch, 1), "float32"))])
+    print(STEPPED, time.monotonic(), flush=True)
+
+
+def commands(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
+    """By name, what starts a command and gives its seconds. No backend is chosen: ``list`` asks those there are."""
+    del given
+    _call([*HARNESS, *FIRST_STEP.split(), "numpy"], folder)
+    (record,) = (folder / "results" / "local").glob("*.json")
+    for words in COMMANDS:
+        name = f"harness {words.format(record='RECORD')}"
+        yield name, partial(whole, words.format(record=record).split(), folder)
+
+
+def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
+    """By name, what starts a backend's training and gives the seconds to its first step."""
+    import tasks
+    from harness.environment import worker_environment, worker_variables
+    from harness.plan import Request, plan
+
+    for spec in plan(Request(backends=given.backend)):
+        task = tasks.load(spec.task, spec.parameters)
+        sizes = map(str, (spec.batch, task.steps_in, task.inputs, spec.model.hidden))
+        env, _ = worker_environment(worker_variables(spec), os.environ)
+        name = spec.backend
+        command = ["--heard", *FIRST_STEP.split(), name, "--variant", given.variant]
+        script = ["--alone", name, *sizes]
+        yield f"{name}: harness run to the first step", partial(until_step, command, folder)
+        yield f"{name}: bare script to the first step", partial(until_step, script, folder, env)
+
+
+MEASURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[tuple[str, Start]]]] = {
+    "commands": commands,
+    "first-step": first_steps,
+}
+
+
+def rounds(starts: Mapping[str, Start], count: int) -> dict[str, list[float]]:
+    """Seconds of each, ``count`` times, in an order drawn anew each round; a round more comes first and is left out."""
+    orders, seconds = random.Random(0), {name: [] for name in starts}
+    for number in range(count + 1):
+        for name in orders.sample(list(starts), len(starts)):
+            took = starts[name]()
+            if number:
+                seconds[name].append(took)
+    return seconds
+
+
+def measured(starts: Mapping[str, Start], count: int) -> Iterator[Row]:
+    """A row for each."""
+    from rows import Row, estimate  # NumPy: not in the processes that are timed
+
+    for name, seconds in rounds(starts, count).items():
+        yield Row(f"{name}, s", WANTED.get(name), estimate(seconds), len(seconds), at_most=True)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """A Markdown table of all that was asked for."""
+    from rows import show
+
+    parser = argparse.ArgumentParser(description="How long a user waits for commands and first steps.")
+    there = [name for name in BACKENDS if find_spec(name)]
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")
+    parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=there, metavar="NAME")
+    parser.add_argument("--variant", default="auto", help="of the backends, on the way to a first step")
+    parser.add_argument("--starts", type=int, default=7, help="starts of each that count")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    given = parser.parse_args(words)
+
+    def rows() -> Iterator[Row]:
+        for measure in given.only:
+            with TemporaryDirectory() as folder:
+                yield from measured(dict(MEASURES[measure](Path(folder), given)), given.starts)
+
+    show(rows(), "starts", given.json)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--heard"]:
+        heard(sys.argv[2:])
+    elif sys.argv[1:2] == ["--alone"]:
+        alone(sys.argv[2], sys.argv[3:])
+    else:
+        main()

@@ -1,0 +1,87 @@
+"""The bench's scripts run from end to end: NumPy alone, tiny shapes. What they print here means nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).resolve().parent
+TINY = ("--backend", "numpy", "--shape", "2x3x2x4", "--rounds", "3", "--block", "0.001")
+
+
+def rows_of(tmp_path: Path, script: str, *words: str) -> list[dict[str, Any]]:
+    """What the script keeps as JSON, having printed a table of as many lines."""
+    file = tmp_path / "rows.json"
+    done = subprocess.run(
+        [sys.executable, str(BENCH / script), *words, "--json", str(file)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(file.read_text())
+    assert len(done.stdout.splitlines()) == 2 + len(found), "a heading, a rule, and a line each"
+    return found
+
+
+def test_numpy_is_measured_against_the_textbook_and_has_a_verdict_at_a_shape(tmp_path: Path) -> None:
+    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", "textbook", *TINY)
+    assert at_shape["reason"] is None
+    assert at_shape["count"] == 3
+    assert at_shape["met"] is (at_shape["got"]["high"] >= 3)
+    assert mean["met"] is None, "the target is of all six shapes"
+
+
+def test_the_best_share_of_the_gemm_rate_is_named_last(tmp_path: Path) -> None:
+    *variants, best = rows_of(tmp_path, "targets.py", "--only", "gemm", *TINY)
+    medians = {row["measure"].split(", ")[-1]: row["got"]["median"] for row in variants if row["got"]}
+    assert {"numpy hoisted", "numpy halves"} <= set(medians)
+    name = best["measure"].split(", ")[-1]
+    assert best["got"]["median"] == max(medians.values()) == medians[name]
+    assert best["met"] is None, "the target is of shape E"
+
+
+def test_the_harness_is_measured_against_a_bare_script(tmp_path: Path) -> None:
+    words = ("--backend", "numpy", "--preset", "smoke", "--processes", "1", "--pairs", "3")
+    (row,) = rows_of(tmp_path, "overhead.py", *words)
+    assert row["count"] == 3
+    assert row["wanted"] == 0.98
+
+
+def test_a_first_step_is_timed_in_the_command_and_alone(tmp_path: Path) -> None:
+    words = ("--only", "first-step", "--backend", "numpy", "--variant", "hoisted", "--starts", "1")
+    command, alone = rows_of(tmp_path, "startup.py", *words)
+    assert command["got"]["median"] > alone["got"]["median"] > 0
+
+
+def test_a_bare_script_takes_turns_with_a_worker_and_one_that_cannot_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import sides
+
+    shape = (2, 3, 2, 4)
+    broken = sides.Side("broken", sides.ours("broken", "numpy", "auto", "lstm", shape).spec, "no_such_script")
+    found = sides.contest(
+        [sides.bare("bare", "numpy", "lstm", shape), sides.ours("ours", "numpy", "hoisted", "lstm", shape), broken],
+        rounds=3,
+        block_s=0.001,
+    )
+    assert len(sides.pairs(found["bare"], found["ours"])) == 3
+    assert found["bare"].reason is found["ours"].reason is None
+    assert "no_such_script" in (found["broken"].reason or "")
+
+
+@pytest.mark.parametrize(
+    ("median", "at_most", "met"),
+    [(0.97, False, True), (0.90, False, False), (0.25, True, True), (1.03, True, False)],
+)
+def test_a_target_is_met_where_the_interval_reaches_it(
+    monkeypatch: pytest.MonkeyPatch, median: float, at_most: bool, met: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    from rows import Estimate, Row
+
+    got = Estimate(median, median - 0.02, median + 0.02)
+    assert Row("it", 0.98, got, at_most=at_most).met is met
+    assert not Row("it", 0.98, None, reason="it is not there", at_most=at_most).met
