@@ -263,7 +263,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")
     parser.add_argument("--shape", nargs="+", default=list(SHAPES), help="A to F, or BATCHxLENGTHxFEATURESxHIDDEN")
     parser.add_argument("--backend", nargs="+", choices=backends, default=list(backends), metavar="NAME")
-    parser.add_argument("--rounds", type=int, default=12, help="turns that each side takes")
+    parser.add_argument("--rounds", type=int, default=10, help="turns that each side takes")
     parser.add_argument("--block", type=float, default=0.15, help="seconds that a turn should take")
     parser.add_argument("--repeats", type=int, default=1, help="times that a contest is held, with new processes")
     parser.add_argument("--json", type=Path, help="file for the rows")
