@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import jax
-import numpy as np
 
+from backends import denormals
 from backends.base import Job, Runtime
 
 
@@ -16,11 +16,13 @@ def start(job: Job) -> Runtime:
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")  # IEEE float32 products, no TF32
     device = jax.devices(job.device)[0]
-    smallest_normal = jax.device_put(np.finfo(np.float32).tiny, device)
-    halved = jax.jit(lambda x: x * 0.5)(smallest_normal)  # also brings the device's threads to life
+    smallest, half = (jax.device_put(each, device) for each in denormals.operands())
+    halves = jax.device_get(
+        jax.jit(lambda x, half: (x * 0.5, x @ half))(smallest, half)
+    )  # also brings the device's threads to life
     return Runtime(
         threads=_threads(),
-        flushes_denormals=float(halved) == 0,
+        flushes_denormals=denormals.flushed(*halves),
         versions=_versions(job),
         device_name=device.device_kind if job.device == "cuda" else None,
     )

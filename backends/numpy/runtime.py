@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
+from backends import denormals
 from backends.base import Job, Runtime
 
 
 def start(job: Job) -> Runtime:
     threadpoolctl.threadpool_limits(limits=job.threads, user_api="blas")
-    smallest_normal = np.array([np.finfo(np.float32).tiny])
+    smallest, half = denormals.operands()
     return Runtime(
         threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
-        flushes_denormals=bool((smallest_normal * np.float32(0.5) == 0)[0]),
+        flushes_denormals=denormals.flushed(smallest * np.float32(0.5), smallest @ half),
         versions=_versions(job),
         device_name=_gpu_name() if job.device == "cuda" else None,
     )

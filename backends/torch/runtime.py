@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.utils.deterministic
 
+from backends import denormals
 from backends.base import Job, Runtime
 
 
@@ -18,10 +19,10 @@ def start(job: Job) -> Runtime:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.rnn.fp32_precision = "ieee"
         torch.backends.cuda.matmul.fp32_precision = "ieee"
-    smallest_normal = torch.tensor([torch.finfo(torch.float32).tiny])
+    smallest, half = map(torch.from_numpy, denormals.operands())
     return Runtime(
         threads=torch.get_num_threads(),
-        flushes_denormals=bool((smallest_normal * 0.5 == 0).item()),
+        flushes_denormals=denormals.flushed((smallest * 0.5).numpy(), (smallest @ half).numpy()),
         versions=_versions(),
         device_name=torch.cuda.get_device_name() if job.device == "cuda" else None,
     )
