@@ -154,7 +154,7 @@ class SpeedSpec(Frozen):
     def _impossible(self) -> str | None:
         """What cannot be: sequences or labels that do not fit, or a CTC loss without what it needs."""
         if self.shortest is not None and self.shortest > self.length:
-            return f"shortest: {self.shortest} steps are more than the length, {self.length}"
+            return f"shortest: at most the length, {_steps(self.length)}, not {self.shortest}"
         if self.loss != "ctc":
             return f"labels: only loss ctc has labels, not {self.loss}" if self.labels else None
         if self.readout != "every":
@@ -164,11 +164,20 @@ class SpeedSpec(Frozen):
         if not self.labels:
             return "loss: ctc needs labels, at least 1 per sequence"
         room = self.length if self.shortest is None else self.shortest
-        if self.labels > room:
-            return f"labels: {self.labels} do not fit into {room} steps"
-        if self.outputs == 2 and 2 * self.labels - 1 > room:  # one class: a blank between any two
-            return f"labels: {self.labels} of one class, with blanks between them, do not fit into {room} steps"
+        # of one class, any two labels have a blank between them
+        most, of_one_class = ((room + 1) // 2, " of one class") if self.outputs == 2 else (room, "")
+        if self.labels > most:
+            where = _steps(room) if self.shortest is None else f"the {_steps(room)} of the shortest sequence"
+            return f"labels: {self.labels}{of_one_class} do not fit into {where}: at most {most}"
         return None
+
+    def shortened(self, length: int) -> SpeedSpec:
+        """The same at ``length`` steps, should it have more; shortest length and labels follow in proportion."""
+        if self.length <= length:
+            return self
+        followers = {name: n for name, n in (("shortest", self.shortest), ("labels", self.labels)) if n}
+        scaled = {name: in_proportion(n, length, self.length) for name, n in followers.items()}
+        return self.model_copy(update={"length": length, **scaled})
 
     def job(self) -> Job:
         """The part of this spec that a backend may know."""
@@ -178,6 +187,15 @@ class SpeedSpec(Frozen):
     def shape(self) -> dict[str, Any]:
         """What all contestants of one contest share: everything but who computes it."""
         return self.model_dump(mode="json", exclude={"backend", "variant"})
+
+
+def in_proportion(number: int, length: int, named_length: int) -> int:
+    """What ``number`` steps or labels of ``named_length`` steps become at ``length`` steps: at least one."""
+    return max(1, number * length // named_length)
+
+
+def _steps(number: int) -> str:
+    return f"{number} step{'s' * (number != 1)}"
 
 
 def _job(

@@ -14,7 +14,7 @@ from backends.base import CELLS
 from harness import supervise
 from harness.channel import WorkerDied
 from harness.plan import UsageError, check_cell, check_threads, default_threads, expand, stated
-from harness.spec import Changes, SpeedSpec, one_line
+from harness.spec import Changes, SpeedSpec, in_proportion, one_line
 from tasks.registry import UnknownName, nearest
 
 _BRAUN: dict[str, Any] = {
@@ -31,7 +31,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     # braun-ce-short under its older name
     "F": {"batch": 64, "length": 100, "features": 123, "hidden": 320, "outputs": 10, "loss": "cross-entropy"},
 }
-#: The models of Braun 2018, "LSTM benchmarks for deep learning frameworks", table 1.
+#: The models of Braun 2018, "LSTM benchmarks for deep learning frameworks" (arXiv:1806.01818).
 BRAUN: dict[str, dict[str, Any]] = {
     "braun-ce-short": _BRAUN | {"batch": 64, "length": 100},
     "braun-ce-long": _BRAUN | {"batch": 32, "length": 1000},
@@ -165,15 +165,26 @@ def changes(shape: str | None, spec: SpeedSpec) -> Changes:
 def _spec(
     backend: str, cell: str, shape: str | None, sizes: Mapping[str, int], options: Mapping[str, Any]
 ) -> SpeedSpec:
-    named = dict(ALL_SHAPES[shape] if shape else DEFAULT_SHAPE)
-    if options.get("loss") not in (None, "ctc"):
-        named.pop("labels", None)
     fields: dict[str, Any] = {
-        "threads": default_threads(), **named, **stated(options), **sizes, "backend": backend, "cell": cell,
+        "threads": default_threads(), **_named(shape, sizes.get("length"), options.get("loss")), **stated(options),
+        **sizes, "backend": backend, "cell": cell,
     }  # fmt: skip
     model = {name: fields.pop(name) for name in _OF_MODEL if name in fields}
     optimizer = {"name": name} if (name := fields.pop("optimizer", None)) else {}
     return SpeedSpec.model_validate({**fields, "model": model, "optimizer": optimizer})
+
+
+def _named(shape: str | None, length: int | None, loss: str | None) -> dict[str, Any]:
+    """A named shape as it is where a length or loss of its own was asked for: what must go along with those does."""
+    found = dict(ALL_SHAPES[shape] if shape else DEFAULT_SHAPE)
+    if length is not None:
+        followers = {name: found[name] for name in ("shortest", "labels") if name in found}
+        found |= {name: in_proportion(number, length, found["length"]) for name, number in followers.items()}
+    if loss == "ctc":
+        found["readout"] = "every"
+    elif loss is not None:
+        found.pop("labels", None)
+    return found
 
 
 @dataclass(frozen=True)

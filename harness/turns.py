@@ -26,7 +26,7 @@ from tasks.base import Batch
 
 #: Readings of a limit in one go, after one that is not kept.
 READINGS = 3
-#: Steps of the gate's sequences at most: its reference computes in float64, on one thread's worth of NumPy.
+#: Most steps of the gate's sequences: its reference would take minutes over Braun's 1000 steps of four layers.
 GATE_LENGTH = 64
 
 
@@ -34,23 +34,6 @@ def draw(spec: SpeedSpec, index: int, size: int) -> Batch:
     """Batch number ``index`` of ``size`` random sequences and targets: the same bits for every backend."""
     (batch,) = random_batches(spec.job().resized(size), 1, [spec.seed, index], spec.shortest)
     return batch
-
-
-def shortened(spec: SpeedSpec) -> SpeedSpec:
-    """What the gate sees of ``spec``: at most ``GATE_LENGTH`` steps, labels and shortest length in proportion."""
-    if spec.length <= GATE_LENGTH:
-        return spec
-
-    def scaled(number: int) -> int:
-        return max(1, number * GATE_LENGTH // spec.length)
-
-    return spec.model_copy(
-        update={
-            "length": GATE_LENGTH,
-            "shortest": spec.shortest and scaled(spec.shortest),
-            "labels": spec.labels and scaled(spec.labels),
-        }
-    )
 
 
 class Contestant:
@@ -120,7 +103,7 @@ def take_turns(
     job, host_import = prepare.start(backend, spec, spec.job(), emit)
     tier = backend.variant(job).tier
     start = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed)
-    short = shortened(spec)
+    short = spec.shortened(GATE_LENGTH)
     gate_job = replace(job, length=short.length, labels=short.labels) if short != spec else None
     trainer = prepare.build(backend, job, lambda index, size: draw(short, index, size), start, clocks, emit, gate_job)
     memory = Memory(trainer)
