@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from backends.base import Array, Job
@@ -9,7 +11,7 @@ from tasks.base import Batch
 
 
 def random_batches(
-    job: Job, count: int, seed: int, shortest: int | None = None, fewest_labels: int | None = None
+    job: Job, count: int, seed: int | Sequence[int], shortest: int | None = None, fewest_labels: int | None = None
 ) -> list[Batch]:
     """Batches of standard normal inputs (float64, padding included) and random targets; always the same ones.
 

@@ -121,7 +121,9 @@ def speed(
     backend: Annotated[list[str], typer.Option("--backend", help="Backends, or all.")] = ["all"],  # noqa: B006
     variant: Annotated[list[str], typer.Option("--variant", help="Variants, auto or all.")] = ["auto"],  # noqa: B006
     cell: Annotated[list[str], typer.Option("--cell", help="Cells, or all.")] = ["lstm"],  # noqa: B006
-    shape: Annotated[list[str] | None, typer.Option("--shape", help="Named shapes (A to F), or all.")] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option("--shape", help="Named shapes: A to F, all, braun-…, braun.")
+    ] = None,
     batch: Annotated[list[str] | None, typer.Option("--batch", metavar="N,…", help="Sequences per update.")] = None,
     length: Annotated[list[str] | None, typer.Option("--length", metavar="N,…", help="Steps of a sequence.")] = None,
     features: Annotated[list[str] | None, typer.Option("--features", metavar="N,…", help="Inputs per step.")] = None,
@@ -129,7 +131,9 @@ def speed(
     layers: Annotated[list[str] | None, typer.Option("--layers", metavar="N,…", help="Recurrent layers.")] = None,
     bidirectional: Annotated[bool, typer.Option("--bidirectional", help="Read the sequence both ways.")] = False,
     outputs: Annotated[int | None, typer.Option(help="Numbers or classes that are read out.")] = None,
-    loss: Annotated[str | None, typer.Option(help="mse or cross-entropy.")] = None,
+    loss: Annotated[str | None, typer.Option(help="mse, cross-entropy or ctc.")] = None,
+    labels: Annotated[int | None, typer.Option(help="Labels of each sequence, for ctc.")] = None,
+    shortest: Annotated[int | None, typer.Option(help="Shortest sequence; lengths vary from it to --length.")] = None,
     readout: Annotated[str | None, typer.Option(help="last or every step.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
@@ -166,6 +170,7 @@ def speed(
         },
         options={
             "bidirectional": bidirectional or None, "outputs": outputs, "loss": loss, "readout": readout,
+            "labels": labels, "shortest": shortest,
             "optimizer": optimizer, "device": device, "precision": precision, "threads": threads,
             "denormals": denormals, "deterministic": deterministic, "chunk": chunk, "seed": seed,
         },

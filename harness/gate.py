@@ -29,8 +29,11 @@ def distance(ours: Parameters, reference_parameters: Parameters) -> float:
     )
 
 
-def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> Gate:
-    """Train a few small batches on the backend and on the reference, and measure how far apart they end."""
+def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, shortened_to: int | None = None) -> Gate:
+    """Train a few small batches on the backend and on the reference, and measure how far apart they end.
+
+    ``shortened_to``: the length of ``job``'s sequences where the measured job's are longer.
+    """
     batch = min(BATCH, job.batch)
     small = job.resized(batch)
     batches = [draw(index, batch) for index in range(STEPS)]
@@ -43,6 +46,7 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters) ->
     return Gate(
         steps=STEPS,
         batch=batch,
+        length=shortened_to,
         loss_distance=loss_distance,
         parameter_distance=parameter_distance,
         tolerance=tolerance,

@@ -59,14 +59,24 @@ def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> 
     return job, process.resident_bytes()
 
 
-def build(backend: Backend, job: Job, draw: Draw, parameters: Parameters, clocks: Clocks, emit: Emit) -> Trainer:
+def build(
+    backend: Backend,
+    job: Job,
+    draw: Draw,
+    parameters: Parameters,
+    clocks: Clocks,
+    emit: Emit,
+    shortened: Job | None = None,
+) -> Trainer:
     """A trainer that passed the gate, on the clocks ``gate`` and ``build``.
+
+    ``shortened``: the same job with shorter sequences, which ``draw`` draws, where the gate is to see those.
 
     Raises:
         RunFailed: its updates are too far from the reference's.
     """
     with clocks("gate"):
-        gate = pass_gate(backend, job, draw, parameters)
+        gate = pass_gate(backend, shortened or job, draw, parameters, shortened.length if shortened else None)
     emit({"gate": gate.model_dump()})
     if not gate.passed:
         raise RunFailed(

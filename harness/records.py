@@ -55,6 +55,7 @@ class Gate(Frozen):
 
     steps: int
     batch: int
+    length: Annotated[int | None, Field(description="of its sequences, where they were shorter than the job's")] = None
     loss_distance: float
     parameter_distance: float
     tolerance: float

@@ -14,25 +14,41 @@ from backends.base import CELLS
 from harness import supervise
 from harness.channel import WorkerDied
 from harness.plan import UsageError, check_cell, check_threads, default_threads, expand, stated
-from harness.spec import SpeedSpec, one_line
+from harness.spec import Changes, SpeedSpec, in_proportion, one_line
 from tasks.registry import UnknownName, nearest
 
-#: Named shapes: a part of a spec each; what they leave open is the default's.
+_BRAUN: dict[str, Any] = {
+    "cell": "lstm", "features": 123, "hidden": 320, "layers": 1, "bidirectional": False,
+    "loss": "cross-entropy", "readout": "last", "outputs": 10,
+}  # fmt: skip
+#: Named shapes: a part of a spec each; what they leave open is the default's. ``all`` stands for these.
 SHAPES: dict[str, dict[str, Any]] = {
     "A": {"batch": 64, "length": 100, "features": 10, "hidden": 50},  # the model that many tutorials show
     "B": {"batch": 64, "length": 100, "features": 10, "hidden": 128},
     "C": {"batch": 128, "length": 28, "features": 28, "hidden": 128, "outputs": 10, "loss": "cross-entropy"},  # rows
     "D": {"batch": 64, "length": 784, "features": 1, "hidden": 128, "outputs": 10, "loss": "cross-entropy"},  # pixels
     "E": {"batch": 32, "length": 50, "features": 28, "hidden": 512},
-    # Braun 2018, "LSTM benchmarks for deep learning frameworks": 1x320/CE-short
+    # braun-ce-short under its older name
     "F": {"batch": 64, "length": 100, "features": 123, "hidden": 320, "outputs": 10, "loss": "cross-entropy"},
 }
+#: The models of Braun 2018, "LSTM benchmarks for deep learning frameworks" (arXiv:1806.01818).
+BRAUN: dict[str, dict[str, Any]] = {
+    "braun-ce-short": _BRAUN | {"batch": 64, "length": 100},
+    "braun-ce-long": _BRAUN | {"batch": 32, "length": 1000},
+    "braun-bi-ce-long": _BRAUN | {"batch": 32, "length": 1000, "layers": 4, "bidirectional": True},
+    "braun-bi-ctc-long": _BRAUN | {
+        "batch": 32, "length": 1000, "shortest": 500, "layers": 4, "bidirectional": True, "loss": "ctc",
+        "readout": "every", "outputs": 59, "labels": 100,
+    },
+}  # fmt: skip
+ALL_SHAPES = SHAPES | BRAUN
 DEFAULT_SHAPE = SHAPES["B"]
 #: Digits: no array has a side of a million million.
 LONGEST_NUMBER = 12
 #: What a list may vary, in the order in which it does.
 SIZES = ("batch", "length", "features", "hidden", "layers")
 _OF_MODEL = ("cell", "hidden", "layers", "bidirectional")
+_OF_SHAPE = ("length", "shortest", "labels", "batch", "features", *_OF_MODEL, "outputs", "loss", "readout")
 
 
 @dataclass(frozen=True)
@@ -58,11 +74,19 @@ class Entry:
 
 @dataclass(frozen=True)
 class Bout:
-    """One shape and all who contest it. ``references``: by backend, the variant that ratios are taken to."""
+    """One shape and all who contest it.
+
+    Attributes:
+        name: of the named shape.
+        entries: the contestants.
+        references: by backend, the variant that ratios are taken to.
+        changed: what was asked for otherwise than the named shape has it: by field, the shape's value and this one's.
+    """
 
     name: str | None
     entries: list[Entry]
     references: dict[str, str]
+    changed: Changes = field(default_factory=dict)
 
 
 def plan(request: SpeedRequest) -> list[Bout]:
@@ -74,7 +98,7 @@ def plan(request: SpeedRequest) -> list[Bout]:
     try:
         names = expand(_words("--backend", request.backends), backends.registry.names(), backends.registry.check)
         cells = expand(_words("--cell", request.cells), CELLS, check_cell)
-        shapes: list[str | None] = [*expand(_words("--shape", request.shapes), SHAPES, _check_shape)]
+        shapes: list[str | None] = [*expand(_shapes(request.shapes), SHAPES, _check_shape)]
         variants = _words("--variant", request.variants)
         sizes = {name: numbers(name, words) for name, words in request.sizes.items() if words}
         kinds: list[tuple[str | None, SpeedSpec]] = [
@@ -117,22 +141,50 @@ def _words(option: str, given: Sequence[str]) -> list[str]:
     return words
 
 
+def _shapes(given: Sequence[str]) -> list[str]:
+    """The names, ``braun`` replaced by the four that it stands for."""
+    return [name for word in _words("--shape", given) for name in (BRAUN if word.lower() == "braun" else [word])]
+
+
 def _check_shape(name: str) -> str:
-    if name.upper() not in SHAPES:
-        raise UnknownName(nearest("shape", name, list(SHAPES)))
-    return name.upper()
+    known = {known.lower(): known for known in ALL_SHAPES}
+    if name.lower() not in known:
+        raise UnknownName(nearest("shape", name, [*ALL_SHAPES, "braun"]))
+    return known[name.lower()]
+
+
+def changes(shape: str | None, spec: SpeedSpec) -> Changes:
+    """By field, where ``spec`` is not as the named shape: the shape's value and its own."""
+    if shape is None:
+        return {}
+    plain = _spec(spec.backend, ALL_SHAPES[shape].get("cell", spec.model.cell), shape, {}, {})
+    mine, named = ({**each.model.model_dump(), **each.model_dump()} for each in (spec, plain))
+    return {name: (named[name], mine[name]) for name in _OF_SHAPE if mine[name] != named[name]}
 
 
 def _spec(
     backend: str, cell: str, shape: str | None, sizes: Mapping[str, int], options: Mapping[str, Any]
 ) -> SpeedSpec:
     fields: dict[str, Any] = {
-        "threads": default_threads(), **(SHAPES[shape] if shape else DEFAULT_SHAPE), **stated(options), **sizes,
-        "backend": backend, "cell": cell,
+        "threads": default_threads(), **_named(shape, sizes.get("length"), options.get("loss")), **stated(options),
+        **sizes, "backend": backend, "cell": cell,
     }  # fmt: skip
     model = {name: fields.pop(name) for name in _OF_MODEL if name in fields}
     optimizer = {"name": name} if (name := fields.pop("optimizer", None)) else {}
     return SpeedSpec.model_validate({**fields, "model": model, "optimizer": optimizer})
+
+
+def _named(shape: str | None, length: int | None, loss: str | None) -> dict[str, Any]:
+    """A named shape as it is where a length or loss of its own was asked for: what must go along with those does."""
+    found = dict(ALL_SHAPES[shape] if shape else DEFAULT_SHAPE)
+    if length is not None:
+        followers = {name: found[name] for name in ("shortest", "labels") if name in found}
+        found |= {name: in_proportion(number, length, found["length"]) for name, number in followers.items()}
+    if loss == "ctc":
+        found["readout"] = "every"
+    elif loss is not None:
+        found.pop("labels", None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +226,8 @@ def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[str, _Field], vari
         for name, field in fields.items()
         for entry in _entries(spec.model_copy(update={"backend": name}), field, variants)
     ]
-    return Bout(shape, entries, {name: field.stock for name, field in fields.items() if field.stock})
+    references = {name: field.stock for name, field in fields.items() if field.stock}
+    return Bout(shape, entries, references, changes(shape, spec))
 
 
 def _entries(spec: SpeedSpec, field: _Field, variants: Sequence[str]) -> list[Entry]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from harness.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
 from harness.speed import SIZES
 from harness.speedrecords import Contest, Row, SpeedRecord
-from harness.speedtable import TIERS, ranked, silent, title
+from harness.speedtable import TIERS, named, ranked, silent, title
 from harness.wording import number
 
 #: How a line looks, by tier: never ranked against each other unmarked.
@@ -23,6 +23,8 @@ DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 
 MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
 PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
+#: Of the shapes' names in a roofline.
+LABEL_LEVELS = 4
 
 
 def figures(records: Iterable[SpeedRecord]) -> Iterator[Drawn]:
@@ -49,6 +51,8 @@ def _scalings(record: SpeedRecord) -> Iterator[Drawn]:
         for contest in record.contests:
             shape = contest.rows[0].spec.shape()
             (shape["model"] if name in ("hidden", "layers") else shape)[name] = None
+            if name == "length":  # a named shape's follow it
+                shape |= {follower: bool(shape[follower]) for follower in ("shortest", "labels")}
             sets.setdefault(repr(shape), []).append(contest)
         for found in sets.values():
             if len({size(contest.rows[0], name) for contest in found}) > 1 and any(ranked(c.rows) for c in found):
@@ -96,7 +100,7 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
         figure, axes = new_figure([0.3 * len(rows) + 0.75 for _, rows in shown], _notes([c for c, _ in shown]))
         for axis, (contest, rows) in zip(axes, shown, strict=True):
             _ratio_panel(axis, rows)
-            axis.set_title(legible(title(contest)))
+            axis.set_title(legible(title(contest, brief=True)))
         heading = "Times as fast as the stock layer of the same framework, with the 95 % interval"
         legend(figure, heading, [])
         stem = f"ratios-{page}-{record.id}" if len(pages) > 1 else f"ratios-{record.id}"
@@ -178,19 +182,25 @@ def _intensity(row: Row) -> float:
 
 
 def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> None:
-    """Named shapes along the foot, each at its intensity; none where it would cover another."""
-    taken: list[float] = []
+    """Named shapes above the foot, each at its intensity, one above the other where they would cover each other."""
+    levels: list[list[tuple[float, float]]] = [[] for _ in range(LABEL_LEVELS)]
     for contest in contests:
         rows = ranked(contest.rows)
         if not rows or not contest.name:
             continue
-        place = _intensity(rows[0])
-        if all(abs(math.log(place / other)) > 0.04 * width for other in taken):
-            axis.annotate(
-                legible(contest.name, 8), (place, 0.015), xycoords=("data", "axes fraction"), ha="center", fontsize=8.5,
-                color="#444444",
-            )  # fmt: skip
-            taken.append(place)
+        label = legible(named(contest, brief=True), 30)
+        place, reach = _intensity(rows[0]), width * (0.015 + 0.005 * len(label))
+        for level, taken in enumerate(levels):
+            if all(abs(math.log(place / other)) > reach + its_reach for other, its_reach in taken):
+                axis.annotate(
+                    label, (place, 0.015 + 0.05 * level), xycoords=("data", "axes fraction"), ha="center",
+                    fontsize=8.5, color="#444444",
+                )  # fmt: skip
+                taken.append((place, reach))
+                break
+    low, high = axis.get_ylim()
+    foot = 0.05 * sum(map(bool, levels))
+    axis.set_ylim(low * (low / high) ** (foot / (1 - foot)))  # no name covers a point
 
 
 # -- what they share ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from backends.base import Tier
 from harness.records import Bytes, Environment, Gate, Ratio, Seconds, Spread, Status
-from harness.spec import Frozen, Positive, SpeedSpec
+from harness.spec import Changes, Frozen, Positive, SpeedSpec
 
 SCHEMA_VERSION: Final = 1
 
@@ -98,6 +98,9 @@ class Contest(Frozen):
     """All contestants of one shape, which were alive at the same time."""
 
     name: Annotated[str | None, Field(description="of a named shape")] = None
+    changed: Annotated[
+        Changes, Field(description="by field, the named shape's value and this contest's, where they differ")
+    ] = {}
     rows: list[Row]
 
 

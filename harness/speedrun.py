@@ -85,7 +85,7 @@ def hold_all(bouts: Sequence[Bout], settings: Settings, store: Store) -> tuple[S
             with line(stderr) as tell:
                 held = Held(bout, settings, partial(_told, tell, f"{number}/{len(bouts)}"))
                 held()
-            contests.append(Contest(name=bout.name, rows=held.rows()))
+            contests.append(Contest(name=bout.name, changed=bout.changed, rows=held.rows()))
             record = _record(identity, now, settings, contests, held)
             kept = keep(record, store, stderr) and kept
             if held.how == "interrupted":

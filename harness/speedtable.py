@@ -30,8 +30,8 @@ HEADINGS: list[tuple[str, bool]] = [
 
 #: Of ``frame``, where columns are to be chosen for people.
 DEFAULT_COLUMNS = [
-    "shape", "cell", "hidden", "batch", "length", "features", "tier", "backend", "variant", "status", "step_ms",
-    "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
+    "shape", "changed", "cell", "hidden", "batch", "length", "features", "tier", "backend", "variant", "status",
+    "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
 ]  # fmt: skip
 
 
@@ -80,25 +80,53 @@ def legend(record: SpeedRecord) -> list[str]:
     return lines
 
 
-def title(contest: Contest, without: str = "") -> str:
-    """As in "B: lstm 128, 64×100×10"; a size that varies, named in ``without``, by its name."""
+def title(contest: Contest, without: str = "", brief: bool = False) -> str:
+    """As in "B: lstm 128, 64×100×10"; a size that varies, named in ``without``, by its name.
+
+    ``brief``: that a named shape was reduced or changed, not where; for a picture, which is narrower than a page.
+    """
     spec, model = contest.rows[0].spec, contest.rows[0].spec.model
     sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
     shown = {name: name if name == without else str(value) for name, value in sizes.items()}
-    name = f"{contest.name}: " if contest.name and not without else ""
+    name = f"{named(contest, brief)}: " if contest.name and not without else ""
     layers = f" ×{'layers' if without == 'layers' else model.layers}" if model.layers > 1 or without == "layers" else ""
     ways = " bidirectional" if model.bidirectional else ""
     shape = "×".join(shown[size] for size in ("batch", "length", "features"))
     return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
 
 
+def named(contest: Contest, brief: bool = False) -> str:
+    """The shape's name and what is otherwise here: as in "D, reduced: length 100"; in brief, "D, reduced"."""
+    parts = [contest.name or "", departure(contest)]
+    return ", ".join(filter(None, parts)) + (f": {changed(contest)}" if contest.changed and not brief else "")
+
+
+def departure(contest: Contest) -> str:
+    """How the contest departs from the shape that it is named after: "reduced" if each change is to less, or ""."""
+    if not contest.changed:
+        return ""
+    smaller = all(type(was) is type(now) is int and now < was for was, now in contest.changed.values())
+    return "reduced" if smaller else "changed"
+
+
+def changed(contest: Contest) -> str:
+    """What is otherwise than the named shape has it, in words."""
+    return ", ".join(f"{name} {now}" for name, (_, now) in contest.changed.items())
+
+
 def about(spec: SpeedSpec) -> str:
     """The rest of what all contestants share."""
+    labels = f" of {_counted(spec.labels, 'label')}" if spec.labels else ""
+    lengths = f"lengths {spec.shortest} to {spec.length} · " if spec.shortest else ""
     return (
-        f"batch×length×features · {spec.outputs} output{'s' * (spec.outputs != 1)}, {spec.readout} step, {spec.loss} · "
-        f"{spec.optimizer.name} · {spec.precision} on {spec.device} · {spec.threads} "
-        f"thread{'s' * (spec.threads != 1)} · denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
+        f"batch×length×features · {_counted(spec.outputs, 'output')}, {spec.readout} step, {spec.loss}{labels} · "
+        f"{lengths}{spec.optimizer.name} · {spec.precision} on {spec.device} · {_counted(spec.threads, 'thread')} · "
+        f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def ranked(rows: Iterable[Row]) -> list[Row]:
@@ -193,7 +221,9 @@ def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
             "executed": row.executed, "device": row.spec.device, "precision": row.spec.precision,
             "threads": row.spec.threads, "denormals": row.spec.denormals, **row.spec.model.model_dump(),
             "batch": row.spec.batch, "length": row.spec.length, "features": row.spec.features,
-            "chunk": row.spec.chunk, **_scalars(row),
+            "shortest": row.spec.shortest, "outputs": row.spec.outputs, "loss": row.spec.loss,
+            "readout": row.spec.readout, "labels": row.spec.labels,
+            "changed": changed(contest) or None, "chunk": row.spec.chunk, **_scalars(row),
             "gemm_gflops": record.gemm_gflops, "copy_gb_per_s": record.copy_gb_per_s,
         }
         for record in records for contest in record.contests for row in contest.rows

@@ -89,13 +89,19 @@ def _fields(name: str, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     import dataclasses
 
     import backends
+    from backends.base import Job, Variant
     from harness.spec import SpeedSpec
 
     backend = backends.load(name)
+
+    def told(variant: Variant, job: Job) -> dict[str, Any]:
+        lacks = backend.lacks(dataclasses.replace(job, variant=variant.name))
+        return dataclasses.asdict(variant) | {"reason": variant.reason or lacks}
+
     jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
     return [
         {
-            "variants": [dataclasses.asdict(variant) for variant in backend.variants(job.model, job.device)],
+            "variants": [told(variant, job) for variant in backend.variants(job.model, job.device)],
             "auto": backend.choose(job).variant,
         }
         for job in jobs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,24 @@ PLUGIN = ROOT / "tests" / "plugin"
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def python_path(*folders: Path) -> str:
+    """A ``PYTHONPATH`` that begins with this checkout: what tests start is what they test, installed or not."""
+    there = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(dict.fromkeys([str(ROOT), *map(str, folders), *filter(None, there)]))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _this_checkout() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", python_path())
+        yield
+
+
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The made-up third party's module on this process's path and on that of what it starts."""
     monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(PLUGIN), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv("PYTHONPATH", python_path(PLUGIN))
     return PLUGIN
 
 

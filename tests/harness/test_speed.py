@@ -19,16 +19,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.base import Unsupported
 from backends.parameters import bytes_per_step, count
 from harness import report, speedplots, speedtable
 from harness.plan import UsageError
-from harness.spec import SpeedSpec
-from harness.speed import SHAPES, SpeedRequest, numbers, plan
-from harness.speedrecords import Row, SpeedRecord, json_schema
+from harness.spec import Changes, SpeedSpec
+from harness.speed import BRAUN, SHAPES, SIZES, SpeedRequest, numbers, plan
+from harness.speedrecords import Contest, Row, SpeedRecord, json_schema
 from harness.speedrun import Settings, hold_all
 from harness.store import Found, Store, read_all
-from harness.turns import draw
+from harness.turns import GATE_LENGTH, draw
 from tests.conftest import ROOT, Harness
 
 TINY = ("--batch", "3", "--length", "4", "--features", "2", "--hidden", "5", "--threads", "1")
@@ -74,7 +73,9 @@ def test_what_is_no_list_of_numbers_is_refused_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--shape", "Z"], "unknown shape 'Z'; known: A, B, C, D, E, F"),
+        (["--shape", "Z"], "unknown shape 'Z'; known: A, B, C, D, E, F, braun, "),
+        (["--shape", "brown"], "unknown shape 'brown'; did you mean 'braun'?"),
+        (["--shape", "braun-bi-ctc-long", "--labels", "600"], "labels: 600 do not fit into the 500 steps of the"),
         (["--backend", "pytorch"], "unknown backend 'pytorch'; did you mean 'torch'?"),
         (["--cell", "lstn"], "unknown cell 'lstn'; did you mean 'lstm'?"),
         (["--variant", "hoistd"], "unknown variant of numpy 'hoistd'; did you mean 'hoisted'?"),
@@ -112,8 +113,87 @@ def test_shapes_lists_and_cells_multiply_and_what_is_given_wins() -> None:
     }  # fmt: skip
 
 
-def test_every_named_shape_is_a_spec() -> None:
-    assert [bout.name for bout in plan(SpeedRequest(["numpy"], shapes=["all"]))] == list(SHAPES)
+@pytest.mark.parametrize(("word", "named"), [("all", SHAPES), ("Braun", BRAUN)])
+def test_every_named_shape_is_a_spec(word: str, named: dict[str, Any]) -> None:
+    bouts = plan(SpeedRequest(["numpy"], shapes=[word]))
+    assert [bout.name for bout in bouts] == list(named)
+    assert not any(bout.changed for bout in bouts)
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "says"),
+    [
+        ("braun-ce-long", {}, "braun-ce-long: lstm 320, 32×1000×123"),
+        ("D", {"length": 100}, "D, reduced: length 100: lstm 128, 64×100×1"),
+        ("D", {"length": 100, "loss": "mse"}, "D, changed: length 100, loss mse: lstm 128, 64×100×1"),
+        ("braun-ce-short", {"cell": "gru"}, "braun-ce-short, changed: cell gru: gru 320, 64×100×123"),
+        (
+            "braun-bi-ctc-long", {"length": 101},
+            "braun-bi-ctc-long, reduced: length 101, shortest 50, labels 10: lstm 320 ×4 bidirectional, 32×101×123",
+        ),
+        (
+            "braun-bi-ctc-long", {"length": 100, "labels": 20, "shortest": 100},
+            "braun-bi-ctc-long, reduced: length 100, shortest 100, labels 20: lstm 320 ×4 bidirectional, 32×100×123",
+        ),
+        (
+            "braun-bi-ctc-long", {"loss": "cross-entropy", "layers": 1},
+            "braun-bi-ctc-long, changed: labels 0, layers 1, loss cross-entropy: lstm 320 bidirectional, 32×1000×123",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_named_shape_is_not_here_is_in_its_title(shape: str, asked: dict[str, Any], says: str) -> None:
+    """Shortest length and labels follow the length, unless they are given."""
+    contest = contest_of(shape, asked)
+    assert speedtable.title(contest) == says
+    assert speedtable.title(contest, brief=True) == says.partition(":")[0] + says[says.rindex(":") :]
+    assert Contest.model_validate_json(contest.model_dump_json()) == contest
+
+
+def contest_of(shape: str | None, asked: dict[str, Any]) -> Contest:
+    """What was asked for, as a contest's record."""
+    options = dict(asked)
+    sizes = {name: [str(options.pop(name))] for name in SIZES if name in options}
+    (bout,) = plan(
+        SpeedRequest(["numpy"], ["textbook"], [options.pop("cell", "lstm")], [shape] if shape else [], sizes, options)
+    )
+    rows = [Row(spec=entry.spec, status="interrupted") for entry in bout.entries]
+    return Contest(name=bout.name, changed=bout.changed, rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "says"),
+    [
+        (None, {"labels": 3}, "labels: only loss ctc has labels, not mse"),
+        (None, {"shortest": 101}, "shortest: at most the length, 100 steps, not 101"),
+        (None, {"loss": "ctc", "outputs": 5}, "loss: ctc needs labels, at least 1 per sequence"),
+        (None, {"loss": "ctc", "labels": 3}, "loss: ctc needs outputs for the blank and a class, at least 2, not 1"),
+        ("C", {"loss": "ctc", "labels": 3, "readout": "last"}, "loss: ctc needs readout every, not last"),
+        ("C", {"loss": "ctc", "labels": 29}, "labels: 29 do not fit into 28 steps: at most 28"),
+        (
+            "C", {"loss": "ctc", "labels": 15, "outputs": 2},
+            "labels: 15 of one class do not fit into 28 steps: at most 14",
+        ),
+        ("braun-bi-ctc-long", {"length": 100, "shortest": 200}, "shortest: at most the length, 100 steps, not 200"),
+        (
+            "braun-bi-ctc-long", {"length": 100, "labels": 80},
+            "labels: 80 do not fit into the 50 steps of the shortest sequence: at most 50",
+        ),
+    ],
+)  # fmt: skip
+def test_lengths_and_labels_that_cannot_be_are_refused(shape: str | None, asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        contest_of(shape, asked)
+    assert str(refused.value) == says
+
+
+def test_what_a_backend_lacks_for_a_loss_or_a_length_is_a_row_that_says_so() -> None:
+    def reasons(**options: Any) -> dict[str, str | None]:
+        (bout,) = plan(SpeedRequest(["tensorflow"], ["all"], sizes={"length": ["600"]}, options=options))
+        return {entry.spec.variant: entry.reason for entry in bout.entries}
+
+    ctc = reasons(loss="ctc", labels=2, outputs=3, precision="float64")
+    assert set(ctc.values()) == {"tf.nn.ctc_loss computes in float32 only"}
+    assert "traced for minutes" in (reasons()["keras-unrolled"] or "")
 
 
 def test_the_stock_layer_takes_part_unasked(plugin: Path) -> None:
@@ -134,21 +214,37 @@ def test_a_variant_that_one_backend_lacks_is_a_row_that_says_so(plugin: Path) ->
     assert (reasons["numpy"] or "").startswith("numpy has no such variant; it has ")
 
 
+lengths = st.integers(1, 10**6).flatmap(
+    lambda length: st.fixed_dictionaries({"length": st.just(length), "shortest": st.none() | st.integers(1, length)})
+)
 specs = st.fixed_dictionaries({
-    "batch": st.integers(1, 10**6), "length": st.integers(1, 10**6), "outputs": st.integers(1, 10**6),
+    "batch": st.integers(1, 10**6), "outputs": st.integers(1, 10**6),
     "loss": st.sampled_from(["mse", "cross-entropy"]), "readout": st.sampled_from(["last", "every"]),
     "precision": st.sampled_from(["float32", "float64"]), "denormals": st.sampled_from(["flush", "keep"]),
-    "chunk": st.integers(1, 10**6), "seed": st.integers(0, 2**63 - 1), "shortest": st.none() | st.integers(1, 9),
+    "chunk": st.integers(1, 10**6), "seed": st.integers(0, 2**63 - 1),
 })  # fmt: skip
 
 
-@given(specs)
-def test_a_spec_survives_json_and_knows_its_job(changes: dict[str, Any]) -> None:
-    spec = SpeedSpec.model_validate(FIELDS | changes)
+@given(specs, lengths)
+def test_a_spec_survives_json_and_knows_its_job(changes: dict[str, Any], lengths: dict[str, Any]) -> None:
+    spec = SpeedSpec.model_validate(FIELDS | changes | lengths)
     assert SpeedSpec.model_validate_json(spec.model_dump_json()) == spec
     job = spec.job()
     assert (job.batch, job.length, job.chunk, job.loss) == (spec.batch, spec.length, spec.chunk, spec.loss)
     assert (job.model.inputs, job.model.outputs, job.model.readout) == (2, spec.outputs, spec.readout)
+    assert job.variable == (spec.shortest is not None)
+
+
+@given(lengths, st.integers(2, 3), st.data())
+def test_what_the_gate_sees_of_a_spec_can_be(lengths: dict[str, Any], outputs: int, data: st.DataObject) -> None:
+    """Shortened in proportion, sequences still hold their labels."""
+    room = lengths["shortest"] or lengths["length"]
+    labels = data.draw(st.integers(1, (room + 1) // 2 if outputs == 2 else room))
+    ctc = {"loss": "ctc", "readout": "every", "outputs": outputs, "labels": labels}
+    spec = SpeedSpec.model_validate(FIELDS | lengths | ctc)
+    short = spec.shortened(64)
+    assert short.length == min(64, spec.length)
+    assert SpeedSpec.model_validate(short.model_dump()) == short
 
 
 # -- data and arithmetic --------------------------------------------------------------------------
@@ -164,9 +260,16 @@ def test_random_batches_have_the_shapes_of_a_tasks_and_the_same_bits_each_time(l
     assert not np.array_equal(batch.x, other.x)
 
 
-def test_lengths_that_vary_are_refused_until_they_can_be_drawn() -> None:
-    with pytest.raises(Unsupported, match="several lengths"):
-        draw(SpeedSpec.model_validate({**FIELDS, "shortest": 2}), 0, 3)
+@pytest.mark.parametrize("loss", ["mse", "cross-entropy", "ctc"])
+def test_random_lengths_go_from_the_shortest_to_the_length_that_one_sequence_has(loss: str) -> None:
+    labels = {"loss": "ctc", "outputs": 4, "labels": 2} if loss == "ctc" else {"loss": loss}
+    spec = SpeedSpec.model_validate({**FIELDS, "batch": 50, "length": 9, "shortest": 3, "readout": "every", **labels})
+    batch, again = draw(spec, 0, 50), draw(spec, 0, 50)
+    assert batch.lengths is not None
+    assert (batch.lengths.min(), batch.lengths.max()) == (3, 9)
+    np.testing.assert_array_equal(batch.lengths, again.lengths)
+    np.testing.assert_array_equal(batch.y, again.y)
+    assert batch.y.shape == {"mse": (50, 9, 1), "cross-entropy": (50, 9), "ctc": (50, 2)}[loss]
 
 
 def test_the_fewest_bytes_of_an_update_by_hand() -> None:
@@ -213,6 +316,16 @@ def test_a_fused_variant_is_handed_whole_chunks(plugin: Path) -> None:
     assert fused.figures.ratio.pairs == 4
 
 
+def test_the_gate_of_long_sequences_sees_shorter_ones_and_says_so(plugin: Path) -> None:
+    options = {"loss": "ctc", "outputs": 3, "labels": 20, "shortest": 40, "readout": "every"}
+    request = SpeedRequest(["madeup"], sizes={"batch": ["3"], "length": ["80"], "hidden": ["5"]}, options=options)
+    record, _ = hold_all(plan(request), Settings(1, 1e-9), NoStore())
+    row = rows(record)["good"]
+    assert row.status == "ok", row.reason
+    assert row.gate is not None
+    assert row.gate.length == GATE_LENGTH < row.spec.length
+
+
 def test_a_contest_past_its_time_is_stopped_and_says_so(plugin: Path) -> None:
     bouts = plan(SpeedRequest(["hanging"], ["hang"], sizes={"batch": ["3"], "hidden": ["5"]}, options={"threads": 1}))
     record, well = hold_all(bouts, Settings(2, 1e-9, timeout=4), NoStore())
@@ -248,19 +361,30 @@ def _wait_for_contestant(parent: int) -> list[psutil.Process]:
     raise AssertionError("no contestant started")
 
 
+CTC = ("--shape", "braun-bi-ctc-long", "--layers", "1", "--labels", "2")
+
+
 @pytest.mark.parametrize(
-    ("backend", "variant"), [("numpy", "hoisted"), ("torch", "nn"), ("tensorflow", "keras"), ("jax", "scan")]
+    ("backend", "variant", "words"),
+    [
+        ("numpy", "hoisted", CTC),
+        ("torch", "nn", CTC),
+        ("tensorflow", "keras", ("--shortest", "2")),
+        ("jax", "scan", ()),
+    ],
 )
 def test_a_contest_of_each_backend_ends_with_a_table_plots_and_a_record(
-    harness: Harness, tmp_path: Path, backend: str, variant: str
+    harness: Harness, tmp_path: Path, backend: str, variant: str, words: tuple[str, ...]
 ) -> None:
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    done = harness("speed", "--backend", backend, "--variant", variant, *TINY, *SHORT, "--results", "out")
+    done = harness("speed", "--backend", backend, "--variant", variant, *words, *TINY, *SHORT, "--results", "out")
     assert done.returncode == 0, done.stdout + done.stderr
     assert backend in done.stdout
     assert "GFLOP/s in a large matrix product" in done.stdout
+    assert ("ctc of 2 labels · lengths 2 to 4" in done.stdout) == (words is CTC)
     (record,) = read_all([tmp_path / "out"]).speeds
+    assert ("labels" in record.contests[0].changed) == (words is CTC)
     for row in record.contests[0].rows:
         assert row.status == "ok", row.reason
         assert row.threads == 1
@@ -350,6 +474,27 @@ def test_scaling_ratios_and_a_roofline_are_drawn(contest: tuple[Path, SpeedRecor
         boxes = [axis.get_tightbbox() for axis in drawn.figure.axes]
         boxes += [legend.get_window_extent() for legend in drawn.figure.legends]
         assert all(box.x1 <= drawn.figure.bbox.x1 + 2 for box in boxes), drawn.name
+
+
+def test_a_named_shape_at_several_lengths_is_one_curve_and_named_twice(contest: tuple[Path, SpeedRecord]) -> None:
+    """Its shortest length and labels followed; in the roofline no name covers another."""
+    record = contest[1].model_copy(update={"contests": [_as_braun(found) for found in contest[1].contests]})
+    scaling, _, roofline = speedplots.figures([record])
+    assert scaling.name.startswith("scaling-1")
+    roofline.figure.draw_without_rendering()
+    names = [text for text in roofline.figure.axes[0].texts if text.get_text() == "braun-bi-ctc-long, reduced"]
+    boxes = [name.get_window_extent() for name in names]
+    assert len(boxes) == 2
+    assert not boxes[0].overlaps(boxes[1])
+
+
+def _as_braun(contest: Contest) -> Contest:
+    """The contest as if it had been held over a shape that has a shortest length."""
+    length = contest.rows[0].spec.length
+    shorter = {"shortest": length // 2}
+    rows = [row.model_copy(update={"spec": row.spec.model_copy(update=shorter)}) for row in contest.rows]
+    changed: Changes = {"length": (1000, length), "shortest": (500, length // 2)}
+    return Contest(name="braun-bi-ctc-long", changed=changed, rows=rows)
 
 
 def test_runs_and_contests_share_a_report_and_a_table(
