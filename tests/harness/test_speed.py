@@ -395,7 +395,8 @@ def test_a_contest_of_each_backend_ends_with_a_table_plots_and_a_record(
         assert row.figures is not None
         assert row.figures.gemm_share is not None
         assert row.ready is not None
-        assert (row.host_peak_bytes or 0) >= (row.ready.host_init_bytes or 0)
+        # the kernel counts pages in batches per thread: two readings differ by a few hundred KiB
+        assert (row.host_peak_bytes or 0) >= (row.ready.host_init_bytes or 0) - 2**20
     assert any(row.limits for row in record.contests[0].rows)
     assert any((tmp_path / "out" / "plots").glob("roofline-*.svg"))
 
