@@ -9,6 +9,8 @@ from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, P
 LONGEST_UNROLLED = 128
 #: Hidden units up to which dispatching operators dominates, and from which on matrix products do.
 SMALL, LARGE = 64, 256
+#: Sequences of at most so many steps: starting a second thread costs more than it computes.
+SHORT = 16
 
 
 class TensorflowBackend(Backend):
@@ -106,7 +108,7 @@ class TensorflowBackend(Backend):
             return Choice("keras-halves", reason) if halves else Choice("keras", "no second half for a second thread")
         if model.cell == "lstm" and job.precision == "float32":
             reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
-            return Choice("block-halves" if halves else "block", reason)
+            return Choice("block-halves" if halves and job.length > SHORT else "block", reason)
         return Choice("xla", f"measured as fast or faster up to {SMALL} hidden units, where dispatch dominates")
 
     def start(self, job: Job) -> Runtime:
