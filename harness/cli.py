@@ -186,6 +186,38 @@ def speed(
     raise typer.Exit(OK if well else NOT_OK)
 
 
+@app.command()
+def verify(
+    places: Folders = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one run may take.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds mnist/.", envvar="HARNESS_DATA")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
+) -> None:
+    """Run records again, here, and judge: bit-identical, same result, different, cannot run, altered."""
+    from rich.console import Console
+
+    from harness.store import Store, StoreError
+    from harness.verify import GOOD, closing, table, verify_all
+
+    if data is not None:
+        os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
+    store = Store(results) if results else None
+    try:
+        if store:
+            store.prepare()
+    except StoreError as error:
+        fail(error)
+    rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines)
+    for problem in problems:
+        typer.echo(f"harness: skipped {problem}", err=True)
+    if not json_lines:
+        console = Console()
+        (console if console.is_terminal else Console(width=140)).print(table(rows))
+        typer.echo("\n".join(closing(rows)))
+    raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)
+
+
 @app.command("list")
 def list_() -> None:
     """Tasks, backends, cells and variants, and why what cannot run here cannot."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from harness.process import available_cpus
@@ -101,6 +103,14 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         strays=dict(strays),
         git_commit=commit,
         git_dirty=dirty,
+        packages=packages(),
+        sources=sources(),
+        cpu_flags=_cpu_flags(),
+        cpu_governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        cgroup=_cgroup(),
+        numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
+        libc=" ".join(platform.libc_ver()).strip() or None,
+        container=_container(),
     )
 
 
@@ -151,3 +161,70 @@ def source_state() -> tuple[str | None, bool | None]:
 def _git(*words: str) -> str:
     done = subprocess.run(["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=True, timeout=20)
     return done.stdout.strip()
+
+
+@lru_cache
+def packages() -> dict[str, str]:
+    """Every installed distribution and its version, by normalised name (PEP 503)."""
+    found: dict[str, str] = {}
+    for each in distributions():
+        name = each.metadata["Name"]
+        if name:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), each.version)
+    return dict(sorted(found.items()))
+
+
+@lru_cache
+def sources() -> dict[str, str]:
+    """SHA-256 of each floor's Python source: names and contents, in order of name."""
+    return {floor: _source_digest(SOURCE / floor) for floor in ("tasks", "backends", "harness")}
+
+
+def _source_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _cpu_flags() -> list[str]:
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        if line.startswith(("flags", "Features")):
+            return sorted(line.split(":", 1)[1].split())
+    return []
+
+
+def _cgroup() -> dict[str, str]:
+    """Limits of the control group that this process sees as its root (version 2)."""
+    limits = {name: _read(Path("/sys/fs/cgroup") / name) for name in ("cpu.max", "cpuset.cpus.effective", "memory.max")}
+    return {name: value for name, value in limits.items() if value}
+
+
+def _container() -> str | None:
+    """The kind of container that this process runs in, by the marks that container engines leave."""
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    if Path("/.dockerenv").exists():
+        return "docker"
+    named = os.environ.get("container")  # noqa: SIM112 - systemd's convention is lower case
+    return named or ("kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else None)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except OSError:
+        return None
+
+
+GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.mem", "clocks.max.sm", "power.limit", "vbios_version")
+
+
+def gpu() -> dict[str, str]:
+    """What nvidia-smi tells about the first GPU; empty where there is none."""
+    query = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False))

@@ -98,3 +98,18 @@ def check_executed(backend: Backend, job: Job, trainer: Trainer, batch: Batch, e
     expected = backend.variant(job).runs
     if not re.match(expected, executed):
         raise RunFailed(f"variant {job.variant!r} ran {executed!r}, not what its name says ({expected})")
+
+
+def blas() -> list[dict[str, Any]]:
+    """The libraries of matrix products and of threads that this process has loaded, as ``records.Blas`` has them."""
+    from threadpoolctl import threadpool_info
+
+    return [
+        {
+            "library": found["internal_api"],
+            "version": found.get("version"),
+            "kernel": found.get("architecture"),
+            "threads": found.get("num_threads"),
+        }
+        for found in threadpool_info()
+    ]

@@ -10,12 +10,14 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from backends.base import Tier
+from harness.migrations import CURRENT
+from harness.seal import digest
 from harness.spec import Frozen, RunSpec
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = CURRENT
 Status = Literal["ok", "failed", "timeout", "interrupted", "unavailable"]
 Scores = dict[str, float]
 Bytes = Annotated[int, Field(ge=0)]
@@ -48,6 +50,10 @@ class CurvePoint(Frozen):
     train_loss: Annotated[float | None, Field(description="mean training loss since the last point")] = None
     scores: Scores
     seconds: Annotated[Seconds, Field(description="time spent inside training steps so far")]
+    losses_sha256: Annotated[
+        str | None,
+        Field(description="of the training losses of all updates so far, each as a little-endian float64"),
+    ] = None
 
 
 class Gate(Frozen):
@@ -107,6 +113,30 @@ class Metrics(Frozen):
     compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
 
 
+class Noise(Frozen):
+    """What disturbed the measurement; null where it could not be told. ``harness.noise`` says when it counts."""
+
+    drift: Annotated[
+        float | None, Field(description="how much slower the last third of the blocks was than the first, if it was")
+    ] = None
+    bimodal: Annotated[bool | None, Field(description="the blocks fall into two groups")] = None
+    involuntary_switches_per_s: Annotated[float | None, Field(description="context switches forced on the worker")] = (
+        None
+    )
+    steal_share: Annotated[float | None, Field(description="of the worker's CPUs, taken by the hypervisor")] = None
+    outside_share: Annotated[float | None, Field(description="of the worker's CPUs, used by other processes")] = None
+    throttled: Annotated[int | None, Field(description="times slowed for heat or by the control group's quota")] = None
+
+
+class Blas(Frozen):
+    """A library of matrix products or of threads that the worker had loaded."""
+
+    library: str
+    version: str | None = None
+    kernel: Annotated[str | None, Field(description="the processor family that it chose its kernels for")] = None
+    threads: int | None = None
+
+
 class Environment(Frozen):
     """Where the run happened."""
 
@@ -124,12 +154,22 @@ class Environment(Frozen):
     device_name: Annotated[str | None, Field(description="the GPU, where one was used")] = None
     git_commit: str | None = None
     git_dirty: bool | None = None
+    packages: Annotated[dict[str, str], Field(description="every installed distribution and its version")] = {}
+    sources: Annotated[dict[str, str], Field(description="SHA-256 of the source of each floor of this project")] = {}
+    cpu_flags: Annotated[list[str], Field(description="instruction sets and other features of the processor")] = []
+    cpu_governor: Annotated[str | None, Field(description="how the kernel chooses the clock rate")] = None
+    cgroup: Annotated[dict[str, str], Field(description="the control group's limits, as the kernel writes them")] = {}
+    numa_nodes: int | None = None
+    libc: str | None = None
+    container: Annotated[str | None, Field(description="the kind of container, none where it is none")] = None
+    blas: list[Blas] = []
+    gpu: Annotated[dict[str, str], Field(description="driver, clocks and power limit, from nvidia-smi")] = {}
 
 
 class Record(Frozen):
     """One run."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
     created: datetime
     status: Status
@@ -145,7 +185,15 @@ class Record(Frozen):
     environment: Environment
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
+    noise: Noise | None = None
+    command: Annotated[str | None, Field(description="makes it again, as a shell takes it")] = None
     log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
+
+    @computed_field(description="SHA-256 of everything else: see harness.seal")  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Of the record's contents, so that a change of any field shows."""
+        return digest(self.model_dump(mode="json", exclude={"digest"}))
 
 
 def json_schema() -> dict[str, Any]:

@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from harness.migrations import Altered, NotMigrated, to_current
 from harness.records import Record
 from harness.spec import one_line
 from harness.speedrecords import SpeedRecord
@@ -21,6 +23,10 @@ LARGEST_BYTES = 64 * 2**20
 
 class StoreError(RuntimeError):
     """The folder cannot take records, or a file is not one; the message names it."""
+
+
+class AlteredRecord(StoreError):
+    """The record's contents do not match its own digest; the message names the file."""
 
 
 @dataclass
@@ -98,25 +104,38 @@ def read(path: Path) -> Record | SpeedRecord:
 
     Raises:
         StoreError: the file is missing, too large, not JSON or not a record; one line says which.
+        AlteredRecord: it was changed since it was written.
     """
     try:
+        if not path.exists():
+            raise StoreError(f"{path}: no such file or folder")
         if path.stat().st_size > LARGEST_BYTES:
             raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
-        text = path.read_bytes()
-        return (SpeedRecord if _is_speed(text) else Record).model_validate_json(text)
+        document = _document(path.read_bytes())
+        if document.get("kind") == "speed":
+            return SpeedRecord.model_validate_json(json.dumps(document))
+        return Record.model_validate_json(json.dumps(to_current(document)))
+    except Altered as error:
+        raise AlteredRecord(f"{path}: {error}") from None
+    except NotMigrated as error:
+        raise StoreError(f"{path}: not a valid record: {error}") from None
     except ValidationError as error:
         raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
+    except (ValueError, RecursionError):
+        raise StoreError(f"{path}: not a valid record: a number out of range, or nested too deeply") from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
-def _is_speed(text: bytes) -> bool:
-    """Whether a file says that it is of a speed contest."""
+def _document(text: bytes) -> dict[str, Any]:
+    """The JSON object in a file. Raises NotMigrated where it is none."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and document.get("kind") == "speed"
+        raise NotMigrated("not JSON") from None
+    if not isinstance(document, dict):
+        raise NotMigrated("not a JSON object")
+    return document
 
 
 def read_record(path: Path) -> Record:
@@ -131,22 +150,25 @@ def read_record(path: Path) -> Record:
     return record
 
 
+def files(places: Iterable[Path]) -> Iterator[Path]:
+    """The JSON files in folders (searched in depth), and single files as they are named, be they there or not."""
+    for place in places:
+        yield from sorted(place.rglob("*.json")) if place.is_dir() else [place]
+
+
 def read_all(places: Iterable[Path]) -> Found:
     """The records in folders (searched in depth) and files; what is no record is named, never fatal."""
     found = Found()
-    for place in places:
-        if not place.exists():
-            found.problems.append(f"{place}: no such file or folder")
-        for path in sorted(place.rglob("*.json")) if place.is_dir() else [place] if place.exists() else []:
-            try:
-                record = read(path)
-            except StoreError as error:
-                found.problems.append(str(error))
-                continue
-            if isinstance(record, Record):
-                found.records.append(record)
-            else:
-                found.speeds.append(record)
+    for path in files(places):
+        try:
+            record = read(path)
+        except StoreError as error:
+            found.problems.append(str(error))
+            continue
+        if isinstance(record, Record):
+            found.records.append(record)
+        else:
+            found.speeds.append(record)
     found.records.sort(key=lambda record: (record.created, record.id))
     found.speeds.sort(key=lambda record: (record.created, record.id))
     return found

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 from harness import environment
 from harness.channel import Channel, TimedOut, WorkerDied, tail
-from harness.records import Environment, Record
+from harness.commandline import command_line
+from harness.records import Blas, Environment, Record
 from harness.spec import RunSpec, SpeedSpec
 
 OnProgress = Callable[[Mapping[str, float]], None]
@@ -131,9 +132,13 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
                 "threads": heard.get("threads"),
                 "flushes_denormals": heard.get("flushes_denormals"),
                 "device_name": heard.get("device_name"),
+                "blas": [Blas(**found) for found in heard.get("blas", [])],
+                "gpu": environment.gpu() if spec.device == "cuda" else {},
             }
         ),
         metrics=heard.get("metrics"),
         curve=heard.get("curve", []),
+        noise=heard.get("noise"),
+        command=command_line(spec),
         log_tail=log_tail if status in ("failed", "timeout") else None,
     )

@@ -6,6 +6,7 @@ synchronisation. Drawing data, staging and evaluation have clocks of their own.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ class Run:
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
+        self.losses = hashlib.sha256()
         with clocks("data"):
             self.held_out = {split: self._held_out(split) for split in ("validation", "test")}
 
@@ -104,6 +106,7 @@ class Run:
             losses, seconds = self._train(done, size)
             done += size
             since_evaluation += losses
+            self.losses.update(np.asarray(losses, "<f8").tobytes())
             if done == 1:
                 first_step_s = seconds
             if done <= spec.chunk:  # warm-up: the first chunk
@@ -149,7 +152,14 @@ class Run:
         loss, scores = self._scores("validation")
         train_loss = sum(losses) / len(losses) if losses else None
         seconds = self.clocks["train"]
-        point = CurvePoint(step=step, loss=loss, train_loss=train_loss, scores=scores, seconds=seconds)
+        point = CurvePoint(
+            step=step,
+            loss=loss,
+            train_loss=train_loss,
+            scores=scores,
+            seconds=seconds,
+            losses_sha256=self.losses.hexdigest(),
+        )
         self.curve.append(point)
         self.on_point(point)
         return point

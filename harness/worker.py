@@ -137,7 +137,7 @@ def _unavailable(error: Exception) -> bool:
 def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict[str, Any]:
     import tasks
     from backends import parameters as canonical
-    from harness import prepare
+    from harness import noise, prepare
     from harness.records import Metrics
     from harness.spec import RunSpec
     from harness.training import Clocks, Run, first_crossings, rates, spread
@@ -156,8 +156,12 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     run = Run(spec, task, trainer, clocks, _throttled(emit), lambda point: emit({"point": point.model_dump()}))
     process.reset_peak()
     host_init, device_init = process.resident_bytes(), trainer.memory().in_use
+    before = noise.read(time.perf_counter())
     outcome = run()
-    step_ms = spread([1e3 * block.seconds / block.steps for block in outcome.train_blocks])
+    after = noise.read(time.perf_counter())
+    block_s = [block.seconds / block.steps for block in outcome.train_blocks]
+    emit({"noise": noise.judge(block_s, before, after, spec.threads).model_dump(), "blas": prepare.blas()})
+    step_ms = spread([1e3 * seconds for seconds in block_s])
     sequences, time_steps = spec.batch, spec.batch * task.steps_in
     metrics = Metrics(
         final_loss=outcome.loss,

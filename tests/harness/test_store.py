@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness import seal
 from harness import store as stores
 from harness.records import Environment, Record, json_schema
 from harness.spec import RunSpec
@@ -67,7 +68,8 @@ def test_a_spec_survives_json_and_equal_specs_have_equal_digests(changes: dict[s
 @given(
     junk=st.binary(max_size=300)
     | st.text(max_size=200).map(str.encode)
-    | st.sampled_from([b"{}", b"[]", b"null", b"1"])
+    | st.sampled_from([b"{}", b"[]", b"null", b"1", b'{"a": NaN}', b'{"schema_version": 2, "a": 1e999}'])
+    | st.integers(1, 5000).map(lambda deep: b'{"schema_version": 2, "a": ' + b"[" * deep + b"]" * deep + b"}")
 )
 def test_foreign_files_are_named_and_skipped(tmp_path: Path, junk: bytes) -> None:
     Store(tmp_path).write(a_record())
@@ -93,6 +95,7 @@ def test_a_record_edited_into_nonsense_is_refused_in_one_line(tmp_path: Path, pa
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
+    document["digest"] = seal.digest(document)  # by one who knows how
     file = tmp_path / "edited.json"
     file.write_text(json.dumps(document))
     with pytest.raises(StoreError, match=r"edited\.json: not a valid record: \S.*") as refusal:
@@ -139,7 +142,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_leaves_nothing_half_written(tmp_
     )
     message, _, kept = done.stdout.strip().partition("the record is: ")
     assert "cannot write" in message
-    assert Record.model_validate_json(kept) == a_record()
+    assert json.loads(kept) == json.loads(a_record().model_dump_json())
     assert not list(folder.iterdir())
     assert not list(refuge.iterdir())
 
@@ -154,8 +157,8 @@ def test_a_record_that_cannot_be_written_is_kept_elsewhere(tmp_path: Path, monke
 
 
 def test_the_published_schema_is_the_one_in_force() -> None:
-    published = json.loads((ROOT / "harness" / "schema" / "record-1.json").read_text())
-    assert published == json_schema(), "regenerate: python -m harness.records > harness/schema/record-1.json"
+    published = json.loads((ROOT / "harness" / "schema" / "record-2.json").read_text())
+    assert published == json_schema(), "regenerate: python -m harness.records > harness/schema/record-2.json"
 
 
 def test_records_satisfy_the_published_schema() -> None:
