@@ -218,6 +218,52 @@ def verify(
     raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)
 
 
+@app.command()
+def reproduce(
+    record: Annotated[Path, typer.Argument(help="A record's file.")],
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that the run may take.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds mnist/.", envvar="HARNESS_DATA")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="The judgement as a line of JSON.")] = False,
+) -> None:
+    """Build an environment of exactly the record's versions, run its spec in it, and verify."""
+    from harness.reproduce import reproduce as run_in_its_own
+    from harness.store import StoreError
+
+    if data is not None:
+        os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
+    try:
+        status = run_in_its_own(record, timeout, json_lines)
+    except StoreError as error:
+        fail(error, NOT_OK)
+    raise typer.Exit(status)
+
+
+env = typer.Typer(name="env", help="Environments of exact versions, which reproduce builds.", no_args_is_help=True)
+app.add_typer(env)
+
+
+@env.command("list")
+def env_list() -> None:
+    """Every environment that stands, with its framework's version and its size."""
+    from harness.environments import built, folder
+
+    standing = list(built())
+    for name, pins, size in standing:
+        extra = name.rpartition("-")[0]
+        typer.echo(f"{name}  {extra} {pins.get(extra, '')}  {size / 2**30:.2f} GiB")
+    if not standing:
+        typer.echo(f"none in {folder()}; harness reproduce RECORD builds one")
+
+
+@env.command("remove")
+def env_remove(name: Annotated[str, typer.Argument(help="As harness env list names it.")]) -> None:
+    """Take one away."""
+    from harness.environments import remove
+
+    if not remove(name):
+        fail(f"no environment {name!r}; harness env list names them")
+
+
 @app.command("list")
 def list_() -> None:
     """Tasks, backends, cells and variants, and why what cannot run here cannot."""
