@@ -40,7 +40,9 @@ def fail(message: object, status: int = USAGE) -> NoReturn:
 
 @app.command()
 def run(
-    backend: Annotated[list[str], typer.Option("--backend", help="Backend, or all. Repeatable.")] = ["all"],  # noqa: B006
+    backend: Annotated[
+        list[str], typer.Option("--backend", help="Backend, torch@2.13.0 for a version, or all. Repeatable.")
+    ] = ["all"],  # noqa: B006
     task: Annotated[list[str], typer.Option("--task", help="Task, or all. Repeatable.")] = ["adding"],  # noqa: B006
     cell: Annotated[list[str], typer.Option("--cell", help="Cell, or all. Repeatable.")] = ["lstm"],  # noqa: B006
     preset: Annotated[str, typer.Option(help="The task's sizes: smoke, quick or paper.")] = "smoke",
@@ -82,14 +84,15 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Train and measure: every backend, task, cell and seed asked for, each in a process of its own."""
-    from harness.plan import Request, UsageError, plan
+    from harness.plan import Request, UsageError, by_version, plan
     from harness.session import print_plan, run_all
     from harness.store import Store, StoreError
 
     if data is not None:
         os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
+    versions = by_version(backend)
     request = Request(
-        backends=backend,
+        backends=list(versions),
         tasks=task,
         cells=cell,
         preset=preset,
@@ -113,7 +116,7 @@ def run(
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json_lines) else NOT_OK)
+    raise typer.Exit(OK if run_all(specs, store, timeout, json_lines, versions) else NOT_OK)
 
 
 @app.command()
@@ -253,6 +256,22 @@ def env_list() -> None:
         typer.echo(f"{name}  {extra} {pins.get(extra, '')}  {size / 2**30:.2f} GiB")
     if not standing:
         typer.echo(f"none in {folder()}; harness reproduce RECORD builds one")
+
+
+@env.command("add")
+def env_add(backend: Annotated[str, typer.Argument(help="A backend, at a version if named: torch@2.13.0.")]) -> None:
+    """Build one for a framework, which harness run then uses where this environment has not got it."""
+    from rich.console import Console
+
+    from harness.environments import NotBuilt, python, recipe_for
+    from harness.plan import split_version
+    from harness.progress import line
+
+    try:
+        with line(Console(stderr=True)) as tell:
+            typer.echo(python(recipe_for(*split_version(backend)), tell).parent.parent.name)
+    except NotBuilt as error:
+        fail(error, NOT_OK)
 
 
 @env.command("remove")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+from harness.noise import flags
 from harness.records import Record
 
 Kind = Literal["string", "Int64", "float64", "boolean", "datetime64[us, UTC]"]
@@ -167,6 +168,11 @@ COLUMNS: dict[str, Column] = {
         "relative distance of the losses from the float64 reference", "float64", _at("gate.loss_distance")
     ),
     "gate_passed": Column("whether both were within tolerance", "boolean", _at("gate.passed")),
+    "noise": Column(
+        "what disturbed the measurement: drift, bimodal, preempted, steal, load, throttled; none where nothing did",
+        "string",
+        lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
+    ),
     "cpu": Column("the processor", "string", _at("environment.cpu")),
     "logical_cpus": Column("logical processors of the machine", "Int64", _at("environment.logical_cpus")),
     "os": Column("the operating system", "string", _at("environment.os")),

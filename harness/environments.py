@@ -24,6 +24,8 @@ Tell = Callable[[str], None]
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
 #: Ours comes from this checkout; these come with the environment.
 _NOT_PINNED = {"harness", "pip", "setuptools", "wheel"}
+#: Parts of this project that bring a framework.
+EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy")
 _DONE = "harness-environment.json"
 
 
@@ -67,9 +69,41 @@ def recipe(record: Record) -> Recipe:
         _check_pin(name, version)
     pins = {name: str(Version(version).public) for name, version in pins.items() if name not in _NOT_PINNED}
     extra = "numba" if record.variant == "numba" else record.spec.backend
-    if extra not in _extras():
-        raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(_extras())}")
+    if extra not in EXTRAS:
+        raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(EXTRAS)}")
     return Recipe(extra, ".".join(where.python.split(".")[:2]), pins)
+
+
+def recipe_for(backend: str, version: str | None) -> Recipe:
+    """An environment of this Python and these libraries, with another version of one framework; None for any.
+
+    Raises:
+        NotBuilt: the backend is not one of ours, or the version is none.
+    """
+    if backend not in EXTRAS:
+        raise NotBuilt(f"this project has no extra that brings {backend!r}; it has {', '.join(EXTRAS)}")
+    pins = {name: version for name, version in environment.library_versions().items() if name not in _NOT_PINNED}
+    if version is not None:
+        _check_pin(backend, version)
+        pins[backend] = version
+    return Recipe(backend, ".".join(map(str, sys.version_info[:2])), pins)
+
+
+def find(backend: str, version: str | None, tell: Tell) -> Path | None:
+    """The interpreter that has ``version`` of a framework, built if need be; of any, if it stands already; else None.
+
+    Raises:
+        NotBuilt: it could not be built.
+    """
+    return standing(backend) if version is None else python(recipe_for(backend, version), tell)
+
+
+def standing(backend: str) -> Path | None:
+    """The interpreter of an environment that brings ``backend`` at any version: what ``harness env add`` built."""
+    for name, _, _ in built():
+        if name.rpartition("-")[0] == backend:
+            return _interpreter(folder() / name)
+    return None
 
 
 def _check_pin(name: str, version: str) -> None:
@@ -80,10 +114,6 @@ def _check_pin(name: str, version: str) -> None:
         Version(version)
     except InvalidVersion:
         raise NotBuilt(f"the record names version {version[:40]!r} of {name}, which is no version") from None
-
-
-def _extras() -> list[str]:
-    return ["numpy", "numba", "torch", "tensorflow", "jax", "cupy"]
 
 
 def folder() -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from backends.base import CELLS
 from harness.columns import COLUMNS
+from harness.noise import flags
 from harness.records import Record
 
 Row = Mapping[str, Any]
@@ -49,6 +50,8 @@ class Group:
         words = [f"seed {record.spec.seed}"] if len(seeds) > 1 else []
         if version := self._versions(record):
             words.append(version)
+        if noise := flags(record.noise):
+            words.append(f"noisy: {' '.join(noise)}")
         return ", ".join(words)
 
     def _versions(self, record: Record) -> str:

@@ -67,6 +67,20 @@ def plan(request: Request) -> list[RunSpec]:
     return specs
 
 
+def split_version(word: str) -> tuple[str, str | None]:
+    """``torch@2.13.0`` as the backend and the version of its framework; None where none is named."""
+    name, at, version = word.partition("@")
+    return name, version if at else None
+
+
+def by_version(words: Sequence[str]) -> dict[str, list[str | None]]:
+    """The backends asked for, each with the versions asked for; None for the one that is installed."""
+    found: dict[str, list[str | None]] = {}
+    for name, version in map(split_version, words):
+        found.setdefault(name, []).append(version)
+    return {name: list(dict.fromkeys(versions)) for name, versions in found.items()}
+
+
 def expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], str]) -> list[str]:
     """The names asked for, once each, ``all`` standing for all of ``known``; ``check`` refuses the others."""
     names = [name for word in asked for name in (known if word == "all" else [check(word)])]

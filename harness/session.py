@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from types import FrameType
 
 from rich.console import Console
@@ -12,25 +13,35 @@ from rich.table import Table
 
 import tasks
 from backends import parameters
-from harness.progress import bar
+from harness import environments
+from harness.progress import bar, line
 from harness.records import Record
 from harness.spec import RunSpec
 from harness.speedrecords import SpeedRecord
 from harness.store import Store, StoreError
-from harness.supervise import Interrupted, execute
+from harness.supervise import Interrupted, execute, refused
 
 
-def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_lines: bool) -> bool:
-    """Run every spec; True if all were ok and kept."""
+def run_all(
+    specs: Sequence[RunSpec],
+    store: Store,
+    timeout: float | None,
+    json_lines: bool,
+    versions: Mapping[str, Sequence[str | None]] | None = None,
+) -> bool:
+    """Run every spec; True if all were ok and kept.
+
+    Args:
+        versions: by backend, the versions of its framework to run it under, each in an environment of its own.
+    """
     stderr = Console(stderr=True)
     records: list[Record] = []
     well = True
     with terminated_as_interrupted():
-        for number, spec in enumerate(specs, 1):
+        runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
+        for number, (spec, version) in enumerate(runs, 1):
             try:
-                with bar(spec, f"[{number}/{len(specs)}]", stderr) as on_progress:
-                    record = execute(spec, timeout, on_progress)
-                stop = False
+                record, stop = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr), False
             except Interrupted as interruption:
                 record, stop = interruption.record, True
             records.append(record)
@@ -39,11 +50,24 @@ def run_all(specs: Sequence[RunSpec], store: Store, timeout: float | None, json_
                 print(record.model_dump_json(), flush=True)
             if stop:
                 well = False
-                stderr.print(f"interrupted; {len(specs) - number} runs not started", highlight=False)
+                stderr.print(f"interrupted; {len(runs) - number} runs not started", highlight=False)
                 break
     if not json_lines:
         print_summary(records)
     return well
+
+
+def _run(spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console) -> Record:
+    """Run in this environment, or in another where the spec's framework is asked for by version or is only there."""
+    python = None
+    if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
+        try:
+            with line(stderr) as tell:
+                python = environments.find(spec.backend, version, tell)
+        except environments.NotBuilt as error:
+            return refused(spec, str(error))
+    with bar(spec, position, stderr) as on_progress:
+        return execute(spec, timeout, on_progress, python)
 
 
 def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
@@ -79,8 +103,8 @@ def print_summary(records: Sequence[Record]) -> None:
     if not console.is_terminal:
         console = Console(width=140)
     console.print(rich_table(list(records)))
-    for line in reasons(records):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for reason in reasons(records):
+        console.print(reason, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from harness.columns import MIB
 from harness.groups import groups
-from harness.records import Metrics, Record, Spread
+from harness.noise import flags
+from harness.records import Metrics, Noise, Record, Spread
 from harness.wording import STATUS_STYLES, number, printable, run_name, score_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -43,6 +44,10 @@ def _parts(record: Record) -> Iterator[RenderableType]:
         yield from _section("Memory", _memory(metrics))
     if record.gate:
         yield from _section("Gate", _gate(record))
+    if record.noise:
+        yield from _section("Noise", _noise(record.noise))
+    if record.command:
+        yield from _section("Make it again", [("", printable(record.command))])
     yield from _section("Environment", _environment(record))
     if record.environment.strays:
         yield from _section("Kept from the worker", sorted(record.environment.strays.items()))
@@ -180,6 +185,14 @@ def _gate(record: Record) -> Facts:
     ]
 
 
+def _noise(noise: Noise) -> Facts:
+    facts = [("flags", ", ".join(flags(noise)) or "none")]
+    if noise.involuntary_switches_per_s is not None:
+        facts.append(("forced switches", f"{number(noise.involuntary_switches_per_s)} per second"))
+    shares = {"stolen by the hypervisor": noise.steal_share, "used by others": noise.outside_share}
+    return facts + [(name, f"{share:.1%} of the worker's CPUs") for name, share in shares.items() if share is not None]
+
+
 def _environment(record: Record) -> Facts:
     e = record.environment
     facts = [("cpu", f"{printable(e.cpu)}, {e.logical_cpus} logical")]
@@ -191,6 +204,13 @@ def _environment(record: Record) -> Facts:
         facts.append(("denormals", "flushed to zero" if e.flushes_denormals else "kept"))
     if e.memory_bytes is not None:
         facts.append(("memory", f"{number(e.memory_bytes / 2**30)} GiB"))
+    if e.container:
+        facts.append(("container", printable(e.container)))
+    if e.blas:
+        kernels = (f"{b.library} {b.version or ''} {b.kernel or ''}".strip() for b in e.blas)
+        facts.append(("libraries", printable(", ".join(kernels))))
+    if e.libc:
+        facts.append(("C library", printable(e.libc)))
     facts.append(("system", printable(f"{e.os}, Python {e.python}")))
     facts.append(("versions", printable(", ".join(f"{name} {v}" for name, v in sorted(e.versions.items())))))
     if e.variables:

@@ -107,8 +107,6 @@ def read(path: Path) -> Record | SpeedRecord:
         AlteredRecord: it was changed since it was written.
     """
     try:
-        if not path.exists():
-            raise StoreError(f"{path}: no such file or folder")
         if path.stat().st_size > LARGEST_BYTES:
             raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
         document = _document(path.read_bytes())

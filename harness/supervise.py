@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any
 
 from harness import environment
-from harness.channel import Channel, TimedOut, WorkerDied, tail
+from harness.channel import COMMAND, Channel, TimedOut, WorkerDied, tail
 from harness.commandline import command_line
 from harness.records import Blas, Environment, Record
 from harness.spec import RunSpec, SpeedSpec
@@ -28,19 +29,27 @@ class Interrupted(KeyboardInterrupt):
         self.record = record
 
 
-def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress) -> Record:
+def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress, python: Path | None = None) -> Record:
     """Run ``spec`` in a process of its own and give its record, whatever becomes of it.
+
+    Args:
+        timeout: in seconds; None for as long as it takes.
+        python: the interpreter of another environment, which runs this same code; None for this one's.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
     """
     variables = environment.worker_variables(spec)
     env, strays = environment.worker_environment(variables, os.environ)
+    command = COMMAND
+    if python is not None:
+        command = (str(python), *COMMAND[1:])
+        env |= {"PYTHONPATH": str(environment.SOURCE)}
     heard: dict[str, Any] = {}
     interrupted = False
     with tempfile.TemporaryFile() as log:
         try:
-            with closing(_converse({"spec": spec.model_dump(mode="json")}, env, log, timeout)) as events:
+            with closing(_converse({"spec": spec.model_dump(mode="json")}, env, log, timeout, command)) as events:
                 for event in events:
                     if "progress" in event:
                         on_progress(event["progress"])
@@ -59,6 +68,14 @@ def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress) -> Re
     if interrupted:
         raise Interrupted(record)
     return record
+
+
+def refused(spec: RunSpec, reason: str) -> Record:
+    """The record of a run that could not start, because its environment cannot be had."""
+    variables = environment.worker_variables(spec)
+    _, strays = environment.worker_environment(variables, os.environ)
+    heard = {"end": "unavailable", "reason": reason}
+    return _record(spec, heard, environment.describe(variables, strays), None)
 
 
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
@@ -92,11 +109,15 @@ def _ask(question: Mapping[str, Any], timeout: float) -> dict[str, Any]:
 
 
 def _converse(
-    request: Mapping[str, Any], env: Mapping[str, str], log: IO[bytes], timeout: float | None
+    request: Mapping[str, Any],
+    env: Mapping[str, str],
+    log: IO[bytes],
+    timeout: float | None,
+    command: Sequence[str] = COMMAND,
 ) -> Generator[dict[str, Any], None, None]:
     """The worker's events as they come. The worker is gone when this ends, however it ends."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    channel = Channel(env, log)
+    channel = Channel(env, log, command)
     ended = False
     try:
         channel.send(request)
@@ -128,7 +149,9 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
         environment=where.model_copy(
             update={
                 "affinity": heard.get("affinity", []),
-                "versions": where.versions | heard.get("versions", {}),
+                "versions": heard.get("libraries", where.versions) | heard.get("versions", {}),
+                "packages": heard.get("packages", where.packages),
+                "python": heard.get("python", where.python),
                 "threads": heard.get("threads"),
                 "flushes_denormals": heard.get("flushes_denormals"),
                 "device_name": heard.get("device_name"),

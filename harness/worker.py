@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -137,7 +138,7 @@ def _unavailable(error: Exception) -> bool:
 def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict[str, Any]:
     import tasks
     from backends import parameters as canonical
-    from harness import noise, prepare
+    from harness import environment, noise, prepare
     from harness.records import Metrics
     from harness.spec import RunSpec
     from harness.training import Clocks, Run, first_crossings, rates, spread
@@ -198,6 +199,11 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         compilations=outcome.compilations,
     )
     prepare.check_executed(backend, job, trainer, task.batch("train", 0, spec.batch), emit)
+    # of this interpreter, which need not be the parent's
+    emit({
+        "packages": environment.packages(), "libraries": environment.library_versions(),
+        "python": platform.python_version(),
+    })  # fmt: skip
     return {"end": "ok", "metrics": metrics.model_dump()}
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments import NotBuilt, recipe
+from harness.environments import NotBuilt, recipe, recipe_for
+from harness.plan import by_version
 from harness.records import Record
 from harness.store import Store
 
@@ -46,6 +47,15 @@ def test_local_versions_and_our_own_are_not_asked_of_an_index(make_record: Recor
 def test_what_is_no_name_or_version_never_reaches_pip(make_record: RecordFactory, name: str, version: str) -> None:
     with pytest.raises(NotBuilt, match="the record names"):
         recipe(make_record(environment={"packages": {name: version}}))
+
+
+def test_a_backend_is_asked_for_by_version() -> None:
+    asked = by_version(["torch@2.12.0", "jax", "torch@2.13.0", "torch@2.12.0"])
+    assert asked == {"torch": ["2.12.0", "2.13.0"], "jax": [None]}
+    assert recipe_for("torch", "2.12.0").pins["torch"] == "2.12.0"
+    for backend, version in (("torch", "2;x"), ("torch", ""), ("os", None)):
+        with pytest.raises(NotBuilt):
+            recipe_for(backend, version)
 
 
 def test_without_the_versions_or_a_network_nothing_half_built_is_left(
