@@ -158,6 +158,9 @@ def read_all(places: Iterable[Path]) -> Found:
     """The records in folders (searched in depth) and files; what is no record is named, never fatal."""
     found = Found()
     for path in files(places):
+        if not path.exists():
+            found.problems.append(f"{path}: no such file or folder")
+            continue
         try:
             record = read(path)
         except StoreError as error:
