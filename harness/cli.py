@@ -62,7 +62,10 @@ def run(
     input_init: Annotated[str | None, typer.Option(help="Other weights: orthogonal, glorot or uniform.")] = None,
     forget_bias: Annotated[float | None, typer.Option(help="Initial forget-gate bias.")] = None,
     chrono: Annotated[int | None, typer.Option(metavar="T_MAX", help="Chrono initialisation.")] = None,
-    seed: Annotated[list[int], typer.Option("--seed", help="Seed. Repeatable.")] = [0],  # noqa: B006
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed. Repeatable.  [default: 0]")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N|LIST", help="So many seeds from 0 on, or a list: 0,3,7.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
     variant: Annotated[
         str | None, typer.Option(help="How the backend computes the cell; auto is the fastest; all.")
@@ -84,19 +87,23 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Train and measure: every backend, task, cell and seed asked for, each in a process of its own."""
-    from harness.plan import Request, UsageError, by_version, plan
+    from harness.plan import Request, UsageError, by_version, plan, seeds_of
     from harness.session import print_plan, run_all
     from harness.store import Store, StoreError
 
     if data is not None:
         os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
     versions = by_version(backend)
+    try:
+        chosen = seeds_of(seeds, seed or [])
+    except UsageError as error:
+        fail(error)
     request = Request(
         backends=list(versions),
         tasks=task,
         cells=cell,
         preset=preset,
-        seeds=seed,
+        seeds=chosen,
         parameters=parameter or [],
         model={"hidden": hidden, "layers": layers, "bidirectional": bidirectional},
         initialisation={"recurrent": init, "input": input_init, "forget_bias": forget_bias, "chrono": chrono},
@@ -318,6 +325,7 @@ def table(
     columns: Annotated[str | None, typer.Option(help="Comma-separated columns; help lists them.")] = None,
     sort: Annotated[str, typer.Option(help="Comma-separated columns to sort by; -column for descending.")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Condition such as backend=torch. Repeatable.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="A row for all runs of a spec, over seeds.")] = False,
     format_: Annotated[str | None, typer.Option("--format", help="text, markdown, csv or parquet.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
 ) -> None:
@@ -331,7 +339,7 @@ def table(
         return
     found = _read(places)
     try:
-        text = tables.render(found, _words(columns), _words(sort), where or [], format_, out)
+        text = tables.render(found, _words(columns), _words(sort), where or [], format_, out, summary)
     except (ValueError, OSError) as error:
         fail(error)
     if text is not None:

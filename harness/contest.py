@@ -13,12 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.interval import interval
 from harness.records import Ratio
 from harness.training import Block
-
-#: Pairs below which an interval would say nothing.
-FEWEST_PAIRS = 3
-RESAMPLES = 4000
 
 
 class Lost(Exception):
@@ -112,14 +109,5 @@ def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio 
     ]
     if not pairs:
         return None
-    low, high = _interval(pairs) if len(pairs) >= FEWEST_PAIRS else (None, None)
+    low, high = interval(pairs) or (None, None)
     return Ratio(median=float(np.median(pairs)), low=low, high=high, pairs=len(pairs))
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    from scipy.stats import bootstrap  # a second of importing: only once all is measured
-
-    found = bootstrap(
-        (np.asarray(values),), np.median, n_resamples=RESAMPLES, method="percentile", random_state=0, vectorized=True
-    ).confidence_interval
-    return float(found.low), float(found.high)

@@ -24,6 +24,8 @@ SIGMAS = 4.0
 SHARE, APART, SPREADS = 0.15, 0.15, 4.0
 #: Per second of wall time: switches that the worker did not ask for, and shares of all its CPUs' time.
 SWITCHES_PER_S, STEAL_SHARE, OUTSIDE_SHARE = 100.0, 0.02, 0.10
+#: Of the CPUs, used by others: below it there is nobody to be forced away by.
+OTHERS = 0.03
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def flags(noise: Noise | None) -> list[str]:
     found: Mapping[str, bool] = {
         "drift": noise.drift is not None,
         "bimodal": bool(noise.bimodal),
-        "preempted": (noise.involuntary_switches_per_s or 0) > SWITCHES_PER_S,
+        # the spinning threads of a BLAS give their CPU away by themselves, which the kernel counts as forced
+        "preempted": (noise.involuntary_switches_per_s or 0) > SWITCHES_PER_S and (noise.outside_share or 0) > OTHERS,
         "steal": (noise.steal_share or 0) > STEAL_SHARE,
         "load": (noise.outside_share or 0) > OUTSIDE_SHARE,
         "throttled": bool(noise.throttled),

@@ -21,6 +21,7 @@ from tasks.registry import UnknownName, nearest
 #: The count on which a default run is comparable across most machines.
 DEFAULT_THREADS = 2
 DEFAULT_CHUNK = 10
+MOST_SEEDS = 10_000
 
 
 class UsageError(ValueError):
@@ -65,6 +66,29 @@ def plan(request: Request) -> list[RunSpec]:
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
     return specs
+
+
+def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
+    """The seeds asked for: ``--seeds 5`` is 0 to 4, ``--seeds 3,7`` is those two; else each ``--seed``, else 0.
+
+    Raises:
+        UsageError: both were given, or the text is neither a number nor a list.
+    """
+    if seeds is None:
+        return list(seed) or [0]
+    if seed:
+        raise UsageError("--seed and --seeds: give one of them")
+    words = [word.strip() for word in seeds.split(",")]
+    if not all(word.isascii() and word.isdecimal() and len(word) <= 19 for word in words):
+        raise UsageError(f"--seeds takes a number of seeds, or a list such as 0,3,7, not {seeds[:40]!r}")
+    found = [int(word) for word in words]
+    if len(found) == 1:
+        if not 1 <= found[0] <= MOST_SEEDS:
+            raise UsageError(f"--seeds: from 1 to {MOST_SEEDS:,} seeds, not {found[0]:,}")
+        return list(range(found[0]))
+    if len(set(found)) < len(found):
+        raise UsageError(f"--seeds names a seed twice: {seeds[:40]}")
+    return found
 
 
 def split_version(word: str) -> tuple[str, str | None]:

@@ -96,6 +96,7 @@ def terminated_as_interrupted() -> Iterator[None]:
 
 def print_summary(records: Sequence[Record]) -> None:
     """The table of these runs, and a line for each that was not ok."""
+    from harness import repeats
     from harness.table import rich_table
     from harness.wording import reasons
 
@@ -103,6 +104,8 @@ def print_summary(records: Sequence[Record]) -> None:
     if not console.is_terminal:
         console = Console(width=140)
     console.print(rich_table(list(records)))
+    if repeats.is_worth(records):
+        console.print(repeats.rich_table(records))
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
-from harness import speedtable
+from harness import repeats, speedtable
 from harness.columns import COLUMNS, PREFIXES
 from harness.groups import groups
 from harness.records import Record
@@ -29,6 +29,12 @@ Format = Literal["text", "markdown", "csv", "parquet"]
 DEFAULT_COLUMNS = [
     "task", "cell", "backend", "variant", "tier", "status", "score_name", "score", "solved",
     "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s",
+]  # fmt: skip
+
+
+SUMMARY_COLUMNS = [
+    "task", "cell", "contender", "runs", "solved_runs", "noisy_runs", "score_name", "score_mean", "score_low",
+    "score_high", "train_seq_s_median", "train_seq_s_low", "train_seq_s_high",
 ]  # fmt: skip
 
 
@@ -186,7 +192,13 @@ def _for_people(table: pd.DataFrame) -> dict[str, tuple[list[str], bool]]:
 
 
 def render(
-    found: Found, columns: Sequence[str], sort: Sequence[str], where: Sequence[str], form: str | None, out: Path | None
+    found: Found,
+    columns: Sequence[str],
+    sort: Sequence[str],
+    where: Sequence[str],
+    form: str | None,
+    out: Path | None,
+    summary: bool = False,
 ) -> str | None:
     """What ``harness table`` says of these records: returned, or written to ``out``.
 
@@ -198,6 +210,11 @@ def render(
     """
     form = format_named(form, out)
     machine = form in ("csv", "parquet")
+    everything: pd.DataFrame | None
+    if summary:
+        repeated = repeats.frame(found.records)
+        names = columns or list(repeated.columns if machine or repeated.empty else SUMMARY_COLUMNS)
+        return write(select(repeated, names, sort, where), form, out)
     if found.records:
         everything = frame(found.records)
         columns = columns or (list(everything.columns) if machine else [])

@@ -17,7 +17,7 @@ FEWEST_SEEDS = 3
 SHARE_OF_LEARNED = 0.05
 #: And the curve, at the median of its points, by this share of the range that it fell through.
 SHARE_OF_CURVE = 0.10
-#: Speeds whose 10th-to-90th-percentile ranges of blocks overlap, or that are as close, are "as recorded".
+#: Speeds and sizes as close are "as recorded".
 SPEED_TOLERANCE = 0.10
 
 
@@ -128,8 +128,10 @@ def _speed(record: Record, again: Record) -> str:
         return "not judged: too few blocks"
     ratio = then.median / now.median
     overlap = then.p10 <= now.p90 and now.p10 <= then.p90
-    if overlap or abs(ratio - 1) <= SPEED_TOLERANCE:
+    if abs(ratio - 1) <= SPEED_TOLERANCE:
         return f"as recorded ({ratio:.2f}×)"
+    if overlap:
+        return f"no difference can be told ({ratio:.2f}×, the blocks overlap)"
     return f"{'faster' if ratio > 1 else 'slower'} than recorded ({ratio:.2f}×)"
 
 

@@ -242,7 +242,7 @@ def test_a_quiet_run_has_no_flag() -> None:
 @pytest.mark.parametrize(
     ("flag", "readings"),
     [
-        ("preempted", {"switches": 5000}),
+        ("preempted", {"switches": 5000, "busy_s": 11.0}),
         ("steal", {"steal_s": 1.0}),
         ("load", {"busy_s": 19.0}),
         ("throttled", {"throttled": 3}),
