@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from harness.spec import RunSpec
     from harness.store import Found
 
 OK, NOT_OK, USAGE = 0, 1, 2
@@ -87,43 +88,86 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
     """Train and measure: every backend, task, cell and seed asked for, each in a process of its own."""
-    from harness.plan import Request, UsageError, by_version, plan, seeds_of
+    options = dict(locals())
+    from harness.plan import UsageError, by_version, plan, request
     from harness.session import print_plan, run_all
     from harness.store import Store, StoreError
 
     if data is not None:
         os.environ["HARNESS_DATA"] = str(data.expanduser().resolve())
-    versions = by_version(backend)
-    try:
-        chosen = seeds_of(seeds, seed or [])
-    except UsageError as error:
-        fail(error)
-    request = Request(
-        backends=list(versions),
-        tasks=task,
-        cells=cell,
-        preset=preset,
-        seeds=chosen,
-        parameters=parameter or [],
-        model={"hidden": hidden, "layers": layers, "bidirectional": bidirectional},
-        initialisation={"recurrent": init, "input": input_init, "forget_bias": forget_bias, "chrono": chrono},
-        optimizer={"name": optimizer, "lr": lr, "clip": clip},
-        run={
-            "batch": batch, "steps": steps, "device": device, "variant": variant, "precision": precision,
-            "threads": threads, "denormals": denormals, "deterministic": deterministic, "score_at": score_at,
-            "evaluate_every": evaluate_every, "chunk": chunk,
-        },
-    )  # fmt: skip
     store = Store(results)
     try:
-        specs = plan(request)
+        specs = plan(request(options))
         if dry_run:
             print_plan(specs, json_lines)
             return
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json_lines, versions) else NOT_OK)
+    raise typer.Exit(OK if run_all(specs, store, timeout, json_lines, by_version(backend)) else NOT_OK)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def compare(
+    context: typer.Context,
+    a: Annotated[str, typer.Option("--a", metavar="WORDS", help='As for run: "--backend torch".')],
+    b: Annotated[str, typer.Option("--b", metavar="WORDS", help='Likewise: "--backend jax".')],
+    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 40,
+    restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 5,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.25,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that a pair of processes may take.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
+) -> None:
+    """Which of two specs is faster, and by how much: both alive, in turns. Other options are run's, for both."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from harness import compare as comparing
+    from harness.channel import TimedOut
+    from harness.plan import UsageError
+    from harness.progress import line
+    from harness.session import terminated_as_interrupted
+
+    try:
+        effort = comparing.Effort(pairs, restarts, block, timeout)
+        specs = [_spec_of(side, words, context.args) for side, words in (("A", a), ("B", b))]
+        with terminated_as_interrupted(), line(Console(stderr=True)) as tell:
+            found = comparing.compare(specs[0], specs[1], effort, tell)
+    except UsageError as error:
+        fail(error)
+    except comparing.CannotCompare as error:
+        fail(error, NOT_OK)
+    except TimedOut:
+        fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
+    if json_lines:
+        import json
+
+        typer.echo(json.dumps({"a": a, "b": b, **asdict(found)}))
+        return
+    for side, words, variant in zip("AB", (a, b), found.variants, strict=True):
+        typer.echo(f"{side}: {words} ({variant})")
+    typer.echo("\n".join(found.lines()))
+
+
+def _spec_of(side: str, words: str, common: list[str]) -> RunSpec:
+    """The one spec that the words of a side name. Raises UsageError."""
+    import shlex
+
+    from harness.compare import alone
+    from harness.plan import UsageError, plan, request
+
+    commands: Any = getattr(typer.main.get_command(app), "commands", {})
+    try:
+        context = commands["run"].make_context("run", [*common, *shlex.split(words)])
+    except ValueError as error:
+        raise UsageError(f"{side}: {words!r} is no line of words: {error}") from None
+    except Exception as error:
+        # click's, which some versions of typer bring as a module of their own
+        if not hasattr(error, "format_message"):
+            raise
+        raise UsageError(f"{side}: {error.format_message()}") from None
+    return alone(side, plan(request(context.params)))
 
 
 @app.command()

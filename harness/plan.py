@@ -44,6 +44,35 @@ class Request:
     run: Mapping[str, Any] = field(default_factory=dict)
 
 
+def request(options: Mapping[str, Any]) -> Request:
+    """What the options of ``harness run``, by their names in Python, ask for.
+
+    Raises:
+        UsageError: the seeds cannot be right.
+    """
+
+    def chosen(*names: str) -> dict[str, Any]:
+        return {name: options[name] for name in names}
+
+    return Request(
+        backends=list(by_version(options["backend"])),
+        tasks=options["task"],
+        cells=options["cell"],
+        preset=options["preset"],
+        seeds=seeds_of(options["seeds"], options["seed"] or []),
+        parameters=options["parameter"] or [],
+        model=chosen("hidden", "layers", "bidirectional"),
+        initialisation={
+            "recurrent": options["init"], "input": options["input_init"], **chosen("forget_bias", "chrono"),
+        },
+        optimizer={"name": options["optimizer"], **chosen("lr", "clip")},
+        run=chosen(
+            "batch", "steps", "device", "variant", "precision", "threads", "denormals", "deterministic", "score_at",
+            "evaluate_every", "chunk",
+        ),
+    )  # fmt: skip
+
+
 def plan(request: Request) -> list[RunSpec]:
     """All runs asked for, in the order in which they will run.
 

@@ -35,6 +35,9 @@ def shortened(words: list[str]) -> list[str]:
             words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
         alone = ["numpy" if before == "--backend" else word for before, word in zip(["", *words], words, strict=False)]
         return [*alone, "--rounds", "2", "--block", "0.001"]
+    if words[0] == "compare":
+        alone = [re.sub(r"--backend \w+", "--backend numpy", word) for word in words]
+        return [*alone, "--pairs", "2", "--restarts", "2", "--block", "0.001"]
     if words[0] != "run" or "--dry-run" in words:
         return words
     return [*words, "--dry-run"] if "all" in words or words.count("--task") > 1 else [*words, "--steps", "2"]

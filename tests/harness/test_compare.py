@@ -1,0 +1,107 @@
+"""Two specs side by side: what is told of the difference, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.compare import Difference, Effort, difference, shape
+from harness.plan import UsageError
+from harness.records import Record
+
+RecordFactory = Callable[..., Record]
+
+
+def measured(true_ratio: float, seed: int, restarts: int = 5, pairs: int = 8) -> Difference:
+    """Pairs as a noisy machine gives them: processes 1 % apart, blocks 3 %, every tenth block disturbed."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(restarts):
+        process = true_ratio * math.exp(draw.gauss(0, 0.01))
+        found.append([
+            process * math.exp(draw.gauss(0, 0.03)) * (draw.choice([0.5, 2.0]) if draw.random() < 0.1 else 1.0)
+            for _ in range(pairs)
+        ])  # fmt: skip
+    return difference(found)
+
+
+def test_a_spec_and_itself_are_no_different_19_times_in_20() -> None:
+    told = sum(measured(1.0, seed).verdict != "neither" for seed in range(400))
+    assert told / 400 <= 0.07
+
+
+def test_a_true_difference_is_found_with_its_sign() -> None:
+    found = [measured(1.06, seed).verdict for seed in range(50)]
+    assert found.count("A") >= 45
+    assert found.count("B") == 0
+    assert measured(1 / 1.2, 0).verdict == "B"
+
+
+def test_the_sentence_names_the_faster_and_the_interval() -> None:
+    a = difference([[1.40, 1.44], [1.42, 1.42], [1.41, 1.43]])
+    assert a.sentence("faster", "pairs").startswith("A is 1.42× faster than B (95 % interval 1.4")
+    b = difference([[1 / 1.40, 1 / 1.44], [1 / 1.42, 1 / 1.42], [1 / 1.41, 1 / 1.43]])
+    assert b.sentence("faster", "pairs").startswith("B is 1.42× faster than A")
+    unclear = difference([[0.9], [1.2], [1.0]])
+    assert unclear.sentence("faster", "pairs").startswith("no difference can be told (ratio 1.03")
+    assert "more pairs would tell" in unclear.sentence("faster", "pairs")
+
+
+def test_more_pairs_are_what_halves_the_interval() -> None:
+    few, more = measured(1.01, 3), measured(1.01, 3, restarts=40)
+    assert more.high / more.low < few.high / few.low
+
+
+@pytest.mark.parametrize("effort", [{"restarts": 1}, {"pairs": 3}, {"block_s": 0.0}, {"block_s": 1e9}])
+def test_too_little_to_tell_anything_is_refused(effort: dict[str, float]) -> None:
+    with pytest.raises(UsageError):
+        Effort(**effort)  # type: ignore[arg-type]
+
+
+def test_pairs_are_shared_among_the_restarts() -> None:
+    assert Effort(pairs=11, restarts=4).rounds() == [3, 3, 3, 2]
+
+
+def test_a_contestant_has_the_shape_of_the_run(make_record: RecordFactory) -> None:
+    spec = make_record("copy").spec
+    contestant = shape(spec)
+    assert (contestant.batch, contestant.model, contestant.loss) == (spec.batch, spec.model, "cross-entropy")
+    assert contestant.length == 2 * 10 + 20
+
+
+def harness(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "harness", "compare", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=240)
+
+
+def test_live_workers_are_compared(tmp_path: Path) -> None:
+    few = ["--pairs", "6", "--restarts", "2", "--block", "0.02", "--json", "--backend", "numpy", "--threads", "1"]
+    done = harness("--a", "--hidden 16", "--b", "--hidden 192", *few, "--variant", "hoisted", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["time"]["ratio"] > 1.5
+    assert found["time"]["pairs"] == 6
+    assert found["variants"] == ["hoisted", "hoisted"]
+
+
+@pytest.mark.parametrize(
+    ("a", "says"),
+    [
+        ("--nonsense", "A: No such option"),
+        ("--backend numpi", "did you mean 'numpy'"),
+        ("--backend all", "A names 4 runs"),
+        ("--hidden 'x", "no line of words"),
+    ],
+)
+def test_words_that_cannot_be_right_are_told_in_one_line(tmp_path: Path, a: str, says: str) -> None:
+    done = harness("--a", a, "--b", "--backend numpy", cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
