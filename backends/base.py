@@ -291,6 +291,12 @@ class Backend(ABC):
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The training programme for a job that ``trainer`` found possible."""
 
+    def is_deterministic(self, job: Job) -> bool | None:
+        """Whether ``job`` gives the same losses to the last bit each time on one machine; None where nobody looked."""
+        if not job.deterministic:
+            return False
+        return True if job.device == "cpu" else None
+
     def probes(self, job: Job) -> Probes | None:
         """What measures the limits of the job's device, once ``start`` was called; None where nothing does."""
         del job

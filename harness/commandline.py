@@ -10,11 +10,12 @@ from harness.spec import Optimizer, RunSpec
 _FIXED = ("beta1", "beta2", "alpha", "epsilon")
 
 
-def words(spec: RunSpec) -> list[str]:
+def words(spec: RunSpec, version: str | None = None) -> list[str]:
     """The words of ``harness run`` for exactly this spec, every option named: no default can change them."""
     model, start, rule = spec.model, spec.initialisation, spec.optimizer
     options = {
-        "backend": spec.backend, "task": spec.task, "cell": model.cell, "preset": spec.preset, "seed": spec.seed,
+        "backend": f"{spec.backend}@{version}" if version else spec.backend, "task": spec.task,
+        "cell": model.cell, "preset": spec.preset, "seed": spec.seed,
         "variant": spec.variant, "device": spec.device, "precision": spec.precision, "hidden": model.hidden,
         "layers": model.layers, "batch": spec.batch, "steps": spec.steps, "chunk": spec.chunk,
         "evaluate-every": spec.evaluate_every, "optimizer": rule.name, "lr": rule.lr, "clip": rule.clip or 0,
@@ -32,9 +33,12 @@ def words(spec: RunSpec) -> list[str]:
     ]
 
 
-def command_line(spec: RunSpec) -> str | None:
-    """The command for a shell; None for a spec that ``harness run`` cannot be asked for."""
+def command_line(spec: RunSpec, version: str | None = None) -> str | None:
+    """The command for a shell; None for a spec that ``harness run`` cannot be asked for.
+
+    ``version``: of the framework, where it was asked for by version.
+    """
     usual = Optimizer()
     if any(getattr(spec.optimizer, name) != getattr(usual, name) for name in _FIXED):
         return None
-    return shlex.join(words(spec))
+    return shlex.join(words(spec, version))

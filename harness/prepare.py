@@ -49,7 +49,7 @@ def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> 
     emit({
         "variant": job.variant, "tier": backend.variant(job).tier, "variant_reason": why, "threads": runtime.threads,
         "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
-        "device_name": runtime.device_name,
+        "device_name": runtime.device_name, "deterministic": backend.is_deterministic(job),
     })  # fmt: skip
     if runtime.threads != spec.threads:
         raise RunFailed(f"{spec.backend} runs {runtime.threads} threads where the spec says {spec.threads}")

@@ -182,6 +182,10 @@ class Record(Frozen):
     variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
     executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
     gate: Gate | None = None
+    deterministic: Annotated[
+        bool | None,
+        Field(description="whether the backend promises the same losses, bit by bit, here again; null where unknown"),
+    ] = None
     environment: Environment
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []

@@ -65,9 +65,9 @@ def _run(spec: RunSpec, version: str | None, position: str, timeout: float | Non
             with line(stderr) as tell:
                 python = environments.find(spec.backend, version, tell)
         except environments.NotBuilt as error:
-            return refused(spec, str(error))
+            return refused(spec, str(error), version)
     with bar(spec, position, stderr) as on_progress:
-        return execute(spec, timeout, on_progress, python)
+        return execute(spec, timeout, on_progress, python, version)
 
 
 def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:

@@ -29,12 +29,19 @@ class Interrupted(KeyboardInterrupt):
         self.record = record
 
 
-def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress, python: Path | None = None) -> Record:
+def execute(
+    spec: RunSpec,
+    timeout: float | None,
+    on_progress: OnProgress,
+    python: Path | None = None,
+    version: str | None = None,
+) -> Record:
     """Run ``spec`` in a process of its own and give its record, whatever becomes of it.
 
     Args:
         timeout: in seconds; None for as long as it takes.
         python: the interpreter of another environment, which runs this same code; None for this one's.
+        version: of the framework, where it was asked for by version: the record's command then names it.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
@@ -64,18 +71,18 @@ def execute(spec: RunSpec, timeout: float | None, on_progress: OnProgress, pytho
         except KeyboardInterrupt:
             interrupted = True
             heard |= {"end": "interrupted", "reason": "stopped by the user"}
-        record = _record(spec, heard, environment.describe(variables, strays), tail(log))
+        record = _record(spec, heard, environment.describe(variables, strays), tail(log), version)
     if interrupted:
         raise Interrupted(record)
     return record
 
 
-def refused(spec: RunSpec, reason: str) -> Record:
+def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
     """The record of a run that could not start, because its environment cannot be had."""
     variables = environment.worker_variables(spec)
     _, strays = environment.worker_environment(variables, os.environ)
     heard = {"end": "unavailable", "reason": reason}
-    return _record(spec, heard, environment.describe(variables, strays), None)
+    return _record(spec, heard, environment.describe(variables, strays), None, version)
 
 
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
@@ -132,7 +139,9 @@ def _converse(
         channel.stop()
 
 
-def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tail: str | None) -> Record:
+def _record(
+    spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tail: str | None, version: str | None
+) -> Record:
     now = datetime.now(UTC).replace(microsecond=0)
     status = heard["end"]
     return Record(
@@ -146,6 +155,7 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
         variant_reason=heard.get("variant_reason"),
         executed=heard.get("executed"),
         gate=heard.get("gate"),
+        deterministic=heard.get("deterministic"),
         environment=where.model_copy(
             update={
                 "affinity": heard.get("affinity", []),
@@ -162,6 +172,6 @@ def _record(spec: RunSpec, heard: Mapping[str, Any], where: Environment, log_tai
         metrics=heard.get("metrics"),
         curve=heard.get("curve", []),
         noise=heard.get("noise"),
-        command=command_line(spec),
+        command=command_line(spec, version),
         log_tail=log_tail if status in ("failed", "timeout") else None,
     )
