@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.compare import Accuracy
+    from harness.records import Record
     from harness.spec import RunSpec
     from harness.store import Found
 
@@ -110,15 +114,24 @@ def run(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def compare(
     context: typer.Context,
-    a: Annotated[str, typer.Option("--a", metavar="WORDS", help='As for run: "--backend torch".')],
-    b: Annotated[str, typer.Option("--b", metavar="WORDS", help='Likewise: "--backend jax".')],
+    a: Annotated[str | None, typer.Option("--a", metavar="WORDS", help='As for run: "--backend torch".')] = None,
+    b: Annotated[str | None, typer.Option("--b", metavar="WORDS", help='Likewise: "--backend jax".')] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Recorded runs that those named are held against: exit status 1 if worse.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(metavar="SHARE", help="With --against: change that is let pass; 0.05 is 5 %.")
+    ] = 0.05,
     pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 40,
     restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 5,
     block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.25,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that a pair of processes may take.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
 ) -> None:
-    """Which of two specs is faster, and by how much: both alive, in turns. Other options are run's, for both."""
+    """Which of two specs is faster: --a WORDS --b WORDS, both alive, in turns; other options are run's, for both.
+
+    Or, of runs that are recorded already: compare RECORD RECORD, compare FOLDER --against FOLDER.
+    """
     from dataclasses import asdict
 
     from rich.console import Console
@@ -129,11 +142,21 @@ def compare(
     from harness.progress import line
     from harness.session import terminated_as_interrupted
 
+    if a is None or b is None:
+        if a is not None or b is not None:
+            fail("compare needs both --a and --b")
+        _compare_recorded([Path(word) for word in context.args], against, tolerance, json_lines)
+    if against is not None:
+        fail("--against is for recorded runs: compare FOLDER --against FOLDER")
     try:
         effort = comparing.Effort(pairs, restarts, block, timeout)
-        specs = [_spec_of(side, words, context.args) for side, words in (("A", a), ("B", b))]
-        with terminated_as_interrupted(), line(Console(stderr=True)) as tell:
-            found = comparing.compare(specs[0], specs[1], effort, tell)
+        sides = [_specs_of(side, words, context.args) for side, words in (("A", a), ("B", b))]
+        comparing.same_seeds(*sides)
+        stderr = Console(stderr=True)
+        with terminated_as_interrupted():
+            with line(stderr) as tell:
+                found = comparing.compare(sides[0][0], sides[1][0], effort, tell)
+            learned = _accuracy(sides, timeout, stderr) if len(sides[0]) > 1 else None
     except UsageError as error:
         fail(error)
     except comparing.CannotCompare as error:
@@ -143,31 +166,127 @@ def compare(
     if json_lines:
         import json
 
-        typer.echo(json.dumps({"a": a, "b": b, **asdict(found)}))
+        typer.echo(json.dumps({"a": a, "b": b, **asdict(found), "accuracy": learned and asdict(learned)}))
         return
     for side, words, variant in zip("AB", (a, b), found.variants, strict=True):
         typer.echo(f"{side}: {words} ({variant})")
+    if learned is not None:
+        typer.echo(learned.sentence())
     typer.echo("\n".join(found.lines()))
 
 
-def _spec_of(side: str, words: str, common: list[str]) -> RunSpec:
-    """The one spec that the words of a side name. Raises UsageError."""
+def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console) -> Accuracy:
+    """Whole runs of both sides, seed by seed."""
+    from harness.compare import accuracy
+    from harness.progress import bar
+    from harness.supervise import execute
+
+    runs: tuple[list[Record], list[Record]] = ([], [])
+    for number, pair in enumerate(zip(*sides, strict=True), 1):
+        for spec, records in zip(pair, runs, strict=True):
+            with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
+                records.append(execute(spec, timeout, on_progress))
+    return accuracy(*runs)
+
+
+def _compare_recorded(places: list[Path], against: Path | None, tolerance: float, json_lines: bool) -> NoReturn:
+    """Two records, or two sets of them; exits."""
+    import json
+    from dataclasses import asdict
+
+    from harness import regression
+    from harness.plan import UsageError
+    from harness.store import StoreError, read_record
+
+    if not places or (against is None and len(places) != 2):
+        fail("compare takes --a WORDS --b WORDS, or RECORD RECORD, or FOLDER --against FOLDER")
+    try:
+        if against is None:
+            a, b = map(read_record, places)
+            row, differ = regression.pair(a, b)
+            if json_lines:
+                typer.echo(json.dumps({"a": a.id, "b": b.id, "differ": differ, **asdict(row)}))
+            else:
+                typer.echo("\n".join(regression.sentences(a, b, row, differ)))
+            raise typer.Exit(OK)
+        found = regression.against(_read([against]).records, _read(places).records, tolerance)
+    except UsageError as error:
+        fail(error)
+    except StoreError as error:
+        fail(error, NOT_OK)
+    if json_lines:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        _print_table(regression.table(found))
+        typer.echo("\n".join(regression.closing(found)))
+    raise typer.Exit(NOT_OK if found.worse else OK)
+
+
+def _print_table(shown: Any) -> None:
+    """As wide as the terminal, or wide enough for a file."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(shown)
+
+
+def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
+    """What the words of a side name: one spec, or one for each of its seeds. Raises UsageError."""
     import shlex
 
-    from harness.compare import alone
+    from harness.compare import by_seed
     from harness.plan import UsageError, plan, request
+
+    try:
+        more = shlex.split(words)
+    except ValueError as error:
+        raise UsageError(f"{side}: {words!r} is no line of words: {error}") from None
+    return by_seed(side, plan(request(_run_options([*common, *more], f"{side}: "))))
+
+
+def _run_options(words: list[str], prefix: str = "") -> dict[str, Any]:
+    """The options of ``harness run`` in ``words``. Raises UsageError, its line starting with ``prefix``."""
+    from harness.plan import UsageError
 
     commands: Any = getattr(typer.main.get_command(app), "commands", {})
     try:
-        context = commands["run"].make_context("run", [*common, *shlex.split(words)])
-    except ValueError as error:
-        raise UsageError(f"{side}: {words!r} is no line of words: {error}") from None
+        options: dict[str, Any] = commands["run"].make_context("run", words).params
     except Exception as error:
         # click's, which some versions of typer bring as a module of their own
         if not hasattr(error, "format_message"):
             raise
-        raise UsageError(f"{side}: {error.format_message()}") from None
-    return alone(side, plan(request(context.params)))
+        raise UsageError(f"{prefix}{error.format_message()}") from None
+    return options
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def parity(
+    context: typer.Context,
+    updates: Annotated[int, typer.Option(min=1, max=1000, help="After which parameters are compared.")] = 10,
+    drift: Annotated[int, typer.Option(min=0, max=100_000, help="Updates over which the curves are followed.")] = 100,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one backend may take.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per variant and precision.")] = False,
+) -> None:
+    """Where every backend and variant agrees with the float64 reference: loss, gradients, parameters, curves.
+
+    Other options are run's: --task copy --cell gru --hidden 32. Exit status 1 where any disagrees.
+    """
+    from harness import parity as parities
+    from harness.plan import UsageError, plan, request
+    from harness.session import terminated_as_interrupted
+
+    try:
+        options = _run_options(context.args)
+        specs = parities.small(plan(request(options)), options["batch"])
+    except UsageError as error:
+        fail(error)
+    precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
+    with terminated_as_interrupted():
+        found = parities.measure(specs, updates, drift, precisions, timeout, json_lines)
+    if not json_lines:
+        _print_table(parities.table(found))
+        typer.echo("\n".join(parities.closing(found)))
+    raise typer.Exit(OK if parities.agree(found) else NOT_OK)
 
 
 @app.command()
@@ -249,8 +368,6 @@ def verify(
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
     """Run records again, here, and judge: bit-identical, same result, different, cannot run, altered."""
-    from rich.console import Console
-
     from harness.store import Store, StoreError
     from harness.verify import GOOD, closing, table, verify_all
 
@@ -266,8 +383,7 @@ def verify(
     for problem in problems:
         typer.echo(f"harness: skipped {problem}", err=True)
     if not json_lines:
-        console = Console()
-        (console if console.is_terminal else Console(width=140)).print(table(rows))
+        _print_table(table(rows))
         typer.echo("\n".join(closing(rows)))
     raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)
 

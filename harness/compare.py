@@ -13,6 +13,7 @@ import tasks
 from harness.contest import Lane, Lost, fit, hold
 from harness.live import Live, until
 from harness.plan import UsageError
+from harness.records import Record
 from harness.spec import RunSpec, SpeedSpec
 from harness.speedrun import SETTLE_S
 
@@ -107,14 +108,18 @@ def difference(ratios: Sequence[Sequence[float]]) -> Difference:
     The median of a restart's pairs is robust against blocks that were disturbed. The restarts' medians, in logarithms,
     are what is independent: their mean has Student's t interval, with one degree of freedom fewer than restarts.
     """
+    medians = [statistics.median(each) for each in ratios]
+    mean, low, high = student([math.log(each) for each in medians])
+    return Difference(medians, math.exp(mean), math.exp(low), math.exp(high), sum(map(len, ratios)))
+
+
+def student(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of independent values, and its 95 % interval by Student's t."""
     from scipy.stats import t  # slow to import
 
-    medians = [statistics.median(each) for each in ratios]
-    logs = [math.log(each) for each in medians]
-    mean, n = statistics.fmean(logs), len(logs)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(logs) / math.sqrt(n)
-    pairs = sum(map(len, ratios))
-    return Difference(medians, math.exp(mean), math.exp(mean - half), math.exp(mean + half), pairs)
+    mean, n = statistics.fmean(values), len(values)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
+    return mean, mean - half, mean + half
 
 
 def shape(spec: RunSpec) -> SpeedSpec:
@@ -210,8 +215,64 @@ def _growth(heard: dict[str, Any]) -> int:
     return max(0, (heard.get("host_peak_bytes") or 0) - (heard.get("host_init_bytes") or 0))
 
 
-def alone(side: str, specs: Sequence[RunSpec]) -> RunSpec:
-    """The one spec that a side names. Raises UsageError where there are several."""
-    if len(specs) != 1:
-        raise UsageError(f"{side} names {len(specs)} runs; name one backend, task, cell and seed")
-    return specs[0]
+@dataclass(frozen=True)
+class Accuracy:
+    """The main score of whole runs, seed by seed: both sides had the same data and drew the same parameters.
+
+    Attributes:
+        a, b: means over the seeds; difference: of b less a, with its 95 % interval.
+        better: which side the interval says has learned more.
+    """
+
+    score: str
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    seeds: int
+    better: Literal["A", "B", "neither"]
+
+    def sentence(self) -> str:
+        """For people."""
+        told = "no difference can be told" if self.better == "neither" else f"{self.better} has learned more"
+        return (
+            f"accuracy: {told} ({self.score}: A {self.a:.4g}, B {self.b:.4g}; B less A {self.difference:.2g}, "
+            f"95 % interval {self.low:.2g} to {self.high:.2g}, {self.seeds} seeds)"
+        )
+
+
+def accuracy(a: Sequence[Record], b: Sequence[Record]) -> Accuracy:
+    """What finished runs of both sides, in the order of their seeds, amount to. Student's interval, paired by seed.
+
+    Raises:
+        CannotCompare: a run has no result.
+    """
+    for side, records in (("A", a), ("B", b)):
+        for record in records:
+            if record.metrics is None:
+                raise CannotCompare(f"{side}, seed {record.spec.seed}: {record.status}: {record.reason}")
+    ours, theirs = ([r.metrics for r in records if r.metrics] for records in (a, b))
+    name, sign = ours[0].main_score, 1 if ours[0].higher_is_better else -1
+    first, second = ([metrics.score[name] for metrics in side] for side in (ours, theirs))
+    mean, low, high = student([y - x for x, y in zip(first, second, strict=True)])
+    if not low <= 0 <= high:
+        better: Literal["A", "B", "neither"] = "B" if sign * mean > 0 else "A"
+    else:
+        better = "neither"
+    return Accuracy(name, statistics.fmean(first), statistics.fmean(second), mean, low, high, len(first), better)
+
+
+def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The specs of a side, which may differ in their seed only. Raises UsageError where they differ otherwise."""
+    if len({spec.model_copy(update={"seed": 0}).model_dump_json() for spec in specs}) != 1:
+        raise UsageError(f"{side} names {len(specs)} runs; name one backend, task and cell")
+    return list(specs)
+
+
+def same_seeds(a: Sequence[RunSpec], b: Sequence[RunSpec]) -> None:
+    """Raises UsageError where two sides cannot be paired seed by seed."""
+    if [spec.seed for spec in a] != [spec.seed for spec in b]:
+        raise UsageError("A and B need the same seeds: name them for both, as --seeds 5")
+    if len(a) > 1 and (a[0].task, a[0].parameters) != (b[0].task, b[0].parameters):
+        raise UsageError(f"accuracy can be compared on one task only; A is of {a[0].task}, B of {b[0].task}")

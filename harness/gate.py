@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from backends import reference
-from backends.base import Backend, Job, Parameters
+from backends.base import Array, Backend, Job, Parameters
 from harness.records import Gate
 from tasks.base import Batch
 
@@ -21,12 +21,18 @@ BATCH = 4
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 
 
-def distance(ours: Parameters, reference_parameters: Parameters) -> float:
-    """The largest ‖ours − reference‖ / ‖reference‖ over the arrays (absolute where the reference is tiny)."""
-    return max(
-        float(np.linalg.norm(ours[name] - p) / np.maximum(np.linalg.norm(p), 1e-6))
-        for name, p in reference_parameters.items()
-    )
+def distances(ours: Parameters, expected: Parameters) -> dict[str, float]:
+    """‖ours − expected‖ / ‖expected‖ of each array (over 1e-6 where the expected one is smaller)."""
+    return {
+        name: finite(float(np.linalg.norm(ours[name] - p) / np.maximum(np.linalg.norm(p), 1e-6)))
+        for name, p in expected.items()
+    }
+
+
+def loss_distances(losses: Array, expected: Sequence[float]) -> list[float]:
+    """|loss − expected| / |expected| of each update (over 1e-6 where the expected one is smaller)."""
+    apart = np.abs(losses - np.asarray(expected)) / np.maximum(np.abs(expected), 1e-6)
+    return [finite(float(each)) for each in apart]
 
 
 def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, shortened_to: int | None = None) -> Gate:
@@ -40,8 +46,8 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
     trainer = backend.trainer(small, parameters)
     losses = trainer.train(trainer.stage([b.astype(job.precision) for b in batches]))
     expected, expected_parameters = reference.train(small, parameters, batches)
-    loss_distance = _finite(float(np.max(np.abs(losses - expected) / np.maximum(np.abs(expected), 1e-6))))
-    parameter_distance = _finite(distance(trainer.parameters(), expected_parameters))
+    loss_distance = max(loss_distances(losses, expected))
+    parameter_distance = max(distances(trainer.parameters(), expected_parameters).values())
     tolerance = TOLERANCE[job.precision]
     return Gate(
         steps=STEPS,
@@ -54,6 +60,6 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
     )
 
 
-def _finite(value: float) -> float:
+def finite(value: float) -> float:
     """JSON has no infinity and no nan: both count as the largest distance there is."""
     return value if math.isfinite(value) else sys.float_info.max

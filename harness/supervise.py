@@ -85,6 +85,30 @@ def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
     return _record(spec, heard, environment.describe(variables, strays), None, version)
 
 
+def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) -> list[dict[str, Any]]:
+    """What ``harness.agreement`` found for ``spec``'s backend, in a process of its own: a mapping per variant.
+
+    Args:
+        question: the other arguments of ``agreement.look``.
+        timeout: in seconds; None for as long as it takes.
+
+    Raises:
+        WorkerDied: it could not look at all; says why.
+        TimedOut: it took longer than ``timeout``.
+    """
+    env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryFile() as log:
+        request = {"parity": spec.model_dump(mode="json"), **question}
+        with closing(_converse(request, env, log, timeout)) as events:
+            for event in events:
+                if "agreement" in event:
+                    found.append(event["agreement"])
+                elif event.get("end", "ok") != "ok":
+                    raise WorkerDied(event["reason"])
+    return found
+
+
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
     """What ``backend`` has here, asked in a process of its own."""
     try:
@@ -130,7 +154,7 @@ def _converse(
         channel.send(request)
         channel.close_input()
         while (event := channel.hear(deadline)) is not None:
-            ended = ended or "end" in event or "spec" not in request
+            ended = ended or "end" in event or not request.keys() & {"spec", "parity"}
             yield event
         how = channel.how_it_ended()
         if not ended:

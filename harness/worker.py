@@ -23,7 +23,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 
 def main() -> None:
-    """Answer one request: run a spec, take turns at one, or tell what a backend has."""
+    """Answer one request: run a spec, take turns at one, hold variants against the reference, or tell what there is."""
     emit = _take_over_stdout()
     request = json.loads(sys.stdin.readline())
     if "probe" in request:
@@ -32,7 +32,7 @@ def main() -> None:
     if "fields" in request:
         emit({"fields": _fields(request["fields"], request["specs"])})
         return
-    spec = request["spec"] if "spec" in request else request["speed"]
+    spec = next(request[kind] for kind in ("spec", "parity", "speed") if kind in request)
     # before NumPy or a framework starts its threads: they inherit both
     affinity = process.pin(spec["threads"])
     process.flush_denormals(spec["denormals"] == "flush")
@@ -43,6 +43,10 @@ def main() -> None:
     numpy_s = time.perf_counter() - start
     if "spec" in request:
         _ending(lambda: _measure(spec, numpy_s, emit), emit)
+    elif "parity" in request:
+        from harness.agreement import look
+
+        _ending(lambda: look(spec, request["updates"], request["drift"], request["precisions"], emit), emit)
     else:
         from harness.turns import take_turns
 

@@ -35,7 +35,9 @@ def shortened(words: list[str]) -> list[str]:
             words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
         alone = ["numpy" if before == "--backend" else word for before, word in zip(["", *words], words, strict=False)]
         return [*alone, "--rounds", "2", "--block", "0.001"]
-    if words[0] == "compare":
+    if words[0] == "parity":
+        return [*words, "--backend", "numpy", "--updates", "2", "--drift", "2"]
+    if words[0] == "compare" and "--a" in words:
         alone = [re.sub(r"--backend \w+", "--backend numpy", word) for word in words]
         return [*alone, "--pairs", "2", "--restarts", "2", "--block", "0.001"]
     if words[0] != "run" or "--dry-run" in words:

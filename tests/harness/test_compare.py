@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.compare import Difference, Effort, difference, shape
+from harness.compare import CannotCompare, Difference, Effort, accuracy, difference, shape
 from harness.plan import UsageError
 from harness.records import Record
 
@@ -59,6 +59,26 @@ def test_more_pairs_are_what_halves_the_interval() -> None:
     assert more.high / more.low < few.high / few.low
 
 
+def test_accuracy_is_paired_by_seed(make_record: RecordFactory) -> None:
+    def runs(*errors: float) -> list[Record]:
+        made = [make_record("adding", seed=seed) for seed in range(len(errors))]
+        return [
+            record.model_copy(update={"metrics": record.metrics.model_copy(update={"score": {"mse": error}})})
+            for record, error in zip(made, errors, strict=True)
+            if record.metrics
+        ]
+
+    # the seeds are farther apart than the sides, which only pairs can tell
+    low, high = runs(0.010, 0.020, 0.030), runs(0.0121, 0.0219, 0.0320)
+    found = accuracy(low, high)
+    assert (found.better, found.seeds) == ("A", 3)
+    assert accuracy(high, low).better == "B"
+    assert accuracy(low, low).better == "neither"
+    assert "A has learned more (mse: A 0.02, B 0.022; B less A 0.002" in found.sentence()
+    with pytest.raises(CannotCompare, match="seed 0: failed"):
+        accuracy([make_record("adding", status="failed", reason="not finite")], low[:1])
+
+
 @pytest.mark.parametrize("effort", [{"restarts": 1}, {"pairs": 3}, {"block_s": 0.0}, {"block_s": 1e9}])
 def test_too_little_to_tell_anything_is_refused(effort: dict[str, float]) -> None:
     with pytest.raises(UsageError):
@@ -98,6 +118,7 @@ def test_live_workers_are_compared(tmp_path: Path) -> None:
         ("--backend numpi", "did you mean 'numpy'"),
         ("--backend all", "A names 4 runs"),
         ("--hidden 'x", "no line of words"),
+        ("--backend numpy --seeds 2", "need the same seeds"),
     ],
 )
 def test_words_that_cannot_be_right_are_told_in_one_line(tmp_path: Path, a: str, says: str) -> None:
