@@ -69,23 +69,34 @@ def is_worth(records: Iterable[Record]) -> bool:
     return any(row["runs"] > 1 for row in rows(records))
 
 
+#: Of the table for people, with whether the column holds numbers.
+HEADINGS = (
+    ("task", False), ("cell", False), ("backend", False), ("runs", True), ("solved", True), ("noisy", True),
+    ("mean score", True), ("median train seq/s", True), ("median growth MiB", True),
+)  # fmt: skip
+
+
+def cells(row: Row) -> list[str]:
+    """A row's values for people, in the order of ``HEADINGS``."""
+    return [
+        *(printable(str(row[name])) for name in ("task", "cell", "contender")),
+        f"{row['runs']}" + (f" + {row['not_ok']} not ok" if row["not_ok"] else ""),
+        f"{row['solved_runs']}/{row['runs']}",
+        str(row["noisy_runs"]),
+        printable(f"{row['score_name']} {_with_interval(row, 'score', 'mean')}"),
+        _with_interval(row, "train_seq_s"),
+        _with_interval(row, "host_growth_mib"),
+    ]
+
+
 def rich_table(records: Iterable[Record]) -> Table:
     """The rows for a terminal."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="Over repetitions, 95 % intervals")
-    for heading in ("task", "cell", "backend"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("runs", "solved", "noisy", "mean score", "median\ntrain seq/s", "median\ngrowth MiB"):
-        table.add_column(heading, justify="right", overflow="fold")
+    for heading, numeric in HEADINGS:
+        words = heading.replace("median ", "median\n") if numeric else heading
+        table.add_column(words, justify="right" if numeric else "left", overflow="fold")
     for row in rows(records):
-        table.add_row(
-            *(Text(printable(str(row[name]))) for name in ("task", "cell", "contender")),
-            f"{row['runs']}" + (f" + {row['not_ok']} not ok" if row["not_ok"] else ""),
-            f"{row['solved_runs']}/{row['runs']}",
-            str(row["noisy_runs"]),
-            Text(f"{row['score_name']} {_with_interval(row, 'score', 'mean')}"),
-            _with_interval(row, "train_seq_s"),
-            _with_interval(row, "host_growth_mib"),
-        )
+        table.add_row(*map(Text, cells(row)))
     return table
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import plots, speedplots, speedtable
+from harness import plots, repeats, speedplots, speedtable
 from harness.drawing import Drawn
 from harness.groups import Group, groups, median_of
 from harness.records import Metrics, Record, Spread
@@ -122,10 +122,13 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
 def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
     """What both templates are given."""
     comparable = groups(found.records)
+    repeated = repeats.is_worth(found.records)
     own = {name for group in comparable for name in (f"curves-{group.slug}", f"time-{group.slug}")}
     return {
         "summary": _summary(found, comparable),
         "facts": _facts(found.records),
+        "repeats": [repeats.cells(row) for row in repeats.rows(found.records)] if repeated else [],
+        "repeat_headings": repeats.HEADINGS,
         "sections": [_section(group, pictures) for group in comparable],
         "overview": [picture for picture in pictures if picture.name not in own],
         "problems": [printable(problem) for problem in found.problems],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from harness.speedrecords import SpeedRecord
 
 #: No honest record comes near it; a larger file is not read into memory.
 LARGEST_BYTES = 64 * 2**20
+#: A record's id where a report names it; it can hold no separator of paths.
+ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]+?-[0-9a-f]{8}\b")
 
 
 class StoreError(RuntimeError):
@@ -152,6 +155,26 @@ def files(places: Iterable[Path]) -> Iterator[Path]:
     """The JSON files in folders (searched in depth), and single files as they are named, be they there or not."""
     for place in places:
         yield from sorted(place.rglob("*.json")) if place.is_dir() else [place]
+
+
+def named_in(page: Path) -> Iterator[Path]:
+    """The files of the records that a report names, each in the folder nearest above the page that has it.
+
+    Raises:
+        StoreError: the page cannot be read, or names no record.
+    """
+    try:
+        if page.stat().st_size > LARGEST_BYTES:
+            raise StoreError(f"{page}: larger than any report ({LARGEST_BYTES // 2**20} MiB), not read")
+        names = list(dict.fromkeys(ID.findall(page.read_text(encoding="utf-8", errors="replace"))))
+    except OSError as error:
+        raise StoreError(f"{page}: {error.strerror}") from None
+    if not names:
+        raise StoreError(f"{page}: names no record")
+    folders = [page.parent, *list(page.resolve().parents)[1:3]]
+    for name in names:
+        places = [folder / f"{name}.json" for folder in folders]
+        yield next((place for place in places if place.exists()), places[-1])
 
 
 def read_all(places: Iterable[Path]) -> Found:

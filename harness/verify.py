@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import FileLock
+from platformdirs import user_cache_path
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -18,13 +20,15 @@ from harness.progress import bar
 from harness.records import Record
 from harness.session import keep, terminated_as_interrupted
 from harness.spec import RunSpec
-from harness.store import AlteredRecord, Store, StoreError, files, read
+from harness.store import AlteredRecord, Store, StoreError, files, named_in, read
 from harness.supervise import Interrupted, execute
 from harness.verdict import Judgement, Verdict, judge
 from harness.wording import printable, run_name
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 
+#: Endings of reports, whose records are found by the names that they print.
+PAGES = (".html", ".md")
 GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
 STYLES: dict[Verdict, str] = {
     "bit-identical": "green", "same result": "green", "different": "red", "cannot run": "yellow", "altered": "red",
@@ -41,7 +45,7 @@ class Row:
 def verify_all(
     places: Sequence[Path], timeout: float | None, store: Store | None, json_lines: bool
 ) -> tuple[list[Row], list[str]]:
-    """Verify every run record in these files and folders.
+    """Verify every run record in these files and folders, and every one that these reports name.
 
     Args:
         store: where the new runs' records are kept; None to keep none.
@@ -54,7 +58,13 @@ def verify_all(
     found: list[tuple[Path, Record]] = []
     rows: list[Row] = []
     problems: list[str] = []
-    for path in files(places):
+    paths: list[Path] = []
+    for place in places:
+        try:
+            paths += named_in(place) if place.suffix in PAGES else files([place])
+        except StoreError as error:
+            problems.append(str(error))
+    for path in paths:
         try:
             record = read(path)
         except AlteredRecord as error:
@@ -94,7 +104,10 @@ def _one(
     spec = record.spec.model_copy(update={"variant": record.variant or record.spec.variant})
     if why := unknown(spec):
         return Judgement("cannot run", why)
-    with bar(spec, position, stderr) as on_progress:
+    # another verify of the same record would disturb this one's speed and memory, and be disturbed
+    folder = user_cache_path("harness") / "verifying"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{record.digest}.lock"), bar(spec, position, stderr) as on_progress:
         again = execute(spec, timeout, on_progress)
     if store is not None:
         keep(again, store, stderr)

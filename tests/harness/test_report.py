@@ -73,7 +73,7 @@ def test_markdown_tables_have_as_many_cells_in_every_row(pages: Any) -> None:
     rows = [line for line in pages[1].splitlines() if line.startswith("|")]
     assert len(rows) > 20
     tables = re.findall(r"(?:^\|.*\n)+", pages[1], flags=re.MULTILINE)
-    assert len(tables) == 3
+    assert len(tables) == 4
     for found in tables:
         assert len({line.count("|") for line in found.splitlines()}) == 1
 

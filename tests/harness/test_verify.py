@@ -19,7 +19,8 @@ from harness.migrations import CURRENT, STEPS
 from harness.noise import Counters, flags, is_bimodal, relative_drift
 from harness.noise import judge as judge_noise
 from harness.records import Record
-from harness.store import AlteredRecord, Store, StoreError, read, read_record
+from harness.report import write
+from harness.store import AlteredRecord, Found, Store, StoreError, named_in, read, read_record
 from harness.verdict import causes, judge
 from harness.verify import unknown
 
@@ -204,6 +205,30 @@ def test_a_spec_cannot_name_a_path_or_a_shell_fragment(tmp_path: Path, make_reco
     (tmp_path / "evil.json").write_text(json.dumps(document))
     with pytest.raises(StoreError, match="backend"):
         read(tmp_path / "evil.json")
+
+
+def test_a_report_stands_for_the_records_that_it_names(tmp_path: Path, make_record: RecordFactory) -> None:
+    records = [
+        make_record(seed=seed).model_copy(update={"id": f"20261124T08000{seed}Z-adding-torch-lstm-0123abc{seed}"})
+        for seed in (1, 2)
+    ]
+    store = Store(tmp_path)
+    written = [store.write(record) for record in records]
+    for page in write(Found(records), tmp_path / "report", "Two runs")[:2]:
+        assert sorted(named_in(page)) == sorted(written)
+    written[1].unlink()
+    assert not list(named_in(tmp_path / "report" / "report.md"))[1].exists()
+    (tmp_path / "empty.md").write_text("../../etc/passwd.json")
+    with pytest.raises(StoreError, match="names no record"):
+        list(named_in(tmp_path / "empty.md"))
+
+
+def test_two_verifies_of_one_record_end_alike(tmp_path: Path) -> None:
+    assert harness("run", *QUICK, "--threads", "1", cwd=tmp_path).returncode == 0
+    command = [sys.executable, "-P", "-m", "harness", "verify", "--json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
+    told = [json.loads(each.communicate(timeout=240)[0]) for each in both]
+    assert [each["verdict"] for each in told] == ["bit-identical"] * 2
 
 
 def test_verify_from_the_command_line(tmp_path: Path) -> None:
