@@ -107,3 +107,10 @@ def targets(session: nox.Session) -> None:
     """How fast an update is against what it should be: every target in one table. ``-- --only keras --rounds 4``."""
     install(session, "all")
     session.run("python", "tests/bench/targets.py", *session.posargs)
+
+
+@nox.session
+def trials(session: nox.Session) -> None:
+    """How often ``harness compare`` is right while something disturbs it. About an hour."""
+    install(session, "all")
+    session.run("python", "tests/bench/trials.py", *session.posargs)

@@ -85,3 +85,29 @@ def test_a_target_is_met_where_the_interval_reaches_it(
     got = Estimate(median, median - 0.02, median + 0.02)
     assert Row("it", 0.98, got, at_most=at_most).met is met
     assert not Row("it", 0.98, None, reason="it is not there", at_most=at_most).met
+
+
+def test_trials_of_compare_are_counted(tmp_path: Path) -> None:
+    words = ["--trials", "1", "--more", "-P length=400", "--json", str(tmp_path / "rows.json"), "--"]
+    few = [
+        "--backend",
+        "numpy",
+        "--threads",
+        "1",
+        "--hidden",
+        "8",
+        "--pairs",
+        "4",
+        "--restarts",
+        "2",
+        "--block",
+        "0.02",
+    ]
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "trials.py"), *words, *few], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    same, more = map(json.loads, (tmp_path / "rows.json").read_text().splitlines())
+    assert (same["kind"], more["kind"], more["pairs"]) == ("same", "more", 4)
+    assert more["ratio"] > same["ratio"]
+    assert len(done.stdout.splitlines()) == 4
