@@ -149,6 +149,8 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
     """All runs of one spec on each side, quantity by quantity."""
     then, now = [[r for r in side if r.metrics is not None] for side in (before, after)]
     name = run_name(before[0])
+    if before[0].variant != after[-1].variant:
+        name += f" → {after[-1].variant}"  # what ``auto`` stood for has changed
     if not then or not now:
         # what ran before and does not now is worse by any measure
         state: State = "worse" if then else "not judged"
@@ -205,13 +207,13 @@ def _memory(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> 
     if min(len(old), len(new)) >= 2 and min(*old, *new) > 0:
         ratio, low, high = _welch(old, new)
         return _grown(ratio, low, high, tolerance, "95 % interval")
-    return _grown(b / a, b / a, b / a, tolerance, None)
+    # a process of the same spec can grow by a third more or less: one run has no spread to be judged by
+    return Change("not judged", f"{b:.1f} MiB, before {a:.1f}: too few runs")
 
 
-def _grown(ratio: float, low: float, high: float, tolerance: float, what: str | None) -> Change:
+def _grown(ratio: float, low: float, high: float, tolerance: float, what: str) -> Change:
     state: State = "worse" if low > 1 + tolerance else "better" if high < 1 / (1 + tolerance) else "same"
-    interval = f" ({what} {low:.3g}–{high:.3g})" if what else ""
-    return Change(state, f"{ratio:.3g}×{interval}", ratio, low, high)
+    return Change(state, f"{ratio:.3g}× ({what} {low:.3g}–{high:.3g})", ratio, low, high)
 
 
 def _welch(old: Sequence[float], new: Sequence[float]) -> tuple[float, float, float]:

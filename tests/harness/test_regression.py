@@ -67,6 +67,7 @@ def test_more_memory_is_worse(before: list[Record]) -> None:
     assert measured.host_init_bytes is not None
     more = [scaled(record, 1.0, host_peak_bytes=measured.host_init_bytes + 2**32) for record in before]
     assert against(before, more, 0.05).rows[0].memory.state == "worse"
+    assert against(before[:1], more[:1], 0.05).rows[0].memory.state == "not judged"
 
 
 def test_a_run_that_fails_now_is_worse_and_one_that_is_gone_is_named(
