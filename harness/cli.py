@@ -122,9 +122,9 @@ def compare(
     tolerance: Annotated[
         float, typer.Option(metavar="SHARE", help="With --against: change that is let pass; 0.05 is 5 %.")
     ] = 0.05,
-    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 40,
-    restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 5,
-    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.25,
+    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 160,
+    restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 8,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.1,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that a pair of processes may take.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
 ) -> None:

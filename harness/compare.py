@@ -19,6 +19,11 @@ from harness.speedrun import SETTLE_S
 
 #: Of the interval.
 CONFIDENCE = 0.95
+#: A difference is told where chance alone would show one as large less often than this: with the interval's own 1 in 20,
+#: someone who compares every day would be misled once a month.
+ALPHA = 0.01
+#: Standard errors away from 1 at which a difference is told, were the spread known.
+NORMAL = statistics.NormalDist().inv_cdf(1 - ALPHA / 2)
 HOPELESS = 100_000
 Tell = Callable[[str], None]
 
@@ -38,9 +43,9 @@ class Effort:
         timeout: seconds for each pair of processes; None for as long as it takes.
     """
 
-    pairs: int = 40
-    restarts: int = 5
-    block_s: float = 0.25
+    pairs: int = 160
+    restarts: int = 8
+    block_s: float = 0.1
     timeout: float | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +69,8 @@ class Difference:
     Attributes:
         ratios: of each restart: the median of its pairs.
         ratio: their geometric mean; low, high: its 95 % interval.
+        p: how often chance alone would show a ratio as far from 1.
+        verdict: which side has less, if it can be told: ``p`` below ``ALPHA``.
         pairs: blocks compared.
     """
 
@@ -71,12 +78,9 @@ class Difference:
     ratio: float
     low: float
     high: float
+    p: float
+    verdict: Literal["A", "B", "neither"]
     pairs: int
-
-    @property
-    def verdict(self) -> Literal["A", "B", "neither"]:
-        """Which side has less, if it can be told."""
-        return "A" if self.low > 1 else "B" if self.high < 1 else "neither"
 
     def more_pairs(self) -> int | None:
         """About how many more pairs would tell a difference of this size; None where too many, or enough are there."""
@@ -84,7 +88,7 @@ class Difference:
         mean, spread = statistics.fmean(logs), statistics.stdev(logs)
         if self.verdict != "neither" or mean == 0:
             return None
-        needed = math.ceil((1.96 * spread / abs(mean)) ** 2 * self.pairs / len(logs))
+        needed = math.ceil((NORMAL * spread / abs(mean)) ** 2 * self.pairs / len(logs))
         return max(1, needed - self.pairs) if needed < HOPELESS else None
 
     def sentence(self, faster: str, unit: str) -> str:
@@ -109,17 +113,21 @@ def difference(ratios: Sequence[Sequence[float]]) -> Difference:
     are what is independent: their mean has Student's t interval, with one degree of freedom fewer than restarts.
     """
     medians = [statistics.median(each) for each in ratios]
-    mean, low, high = student([math.log(each) for each in medians])
-    return Difference(medians, math.exp(mean), math.exp(low), math.exp(high), sum(map(len, ratios)))
+    mean, low, high, p = student([math.log(each) for each in medians])
+    verdict: Literal["A", "B", "neither"] = "neither" if p >= ALPHA else "A" if mean > 0 else "B"
+    return Difference(medians, math.exp(mean), math.exp(low), math.exp(high), p, verdict, sum(map(len, ratios)))
 
 
-def student(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of independent values, and its 95 % interval by Student's t."""
+def student(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """By Student's t: the mean of independent values, its 95 % interval, and how often chance alone is as far from 0."""
     from scipy.stats import t  # slow to import
 
     mean, n = statistics.fmean(values), len(values)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
-    return mean, mean - half, mean + half
+    error = statistics.stdev(values) / math.sqrt(n)
+    if not error:
+        return mean, mean, mean, float(not mean)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+    return mean, mean - half, mean + half, 2 * float(t.sf(abs(mean) / error, n - 1))
 
 
 def shape(spec: RunSpec) -> SpeedSpec:
@@ -255,7 +263,7 @@ def accuracy(a: Sequence[Record], b: Sequence[Record]) -> Accuracy:
     ours, theirs = ([r.metrics for r in records if r.metrics] for records in (a, b))
     name, sign = ours[0].main_score, 1 if ours[0].higher_is_better else -1
     first, second = ([metrics.score[name] for metrics in side] for side in (ours, theirs))
-    mean, low, high = student([y - x for x, y in zip(first, second, strict=True)])
+    mean, low, high, _ = student([y - x for x, y in zip(first, second, strict=True)])
     if not low <= 0 <= high:
         better: Literal["A", "B", "neither"] = "B" if sign * mean > 0 else "A"
     else:

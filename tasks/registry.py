@@ -2,14 +2,21 @@
 
 A built-in and a third party's addition register the same way, as a line
 ``name = "module:attribute"`` in their distribution's entry points. Nothing is
-imported until a name is loaded.
+imported until a name is loaded. A checkout that is not installed, on a machine without a network
+say, has its own ``pyproject.toml`` read instead.
 """
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
+
+#: Of the checkout that this file lies in, if it lies in one.
+PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
 class UnknownName(LookupError):
@@ -32,7 +39,9 @@ class Registry:
 
     def _entries(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
-        for entry in entry_points(group=self.group):
+        installed = entry_points(group=self.group)
+        own = [] if any(entry.dist and entry.dist.name == "harness" for entry in installed) else _own(self.group)
+        for entry in (*installed, *own):
             other = found.setdefault(entry.name, entry)
             if other.value != entry.value:
                 raise UnknownName(
@@ -63,3 +72,11 @@ class Registry:
             UnknownName: with the nearest registered name.
         """
         return self._entries()[self.check(name)].load()
+
+
+def _own(group: str) -> Iterator[EntryPoint]:
+    """What this checkout registers once it is installed; nothing where this is no checkout."""
+    if PROJECT.exists():
+        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+        for name, value in project["entry-points"].get(group, {}).items():
+            yield EntryPoint(name, value, group)

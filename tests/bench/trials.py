@@ -24,6 +24,8 @@ from typing import Any
 
 BASE = "-P length=100"
 MORE = "-P length=103"
+#: For every comparison, unless others are given.
+COMMON = ["--backend", "numpy", "--task", "adding", "--hidden", "128", "--batch", "64"]
 TRUE_RATIO = 1.03
 
 
@@ -58,14 +60,9 @@ def compare(a: str, b: str, common: Sequence[str]) -> dict[str, Any]:
     return told | {"seconds": time.monotonic() - start}
 
 
-def verdict(told: dict[str, Any]) -> str:
-    """Who has less: A, B or neither, as ``harness.compare.Difference`` says it."""
-    return "A" if told["low"] > 1 else "B" if told["high"] < 1 else "neither"
-
-
 def line(name: str, right: str, found: Sequence[dict[str, Any]]) -> str:
     """A row of the table: how many were right, and what they looked like."""
-    verdicts = [verdict(told) for told in found]
+    verdicts = [told["verdict"] for told in found]
     covered = sum(told["low"] <= (TRUE_RATIO if right == "A" else 1) <= told["high"] for told in found)
     width = statistics.median(told["high"] / told["low"] for told in found)
     cells = [
@@ -85,7 +82,7 @@ def main() -> None:
     parser.add_argument("--same", default=BASE)
     parser.add_argument("--more", default=MORE)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("common", nargs="*", metavar="WORDS", help="for every comparison, after --")
+    parser.add_argument("common", nargs="*", default=COMMON, metavar="WORDS", help="for every comparison, after --")
     asked = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {"same": [], "more": []}
     with disturbed(seed=0):

@@ -1,0 +1,31 @@
+"""Names to objects: built in, a third party's, and those of a checkout that is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import backends
+import tasks
+from tests.conftest import ROOT
+
+BARE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("registry", sys.argv[1])
+registry = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(registry)
+for group in ("harness.tasks", "harness.backends"):
+    print(*registry.Registry(group, "").names())
+"""
+
+
+def test_a_checkout_that_is_not_installed_registers_the_same(tmp_path: Path) -> None:
+    """``-S``: without site-packages nothing is installed, as on a machine that has only been handed the folder."""
+    command = [sys.executable, "-S", "-c", BARE, str(ROOT / "tasks" / "registry.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    ours = [set(line.split()) for line in done.stdout.splitlines()]
+    assert ours[0] <= set(tasks.registry.names())
+    assert {"adding", "copy", "sine", "sequential-mnist", "sequential-digits"} == ours[0]
+    assert ours[1] <= set(backends.registry.names())
+    assert {"numpy", "torch", "tensorflow", "jax"} == ours[1]
