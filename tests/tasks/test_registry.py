@@ -21,8 +21,8 @@ for group in ("harness.tasks", "harness.backends"):
 
 
 def test_a_checkout_that_is_not_installed_registers_the_same(tmp_path: Path) -> None:
-    """``-S``: without site-packages nothing is installed, as on a machine that has only been handed the folder."""
-    command = [sys.executable, "-S", "-c", BARE, str(ROOT / "tasks" / "registry.py")]
+    """``-I -S``: without site-packages and PYTHONPATH nothing is installed, as on a machine that has only been handed the folder."""
+    command = [sys.executable, "-I", "-S", "-c", BARE, str(ROOT / "tasks" / "registry.py")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     ours = [set(line.split()) for line in done.stdout.splitlines()]
     assert ours[0] <= set(tasks.registry.names())
