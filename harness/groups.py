@@ -44,10 +44,23 @@ class Group:
         """One mapping per record, of every fixed column."""
         return [{name: column.get(record) for name, column in COLUMNS.items()} for record in self.records]
 
+    @cached_property
+    def _seeds(self) -> set[int]:
+        return {record.spec.seed for record in self.records}
+
+    @cached_property
+    def _by_backend(self) -> dict[str, tuple[set[str | None], set[str | None]]]:
+        """Variants and versions of the runs that were ok, asked for once per record: a group may have thousands."""
+        found: dict[str, tuple[set[str | None], set[str | None]]] = {}
+        for record in self.ok:
+            variants, versions = found.setdefault(record.spec.backend, (set(), set()))
+            variants.add(record.variant)
+            versions.add(COLUMNS["version"].get(record))
+        return found
+
     def settings(self, record: Record) -> str:
         """What this record has for itself among its group, beside cell, backend and variant."""
-        seeds = {other.spec.seed for other in self.records}
-        words = [f"seed {record.spec.seed}"] if len(seeds) > 1 else []
+        words = [f"seed {record.spec.seed}"] if len(self._seeds) > 1 else []
         if version := self._versions(record):
             words.append(version)
         if noise := flags(record.noise):
@@ -55,16 +68,15 @@ class Group:
         return ", ".join(words)
 
     def _versions(self, record: Record) -> str:
-        get = COLUMNS["version"].get
-        versions = {get(r) for r in self.ok if r.spec.backend == record.spec.backend}
-        return str(get(record) or "") if len(versions) > 1 else ""
+        _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
+        return str(COLUMNS["version"].get(record) or "") if len(versions) > 1 else ""
 
     def contender(self, record: Record) -> str:
         """Who computed it: the backend, its variant where the group has several, its version likewise; fused or not."""
         spec = record.spec
-        same = [r for r in self.ok if r.spec.backend == spec.backend]
+        variants, _ = self._by_backend.get(spec.backend, (set(), set()))
         words = [spec.backend]
-        if len({other.variant for other in same}) > 1:
+        if len(variants) > 1:
             words.append(record.variant or spec.variant)
         if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")

@@ -78,9 +78,12 @@ def verify_all(
                 problems.append(f"{path}: of a speed contest; only a run can be verified")
     for row in rows:
         _say(row, json_lines)
+    seeds: dict[str, list[Record]] = {}
+    for _, record in found:
+        seeds.setdefault(_seedless(record.spec), []).append(record)
     with terminated_as_interrupted():
         for number, (path, record) in enumerate(found, 1):
-            others = [other for _, other in found if _seedless(other.spec) == _seedless(record.spec)]
+            others = seeds[_seedless(record.spec)]
             try:
                 judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
             except Interrupted:
@@ -91,8 +94,8 @@ def verify_all(
     return rows, problems
 
 
-def _seedless(spec: RunSpec) -> dict[str, object]:
-    return spec.model_dump(exclude={"seed"})
+def _seedless(spec: RunSpec) -> str:
+    return spec.model_dump_json(exclude={"seed"})
 
 
 def _one(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import repeats
+from harness.groups import groups
 from harness.interval import interval
 from harness.plan import UsageError, seeds_of
 from harness.records import Record
@@ -72,3 +73,14 @@ def test_the_summary_is_a_table_for_people_and_for_machines(make_record: RecordF
     assert csv is not None
     assert "host_growth_mib_high" in csv.splitlines()[0]
     assert len(csv.splitlines()) == 2
+
+
+def test_ten_thousand_runs_are_one_row(make_record: RecordFactory) -> None:
+    """Work that grew with the square of their number would run into the suite's timeout."""
+    one = make_record("adding")
+    specs = [one.spec.model_copy(update={"seed": seed}) for seed in range(10_000)]
+    records = [one.model_copy(update={"spec": spec, "id": f"run-{spec.seed}"}) for spec in specs]
+    (row,) = repeats.rows(records)
+    assert (row["runs"], row["seeds"]) == (10_000, 10_000)
+    (group,) = groups(records)
+    assert group.settings(records[7]) == "seed 7"
