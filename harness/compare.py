@@ -19,8 +19,8 @@ from harness.speedrun import SETTLE_S
 
 #: Of the interval.
 CONFIDENCE = 0.95
-#: A difference is told where chance alone would show one as large less often than this: with the interval's own 1 in 20,
-#: someone who compares every day would be misled once a month.
+#: A difference is told where chance alone would show one as large less often than this: with the interval's own
+#: 1 in 20, someone who compares every day would be misled once a month.
 ALPHA = 0.01
 #: Standard errors away from 1 at which a difference is told, were the spread known.
 NORMAL = statistics.NormalDist().inv_cdf(1 - ALPHA / 2)
@@ -119,7 +119,7 @@ def difference(ratios: Sequence[Sequence[float]]) -> Difference:
 
 
 def student(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """By Student's t: the mean of independent values, its 95 % interval, and how often chance alone is as far from 0."""
+    """By Student's t: the mean of independent values, its 95 % interval, how often chance alone is as far from 0."""
     from scipy.stats import t  # slow to import
 
     mean, n = statistics.fmean(values), len(values)

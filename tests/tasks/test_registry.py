@@ -21,7 +21,7 @@ for group in ("harness.tasks", "harness.backends"):
 
 
 def test_a_checkout_that_is_not_installed_registers_the_same(tmp_path: Path) -> None:
-    """``-I -S``: without site-packages and PYTHONPATH nothing is installed, as on a machine that has only been handed the folder."""
+    """``-I -S``: without site-packages and PYTHONPATH nothing is installed, as where only the folder was copied."""
     command = [sys.executable, "-I", "-S", "-c", BARE, str(ROOT / "tasks" / "registry.py")]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     ours = [set(line.split()) for line in done.stdout.splitlines()]
