@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import statistics
 import subprocess
@@ -29,10 +30,10 @@ COMMON = ["--backend", "numpy", "--task", "adding", "--hidden", "128", "--batch"
 TRUE_RATIO = 1.03
 
 
-def compute_on_and_off(seed: int) -> None:
-    """Never returns."""
+def compute_on_and_off(seed: int, parent: int) -> None:
+    """Until its parent is gone, however that went."""
     draw = random.Random(seed)
-    while True:
+    while os.getppid() == parent:
         until = time.monotonic() + draw.uniform(1, 3)
         while time.monotonic() < until:
             sum(range(10_000))
@@ -42,7 +43,8 @@ def compute_on_and_off(seed: int) -> None:
 @contextmanager
 def disturbed(seed: int) -> Iterator[None]:
     """Something else runs on and off meanwhile."""
-    other = multiprocessing.get_context("spawn").Process(target=compute_on_and_off, args=(seed,), daemon=True)
+    spawn = multiprocessing.get_context("spawn")
+    other = spawn.Process(target=compute_on_and_off, args=(seed, os.getpid()), daemon=True)
     other.start()
     try:
         yield
