@@ -111,3 +111,43 @@ def test_trials_of_compare_are_counted(tmp_path: Path) -> None:
     assert (same["kind"], more["kind"], more["pairs"]) == ("same", "more", 4)
     assert more["ratio"] > same["ratio"]
     assert len(done.stdout.splitlines()) == 4
+
+
+def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round by round: a machine that slows down moves no ratio. Made-up figures."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    import gpu_targets
+
+    from harness.records import Spread
+    from harness.spec import Model, SpeedSpec
+    from harness.speedrecords import Contest, Figures, Row, Timed
+
+    def contestant(backend: str, variant: str, tier: str, seconds: float | None) -> Row:
+        spec = SpeedSpec(
+            backend=backend, variant=variant, device="cuda", threads=1, model=Model(hidden=50), batch=64, length=100,
+            features=10,
+        )  # fmt: skip
+        if seconds is None:
+            return Row(spec=spec, status="unavailable", reason="CuPy is not installed", variant=variant)
+        spread = Spread(median=1e3 * seconds, p10=seconds, p90=seconds, blocks=6)
+        return Row(
+            spec=spec, status="ok", variant=variant, tier=tier,  # type: ignore[arg-type]
+            blocks=[Timed(round=n, steps=2, seconds=2 * seconds * (1 + n)) for n in range(6)],
+            figures=Figures(
+                step_ms=spread, sequences_per_second=spread, gflops=1.0, gemm_share=None, compile_s=0.0, ratio=None
+            ),
+        )  # fmt: skip
+
+    contest = Contest(
+        name="A",
+        rows=[
+            contestant("torch", "nn", "default", 0.004), contestant("torch", "graph", "best", 0.002),
+            contestant("jax", "scan", "default", 0.006), contestant("jax", "chunk", "fused", 0.001),
+            contestant("jax", "late-dw", "best", 0.004), contestant("numpy", "textbook", "default", None),
+        ],
+    )  # fmt: skip
+    torch, jax, across, cupy = gpu_targets.rows([contest])
+    assert (torch.got.median, torch.wanted, torch.met) == (pytest.approx(2), 1.5, True)
+    assert (jax.got.median, jax.met) == (pytest.approx(1.5), False), "fused variants have no rank among the others"
+    assert (across.got.median, across.count, across.met) == (pytest.approx(0.5), 6, False)
+    assert (cupy.got, cupy.reason, cupy.met) == (None, "CuPy is not installed", False)

@@ -1,0 +1,98 @@
+"""What a GPU should reach, against what speed records of one say.
+
+    python tests/bench/gpu_targets.py [FOLDER …] [--json FILE]
+
+Reads records of ``harness speed --device cuda`` (default: results/gpu). Nothing is measured here, so that anyone can
+make the table again from published records. A ratio is taken round by round between contestants of one contest, which
+were alive at the same time; its interval is a bootstrap of the median, 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rows import Row, estimate, show
+
+from harness.speedrecords import Contest
+from harness.speedrecords import Row as Contestant
+from harness.speedtable import title
+from harness.store import read_all
+
+Blocks = Mapping[int, float]
+"""Seconds per update, by round."""
+
+#: torch's best against its stock layer (cuDNN): more where a step is all launches.
+TORCH, TORCH_LAUNCH_BOUND, LAUNCH_BOUND = 1.0, 1.5, ("A", "C")
+JAX, JAX_TO_TORCH, CUPY = 2.0, 0.8, 3.0
+
+
+def rows(contests: Sequence[Contest]) -> Iterator[Row]:
+    """Every target at every shape that was contested on CUDA."""
+    for contest in contests:
+        there = [row for row in contest.rows if row.spec.device == "cuda"]
+        if there:
+            yield from _of_one(contest, there)
+
+
+def _of_one(contest: Contest, there: Sequence[Contestant]) -> Iterator[Row]:
+    cell, where = there[0].spec.model.cell, title(contest)
+    best = {name: _best(there, name) for name in ("torch", "jax", "numpy")}
+    stock = {name: _stock(there, name) for name in best}
+    plain = TORCH_LAUNCH_BOUND if contest.name in LAUNCH_BOUND else TORCH
+    yield _ratio(f"torch: best / stock layer, {where}", plain, stock["torch"], best["torch"])
+    yield _ratio(f"jax: best / scan, {where}", JAX, stock["jax"], best["jax"])
+    if cell == "lstm":
+        yield _ratio(f"jax: best / torch's best, {where}", JAX_TO_TORCH, best["torch"], best["jax"])
+    yield _ratio(f"numpy: best / textbook, {where}", CUPY, stock["numpy"], best["numpy"])
+
+
+def _ratio(measure: str, wanted: float, reference: Contestant | str, other: Contestant | str) -> Row:
+    """How many times as fast ``other`` is; a side that is a text is the reason why it is none."""
+    for side in (reference, other):
+        if isinstance(side, str):
+            return Row(measure, wanted, None, reason=side)
+    theirs, ours = _blocks(reference), _blocks(other)
+    pairs = [theirs[number] / ours[number] for number in sorted(theirs.keys() & ours.keys())]
+    if not pairs:
+        return Row(measure, wanted, None, reason="no round that both held")
+    return Row(f"{measure} ({other.variant})", wanted, estimate(pairs), len(pairs))
+
+
+def _blocks(row: Contestant) -> Blocks:
+    return {block.round: block.seconds / block.steps for block in row.blocks}
+
+
+def _timed(there: Sequence[Contestant], backend: str) -> list[Contestant]:
+    return [row for row in there if row.spec.backend == backend and row.figures]
+
+
+def _best(there: Sequence[Contestant], backend: str) -> Contestant | str:
+    """The fastest that dispatches update by update."""
+    timed = [row for row in _timed(there, backend) if row.tier != "fused"]
+    if timed:
+        return min(timed, key=lambda row: row.figures.step_ms.median if row.figures else 0.0)
+    reasons = [row.reason for row in there if row.spec.backend == backend and row.reason]
+    return reasons[0] if reasons else f"{backend} did not take part"
+
+
+def _stock(there: Sequence[Contestant], backend: str) -> Contestant | str:
+    timed = [row for row in _timed(there, backend) if row.tier == "default"]
+    if timed:
+        return timed[0]
+    best = _best(there, backend)
+    return best if isinstance(best, str) else f"{backend}'s stock layer did not take part"
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="What a GPU should reach, as a Markdown table.")
+    parser.add_argument("places", nargs="*", type=Path, default=[Path("results/gpu")], metavar="FOLDER")
+    parser.add_argument("--json", type=Path, help="file for the rows")
+    given = parser.parse_args(words)
+    speeds = read_all(given.places).speeds
+    show(rows([contest for record in speeds for contest in record.contests]), "pairs", given.json)
+
+
+if __name__ == "__main__":
+    main()

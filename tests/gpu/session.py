@@ -1,0 +1,172 @@
+"""Everything that needs a GPU, in one command and under nine minutes: the tests, then the records.
+
+    python tests/gpu/session.py [--minutes 9] [--out results/gpu] [--only NAME …] [--data FOLDER] [--list]
+
+Runs from a bare checkout, with whatever Python and frameworks the machine has: nothing is installed and nothing is
+downloaded. Each step is a command that can be typed by itself (``--list`` prints them). Steps are taken in order while
+there is time; one that outlasts its share is stopped, and keeps what it has recorded. What was not reached is named.
+
+Exit status: 0 where every step ended well, 1 where one did not or was not reached, 2 where nothing can start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Without these not even a plan can be made; the frameworks may be missing one by one.
+NEEDED = ("numpy", "pandas", "matplotlib", "typer", "rich", "pydantic", "scipy", "jinja2", "threadpoolctl")
+#: Stopped politely, a step has so long to write its record.
+GRACE_S = 10.0
+HARNESS = (sys.executable, "-P", "-m", "harness")
+
+VARIANTS = (
+    "nn", "graph", "graph-late-dw", "compiled",  # torch
+    "scan", "late-dw", "late-dw-graph", "cudnn",  # JAX
+    "textbook", "kernels",  # CuPy
+)  # fmt: skip
+SPEED = (
+    *HARNESS, "speed", "--device", "cuda", "--backend", "torch,jax,numpy", "--variant", ",".join(VARIANTS),
+    "--rounds", "12", "--block", "0.1",
+)  # fmt: skip
+#: Larger than any that a CPU is asked for.
+LARGE = ("--batch", "128", "--length", "512", "--features", "64", "--hidden", "1024")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and the seconds that it may take."""
+
+    name: str
+    words: tuple[str, ...]
+    limit_s: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a step ended: ``ok``, ``failed``, ``stopped`` at its limit, or ``not reached``."""
+
+    step: Step
+    how: str
+    seconds: float
+
+
+def steps(out: Path) -> Iterator[Step]:
+    """All of them, what matters most first. Records go to ``out``."""
+    kept = ("--results", str(out))
+    yield Step("doctor", (*HARNESS, "doctor"), 60)
+    yield Step("tests", (sys.executable, "-m", "pytest", "tests/gpu", "-p", "no:cacheprovider", "-ra"), 150)
+    for shape in ("A", "C", "E"):
+        yield Step(f"speed-{shape}", (*SPEED, "--shape", shape, *kept), 110)
+    yield Step("speed-large", (*SPEED, *LARGE, *kept), 110)
+    yield Step(
+        "parity",
+        (*HARNESS, "parity", "--device", "cuda", "--precision", "all", "--task", "copy", "--cell", "lstm"),
+        90,
+    )
+    for shape in ("B", "D", "F"):
+        yield Step(f"speed-{shape}", (*SPEED, "--shape", shape, *kept), 110)
+    yield Step("speed-gru", (*SPEED, "--cell", "gru", "--shape", "A,C", *kept), 200)
+    sizes = ("--batch", "16,256", "--hidden", "64,256,1024", "--length", "100", "--rounds", "6", "--block", "0.1")
+    yield Step(
+        "sizes",
+        (*HARNESS, "speed", "--device", "cpu,cuda", "--backend", "torch,jax", "--variant", "auto", *sizes, *kept),
+        400,
+    )
+    for task, more in (
+        ("adding", ("-P", "length=600")),
+        ("copy", ("-P", "delay=1000")),
+        ("sequential-mnist", ("-P", "order=pixel")),
+        ("sequential-mnist", ("-P", "order=permuted")),
+    ):
+        words = ("run", "--device", "cuda", "--backend", "torch", "--task", task, "--preset", "paper", *more)
+        for cell in ("lstm", "gru"):
+            name = f"paper-{task}-{more[1].rpartition('=')[2]}-{cell}"
+            yield Step(name, (*HARNESS, *words, "--cell", cell, "--seeds", "3", *kept), 540)
+
+
+def missing() -> list[str]:
+    """Packages without which nothing can start."""
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
+def take(
+    chosen: Sequence[Step], seconds: float, clock: Callable[[], float], env: Mapping[str, str]
+) -> Iterator[Ending]:
+    """Each step in turn while there is time; each ending as soon as it is known."""
+    end = clock() + seconds
+    for step in chosen:
+        start = clock()
+        left = end - start
+        if left <= 0:
+            yield Ending(step, "not reached", 0.0)
+            continue
+        print(f"\n== {step.name}: {shlex.join(map(as_typed, step.words))}", flush=True)
+        how = run(step.words, min(step.limit_s, left), env)
+        yield Ending(step, how, clock() - start)
+
+
+def run(words: Sequence[str], limit_s: float, env: Mapping[str, str]) -> str:
+    """How one command ended. It and all that it started are gone then."""
+    with subprocess.Popen(words, cwd=ROOT, env=dict(env), stdin=subprocess.DEVNULL, start_new_session=True) as command:
+        try:
+            return "failed" if command.wait(limit_s) else "ok"
+        except subprocess.TimeoutExpired:
+            os.killpg(command.pid, signal.SIGTERM)  # writes the record of what was under way
+            try:
+                command.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(command.pid, signal.SIGKILL)
+            return "stopped"
+        except BaseException:
+            os.killpg(command.pid, signal.SIGKILL)
+            raise
+
+
+def as_typed(word: str) -> str:
+    """A word of a command as a user would write it."""
+    return "python" if word == sys.executable else word
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Everything that needs a GPU: the tests, then the records.")
+    parser.add_argument("--minutes", type=float, default=8.8, help="that all of it may take")
+    parser.add_argument("--out", type=Path, default=Path("results/gpu"), help="folder for the records")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the steps, or the first part of their names")
+    parser.add_argument("--data", type=Path, help="folder that holds mnist/")
+    parser.add_argument("--list", action="store_true", help="print the commands and stop")
+    given = parser.parse_args(words)
+    chosen = [s for s in steps(given.out) if not given.only or any(s.name.startswith(name) for name in given.only)]
+    if not chosen:
+        print(f"no step begins with {' or '.join(given.only)}; --list names them", file=sys.stderr)
+        return 2
+    if given.list:
+        print("\n".join(f"{step.name:30} {shlex.join(map(as_typed, step.words))}" for step in chosen))
+        return 0
+    if lacking := missing():
+        print(f"missing: {', '.join(lacking)}; install them, or put their wheels on PYTHONPATH", file=sys.stderr)
+        return 2
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    env = {**os.environ, "PYTHONPATH": path, "COLUMNS": "160"}
+    env |= {"HARNESS_DATA": str(given.data.resolve())} if given.data else {}
+    endings = list(take(chosen, 60 * given.minutes, time.monotonic, env))
+    print("\nWhat a GPU should reach:", flush=True)
+    run((sys.executable, "tests/bench/gpu_targets.py", str(given.out)), GRACE_S, env)
+    print()
+    for ending in endings:
+        print(f"{ending.how:12} {ending.seconds:6.1f} s  {ending.step.name}")
+    return int(any(ending.how != "ok" for ending in endings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
