@@ -114,3 +114,11 @@ def trials(session: nox.Session) -> None:
     """How often ``harness compare`` is right while something disturbs it. About an hour."""
     install(session, "all")
     session.run("python", "tests/bench/trials.py", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """All that needs a GPU: the tests, then the records. Without nox: python tests/gpu/session.py."""
+    install(session, "numba,torch,jax,cupy,cuda,test")
+    session.install("-c", CONSTRAINTS, "jax[cuda12]")
+    session.run("python", "tests/gpu/session.py", *session.posargs)
