@@ -130,7 +130,8 @@ def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> li
 
 def _ask(question: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     """A worker's one answer. Raises WorkerDied with the last line of its log where there is none."""
-    env, _ = environment.worker_environment({"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}, os.environ)
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
+    env, _ = environment.worker_environment(variables, os.environ)
     with tempfile.TemporaryFile() as log:
         try:
             with closing(_converse(question, env, log, timeout)) as events:
@@ -190,7 +191,7 @@ def _record(
                 "flushes_denormals": heard.get("flushes_denormals"),
                 "device_name": heard.get("device_name"),
                 "blas": [Blas(**found) for found in heard.get("blas", [])],
-                "gpu": environment.gpu() if spec.device == "cuda" else {},
+                "gpu": (heard.get("gpu") or environment.gpu()) if spec.device == "cuda" else {},
             }
         ),
         metrics=heard.get("metrics"),
