@@ -72,7 +72,9 @@ def _probe(name: str) -> dict[str, Any]:
     from harness.prepare import not_installed
 
     backend = backends.load(name)
-    found: dict[str, Any] = {"name": name, "version": None, "devices": {}, "reason": None, "variants": {}}
+    found: dict[str, Any] = {
+        "name": name, "version": None, "versions": {}, "devices": {}, "reason": None, "variants": {}
+    }  # fmt: skip
     for cell in CELLS:
         model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")
         for variant in backend.variants(model, "cpu"):
@@ -83,6 +85,7 @@ def _probe(name: str) -> dict[str, Any]:
                 about["without"][cell] = variant.reason
     try:
         found["version"] = backend.version()
+        found["versions"] = dict(backend.versions())
         found["devices"] = backend.devices()
     except ImportError as error:
         found["reason"] = not_installed(backend, error)
