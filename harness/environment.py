@@ -108,7 +108,7 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         cpu=cpu_model(),
         logical_cpus=os.cpu_count() or 1,
         affinity=available_cpus(),
-        memory_bytes=_memory_bytes(),
+        memory_bytes=memory_bytes(),
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         versions=library_versions(),
@@ -120,10 +120,10 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         sources=sources(),
         cpu_flags=_cpu_flags(),
         cpu_governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        cgroup=_cgroup(),
+        cgroup=cgroup_limits(),
         numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
         libc=" ".join(platform.libc_ver()).strip() or None,
-        container=_container(),
+        container=container(),
     )
 
 
@@ -150,7 +150,8 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """The machine's, whatever of it this process may use."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
@@ -207,13 +208,13 @@ def _cpu_flags() -> list[str]:
     return []
 
 
-def _cgroup() -> dict[str, str]:
+def cgroup_limits() -> dict[str, str]:
     """Limits of the control group that this process sees as its root (version 2)."""
     limits = {name: _read(Path("/sys/fs/cgroup") / name) for name in ("cpu.max", "cpuset.cpus.effective", "memory.max")}
     return {name: value for name, value in limits.items() if value}
 
 
-def _container() -> str | None:
+def container() -> str | None:
     """The kind of container that this process runs in, by the marks that container engines leave."""
     if Path("/run/.containerenv").exists():
         return "podman"
