@@ -143,7 +143,7 @@ def _gpus(visible: str | None, module: nvml.Management | None = None) -> tuple[l
     except nvml.NotThere as error:
         told = {} if error.installed else environment.gpu()
         return ([Gpu(told, None, True)], None) if told else ([], str(error))
-    shown = {device.facts().uuid for device in nvml.visible(connected, visible)}
+    shown = {device.uuid() for device in nvml.visible(connected, visible)}
     every = [device.facts() for device in nvml.devices(connected)]
     found = [Gpu(facts.words(), facts.uuid, facts.uuid in shown) for facts in every]
     return found, None if found else "NVIDIA's driver is loaded, but has no device"

@@ -108,6 +108,9 @@ class Device:
     def __init__(self, module: Management, handle: Any) -> None:
         self.module, self.handle = module, handle
 
+    def uuid(self) -> str | None:
+        return self._ask(self.module.nvmlDeviceGetUUID)
+
     def facts(self) -> Facts:
         """What it is, and its clocks now."""
         m, ask = self.module, self._ask
@@ -117,7 +120,7 @@ class Device:
         power = ask(m.nvmlDeviceGetPowerManagementLimit)
         return Facts(
             name=ask(m.nvmlDeviceGetName),
-            uuid=ask(m.nvmlDeviceGetUUID),
+            uuid=self.uuid(),
             driver=_told(m, m.nvmlSystemGetDriverVersion),
             cuda_driver=None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
             compute_capability=None if capability is None else f"{capability[0]}.{capability[1]}",
@@ -237,7 +240,7 @@ def _named(module: Management, word: str) -> Device | None:
         return None if handle is None else Device(module, handle)
     if not word.startswith("GPU-"):
         return None
-    alike = [each for each in devices(module) if (each.facts().uuid or "").startswith(word)]
+    alike = [each for each in devices(module) if (each.uuid() or "").startswith(word)]
     return alike[0] if len(alike) == 1 else None
 
 

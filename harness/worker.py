@@ -172,7 +172,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     after = noise.read(time.perf_counter())
     block_s = [block.seconds / block.steps for block in outcome.train_blocks]
     emit({"noise": noise.judge(block_s, before, after, spec.threads).model_dump(), "blas": prepare.blas()})
-    emit({"gpu": device.gpu} if device.gpu else {})
+    emit({"gpu": device.gpu})
     step_ms = spread([1e3 * seconds for seconds in block_s])
     sequences, time_steps = spec.batch, spec.batch * task.steps_in
     metrics = Metrics(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import meter, nvml
+from harness.groups import groups
 from harness.meter import Meter
+from harness.plan import Request, plan
+from harness.records import Record
+from harness.supervise import execute
 from harness.training import Clocks
+from tests.conftest import ROOT, python_path
 from tests.harness.fake_nvml import DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND, MIG, UNSIGNED_INT, FakeGpu, FakeNvml
 
 ASKED = {name for name in dir(FakeNvml) if name.startswith("nvmlDeviceGet")} - {
@@ -149,6 +155,52 @@ def test_samples_come_oldest_first_and_only_later_ones() -> None:
     device = a_device(FakeGpu("GPU-a", samples=[(30, 100), (10, 0), (20, 50)]))
     assert device.samples(10) == [nvml.Sample(20, 0.5), nvml.Sample(30, 1.0)]
     assert device.last_sample_us() == 30
+
+
+# ---- in a worker
+
+
+@pytest.fixture
+def driver(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the driver, which a worker finds as it would find the real one."""
+    monkeypatch.setenv("PYTHONPATH", python_path(ROOT / "tests" / "driver", plugin))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def on_cuda() -> Record:
+    run = {"device": "cuda", "threads": 1, "steps": 40, "chunk": 2}
+    (spec,) = plan(Request(backends=["oncuda"], tasks=["echo"], run=run))
+    return execute(spec, 120, lambda _: None)
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_run_on_a_gpu_records_what_the_device_took() -> None:
+    record = on_cuda()
+    assert record.status == "ok", record.reason
+    m = record.metrics
+    assert m is not None
+    assert m.energy_j is not None
+    assert m.energy_j >= 100 * m.train_s * 0.95, "100 W, evaluations included"
+    assert m.joules_per_1000_sequences is not None
+    steady = m.energy_j * 38 / 40 / (38 * record.spec.batch) * 1000
+    assert m.joules_per_1000_sequences == pytest.approx(steady, rel=0.3)
+    assert m.device_process_bytes == 300 * 2**20
+    assert m.device_idle_share is not None
+    assert 0.5 < m.device_idle_share <= 0.75
+    assert record.environment.gpu["name"] == "NVIDIA Imaginary 40GB"
+    assert record.environment.variables["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    (group,) = groups([record])
+    assert "launch-bound: device idle" in group.settings(record)
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_run_whose_gpu_nvml_does_not_see_measures_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    record = on_cuda()
+    assert record.status == "ok", record.reason
+    assert record.metrics is not None
+    assert record.metrics.energy_j is record.metrics.device_idle_share is None
+    assert record.environment.gpu == {}
 
 
 # ---- over a run
