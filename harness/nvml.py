@@ -205,11 +205,14 @@ def _why_not(module: Management, error: Exception) -> str:
 
 def devices(module: Management) -> list[Device]:
     """Every device of the machine, in NVML's order, which is that of the PCI bus."""
-    handles = (
-        _told(module, module.nvmlDeviceGetHandleByIndex, i)
-        for i in range(_told(module, module.nvmlDeviceGetCount) or 0)
-    )
-    return [Device(module, handle) for handle in handles if handle is not None]
+    count = _told(module, module.nvmlDeviceGetCount) or 0
+    found = (_device(module, module.nvmlDeviceGetHandleByIndex, index) for index in range(count))
+    return [each for each in found if each is not None]
+
+
+def _device(module: Management, find: Callable[..., Any], name: int | str) -> Device | None:
+    handle = _told(module, find, name)
+    return None if handle is None else Device(module, handle)
 
 
 def visible(module: Management, variable: str | None) -> list[Device]:
@@ -233,11 +236,10 @@ def visible(module: Management, variable: str | None) -> list[Device]:
 def _named(module: Management, word: str) -> Device | None:
     """The device of an index, a UUID, the beginning of one that no other shares, or a MIG instance's UUID."""
     if word.isdecimal():
-        every = devices(module)
-        return every[int(word)] if int(word) < len(every) else None
+        there = len(word) < 6 and int(word) < (_told(module, module.nvmlDeviceGetCount) or 0)
+        return _device(module, module.nvmlDeviceGetHandleByIndex, int(word)) if there else None
     if word.startswith("MIG-"):
-        handle = _told(module, module.nvmlDeviceGetHandleByUUID, word)
-        return None if handle is None else Device(module, handle)
+        return _device(module, module.nvmlDeviceGetHandleByUUID, word)
     if not word.startswith("GPU-"):
         return None
     alike = [each for each in devices(module) if (each.uuid() or "").startswith(word)]
