@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -258,9 +260,19 @@ class Backend(ABC):
             ImportError: the framework is not installed.
         """
 
+    def versions(self) -> Mapping[str, str]:
+        """The framework's version by its name, and those that decide what it can do on a device.
+
+        ``cuda`` and ``cudnn`` are what it was built for or has; plugins and helpers go by pip's names for them.
+
+        Raises:
+            ImportError: the framework is not installed.
+        """
+        return {self.name: self.version()}
+
     @abstractmethod
     def devices(self) -> dict[Device, str | None]:
-        """Each device with the reason why it cannot be used here, or None where it can."""
+        """Each device with the reason why it cannot be used here and what would help, or None where it can."""
 
     def precisions(self, device: Device) -> tuple[Precision, ...]:
         """Precisions that the framework computes on ``device``."""
@@ -338,6 +350,15 @@ class Backend(ABC):
         """
         resolved, _ = self.resolve(job)
         return self.build(resolved, {name: p.astype(job.precision) for name, p in parameters.items()})
+
+
+def installed(*distributions: str) -> dict[str, str]:
+    """Those of these distributions that pip has installed, with their versions."""
+    found = {}
+    for name in distributions:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def checked_lengths(job: Job, lengths: Array | None) -> Array | None:

@@ -289,6 +289,11 @@ class BackendConformance:
                 with pytest.raises(Unsupported, match=r"\S"):
                     self.backend.resolve(a_job(device=device))
 
+    def test_its_own_version_is_among_those_it_tells(self) -> None:
+        told = self.backend.versions()
+        assert self.backend.version() in told.values()
+        assert all(isinstance(value, str) and value for value in told.values())
+
     def test_auto_names_a_variant_that_runs(self) -> None:
         for cell in CELLS:
             job, why = self.backend.resolve(a_job(cell))

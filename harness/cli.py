@@ -459,6 +459,24 @@ def list_() -> None:
 
 
 @app.command()
+def doctor(
+    json_lines: Annotated[bool, typer.Option("--json", help="The same as JSON on standard output.")] = False,
+) -> None:
+    """What this machine has, which backends see what of it, and what would help where they do not."""
+    from harness import doctor as doctors
+
+    found = doctors.examine()
+    if json_lines:
+        import json
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        doctors.print_findings(found)
+    raise typer.Exit(OK if found.runnable else NOT_OK)
+
+
+@app.command()
 def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> None:
     """One record, readable."""
     from rich.console import Console

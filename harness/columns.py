@@ -161,6 +161,20 @@ COLUMNS: dict[str, Column] = {
     "host_import_mib": Column("resident after importing the framework, in MiB", "float64", _mib("host_import_bytes")),
     "device_init_mib": Column("on the device after model and optimizer, in MiB", "float64", _mib("device_init_bytes")),
     "device_peak_mib": Column("the allocator's peak on the device, in MiB", "float64", _mib("device_peak_bytes")),
+    "device_process_mib": Column(
+        "held on the device by the worker at most, as the driver counts, in MiB",
+        "float64",
+        _mib("device_process_bytes"),
+    ),
+    "energy_j": Column("joules that the device took from the first update to the last", "float64", _metric("energy_j")),
+    "joules_per_1000_sequences": Column(
+        "joules per 1000 sequences trained, in the steady state", "float64", _metric("joules_per_1000_sequences")
+    ),
+    "device_idle_share": Column(
+        "of the time in training and prediction, the share in which the device was idle",
+        "float64",
+        _metric("device_idle_share"),
+    ),
     "gate": Column(
         "relative distance of the parameters from the float64 reference", "float64", _at("gate.parameter_distance")
     ),

@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
+from harness import nvml
 from harness.process import available_cpus
 from harness.records import Environment
 from harness.spec import RunSpec, SpeedSpec
@@ -37,6 +38,9 @@ STRAY_PREFIXES = (
 #: Named like one of the above by another tool: Terraform.
 NO_STRAY_PREFIXES = ("TF_CLI", "TF_VAR_")
 
+#: TensorFlow and JAX would take most of a GPU's memory at once.
+MEMORY_AS_NEEDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 SOURCE = Path(__file__).resolve().parent.parent
 
@@ -52,18 +56,27 @@ def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu" if spec.device == "cpu" else "cuda,cpu",
         "PYTHONHASHSEED": "0",
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        **MEMORY_AS_NEEDED,
     }
     if spec.device == "cpu":
         variables["CUDA_VISIBLE_DEVICES"] = "-1"
-    elif inherited := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        variables["CUDA_VISIBLE_DEVICES"] = inherited  # which GPU is the user's to say
+    else:
+        variables |= device_variables()
     if spec.deterministic:
         variables["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         if spec.device == "cuda":
             variables["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
     return variables
+
+
+def device_variables() -> dict[str, str]:
+    """Which GPU a process sees, which is the user's to say; counted as the driver counts; memory only as needed."""
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        **MEMORY_AS_NEEDED,
+        **({} if asked is None else {"CUDA_VISIBLE_DEVICES": asked}),
+    }
 
 
 def worker_environment(
@@ -95,7 +108,7 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         cpu=cpu_model(),
         logical_cpus=os.cpu_count() or 1,
         affinity=available_cpus(),
-        memory_bytes=_memory_bytes(),
+        memory_bytes=memory_bytes(),
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         versions=library_versions(),
@@ -107,10 +120,10 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         sources=sources(),
         cpu_flags=_cpu_flags(),
         cpu_governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        cgroup=_cgroup(),
+        cgroup=cgroup_limits(),
         numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
         libc=" ".join(platform.libc_ver()).strip() or None,
-        container=_container(),
+        container=container(),
     )
 
 
@@ -137,7 +150,8 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """The machine's, whatever of it this process may use."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
@@ -194,13 +208,13 @@ def _cpu_flags() -> list[str]:
     return []
 
 
-def _cgroup() -> dict[str, str]:
+def cgroup_limits() -> dict[str, str]:
     """Limits of the control group that this process sees as its root (version 2)."""
     limits = {name: _read(Path("/sys/fs/cgroup") / name) for name in ("cpu.max", "cpuset.cpus.effective", "memory.max")}
     return {name: value for name, value in limits.items() if value}
 
 
-def _container() -> str | None:
+def container() -> str | None:
     """The kind of container that this process runs in, by the marks that container engines leave."""
     if Path("/run/.containerenv").exists():
         return "podman"
@@ -217,14 +231,33 @@ def _read(path: Path) -> str | None:
         return None
 
 
-GPU_FIELDS = ("name", "driver_version", "clocks.sm", "clocks.mem", "clocks.max.sm", "power.limit", "vbios_version")
+#: The words of ``nvml.Facts`` that nvidia-smi knows.
+GPU_FIELDS = (
+    "name", "driver_version", "compute_cap", "memory.total", "clocks.sm", "clocks.mem", "clocks.max.sm",
+    "clocks.max.mem", "power.limit", "temperature.gpu",
+)  # fmt: skip
 
 
 def gpu() -> dict[str, str]:
-    """What nvidia-smi tells about the first GPU; empty where there is none."""
-    query = ["nvidia-smi", "-i", "0", f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
+    """The first GPU that ``CUDA_VISIBLE_DEVICES`` shows, as NVML tells it; empty where there is none.
+
+    Where NVML's Python package is missing nvidia-smi is asked, which knows a little less.
+    """
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        return nvml.first_visible(asked).facts().words()
+    except nvml.NotThere as error:
+        return {} if error.installed else smi("0" if asked is None else asked.split(",")[0].strip())
+
+
+def smi(which: str) -> dict[str, str]:
+    """What nvidia-smi tells about a GPU, by index or UUID; empty where it tells nothing."""
+    if not which.isdecimal() and not which.startswith("GPU-"):
+        return {}  # -1 and the empty word hide all of them
+    query = ["nvidia-smi", "-i", which, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return {}
-    return dict(zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False))
+    told = zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False)
+    return {name: value for name, value in told if value and not value.startswith("[")}  # [N/A], [Not Supported]

@@ -15,6 +15,8 @@ from harness.columns import COLUMNS
 from harness.noise import flags
 from harness.records import Record
 
+#: Share of its time that a device may be idle before a run is one of dispatching, not of computing.
+LAUNCH_BOUND = 0.5
 Row = Mapping[str, Any]
 
 
@@ -65,6 +67,8 @@ class Group:
             words.append(version)
         if noise := flags(record.noise):
             words.append(f"noisy: {' '.join(noise)}")
+        if idle := launch_bound(record):
+            words.append(idle)
         return ", ".join(words)
 
     def _versions(self, record: Record) -> str:
@@ -90,6 +94,12 @@ class Group:
         for record in self.ok:
             found.setdefault((record.spec.model.cell, self.contender(record)), []).append(record)
         return found
+
+
+def launch_bound(record: Record) -> str | None:
+    """That the device waited for the host more than it computed, where it did."""
+    idle = record.metrics.device_idle_share if record.metrics else None
+    return None if idle is None or idle <= LAUNCH_BOUND else f"launch-bound: device idle {100 * idle:.0f} %"
 
 
 def groups(records: Iterable[Record]) -> list[Group]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import backends
 import tasks
 from backends.base import CELL_SUMMARIES, CELLS
-from harness.supervise import probe
+from harness.supervise import probe_all
 from tasks.base import Task
 
 
@@ -21,9 +19,7 @@ def print_list() -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    names = backends.registry.names()
-    with ThreadPoolExecutor() as pool:
-        probes = list(pool.map(probe, names))
+    probes = probe_all()
     for part in (_tasks(), _cells(), _backends(probes), _variants(probes)):
         console.print(part)
         console.print()

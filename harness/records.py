@@ -107,6 +107,21 @@ class Metrics(Frozen):
     host_peak_bytes: Annotated[Bytes | None, Field(description="the kernel's high-water mark since then")]
     device_init_bytes: Bytes | None = None
     device_peak_bytes: Bytes | None = None
+    device_process_bytes: Annotated[
+        Bytes | None,
+        Field(description="of the device, held by the worker at most: context and pools, as the driver counts"),
+    ] = None
+    energy_j: Annotated[
+        float | None,
+        Field(ge=0, description="joules that the whole device took from before the first update to after the last"),
+    ] = None
+    joules_per_1000_sequences: Annotated[
+        float | None, Field(ge=0, description="the same of the steady state, per 1000 sequences trained")
+    ] = None
+    device_idle_share: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="of the steady state's time in training and prediction, the device idle"),
+    ] = None
 
     parameters: Annotated[int, Field(description="trainable numbers")]
     flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
@@ -163,13 +178,15 @@ class Environment(Frozen):
     libc: str | None = None
     container: Annotated[str | None, Field(description="the kind of container, none where it is none")] = None
     blas: list[Blas] = []
-    gpu: Annotated[dict[str, str], Field(description="driver, clocks and power limit, from nvidia-smi")] = {}
+    gpu: Annotated[
+        dict[str, str], Field(description="driver, memory, clocks and limits, as nvidia-smi names them")
+    ] = {}
 
 
 class Record(Frozen):
     """One run."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
     created: datetime
     status: Status

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.columns import MIB
-from harness.groups import groups
+from harness.groups import groups, launch_bound
 from harness.noise import flags
 from harness.records import Metrics, Noise, Record, Spread
 from harness.wording import STATUS_STYLES, number, printable, run_name, score_text
@@ -19,6 +19,13 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 60
 BAR_WIDTH = 30
 Facts = list[tuple[str, str]]
+#: What a record keeps of a GPU, in words.
+GPU_WORDS = {
+    "name": "GPU", "driver_version": "driver", "cuda_driver_version": "CUDA of the driver",
+    "compute_cap": "compute capability", "memory.total": "memory", "clocks.sm": "clock",
+    "clocks.max.sm": "clock at most", "clocks.mem": "memory clock", "clocks.max.mem": "memory clock at most",
+    "power.limit": "power limit", "temperature.gpu": "temperature",
+}  # fmt: skip
 
 
 def show(record: Record) -> Group:
@@ -33,30 +40,31 @@ def _parts(record: Record) -> Iterator[RenderableType]:
     if record.reason:
         yield Text(f"  {printable(record.reason)}", style=STATUS_STYLES[record.status])
     yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
-    yield from _section("What was run", _what(record))
+    yield from section("What was run", _what(record))
     if metrics := record.metrics:
-        yield from _section("Scores", _scores(record, metrics))
+        yield from section("Scores", _scores(record, metrics))
     if len(record.curve) > 1:
-        yield from _section("Validation loss", _curve(record))
+        yield from section("Validation loss", _curve(record))
     if metrics := record.metrics:
-        yield from _section("Speed", _speed(metrics))
-        yield from _section("Time", _time(metrics))
-        yield from _section("Memory", _memory(metrics))
+        yield from section("Speed", _speed(metrics))
+        yield from section("Time", _time(metrics))
+        yield from section("Memory", _memory(metrics))
+        yield from section("Device", _device(record, metrics))
     if record.gate:
-        yield from _section("Gate", _gate(record))
+        yield from section("Gate", _gate(record))
     if record.noise:
-        yield from _section("Noise", _noise(record.noise))
+        yield from section("Noise", _noise(record.noise))
     if record.command:
-        yield from _section("Make it again", [("", printable(record.command))])
-    yield from _section("Environment", _environment(record))
+        yield from section("Make it again", [("", printable(record.command))])
+    yield from section("Environment", _environment(record))
     if record.environment.strays:
-        yield from _section("Kept from the worker", sorted(record.environment.strays.items()))
+        yield from section("Kept from the worker", sorted(record.environment.strays.items()))
     if record.log_tail:
         yield Text("\nEnd of the log", style="bold")
         yield Text("\n".join(f"  {printable(line)}" for line in record.log_tail.splitlines()), style="dim")
 
 
-def _section(heading: str, facts: Facts) -> Iterator[RenderableType]:
+def section(heading: str, facts: Facts) -> Iterator[RenderableType]:
     """A heading and lines of name and value; nothing where there are none."""
     if not facts:
         return
@@ -166,12 +174,27 @@ def _memory(m: Metrics) -> Facts:
     levels = [
         ("after import", m.host_import_bytes), ("after initialisation", m.host_init_bytes), ("peak", m.host_peak_bytes),
         ("device, initialised", m.device_init_bytes), ("device, peak", m.device_peak_bytes),
+        ("device, held by the process", m.device_process_bytes),
     ]  # fmt: skip
     facts = [(name, f"{number(size / MIB):>7} MiB") for name, size in levels if size is not None]
     if m.host_peak_bytes is not None and m.host_init_bytes is not None:
         growth = max(0, m.host_peak_bytes - m.host_init_bytes)
         facts.append(("growth", f"{number(growth / MIB):>7} MiB beyond initialisation"))
     return facts
+
+
+def _device(record: Record, m: Metrics) -> Facts:
+    """What a GPU took, and what it is; nothing on CPU."""
+    facts = []
+    if m.energy_j is not None:
+        facts.append(("energy", f"{number(m.energy_j)} J from the first update to the last"))
+    if m.joules_per_1000_sequences is not None:
+        facts.append(("", f"{number(m.joules_per_1000_sequences)} J per 1000 sequences in the steady state"))
+    if m.device_idle_share is not None:
+        idle = f"{100 * m.device_idle_share:.0f} % of the time in training and prediction"
+        facts.append(("idle", idle + (", launch-bound" if launch_bound(record) else "")))
+    gpu = record.environment.gpu
+    return facts + [(words, printable(gpu[name])) for name, words in GPU_WORDS.items() if gpu.get(name)]
 
 
 def _gate(record: Record) -> Facts:

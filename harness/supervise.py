@@ -7,11 +7,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import backends
 from harness import environment
 from harness.channel import COMMAND, Channel, TimedOut, WorkerDied, tail
 from harness.commandline import command_line
@@ -114,7 +116,14 @@ def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
     try:
         return _ask({"probe": backend}, timeout)
     except WorkerDied as death:
-        return {"name": backend, "version": None, "devices": {}, "variants": {}, "reason": f"cannot load: {death}"}
+        nothing: dict[str, Any] = {"name": backend, "version": None, "versions": {}, "devices": {}, "variants": {}}
+        return nothing | {"reason": f"cannot load: {death}"}
+
+
+def probe_all() -> list[dict[str, Any]]:
+    """What every registered backend has here, all asked at once."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(probe, backends.registry.names()))
 
 
 def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> list[dict[str, Any]]:
@@ -130,7 +139,8 @@ def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> li
 
 def _ask(question: Mapping[str, Any], timeout: float) -> dict[str, Any]:
     """A worker's one answer. Raises WorkerDied with the last line of its log where there is none."""
-    env, _ = environment.worker_environment({"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}, os.environ)
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
+    env, _ = environment.worker_environment(variables, os.environ)
     with tempfile.TemporaryFile() as log:
         try:
             with closing(_converse(question, env, log, timeout)) as events:
@@ -190,7 +200,7 @@ def _record(
                 "flushes_denormals": heard.get("flushes_denormals"),
                 "device_name": heard.get("device_name"),
                 "blas": [Blas(**found) for found in heard.get("blas", [])],
-                "gpu": environment.gpu() if spec.device == "cuda" else {},
+                "gpu": (heard.get("gpu") or environment.gpu()) if spec.device == "cuda" else {},
             }
         ),
         metrics=heard.get("metrics"),

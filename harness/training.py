@@ -22,6 +22,8 @@ from tasks.base import Batch, Split, Task, loss_value
 Clock = Callable[[], float]
 Progress = Callable[[Mapping[str, float]], None]
 OnPoint = Callable[[CurvePoint], None]
+#: Told the updates done so far before the first block and after each one, while no clock of a block runs.
+Between = Callable[[int], None]
 
 
 class RunFailed(RuntimeError):
@@ -84,10 +86,17 @@ class Run:
     """One training run on a trainer that stands ready."""
 
     def __init__(
-        self, spec: RunSpec, task: Task, trainer: Trainer, clocks: Clocks, progress: Progress, on_point: OnPoint
+        self,
+        spec: RunSpec,
+        task: Task,
+        trainer: Trainer,
+        clocks: Clocks,
+        progress: Progress,
+        on_point: OnPoint,
+        between: Between = lambda done: None,
     ) -> None:
         self.spec, self.task, self.trainer = spec, task, trainer
-        self.clocks, self.progress, self.on_point = clocks, progress, on_point
+        self.clocks, self.progress, self.on_point, self.between = clocks, progress, on_point, between
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
@@ -102,9 +111,11 @@ class Run:
         done, first_step_s, compiled = 0, 0.0, 0
         since_evaluation: list[float] = []
         best: tuple[float, int, float, Scores] | None = None
+        self.between(0)
         for size in block_sizes(spec.steps, spec.chunk, spec.evaluate_every):
             losses, seconds = self._train(done, size)
             done += size
+            self.between(done)
             since_evaluation += losses
             self.losses.update(np.asarray(losses, "<f8").tobytes())
             if done == 1:

@@ -72,7 +72,9 @@ def _probe(name: str) -> dict[str, Any]:
     from harness.prepare import not_installed
 
     backend = backends.load(name)
-    found: dict[str, Any] = {"name": name, "version": None, "devices": {}, "reason": None, "variants": {}}
+    found: dict[str, Any] = {
+        "name": name, "version": None, "versions": {}, "devices": {}, "reason": None, "variants": {}
+    }  # fmt: skip
     for cell in CELLS:
         model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")
         for variant in backend.variants(model, "cpu"):
@@ -83,6 +85,7 @@ def _probe(name: str) -> dict[str, Any]:
                 about["without"][cell] = variant.reason
     try:
         found["version"] = backend.version()
+        found["versions"] = dict(backend.versions())
         found["devices"] = backend.devices()
     except ImportError as error:
         found["reason"] = not_installed(backend, error)
@@ -142,7 +145,7 @@ def _unavailable(error: Exception) -> bool:
 def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict[str, Any]:
     import tasks
     from backends import parameters as canonical
-    from harness import environment, noise, prepare
+    from harness import environment, meter, noise, prepare
     from harness.records import Metrics
     from harness.spec import RunSpec
     from harness.training import Clocks, Run, first_crossings, rates, spread
@@ -158,7 +161,10 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         baseline, landmarks = dict(task.baseline), dict(task.landmarks)
         task.batch("train", 0, spec.batch)  # missing data is told before anything is built
     trainer = prepare.build(backend, job, lambda index, size: task.batch("train", index, size), start, clocks, emit)
-    run = Run(spec, task, trainer, clocks, _throttled(emit), lambda point: emit({"point": point.model_dump()}))
+    device, why_unread = meter.of_run(spec.device, clocks, spec.chunk, spec.steps)
+    if why_unread:
+        print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
+    run = Run(spec, task, trainer, clocks, _throttled(emit), lambda point: emit({"point": point.model_dump()}), device)
     process.reset_peak()
     host_init, device_init = process.resident_bytes(), trainer.memory().in_use
     before = noise.read(time.perf_counter())
@@ -166,6 +172,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     after = noise.read(time.perf_counter())
     block_s = [block.seconds / block.steps for block in outcome.train_blocks]
     emit({"noise": noise.judge(block_s, before, after, spec.threads).model_dump(), "blas": prepare.blas()})
+    emit({"gpu": device.gpu})
     step_ms = spread([1e3 * seconds for seconds in block_s])
     sequences, time_steps = spec.batch, spec.batch * task.steps_in
     metrics = Metrics(
@@ -198,6 +205,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         host_peak_bytes=process.peak_resident_bytes(),
         device_init_bytes=device_init,
         device_peak_bytes=trainer.memory().peak,
+        **device.figures(spec.batch),
         parameters=canonical.count(job.model),
         flops_per_step=canonical.flops_per_step(job.model, job.batch, job.length),
         compilations=outcome.compilations,

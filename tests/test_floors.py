@@ -45,7 +45,8 @@ def test_a_backend_imports_its_own_framework_and_no_other(name: str) -> None:
 def test_the_measuring_floor_imports_no_framework() -> None:
     modules = (
         "cli plan session supervise progress records store table plots report show listing gate training worker "
-        "channel contest live prepare turns speed speedrun speedrecords speedtable speedplots drawing".split()
+        "channel contest live prepare turns speed speedrun speedrecords speedtable speedplots drawing nvml meter "
+        "doctor".split()
     )
     assert not imported_by("\n".join(f"import harness.{name}" for name in modules)) & ALL
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from backends import allocator
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+from backends.base import (
+    Backend,
+    Choice,
+    Device,
+    Job,
+    ModelSpec,
+    Parameters,
+    Probes,
+    Runtime,
+    Trainer,
+    Variant,
+    installed,
+)
+
+#: What makes jaxlib compute on CUDA, and the libraries that it then loads.
+PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
+CUDA_LIBRARIES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 
 #: As many products in the loop back as in the one there: none of them is a weight's gradient.
 LATE = r"(while|unrolled), (\d+) \+ \2 products in it"
@@ -22,13 +39,17 @@ class JaxBackend(Backend):
 
         return str(jax.__version__)
 
+    def versions(self) -> Mapping[str, str]:
+        return {self.name: self.version(), **installed("jaxlib", *PLUGINS, *CUDA_LIBRARIES)}
+
     def devices(self) -> dict[Device, str | None]:
         import jax
 
         try:
             jax.devices("cuda")
         except RuntimeError as error:
-            return {"cpu": None, "cuda": f"JAX sees no CUDA device: {str(error).splitlines()[0]}"}
+            helps = "" if installed(*PLUGINS) else "; it has no CUDA plugin: pip install jax[cuda12]"
+            return {"cpu": None, "cuda": f"JAX sees no CUDA device: {str(error).splitlines()[0]}{helps}"}
         return {"cpu": None, "cuda": None}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:

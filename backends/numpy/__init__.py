@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+from backends.base import (
+    Backend,
+    Choice,
+    Device,
+    Job,
+    ModelSpec,
+    Parameters,
+    Probes,
+    Runtime,
+    Trainer,
+    Variant,
+    installed,
+)
 
+#: CuPy's distributions, one for each CUDA.
+CUPYS = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
 #: Hidden units up to which the interpreter's part of a step dominates, and from which on matrix products do.
 SMALL, LARGE = 64, 256
 
@@ -20,6 +35,11 @@ class NumpyBackend(Backend):
         import numpy
 
         return numpy.__version__
+
+    def versions(self) -> Mapping[str, str]:
+        from backends.numpy import runtime
+
+        return {**runtime.versions(), **installed("numba", *CUPYS), **runtime.cupy_versions()}
 
     def devices(self) -> dict[Device, str | None]:
         return {"cpu": None, "cuda": _why_no_cuda()}

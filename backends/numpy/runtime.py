@@ -17,7 +17,7 @@ def start(job: Job) -> Runtime:
     return Runtime(
         threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
         flushes_denormals=denormals.flushed(smallest * np.float32(0.5), smallest @ half),
-        versions=_versions(job),
+        versions={**versions(), **(cupy_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
     )
 
@@ -41,11 +41,15 @@ def _gpu_name() -> str:
     return name.decode()
 
 
-def _versions(job: Job) -> dict[str, str]:
-    versions = {"numpy": np.__version__, "blas": blas_name()}
-    if job.device == "cuda":
+def versions() -> dict[str, str]:
+    return {"numpy": np.__version__, "blas": blas_name()}
+
+
+def cupy_versions() -> dict[str, str]:
+    """Of CuPy and of the CUDA runtime that it loads; empty where it is not installed or cannot load one."""
+    try:
         import cupy
 
-        versions["cupy"] = cupy.__version__
-        versions["cuda"] = str(cupy.cuda.runtime.runtimeGetVersion())
-    return versions
+        return {"cupy": cupy.__version__, "cuda": str(cupy.cuda.runtime.runtimeGetVersion())}
+    except (ImportError, RuntimeError):
+        return {}

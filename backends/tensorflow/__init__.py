@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from backends import allocator
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+from backends.base import (
+    Backend,
+    Choice,
+    Device,
+    Job,
+    ModelSpec,
+    Parameters,
+    Probes,
+    Runtime,
+    Trainer,
+    Variant,
+    installed,
+)
 
 #: Steps of a sequence up to which ``keras-unrolled`` can be had.
 LONGEST_UNROLLED = 128
@@ -24,14 +38,23 @@ class TensorflowBackend(Backend):
 
         return str(tf.__version__)
 
+    def versions(self) -> Mapping[str, str]:
+        from backends.tensorflow import runtime
+
+        return {**runtime.versions(), **runtime.cuda_versions(), **installed("nvidia-cudnn-cu12")}
+
     def devices(self) -> dict[Device, str | None]:
         import tensorflow as tf
 
         if tf.config.list_physical_devices("GPU"):
             return {"cpu": None, "cuda": None}
-        built = tf.test.is_built_with_cuda()
-        why = "TensorFlow sees no CUDA device" if built else "this TensorFlow is a CPU build, without CUDA"
-        return {"cpu": None, "cuda": why}
+        if not tf.test.is_built_with_cuda():
+            return {
+                "cpu": None,
+                "cuda": "this TensorFlow is a CPU build, without CUDA: pip install tensorflow[and-cuda]",
+            }
+        lacks = "" if installed("nvidia-cudnn-cu12") else ", and CUDA's libraries: pip install tensorflow[and-cuda]"
+        return {"cpu": None, "cuda": f"TensorFlow sees no CUDA device; it needs a driver for CUDA 12 or newer{lacks}"}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         cudnn = device == "cuda" and model.cell in ("lstm", "gru")

@@ -27,7 +27,7 @@ def start(job: Job) -> Runtime:
     return Runtime(
         threads=tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
         flushes_denormals=_flushes_denormals(),
-        versions=_versions(job),
+        versions={**versions(), **(cuda_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
     )
 
@@ -45,11 +45,13 @@ def _gpu_name() -> str | None:
     return name
 
 
-def _versions(job: Job) -> dict[str, str]:
+def versions() -> dict[str, str]:
     import keras
 
-    versions = {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
-    if job.device == "cuda":
-        build = tf.sysconfig.get_build_info()
-        versions |= {name: str(build[f"{name}_version"]) for name in ("cuda", "cudnn") if f"{name}_version" in build}
-    return versions
+    return {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
+
+
+def cuda_versions() -> dict[str, str]:
+    """Of CUDA and cuDNN, as this TensorFlow was built for them; empty where it was not."""
+    build = tf.sysconfig.get_build_info()
+    return {name: str(build[f"{name}_version"]) for name in ("cuda", "cudnn") if f"{name}_version" in build}

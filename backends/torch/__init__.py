@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from backends import allocator
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+from backends.base import (
+    Backend,
+    Choice,
+    Device,
+    Job,
+    ModelSpec,
+    Parameters,
+    Probes,
+    Runtime,
+    Trainer,
+    Variant,
+    installed,
+)
 
 
 class TorchBackend(Backend):
@@ -20,14 +33,19 @@ class TorchBackend(Backend):
 
         return str(torch.__version__)
 
+    def versions(self) -> Mapping[str, str]:
+        from backends.torch import runtime
+
+        return {**runtime.versions(), **runtime.cudnn_version(), **installed("triton")}
+
     def devices(self) -> dict[Device, str | None]:
         import torch
 
         if torch.cuda.is_available():
             return {"cpu": None, "cuda": None}
-        built = torch.version.cuda
-        why = "PyTorch sees no CUDA device" if built else "this PyTorch is a CPU build, without CUDA"
-        return {"cpu": None, "cuda": why}
+        if built := torch.version.cuda:
+            return {"cpu": None, "cuda": f"PyTorch sees no CUDA device; it needs a driver for CUDA {built}"}
+        return {"cpu": None, "cuda": "this PyTorch is a CPU build, without CUDA: install one that was built for it"}
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         unbuilt = "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None

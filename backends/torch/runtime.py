@@ -23,15 +23,16 @@ def start(job: Job) -> Runtime:
     return Runtime(
         threads=torch.get_num_threads(),
         flushes_denormals=denormals.flushed((smallest * 0.5).numpy(), (smallest @ half).numpy()),
-        versions=_versions(),
+        versions={**versions(), **(cudnn_version() if torch.cuda.is_available() else {})},
         device_name=torch.cuda.get_device_name() if job.device == "cuda" else None,
     )
 
 
-def _versions() -> dict[str, str]:
-    versions = {"torch": str(torch.__version__)}
-    if torch.version.cuda:
-        versions["cuda"] = torch.version.cuda
-    if torch.cuda.is_available() and (cudnn := torch.backends.cudnn.version()):
-        versions["cudnn"] = str(cudnn)
-    return versions
+def versions() -> dict[str, str]:
+    """Of PyTorch, and of the CUDA that it was built for."""
+    return {"torch": str(torch.__version__), **({"cuda": torch.version.cuda} if torch.version.cuda else {})}
+
+
+def cudnn_version() -> dict[str, str]:
+    """Of cuDNN, which this loads; empty where PyTorch was built without."""
+    return {"cudnn": str(found)} if (found := torch.backends.cudnn.version()) else {}

@@ -62,3 +62,28 @@ def test_a_sparkline_has_a_block_per_value_and_no_more_than_asked_for(values: li
     line = sparkline(values, width)
     assert len(line) == min(len(values), width)
     assert set(line) <= set(BLOCKS)
+
+
+ON_A_GPU = {
+    "device": "cuda",
+    "environment": {"gpu": {"name": "NVIDIA Imaginary", "driver_version": "580.95.05", "clocks.sm": "1410 MHz"}},
+}
+
+
+def test_what_a_gpu_took_is_told_and_that_it_waited_for_the_host(make_record: Any) -> None:
+    took = {
+        "energy_j": 4321.0, "joules_per_1000_sequences": 43.25, "device_idle_share": 0.72,
+        "device_process_bytes": 512 * 2**20,
+    }  # fmt: skip
+    text = shown(make_record(**ON_A_GPU, metrics=took))
+    for words in (
+        "4,321 J", "43.2 J per 1000 sequences", "72 % of the time in training and prediction, launch-bound", "512 MiB",
+        "NVIDIA Imaginary", "580.95.05", "1410 MHz",
+    ):  # fmt: skip
+        assert words in text, words
+    busy = shown(make_record(**ON_A_GPU, metrics=took | {"device_idle_share": 0.5}))
+    assert "launch-bound" not in busy
+
+
+def test_of_a_run_on_cpu_no_device_is_told(make_record: Any) -> None:
+    assert "Device" not in shown(make_record())

@@ -106,6 +106,8 @@ def test_a_probe_tells_variants_devices_and_reasons() -> None:
     assert found["version"] == "1.0"
     assert found["devices"]["cpu"] is None
     assert "hang" in found["variants"]
+    assert found["versions"]["numpy"], "those of the backend that it is made from"
+    assert probe("uninstalled")["versions"] == {}
     assert "pip install" in probe("uninstalled")["reason"]
     assert "cannot load" in probe("nonsense")["reason"]
 

@@ -246,3 +246,30 @@ def test_versions_of_a_framework_are_contenders_of_their_own(make_record: Any) -
     records = [make_record(environment={"versions": {"torch": version}}) for version in ("2.11", "2.12")]
     (group,) = table.groups(records)
     assert set(group.contenders()) == {("lstm", "torch 2.11"), ("lstm", "torch 2.12")}
+
+
+@pytest.mark.parametrize(
+    ("idle", "words"),
+    [(0.716, "launch-bound: device idle 72 %"), (0.5, ""), (0.0, ""), (None, "")],
+)
+def test_a_run_whose_device_waited_for_the_host_is_marked_in_every_table(
+    make_record: Any, idle: float | None, words: str
+) -> None:
+    record = make_record(device="cuda", metrics={"device_idle_share": idle})
+    (group,) = table.groups([record])
+    assert group.settings(record) == words
+    console = Console(file=StringIO(), width=200)
+    console.print(table.rich_table([record]))
+    assert ("launch-bound" in console.file.getvalue()) == bool(words)  # type: ignore[attr-defined]
+
+
+def test_what_a_gpu_took_has_columns(make_record: Any) -> None:
+    took = {
+        "energy_j": 10.0,
+        "joules_per_1000_sequences": 0.5,
+        "device_idle_share": 0.25,
+        "device_process_bytes": 2**21,
+    }
+    (row,) = table.frame([make_record(device="cuda", metrics=took)]).to_dict("records")
+    names = ("energy_j", "joules_per_1000_sequences", "device_idle_share", "device_process_mib")
+    assert [row[name] for name in names] == [10.0, 0.5, 0.25, 2.0]

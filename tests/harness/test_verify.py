@@ -20,7 +20,7 @@ from harness.noise import Counters, flags, is_bimodal, relative_drift
 from harness.noise import judge as judge_noise
 from harness.records import Record
 from harness.report import write
-from harness.store import AlteredRecord, Found, Store, StoreError, named_in, read, read_record
+from harness.store import AlteredRecord, Found, Store, StoreError, named_in, read, read_all, read_record
 from harness.verdict import causes, judge
 from harness.verify import unknown
 
@@ -111,9 +111,33 @@ def test_one_altered_is_said_to_be(tmp_path: Path, make_record: RecordFactory) -
 
 @pytest.mark.parametrize("version", range(1, CURRENT + 1))
 def test_a_record_of_every_schema_reads(version: int) -> None:
-    record = read_record(ROOT / "tests" / "harness" / "records" / f"schema-{version}.json")
+    path = ROOT / "tests" / "harness" / "records" / f"schema-{version}.json"
+    assert json.loads(path.read_text())["schema_version"] == version
+    record = read_record(path)
     assert record.schema_version == CURRENT
     assert record.metrics is not None
+    assert record.metrics.energy_j is None, "on CPU, and before version 3, nobody measured it"
+
+
+@pytest.mark.parametrize("version", range(2, CURRENT + 1))
+@pytest.mark.parametrize("told", [None, *range(1, CURRENT + 1)])
+def test_a_sealed_record_altered_is_found_out_whatever_version_it_says(
+    tmp_path: Path, version: int, told: int | None
+) -> None:
+    document = json.loads((ROOT / "tests" / "harness" / "records" / f"schema-{version}.json").read_text())
+    document["metrics"]["final_loss"] += 0.5
+    document["schema_version"] = told
+    if told is None:
+        del document["schema_version"]
+    (tmp_path / "altered.json").write_text(json.dumps(document))
+    with pytest.raises(AlteredRecord, match="altered since it was written"):
+        read(tmp_path / "altered.json")
+
+
+def test_every_published_record_reads() -> None:
+    found = read_all([ROOT / "results" / "published"])
+    assert found.records
+    assert found.problems == []
 
 
 def test_there_is_a_step_from_every_version() -> None:

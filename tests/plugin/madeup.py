@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -80,6 +80,10 @@ class MadeUpTrainer(NumpyTrainer):
     def _killed(self, losses):
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def _slow(self, losses):
+        time.sleep(0.1)
+        return losses
+
     def _exits(self, losses):
         print("last words", file=sys.stderr)
         os._exit(7)
@@ -141,6 +145,25 @@ class HangingBackend(MadeUpBackend):
 
     def choose(self, job):
         return Choice("hang", "made up")
+
+
+class OnCudaBackend(MadeUpBackend):
+    """Says that it computes on a GPU, and takes its time."""
+
+    name = "oncuda"
+    names = ("slow",)
+
+    def devices(self):
+        return {"cpu": None, "cuda": None}
+
+    def choose(self, job):
+        return Choice("slow", "made up")
+
+    def start(self, job):
+        return replace(super().start(replace(job, device="cpu")), device_name="Imaginary")
+
+    def build(self, job, parameters):
+        return super().build(replace(job, device="cpu"), parameters)
 
 
 class UninstalledBackend(MadeUpBackend):
