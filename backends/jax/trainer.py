@@ -12,12 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
-from backends.jax.cells import Tensor, Tensors, network, within
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.network import network, within
 from backends.parameters import shapes
 from tasks.base import Batch
 
 OptimizerState = dict[str, Any]
 Staged = list[tuple[Tensor, Tensor, Tensor | None]]
+
+#: XLA's own choice of what may go into command buffers (jaxlib 0.10 and 0.11), and loops. A compile option takes the
+#: whole list: "+WHILE" is understood in XLA_FLAGS only, which is the whole process's.
+COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL,WHILE"
 
 
 class JaxTrainer(Trainer):
@@ -58,14 +63,20 @@ class JaxTrainer(Trainer):
         return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
-        """Loops, their products there and back, and foreign kernels in the compiled step."""
+        """Loops, their products there and back, and foreign kernels in the compiled step.
+
+        What goes into command buffers is decided after the HLO that this reads: of those it names the option alone.
+        """
         text = self._programme(self.stage([batch])[0]).as_text()
-        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
         products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
         back = sum("transpose(jvp" in name for name in products)
         updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
         calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
-        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *calls])
+        if any(call.startswith("cudnn_rnn") for call in calls):
+            return ", ".join(["XLA", *calls])
+        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+        graph = ["loops allowed in command buffers"] if "xla_gpu_enable_command_buffer" in self._options() else []
+        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *graph, *calls])
 
     def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
         """The compiled training step for a batch of this shape."""
@@ -82,10 +93,18 @@ class JaxTrainer(Trainer):
         """``function`` compiled for arguments of these shapes; the one before the lengths is what can change."""
         key = name, arguments[-2].shape
         if key not in self.compiled:
-            deterministic = self.job.deterministic and self.job.device == "cuda"
-            options = {"xla_gpu_deterministic_ops": True} if deterministic else None
-            self.compiled[key] = jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options)
+            lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+            self.compiled[key] = lowered.compile(self._options())
         return self.compiled[key]
+
+    def _options(self) -> dict[str, Any]:
+        """XLA's options for the programmes of this job."""
+        options: dict[str, Any] = {}
+        if self.job.deterministic and self.job.device == "cuda":
+            options["xla_gpu_deterministic_ops"] = True
+        if self.job.variant == "late-dw-graph":
+            options["xla_gpu_enable_command_buffer"] = COMMAND_BUFFERS
+        return options
 
     def _step(
         self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None
