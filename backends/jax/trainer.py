@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.jax import graphs
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.network import network, within
 from backends.parameters import shapes
@@ -19,10 +20,6 @@ from tasks.base import Batch
 
 OptimizerState = dict[str, Any]
 Staged = list[tuple[Tensor, Tensor, Tensor | None]]
-
-#: XLA's own choice of what may go into command buffers (jaxlib 0.10 and 0.11), and loops. A compile option takes the
-#: whole list: "+WHILE" is understood in XLA_FLAGS only, which is the whole process's.
-COMMAND_BUFFERS = "FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,CONDITIONAL,WHILE"
 
 
 class JaxTrainer(Trainer):
@@ -63,11 +60,9 @@ class JaxTrainer(Trainer):
         return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
-        """Loops, their products there and back, and foreign kernels in the compiled step.
-
-        What goes into command buffers is decided after the HLO that this reads: of those it names the option alone.
-        """
-        text = self._programme(self.stage([batch])[0]).as_text()
+        """Loops, their products there and back, and foreign kernels in the compiled step."""
+        [staged] = self.stage([batch])
+        text = self._programme(staged).as_text()
         products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
         back = sum("transpose(jvp" in name for name in products)
         updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
@@ -75,8 +70,12 @@ class JaxTrainer(Trainer):
         if any(call.startswith("cudnn_rnn") for call in calls):
             return ", ".join(["XLA", *calls])
         loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
-        graph = ["loops allowed in command buffers"] if "xla_gpu_enable_command_buffer" in self._options() else []
-        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *graph, *calls])
+        found = [f"XLA {updates}{loop}, {len(products) - back} + {back} products in it"]
+        if self.job.variant == "late-dw-graph":
+            lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
+            inside, loops = graphs.loops_in_graphs(lowered, self._options())
+            found.append(f"{inside} of {loops} loops in command buffers")
+        return ", ".join([*found, *calls])
 
     def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
         """The compiled training step for a batch of this shape."""
@@ -93,18 +92,18 @@ class JaxTrainer(Trainer):
         """``function`` compiled for arguments of these shapes; the one before the lengths is what can change."""
         key = name, arguments[-2].shape
         if key not in self.compiled:
-            lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
-            self.compiled[key] = lowered.compile(self._options())
+            self.compiled[key] = self._lowered(function, arguments, donate).compile(self._options())
         return self.compiled[key]
+
+    def _lowered(self, function: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) -> Any:
+        return jax.jit(function, donate_argnums=donate).lower(*arguments)
 
     def _options(self) -> dict[str, Any]:
         """XLA's options for the programmes of this job."""
         options: dict[str, Any] = {}
         if self.job.deterministic and self.job.device == "cuda":
             options["xla_gpu_deterministic_ops"] = True
-        if self.job.variant == "late-dw-graph":
-            options["xla_gpu_enable_command_buffer"] = COMMAND_BUFFERS
-        return options
+        return options | (graphs.OPTIONS if self.job.variant == "late-dw-graph" else {})
 
     def _step(
         self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None

@@ -110,22 +110,62 @@ def test_cudnn_is_called_once_there_and_once_back_in_ieee_float32(
     assert {str(each.aval.dtype) for call in calls for each in call.outvars} == {"float32"}
 
 
-def test_command_buffers_are_an_option_that_xla_knows() -> None:
-    """On the CPU it has no effect, and one that it does not know is refused."""
-    from backends.jax.trainer import COMMAND_BUFFERS
+def test_command_buffers_are_options_that_xla_knows() -> None:
+    """On the CPU they have no effect, and what it does not know is refused."""
+    from backends.jax.graphs import OPTIONS
 
     job = a_job("lstm", 3, variant="late-dw-graph", precision="float64")
     p, batches = start(job), some_batches(job, 2)
     trainer, same = (backend.build(replace(job, variant=name), p) for name in ("late-dw-graph", "late-dw"))
     np.testing.assert_array_equal(train(trainer, job, batches), train(same, job, batches))
-    patterns = {each.name: each.runs for each in backend.variants(job.model, "cuda")}
-    assert re.match(patterns["late-dw-graph"], trainer.executed(batches[0]))
-    assert not re.match(patterns["late-dw"], trainer.executed(batches[0]))
-    assert not re.match(patterns["late-dw-graph"], same.executed(batches[0]))
-    with pytest.raises(RuntimeError, match="'WHYLE' is not a valid enum value"):
-        jax.jit(lambda x: x).lower(1.0).compile(
-            {"xla_gpu_enable_command_buffer": COMMAND_BUFFERS.replace("WHILE", "WHYLE")}
-        )
+    for option, value in (("xla_gpu_enable_command_buffer", "WHYLE"), ("xla_gpu_command_buffer_unroll_loop", True)):
+        with pytest.raises(RuntimeError, match=r"WHYLE|unroll_loop"):
+            jax.jit(lambda x: x).lower(1.0).compile({**OPTIONS, option: value})
+
+
+#: What XLA 0.10.2 writes for CUDA, cut short: two loops, launched step by step, a graph in the first one's body …
+BY_STEP = """\
+000: kCommandBuffer [source       | next=009 (1) ]
+    001: kCustomKernel [source       | sink        ] loop_add_negate_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+009: kWhile         [prev=000 (1) | next=025 (1) ]
+condition:
+    010: kCustomKernel [source | sink] loop_compare_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+  body:
+    000: kCommandBuffer      [prev=014 (1) | next=022 (1)]
+        016: kCustomKernel [source       | next=017 (1)] loop_add_multiply_fusion grid: [64, 1, 1]
+025: kCopy          [prev=009 (1) | next=027 (2) ] kCopy
+027: kWhile         [prev=026 (1) | next=043 (1) ]
+condition:
+    028: kCustomKernel [source | sink] loop_compare_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+"""
+#: … and the second one in a graph with what comes before it.
+ONE_IN_A_GRAPH = """\
+009: kWhile         [prev=000 (1) | next=025 (1) ]
+condition:
+    010: kCustomKernel [source | sink] loop_compare_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+000: kCommandBuffer [source | sink]
+    001: kCustomKernel [source       | sink        ] loop_add_negate_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+    008: kWhile        [prev=007 (1) | next=024 (1) ]
+    condition:
+        009: kCustomKernel [source | sink] loop_compare_fusion grid: [1, 1, 1] threads: [1, 1, 1]
+"""
+
+
+@pytest.mark.parametrize(("launches", "found"), [(BY_STEP, (0, 2)), (ONE_IN_A_GRAPH, (1, 2))])
+def test_loops_in_command_buffers_are_counted(launches: str, found: tuple[int, int]) -> None:
+    from backends.jax.graphs import counted
+
+    assert counted(launches) == found
+
+
+def test_a_variant_is_what_executed_says() -> None:
+    """By names that were seen where XLA compiled these steps for CUDA."""
+    patterns = {variant.name: variant.runs for variant in backend.variants(a_job().model, "cuda")}
+    in_graph, none = (f"XLA while, 4 + 4 products in it, {n} of 8 loops in command buffers" for n in (8, 0))
+    assert re.match(patterns["late-dw-graph"], in_graph)
+    assert not re.match(patterns["late-dw-graph"], none)
+    assert not re.match(patterns["late-dw"], in_graph)
+    assert re.match(patterns["cudnn"], "XLA, __cublas$lt$matmul, cudnn_rnn_bwd_ffi, cudnn_rnn_ffi")
 
 
 @pytest.mark.parametrize("variant", ["cudnn", "late-dw-graph"])
