@@ -18,8 +18,11 @@ import numpy as np
 from backends.base import Array
 
 BLANK = 0
-LOG_0 = -1e30
-"""log 0, finite: −∞ − (−∞) is no number. Any sum with it is as good as itself, and exp of that is 0."""
+LOG_0 = np.float64(-1e30)
+"""log 0, finite: −∞ − (−∞) is no number. Any sum with it is as good as itself, and exp of that is 0.
+
+Typed, so that CuPy too computes in float64 where it stands beside nothing but truth values.
+"""
 
 
 def frames_needed(y: Array) -> Array:

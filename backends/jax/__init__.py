@@ -59,10 +59,26 @@ class JaxBackend(Backend):
                 "late-dw",
                 "the same scan with a backward scan by hand: dW_hh is one GEMM after it",
                 "best",
-                runs=rf"XLA {LATE}",
+                runs=rf"XLA {LATE}(?!.* in command buffers)",
+            ),
+            Variant(
+                "late-dw-graph",
+                "late-dw, its loops in CUDA graphs, which XLA leaves them out of by itself: no launch at every step",
+                "best",
+                "CUDA graphs are on CUDA only" if device == "cpu" else None,
+                runs=rf"XLA {LATE}, [1-9]\d* of \d+ loops in command buffers",
+                like="late-dw",
             ),
             Variant(
                 "unrolled", "late-dw, four steps in each turn of the loop", "best", runs=rf"XLA {LATE}", like="late-dw"
+            ),
+            Variant(
+                "cudnn",
+                "cuDNN's LSTM through jax.experimental.rnn: all layers and directions in one call",
+                "best",
+                _why_no_cudnn(model, device),
+                precisions=("float32",),
+                runs="XLA, (.*, )?cudnn_rnn_bwd_ffi, cudnn_rnn_ffi",
             ),
             Variant(
                 "chunk",
@@ -102,3 +118,9 @@ class JaxBackend(Backend):
         from backends.jax import limits
 
         return limits.probes(job)
+
+
+def _why_no_cudnn(model: ModelSpec, device: Device) -> str | None:
+    if device == "cpu":
+        return "cuDNN is on CUDA only"
+    return None if model.cell == "lstm" else "of cuDNN's layers JAX has the LSTM alone"

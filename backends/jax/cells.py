@@ -1,6 +1,6 @@
 """The recurrent layers as pure functions: a scan over time, and the same scan with its way back by hand.
 
-Both map x (T, B, D) to the top layer's hidden states (T, B, features). The dtype is the
+Both map the projected input (T, B, G·H) to one direction's hidden states (T, B, H). The dtype is the
 arguments' own throughout: Python's numbers are weakly typed and lift nothing.
 
 Both scans take one step per turn: on the CPU ``unroll`` of 2 and 4 gained nothing, 8 cost up to twice the time.
@@ -17,8 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.nn import sigmoid
 
-from backends.base import Cell, ModelSpec
-from backends.parameters import BIASES, layer, layer_names
+from backends.base import Cell
 
 Tensor = Any  # a jax.Array, or its tracer
 Tensors = dict[str, Tensor]
@@ -190,63 +189,3 @@ def _late_dw_back(
 
 
 late_dw.defvjp(_late_dw_forward, _late_dw_back)
-
-RECURRENCES: dict[str, Callable[[Cell, bool, Tensors, Tensor], Tensor]] = {
-    "scan": scan,
-    "late-dw": partial(late_dw, 1),
-    "unrolled": partial(late_dw, 4),
-    "chunk": partial(late_dw, 1),
-}
-
-
-# -- the network -----------------------------------------------------------------------------------
-
-
-def within(x: Tensor, lengths: Tensor) -> Tensor:
-    """Whether a position of x (T, B, …) is within its sequence: (T, B)."""
-    return jnp.arange(len(x))[:, None] < lengths
-
-
-@jax.custom_vjp  # type: ignore[untyped-decorator]
-def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
-    """x (T, B, n) with each sequence reversed within its own length, its padding left in place.
-
-    Its own inverse: so the gradient is reversed by a gather too, where autodiff would scatter.
-    """
-    t = jnp.arange(len(x))[:, None]
-    return jnp.take_along_axis(x, jnp.where(t < lengths, lengths - 1 - t, t)[:, :, None], axis=0)
-
-
-reverse_within.defvjp(
-    lambda x, lengths: (reverse_within(x, lengths), lengths),
-    lambda lengths, d_out: (reverse_within(d_out, lengths), None),
-)
-
-
-def _recurrent(
-    model: ModelSpec, variant: str, backward: bool, p: Tensors, projected: Tensor, lengths: Tensor | None
-) -> Tensor:
-    """One direction's hidden states (T, B, H), in the order of time."""
-    recurrence = RECURRENCES[variant]
-    if not backward or lengths is None:
-        return recurrence(model.cell, backward, p, projected)
-    return reverse_within(recurrence(model.cell, False, p, reverse_within(projected, lengths)), lengths)
-
-
-def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
-    below, directions = x, list[Tensor]()
-    for _, backward, prefix in layer_names(model):
-        if not backward and directions:
-            below, directions = jnp.concatenate(directions, axis=2), []
-        p = layer(parameters, prefix)
-        projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
-        recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
-        directions.append(_recurrent(model, variant, backward, recurrent, projected, lengths))
-    if model.readout == "last":
-        # the final state of each direction; the backward one ends at the first time step
-        end = directions[0][-1] if lengths is None else directions[0][lengths - 1, jnp.arange(len(lengths))]
-        hs = jnp.concatenate([end, *(d[0] for d in directions[1:])], axis=1)
-    else:
-        hs = jnp.concatenate(directions, axis=2)
-    return hs @ parameters["head.W"].T + parameters["head.b"]

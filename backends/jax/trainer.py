@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
-from backends.jax.cells import Tensor, Tensors, network, within
+from backends.jax import graphs
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.network import network, within
 from backends.parameters import shapes
 from tasks.base import Batch
 
@@ -59,13 +61,21 @@ class JaxTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         """Loops, their products there and back, and foreign kernels in the compiled step."""
-        text = self._programme(self.stage([batch])[0]).as_text()
-        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+        [staged] = self.stage([batch])
+        text = self._programme(staged).as_text()
         products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
         back = sum("transpose(jvp" in name for name in products)
         updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
         calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
-        return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *calls])
+        if any(call.startswith("cudnn_rnn") for call in calls):
+            return ", ".join(["XLA", *calls])
+        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+        found = [f"XLA {updates}{loop}, {len(products) - back} + {back} products in it"]
+        if self.job.variant == "late-dw-graph":
+            lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
+            inside, loops = graphs.loops_in_graphs(lowered, self._options())
+            found.append(f"{inside} of {loops} loops in command buffers")
+        return ", ".join([*found, *calls])
 
     def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
         """The compiled training step for a batch of this shape."""
@@ -82,10 +92,18 @@ class JaxTrainer(Trainer):
         """``function`` compiled for arguments of these shapes; the one before the lengths is what can change."""
         key = name, arguments[-2].shape
         if key not in self.compiled:
-            deterministic = self.job.deterministic and self.job.device == "cuda"
-            options = {"xla_gpu_deterministic_ops": True} if deterministic else None
-            self.compiled[key] = jax.jit(function, donate_argnums=donate).lower(*arguments).compile(options)
+            self.compiled[key] = self._lowered(function, arguments, donate).compile(self._options())
         return self.compiled[key]
+
+    def _lowered(self, function: Callable[..., Any], arguments: Any, donate: tuple[int, ...]) -> Any:
+        return jax.jit(function, donate_argnums=donate).lower(*arguments)
+
+    def _options(self) -> dict[str, Any]:
+        """XLA's options for the programmes of this job."""
+        options: dict[str, Any] = {}
+        if self.job.deterministic and self.job.device == "cuda":
+            options["xla_gpu_deterministic_ops"] = True
+        return options | (graphs.OPTIONS if self.job.variant == "late-dw-graph" else {})
 
     def _step(
         self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None

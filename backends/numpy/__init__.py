@@ -76,6 +76,13 @@ class NumpyBackend(Backend):
                 precisions=("float32",),
                 runs=r"numba loop \([1-9]",
             ),
+            Variant(
+                "kernels",
+                "hoisted, the element-wise work of a step in one CUDA kernel of our own, through CuPy",
+                "best",
+                "its kernels are for CUDA only" if device == "cpu" else None,
+                runs=r"Python loop of kernels cupy\.matmul, cuBLAS$",
+            ),
         ]
 
     def lacks(self, job: Job) -> str | None:
@@ -85,7 +92,7 @@ class NumpyBackend(Backend):
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":
-            return Choice("hoisted", "the fewest launches; not measured on CUDA")
+            return Choice("kernels", "the fewest launches to a step; not measured on CUDA")
         halves = min(job.threads, job.batch // 32) > 1
         large = job.model.cell == "lstm" and job.model.hidden >= LARGE
         if job.precision == "float32" and not large and not _why_no_numba():
@@ -116,10 +123,15 @@ def _why_no_numba() -> str | None:
 
 def _why_no_cuda() -> str | None:
     if find_spec("cupy") is None:
-        return "NumPy computes on CUDA through CuPy, which is not installed: pip install cupy-cuda12x"
-    import cupy
-
+        return (
+            "NumPy computes on CUDA through CuPy, which is not installed: pip install cupy-cuda12x, or cupy-cuda13x, "
+            "as the driver has CUDA 12 or 13"
+        )
     try:
+        import cupy
+
         return None if cupy.cuda.runtime.getDeviceCount() else "CuPy sees no CUDA device"
+    except ImportError as error:  # it is linked against the CUDA that its name says
+        return f"CuPy cannot be imported: {str(error).strip().splitlines()[0]}"
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"CuPy sees no CUDA device: {error}"

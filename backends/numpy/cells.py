@@ -251,15 +251,21 @@ class GruResetBefore(Layer):
         self.product_rz = self.buffer(batch, 2 * self.H)
         self.d_rh = self.buffer(batch, self.H)
 
+    def there(self) -> None:
+        # apart: of a matrix that is a part of another's columns CuPy makes a copy for every product
+        self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
+        self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
+        super().there()
+
     def step(self, t: int) -> None:
         H, xp = self.H, self.xp
         a, h, rh = self.a[t], self.hs[t], self.rh[t]
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
-        xp.matmul(h, self.U[:, : 2 * H], out=self.product_rz)
+        xp.matmul(h, self.U_rz, out=self.product_rz)
         rz += self.product_rz
         self.sigmoid(rz)
         xp.multiply(r, h, out=rh)
-        xp.matmul(rh, self.U[:, 2 * H :], out=self.scratch)
+        xp.matmul(rh, self.U_n, out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
         h_next = self.hs[t + 1]

@@ -222,6 +222,10 @@ def layers(variant: str) -> dict[Cell, Any]:
         from backends.numpy import fused
 
         return fused.LAYERS
+    if variant == "kernels":
+        from backends.numpy import kernels
+
+        return kernels.LAYERS
     return cells.LAYERS
 
 
