@@ -5,7 +5,21 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from backends import allocator
-from backends.base import Backend, Choice, Device, Job, ModelSpec, Parameters, Probes, Runtime, Trainer, Variant
+from backends.base import (
+    MIXED,
+    Backend,
+    Choice,
+    Device,
+    Job,
+    ModelSpec,
+    Parameters,
+    Precision,
+    Probes,
+    Runtime,
+    Trainer,
+    Variant,
+    why_too_old,
+)
 
 #: As many products in the loop back as in the one there: none of them is a weight's gradient.
 LATE = r"(while|unrolled), (\d+) \+ \2 products in it"
@@ -31,6 +45,9 @@ class JaxBackend(Backend):
             return {"cpu": None, "cuda": f"JAX sees no CUDA device: {str(error).splitlines()[0]}"}
         return {"cpu": None, "cuda": None}
 
+    def precisions(self, device: Device) -> tuple[Precision, ...]:
+        return MIXED[device]
+
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         return [
             Variant("scan", "lax.scan over time, input projection hoisted out of it", "default", runs="XLA "),
@@ -55,7 +72,7 @@ class JaxBackend(Backend):
     def lacks(self, job: Job) -> str | None:
         if job.loss == "ctc" and find_spec("optax") is None:
             return "its CTC loss is optax's, which is not installed: pip install optax"
-        return None
+        return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":
@@ -81,3 +98,9 @@ class JaxBackend(Backend):
         from backends.jax import limits
 
         return limits.probes(job)
+
+
+def _capability() -> tuple[int, ...]:
+    import jax
+
+    return tuple(map(int, jax.devices("cuda")[0].compute_capability.split(".")))

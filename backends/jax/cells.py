@@ -1,7 +1,7 @@
 """The recurrent layers as pure functions: a scan over time, and the same scan with its way back by hand.
 
-Both map x (T, B, D) to the top layer's hidden states (T, B, features). The dtype is the
-arguments' own throughout: Python's numbers are weakly typed and lift nothing.
+Both map x (T, B, D) to the top layer's hidden states (T, B, features). The dtype is that of x
+throughout, to which weights are cast: Python's numbers are weakly typed and lift nothing.
 
 Both scans take one step per turn: on the CPU ``unroll`` of 2 and 4 gained nothing, 8 cost up to twice the time.
 """
@@ -234,12 +234,15 @@ def _recurrent(
 
 
 def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
+    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs).
+
+    The layers compute in the type of x, the readout in that of the parameters.
+    """
     below, directions = x, list[Tensor]()
     for _, backward, prefix in layer_names(model):
         if not backward and directions:
             below, directions = jnp.concatenate(directions, axis=2), []
-        p = layer(parameters, prefix)
+        p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
         projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
         recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
         directions.append(_recurrent(model, variant, backward, recurrent, projected, lengths))
@@ -249,4 +252,5 @@ def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor, leng
         hs = jnp.concatenate([end, *(d[0] for d in directions[1:])], axis=1)
     else:
         hs = jnp.concatenate(directions, axis=2)
-    return hs @ parameters["head.W"].T + parameters["head.b"]
+    W, b = parameters["head.W"], parameters["head.b"]
+    return hs.astype(W.dtype) @ W.T + b
