@@ -59,13 +59,6 @@ def _tests_with_only(session: nox.Session, framework: str) -> None:
 
 
 @nox.session
-def gpu(session: nox.Session) -> None:
-    """The conformance suite on a CUDA device, in one process, with what this environment's frameworks see."""
-    install(session, "all,test")
-    session.run("pytest", "-m", "gpu", "-n", "0", "-rs", "tests/gpu", *session.posargs)
-
-
-@nox.session
 def lint(session: nox.Session) -> None:
     """ruff, and import-linter for the three floors."""
     install(session, "lint")

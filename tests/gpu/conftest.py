@@ -1,11 +1,13 @@
-"""Tests that need a GPU run by themselves, in one process: ``pytest -m gpu -n 0 -rs``."""
+"""Tests that need a GPU run by themselves: ``pytest tests/gpu -rs``, or ``pytest -m gpu``."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
 #: As a worker has them; read when a framework first touches the device.
 VARIABLES = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -14,11 +16,12 @@ VARIABLES = {
 }
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip them beside others: once TensorFlow has started for the CPU, its process has no GPU any more."""
-    if "gpu" in config.getoption("markexpr"):
+@pytest.hookimpl(trylast=True)  # others deselect first
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip them beside other tests: once TensorFlow has started for the CPU, its process has no GPU any more."""
+    if all(HERE in item.path.parents for item in items):
         return
-    skip = pytest.mark.skip(reason="GPU tests run by themselves: pytest -m gpu -n 0")
+    skip = pytest.mark.skip(reason="GPU tests run by themselves: pytest tests/gpu")
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(skip)
