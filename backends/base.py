@@ -24,10 +24,16 @@ Array = NDArray[Any]
 Parameters = dict[str, Array]
 Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
 Device = Literal["cpu", "cuda"]
-Precision = Literal["float32", "float64"]
+Precision = Literal["float32", "float64", "tf32", "bfloat16"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
 Tier = Literal["default", "best", "fused"]
 
+#: Precisions that every framework computes on every device.
+IEEE: tuple[Precision, ...] = ("float32", "float64")
+#: Those that PyTorch, TensorFlow and JAX compute.
+MIXED: dict[Device, tuple[Precision, ...]] = {"cpu": (*IEEE, "bfloat16"), "cuda": get_args(Precision)}
+#: Compute capability of the first GPUs with TF32 and bfloat16.
+AMPERE = 8, 0
 CELLS: tuple[Cell, ...] = get_args(Cell)
 CELL_SUMMARIES: dict[Cell, str] = {
     "rnn": "h' = tanh(W x + U h + b)  (Elman 1990)",
@@ -35,6 +41,16 @@ CELL_SUMMARIES: dict[Cell, str] = {
     "gru": "reset after the recurrent product, two biases, as cuDNN computes it",
     "gru-reset-before": "reset before the recurrent product, h' = (1-z) h + z n  (Cho et al. 2014)",
 }
+
+
+def host_dtype(precision: Precision) -> Literal["float32", "float64"]:
+    """The type of host arrays in ``precision``, of parameters, gradients, optimizer state, readout and loss."""
+    return "float64" if precision == "float64" else "float32"
+
+
+def layer_dtype(precision: Precision) -> Literal["float32", "float64", "bfloat16"]:
+    """The type in which the recurrent layers hold cast weights, inputs, gates and states."""
+    return "bfloat16" if precision == "bfloat16" else host_dtype(precision)
 
 
 class Unsupported(RuntimeError):
@@ -114,6 +130,16 @@ class Job:
         if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
             raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
 
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """The type of host arrays, parameters, gradients, optimizer state, readout and loss."""
+        return host_dtype(self.precision)
+
+    @property
+    def layer_dtype(self) -> Literal["float32", "float64", "bfloat16"]:
+        """The type in which the recurrent layers compute."""
+        return layer_dtype(self.precision)
+
     def resized(self, batch: int) -> Job:
         """The same job for another batch size."""
         return replace(self, batch=batch)
@@ -129,7 +155,7 @@ class Variant:
         tier: ``default`` for what a user gets without trying, ``best`` for the fastest forms that dispatch
             update by update, ``fused`` for several updates per dispatch: never ranked against the others unmarked.
         reason: why it cannot compute the model asked for; None where it can.
-        precisions: those that it computes in.
+        precisions: those that it computes in, as far as its backend has them on the device.
         runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
             that ran something else is not what its name says, and its run fails.
         like: the variant whose code it runs in another arrangement, as on parts of a batch; None where it has its own.
@@ -209,7 +235,7 @@ class Trainer(ABC):
     def stage(self, batches: Sequence[Batch]) -> Any:
         """Batches on the device, in the layout that ``train`` wants. Timed apart from training.
 
-        Floats arrive in the job's precision. Nothing is in flight when this returns. The caller
+        Floats arrive in the job's ``dtype``. Nothing is in flight when this returns. The caller
         leaves the batches' memory alone until ``train`` has returned.
         """
 
@@ -244,6 +270,13 @@ class Trainer(ABC):
         """The device allocator's own count since construction."""
         return DeviceMemory()
 
+    def device_seconds(self) -> float | None:
+        """Seconds of the last ``train`` between an event on the device before its work and one after it.
+
+        None where there was none yet, on the CPU, and where the framework gives no access to events.
+        """
+        return None
+
 
 class Backend(ABC):
     """A framework. Constructing one imports nothing."""
@@ -275,9 +308,15 @@ class Backend(ABC):
         """Each device with the reason why it cannot be used here and what would help, or None where it can."""
 
     def precisions(self, device: Device) -> tuple[Precision, ...]:
-        """Precisions that the framework computes on ``device``."""
+        """Precisions that the framework computes on ``device``; answered without importing it."""
         del device
-        return get_args(Precision)
+        return IEEE
+
+    def why_no(self, precision: Precision, device: Device) -> str | None:
+        """Why ``precisions`` does not hold it, in one clause, where more can be said than that."""
+        if precision == "tf32" and device == "cpu":
+            return "TensorFloat-32 is computed by NVIDIA's GPUs only"
+        return None
 
     @abstractmethod
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
@@ -329,8 +368,10 @@ class Backend(ABC):
             raise Unsupported(reason)
         if job.precision not in self.precisions(job.device):
             have = ", ".join(self.precisions(job.device))
-            raise Unsupported(f"{self.name} on {job.device} has no {job.precision}; it has {have}")
-        choice = self.choose(job) if job.variant == "auto" else Choice(job.variant, "asked for by name")
+            why = self.why_no(job.precision, job.device)
+            because = f": {why}" if why else ""
+            raise Unsupported(f"{self.name} on {job.device} has no {job.precision}{because}; it has {have}")
+        choice = self._chosen(job) if job.variant == "auto" else Choice(job.variant, "asked for by name")
         known = {variant.name: variant for variant in self.variants(job.model, job.device)}
         if choice.variant not in known:
             raise Unsupported(f"{self.name} has no variant {choice.variant!r}; it has {', '.join(known)}")
@@ -338,9 +379,14 @@ class Backend(ABC):
         if why := variant.reason or self.lacks(replace(job, variant=variant.name)):
             raise Unsupported(f"{self.name} variant {variant.name!r}: {why}")
         if job.precision not in variant.precisions:
-            have = ", ".join(variant.precisions)
+            have = ", ".join(each for each in self.precisions(job.device) if each in variant.precisions)
             raise Unsupported(f"{self.name} variant {variant.name!r} has no {job.precision}; it has {have}")
         return replace(job, variant=choice.variant), choice.reason
+
+    def _chosen(self, job: Job) -> Choice:
+        choice = self.choose(job)
+        unmeasured = "" if job.precision in IEEE else f"; unmeasured in {job.precision}"
+        return Choice(choice.variant, choice.reason + unmeasured)
 
     def trainer(self, job: Job, parameters: Parameters) -> Trainer:
         """A trainer for ``job``, starting at ``parameters`` (canonical layout, any float type).
@@ -349,7 +395,14 @@ class Backend(ABC):
             Unsupported: the job cannot run here; says why.
         """
         resolved, _ = self.resolve(job)
-        return self.build(resolved, {name: p.astype(job.precision) for name, p in parameters.items()})
+        return self.build(resolved, {name: p.astype(job.dtype) for name, p in parameters.items()})
+
+
+def why_too_old(job: Job, capability: Callable[[], tuple[int, ...]]) -> str | None:
+    """Why the GPU, whose compute capability is asked only if need be, lacks the job's precision."""
+    if job.device == "cpu" or job.precision in IEEE or (found := capability()) >= AMPERE:
+        return None
+    return f"{job.precision} needs a GPU of compute capability 8.0 (Ampere) or newer, not {'.'.join(map(str, found))}"
 
 
 def installed(*distributions: str) -> dict[str, str]:

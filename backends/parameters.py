@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import Array, Cell, ModelSpec, OptimizerName, Parameters, Precision
+from backends.base import Array, Cell, ModelSpec, OptimizerName, Parameters, Precision, host_dtype, layer_dtype
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "gru-reset-before": 3}
 BIASES: dict[Cell, tuple[str, ...]] = {
@@ -28,6 +28,9 @@ BIASES: dict[Cell, tuple[str, ...]] = {
     "gru": ("b_ih", "b_hh"),
     "gru-reset-before": ("b",),
 }
+
+#: Bytes of a number.
+ITEM = {"float64": 8, "float32": 4, "bfloat16": 2}
 
 Scheme = Literal["orthogonal", "glorot", "uniform"]
 
@@ -108,14 +111,14 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
     Every parameter is read and written once, its gradient written and read once, and so is each of
     the optimizer's moments (Adam two, RMSprop one). The input is read once. Per layer, direction
     and time step, the hidden state, the gates and the LSTM's cell state are written on the way
-    forward and read on the way back.
+    forward and read on the way back; these alone are narrower in bfloat16.
     """
     moments = {"adam": 2, "rmsprop": 1, "sgd": 0}[optimizer]
     states = 1 + GATES[model.cell] + (model.cell == "lstm")
     layers = model.layers * model.directions
-    numbers = 2 * (2 + moments) * count(model)
-    numbers += batch * length * (model.inputs + 2 * states * model.hidden * layers)
-    return numbers * np.dtype(precision).itemsize
+    kept = 2 * (2 + moments) * count(model) + batch * length * model.inputs
+    computed = batch * length * 2 * states * model.hidden * layers
+    return kept * ITEM[host_dtype(precision)] + computed * ITEM[layer_dtype(precision)]
 
 
 def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import tasks
 from backends import parameters as canonical
@@ -49,14 +49,13 @@ def expect(job: Job, start: Parameters, batches: list[Batch], updates: int) -> E
     return Expected(updates, batches, loss, gradients, parameters, curve)
 
 
-def look(
-    fields: Mapping[str, Any], updates: int, drift: int, precisions: Sequence[Precision], emit: Emit
-) -> dict[str, Any]:
+def look(fields: Mapping[str, Any], updates: int, drift: int, precisions: Sequence[str], emit: Emit) -> dict[str, Any]:
     """Hold every variant that the spec asks for (``auto``: all) against the reference; an event for each.
 
     Args:
         fields: of the run spec.
         updates: after which parameters are compared.
+        precisions: those looked at, or ``all`` for those that the backend has on the device.
         drift: updates over which the float32 losses are followed, rounded up to whole ``updates``.
     """
     spec = RunSpec.model_validate(fields)
@@ -66,7 +65,7 @@ def look(
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     many = updates * max(1, -(-drift // updates))
     expected = expect(job, start, [task.batch("train", index, spec.batch) for index in range(many)], updates)
-    for precision in precisions:
+    for precision in backend.precisions(job.device) if "all" in precisions else cast("Sequence[Precision]", precisions):
         for variant in backend.variants(job.model, job.device):
             if spec.variant in ("auto", "all", variant.name):
                 this = replace(job, variant=variant.name, precision=precision)
@@ -95,13 +94,13 @@ def _distances(backend: Backend, job: Job, start: Parameters, expected: Expected
     """Relative distances in the order in which they are computed: an early one explains those after it."""
     descent = replace(job, optimizer=OptimizerSpec("sgd", RATE, clip=None), chunk=1)
     trainer = backend.trainer(descent, start)
-    losses = trainer.train(trainer.stage([expected.batches[0].astype(job.precision)]))
+    losses = trainer.train(trainer.stage([expected.batches[0].astype(job.dtype)]))
     yield "loss", loss_distances(losses, [expected.loss])[0]
     gradients = {name: (start[name] - after) / RATE for name, after in trainer.parameters().items()}
     for name, apart in distances(gradients, expected.gradients).items():
         yield f"gradient of {name}", apart
     trainer = backend.trainer(job, start)
-    first = [batch.astype(job.precision) for batch in expected.batches[: expected.updates]]
+    first = [batch.astype(job.dtype) for batch in expected.batches[: expected.updates]]
     trainer.train(trainer.stage(first))
     for name, apart in distances(trainer.parameters(), expected.parameters).items():
         yield f"parameter {name} after {expected.updates} updates", apart
@@ -113,5 +112,5 @@ def _curve(backend: Backend, job: Job, start: Parameters, expected: Expected) ->
     losses: list[float] = []
     for first in range(0, len(expected.batches), expected.updates):
         chunk = expected.batches[first : first + expected.updates]
-        losses += map(float, trainer.train(trainer.stage([batch.astype(job.precision) for batch in chunk])))
+        losses += map(float, trainer.train(trainer.stage([batch.astype(job.dtype) for batch in chunk])))
     return losses

@@ -75,7 +75,7 @@ def run(
     variant: Annotated[
         str | None, typer.Option(help="How the backend computes the cell; auto is the fastest; all.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 (IEEE), float64, tf32 (CUDA) or bfloat16.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads and CPUs of a run.  [default: 2]")] = None,
     denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,
     deterministic: Annotated[
@@ -269,7 +269,8 @@ def parity(
 ) -> None:
     """Where every backend and variant agrees with the float64 reference: loss, gradients, parameters, curves.
 
-    Other options are run's: --task copy --cell gru --hidden 32. Exit status 1 where any disagrees.
+    Other options are run's: --task copy --cell gru --hidden 32; --precision all compares all that a device has.
+    Exit status 1 where any disagrees.
     """
     from harness import parity as parities
     from harness.plan import UsageError, plan, request
@@ -277,10 +278,12 @@ def parity(
 
     try:
         options = _run_options(context.args)
+        precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
+        if precisions == ["all"]:
+            options["precision"] = None
         specs = parities.small(plan(request(options)), options["batch"])
     except UsageError as error:
         fail(error)
-    precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
     with terminated_as_interrupted():
         found = parities.measure(specs, updates, drift, precisions, timeout, json_lines)
     if not json_lines:
@@ -310,7 +313,7 @@ def speed(
     readout: Annotated[str | None, typer.Option(help="last or every step.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or float64.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 (IEEE), float64, tf32 (CUDA) or bfloat16.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads and CPUs of each worker.  [default: 2]")] = None,
     denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,
     deterministic: Annotated[

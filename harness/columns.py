@@ -103,7 +103,7 @@ COLUMNS: dict[str, Column] = {
         "version of the framework", "string", lambda record: record.environment.versions.get(record.spec.backend)
     ),
     "device": Column("cpu or cuda", "string", _at("spec.device")),
-    "precision": Column("float32 or float64", "string", _at("spec.precision")),
+    "precision": Column("float32, float64, tf32 or bfloat16", "string", _at("spec.precision")),
     "cell": Column("the recurrence", "string", _at("spec.model.cell")),
     "hidden": Column("width of the recurrent state", "Int64", _at("spec.model.hidden")),
     "layers": Column("recurrent layers", "Int64", _at("spec.model.layers")),

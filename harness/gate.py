@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backends import reference
-from backends.base import Array, Backend, Job, Parameters
+from backends.base import Array, Backend, Job, Parameters, Precision
 from harness.records import Gate
 from tasks.base import Batch
 
@@ -17,8 +17,11 @@ from tasks.base import Batch
 Draw = Callable[[int, int], Batch]
 STEPS = 3
 BATCH = 4
-#: Largest relative distance, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more.
-TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
+#: Largest relative distance, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more, and moves
+#: biases that started at zero elsewhere: these alone are off by about 1. In bfloat16 it is they that are far, since
+#: Adam's first updates are the gradient's signs, and small gradients lose theirs: at most 1.7e-1 was measured on the
+#: CPU (plain RNN over 100 steps; 2e-2 LSTM and GRU). TF32 rounds to three bits more: an eighth of it, not measured.
+TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float64": 1e-9, "tf32": 4e-2, "bfloat16": 3e-1}
 
 
 def distances(ours: Parameters, expected: Parameters) -> dict[str, float]:
@@ -44,7 +47,7 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
     small = job.resized(batch)
     batches = [draw(index, batch) for index in range(STEPS)]
     trainer = backend.trainer(small, parameters)
-    losses = trainer.train(trainer.stage([b.astype(job.precision) for b in batches]))
+    losses = trainer.train(trainer.stage([b.astype(job.dtype) for b in batches]))
     expected, expected_parameters = reference.train(small, parameters, batches)
     loss_distance = max(loss_distances(losses, expected))
     parameter_distance = max(distances(trainer.parameters(), expected_parameters).values())

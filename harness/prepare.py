@@ -93,7 +93,7 @@ def check_executed(backend: Backend, job: Job, trainer: Trainer, batch: Batch, e
     Raises:
         RunFailed: it is not what the variant's name says.
     """
-    executed = trainer.executed(batch.astype(job.precision))
+    executed = trainer.executed(batch.astype(job.dtype))
     emit({"executed": executed})
     expected = backend.variant(job).runs
     if not re.match(expected, executed):

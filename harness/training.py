@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backends.base import Array, Trainer
+from backends.base import Array, Trainer, host_dtype
 from harness.records import CurvePoint, Scores, Spread
 from harness.spec import RunSpec
 from tasks.base import Batch, Split, Task, loss_value
@@ -96,6 +96,7 @@ class Run:
         between: Between = lambda done: None,
     ) -> None:
         self.spec, self.task, self.trainer = spec, task, trainer
+        self.dtype = host_dtype(spec.precision)
         self.clocks, self.progress, self.on_point, self.between = clocks, progress, on_point, between
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
@@ -138,7 +139,7 @@ class Run:
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):
             batches = [
-                self.task.batch("train", index, self.spec.batch).astype(self.spec.precision)
+                self.task.batch("train", index, self.spec.batch).astype(self.dtype)
                 for index in range(done, done + size)
             ]
         with self.clocks("stage"):
@@ -190,13 +191,13 @@ class Run:
             return loss, scores | self.task.closing_scores(self._predict)
 
     def _held_out(self, split: Split) -> Batch:
-        return self.task.held_out(split).astype(self.spec.precision)
+        return self.task.held_out(split).astype(self.dtype)
 
     def _predict(self, x: Array) -> Array:
         """Predictions for any number of sequences, by batches of the one shape that is compiled."""
         size, parts = self.spec.batch, []
         for start in range(0, len(x), size):
-            part = np.asarray(x[start : start + size], dtype=self.spec.precision)
+            part = np.asarray(x[start : start + size], dtype=self.dtype)
             padding = size - len(part)
             if padding:
                 part = np.concatenate([part, np.zeros((padding, *x.shape[1:]), part.dtype)])

@@ -70,7 +70,7 @@ class Contestant:
         return seconds
 
     def _stage(self, updates: int) -> Any:
-        batches = [draw(self.spec, index, self.spec.batch).astype(self.spec.precision) for index in range(updates)]
+        batches = [draw(self.spec, index, self.spec.batch).astype(self.job.dtype) for index in range(updates)]
         return self.trainer.stage(batches)
 
 

@@ -7,17 +7,20 @@ from importlib.util import find_spec
 
 from backends import allocator
 from backends.base import (
+    MIXED,
     Backend,
     Choice,
     Device,
     Job,
     ModelSpec,
     Parameters,
+    Precision,
     Probes,
     Runtime,
     Trainer,
     Variant,
     installed,
+    why_too_old,
 )
 
 #: What makes jaxlib compute on CUDA, and the libraries that it then loads.
@@ -51,6 +54,9 @@ class JaxBackend(Backend):
             helps = "" if installed(*PLUGINS) else "; it has no CUDA plugin: pip install jax[cuda12]"
             return {"cpu": None, "cuda": f"JAX sees no CUDA device: {str(error).splitlines()[0]}{helps}"}
         return {"cpu": None, "cuda": None}
+
+    def precisions(self, device: Device) -> tuple[Precision, ...]:
+        return MIXED[device]
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         return [
@@ -92,7 +98,7 @@ class JaxBackend(Backend):
     def lacks(self, job: Job) -> str | None:
         if job.loss == "ctc" and find_spec("optax") is None:
             return "its CTC loss is optax's, which is not installed: pip install optax"
-        return None
+        return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":
@@ -124,3 +130,9 @@ def _why_no_cudnn(model: ModelSpec, device: Device) -> str | None:
     if device == "cpu":
         return "cuDNN is on CUDA only"
     return None if model.cell == "lstm" else "of cuDNN's layers JAX has the LSTM alone"
+
+
+def _capability() -> tuple[int, ...]:
+    import jax
+
+    return tuple(map(int, jax.devices("cuda")[0].compute_capability.split(".")))

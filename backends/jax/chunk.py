@@ -56,6 +56,6 @@ class JaxChunkTrainer(JaxTrainer):
             tensors, state, loss = self._step(tensors, state, x, y, own)
             return tensors, state, losses.at[k].set(loss)
 
-        start = tensors, state, jnp.zeros(len(xs), self.job.precision)
+        start = tensors, state, jnp.zeros(len(xs), self.job.dtype)
         done: tuple[Tensors, OptimizerState, Tensor] = lax.fori_loop(0, count, update, start)
         return done

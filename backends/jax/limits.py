@@ -9,7 +9,7 @@ from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, Job, Probe, P
 
 
 def probes(job: Job) -> Probes:
-    side, dtype = PRODUCT_SIDE[job.device], jnp.dtype(job.precision)
+    side, dtype = PRODUCT_SIDE[job.device], jnp.dtype(job.layer_dtype)
     with jax.default_device(jax.devices(job.device)[0]):
         a = jnp.ones((side, side), dtype)
         array = jnp.ones(COPY_BYTES // dtype.itemsize, dtype)

@@ -62,7 +62,7 @@ def loops(recurrence: Recurrence, model: ModelSpec, parameters: Tensors, x: Tens
     for _, backward, prefix in layer_names(model):
         if not backward and directions:
             below, directions = jnp.concatenate(directions, axis=2), []
-        p = layer(parameters, prefix)
+        p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
         projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
         recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
         directions.append(_direction(partial(recurrence, model.cell), backward, recurrent, projected, lengths))
@@ -122,7 +122,11 @@ STACKS: dict[str, Callable[[ModelSpec, Tensors, Tensor, Tensor | None], Top]] = 
 
 
 def network(model: ModelSpec, variant: str, parameters: Tensors, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
+    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs).
+
+    The layers compute in the type of x, to which their weights are cast, the readout in that of the parameters.
+    """
     top = STACKS[variant](model, parameters, x, lengths)
     hs = top.last if model.readout == "last" else top.every
-    return hs @ parameters["head.W"].T + parameters["head.b"]
+    W, b = parameters["head.W"], parameters["head.b"]
+    return hs.astype(W.dtype) @ W.T + b

@@ -8,13 +8,13 @@ from pathlib import Path
 import jax
 
 from backends import denormals
-from backends.base import Job, Runtime
+from backends.base import Job, Runtime, Unsupported
 
 
 def start(job: Job) -> Runtime:
     # For all jobs: with it on, a dtype is that of the arrays handed in; with it off, float64 becomes float32 silently.
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_default_matmul_precision", "highest")  # IEEE float32 products, no TF32
+    _float32_products("tensorfloat32" if job.precision == "tf32" else "highest")
     device = jax.devices(job.device)[0]
     smallest, half = (jax.device_put(each, device) for each in denormals.operands())
     halves = jax.device_get(
@@ -26,6 +26,17 @@ def start(job: Job) -> Runtime:
         versions=_versions(job),
         device_name=device.device_kind if job.device == "cuda" else None,
     )
+
+
+def _float32_products(mode: str) -> None:
+    """``highest``: IEEE float32. What JAX does unasked on CUDA is TF32.
+
+    Raises:
+        Unsupported: JAX says that something else is in force.
+    """
+    jax.config.update("jax_default_matmul_precision", mode)
+    if (found := jax.config.jax_default_matmul_precision) != mode:
+        raise Unsupported(f"JAX computes float32 products as {found}, not as {mode}")
 
 
 def _threads() -> int:

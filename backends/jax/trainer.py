@@ -115,7 +115,7 @@ class JaxTrainer(Trainer):
         return tensors, state, loss
 
     def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
-        out = network(self.job.model, self.job.variant, tensors, x, lengths)
+        out = self._network(tensors, x, lengths)
         if self.job.loss == "ctc":
             return _ctc(out, y, lengths)
         counted = None if lengths is None or out.ndim == 2 else within(out, lengths)[:, :, None]
@@ -123,8 +123,11 @@ class JaxTrainer(Trainer):
             return jnp.mean((out - y) ** 2, where=counted)
         return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1), where=counted)
 
+    def _network(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
+        return network(self.job.model, self.job.variant, tensors, x.astype(self.job.layer_dtype), lengths)
+
     def _predict(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
-        out = network(self.job.model, self.job.variant, tensors, x, lengths)
+        out = self._network(tensors, x, lengths)
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
     def _lengths(self, given: Array | None) -> Tensor | None:

@@ -12,6 +12,7 @@ from backends.base import (
     Job,
     ModelSpec,
     Parameters,
+    Precision,
     Probes,
     Runtime,
     Trainer,
@@ -43,6 +44,13 @@ class NumpyBackend(Backend):
 
     def devices(self) -> dict[Device, str | None]:
         return {"cpu": None, "cuda": _why_no_cuda()}
+
+    def why_no(self, precision: Precision, device: Device) -> str | None:
+        if precision == "bfloat16":
+            return "NumPy has no such type"
+        if precision == "tf32" and device == "cuda":
+            return "CuPy takes it from a variable of the whole process, and cannot tell what is in force"
+        return super().why_no(precision, device)
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         on_gpu = "CuPy has threads of its own" if device == "cuda" else None

@@ -13,8 +13,8 @@ from backends.numpy.trainer import array_module
 def probes(job: Job) -> Probes:
     xp = array_module(job.device)
     side = PRODUCT_SIDE[job.device]
-    a, out = xp.ones((side, side), job.precision), xp.empty((side, side), job.precision)
-    source = xp.ones(COPY_BYTES // a.itemsize, job.precision)
+    a, out = xp.ones((side, side), job.dtype), xp.empty((side, side), job.dtype)
+    source = xp.ones(COPY_BYTES // a.itemsize, job.dtype)
     target = xp.empty_like(source)
 
     def product() -> None:

@@ -24,6 +24,7 @@ from backends.base import (
     time_major,
 )  # fmt: skip
 from backends.numpy import cells
+from backends.numpy.clock import DeviceClock
 from backends.numpy.network import Network
 from backends.numpy.runtime import blas_name
 from backends.parameters import shapes
@@ -50,7 +51,7 @@ class Part:
 
     def __init__(self, xp: Any, job: Job, rows: slice, views: Parameters) -> None:
         self.rows = rows
-        self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.precision)
+        self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.dtype)
         own = job.resized(rows.stop - rows.start)
         self.network = Network(xp, layers(job.variant)[job.model.cell], own, views, _views(self.flat_grads, job))
 
@@ -68,7 +69,7 @@ class NumpyTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job = job
         self.xp = array_module(job.device)
-        self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.precision)
+        self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
         self.views = _views(self.flat, job)
         for name, view in self.views.items():
             view[:] = self.xp.asarray(parameters[name])
@@ -79,6 +80,7 @@ class NumpyTrainer(Trainer):
         self.threads = ThreadPoolExecutor(count, "part") if count > 1 else None
         self.blas = ThreadpoolController()
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
+        self.clock = DeviceClock(self.xp)
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         staged = [[self._stage(part, batch) for part in self.parts] for batch in batches]
@@ -86,7 +88,7 @@ class NumpyTrainer(Trainer):
         return staged
 
     def train(self, staged: Staged) -> Array:
-        with self._threads_of_blas():
+        with self._threads_of_blas(), self.clock:
             losses = [self._step(parts) for parts in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
@@ -132,6 +134,9 @@ class NumpyTrainer(Trainer):
         pool = self.xp.get_default_memory_pool()
         # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
+
+    def device_seconds(self) -> float | None:
+        return self.clock.seconds()
 
     def _step(self, shares: list[Share]) -> Array:
         losses = list(self._for_each(lambda pair: pair[0].step(pair[1]), zip(self.parts, shares, strict=True)))

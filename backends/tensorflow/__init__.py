@@ -6,17 +6,20 @@ from collections.abc import Mapping
 
 from backends import allocator
 from backends.base import (
+    MIXED,
     Backend,
     Choice,
     Device,
     Job,
     ModelSpec,
     Parameters,
+    Precision,
     Probes,
     Runtime,
     Trainer,
     Variant,
     installed,
+    why_too_old,
 )
 
 #: Steps of a sequence up to which ``keras-unrolled`` can be had.
@@ -25,6 +28,10 @@ LONGEST_UNROLLED = 128
 SMALL, LARGE = 64, 256
 #: Sequences of at most so many steps: starting a second thread costs more than it computes.
 SHORT = 16
+
+
+#: What ``BlockLSTM`` computes: it has neither float64 nor bfloat16.
+BLOCK: tuple[Precision, ...] = ("float32", "tf32")
 
 
 class TensorflowBackend(Backend):
@@ -56,6 +63,9 @@ class TensorflowBackend(Backend):
         lacks = "" if installed("nvidia-cudnn-cu12") else ", and CUDA's libraries: pip install tensorflow[and-cuda]"
         return {"cpu": None, "cuda": f"TensorFlow sees no CUDA device; it needs a driver for CUDA 12 or newer{lacks}"}
 
+    def precisions(self, device: Device) -> tuple[Precision, ...]:
+        return MIXED[device]
+
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         cudnn = device == "cuda" and model.cell in ("lstm", "gru")
         loop = "CudnnRNNV3" if cudnn else "While"
@@ -77,15 +87,13 @@ class TensorflowBackend(Backend):
                 like="keras",
             ),
             Variant("keras-unrolled", "Keras's layers without a loop", "best", runs="MatMul, unrolled", like="keras"),
-            Variant(
-                "block", "the fused operator BlockLSTM", "best", not_lstm, precisions=("float32",), runs="BlockLSTM$"
-            ),
+            Variant("block", "the fused operator BlockLSTM", "best", not_lstm, precisions=BLOCK, runs="BlockLSTM$"),
             Variant(
                 "block-halves",
                 "BlockLSTM on two halves of the batch, a thread for each",
                 "best",
                 not_lstm or not_cpu,
-                precisions=("float32",),
+                precisions=BLOCK,
                 runs="BlockLSTM, 2 parts",
                 like="block",
             ),
@@ -105,13 +113,13 @@ class TensorflowBackend(Backend):
         ]
 
     def lacks(self, job: Job) -> str | None:
-        if job.loss == "ctc" and job.precision != "float32":
+        if job.loss == "ctc" and job.precision == "float64":
             return "tf.nn.ctc_loss computes in float32 only"
         if job.variant.endswith("-halves") and min(job.batch, job.threads) < 2:
             return "a thread for each half of a batch needs two sequences and two threads, at least"
         if job.variant == "keras-unrolled" and job.length > LONGEST_UNROLLED:
             return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"
-        return None
+        return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
         model = job.model
@@ -151,3 +159,11 @@ class TensorflowBackend(Backend):
         from backends.tensorflow import limits
 
         return limits.probes(job)
+
+
+def _capability() -> tuple[int, ...]:
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    found: tuple[int, ...] = details["compute_capability"]
+    return found

@@ -2,7 +2,7 @@
 
 A layer is one direction. It maps a sequence to its hidden states, or to the final one only.
 Keras's layers take batches first, x (B, T, D), the others time first, x (T, B, D). All of them
-keep their weights as Keras does (see ``convert``).
+keep their weights as Keras does (see ``convert``), and compute in the type of x, whatever that of their weights.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ class StockLayer:
 
     unroll = False
 
-    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
+    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool, dtype: str) -> None:
         if keras.backend.backend() != "tensorflow":
             raise Unsupported(f"Keras computes with {keras.backend.backend()}; set KERAS_BACKEND=tensorflow")
         self.flips = backward and every
         width, hidden = own[0].shape[0], own[1].shape[0]
+        policy = dtype if dtype == own[0].dtype.name else f"mixed_{dtype}"
         self.layer = STOCK[cell](
-            hidden, return_sequences=every, go_backwards=backward, unroll=self.unroll, dtype=str(own[0].dtype)
+            hidden, return_sequences=every, go_backwards=backward, unroll=self.unroll, dtype=policy
         )
         self.layer.build((None, None, width))
         self.layer.set_weights(own)
@@ -60,7 +61,8 @@ class UnrolledLayer(StockLayer):
 class OwnLayer(ABC):
     """A layer of ours: x (T, B, D) to (T, B, H), or to (B, H)."""
 
-    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool) -> None:
+    def __init__(self, cell: Cell, own: list[Array], backward: bool, every: bool, dtype: str) -> None:
+        del dtype  # that of x
         self.cell, self.backward, self.every = cell, backward, every
         self.variables: list[tf.Variable] = [tf.Variable(array) for array in own]
 
@@ -113,7 +115,7 @@ class LoopLayer(OwnLayer):
     """One GEMM for the input projection of all steps, then ``recurrence``."""
 
     def states(self, x: tf.Tensor) -> tf.Tensor:
-        W, U, bias = self.variables
+        W, U, bias = (tf.cast(variable, x.dtype) for variable in self.variables)
         b, b_hh = tf.unstack(bias) if self.cell == "gru" else (bias, tf.zeros_like(bias))
         return recurrence(self.cell)(tf.tensordot(x, W, 1) + b, tf.convert_to_tensor(U), b_hh)
 
@@ -253,7 +255,7 @@ def _write(arrays: State, t: tf.Tensor, values: State) -> State:
     return tuple(array.write(t, value) for array, value in zip(arrays, values, strict=True))
 
 
-LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool], Any]] = {
+LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool, str], Any]] = {
     "keras": StockLayer,
     "keras-halves": StockLayer,
     "keras-unrolled": UnrolledLayer,
@@ -265,15 +267,19 @@ LAYERS: dict[str, Callable[[Cell, list[Array], bool, bool], Any]] = {
 
 
 class Network:
-    """Recurrent layers and the linear readout: x to (B, outputs), or to (B, T, outputs) in the layout of x."""
+    """Recurrent layers, which compute in ``dtype``, and the linear readout, which does in that of its parameters.
 
-    def __init__(self, model: ModelSpec, variant: str, own: dict[str, list[Array]]) -> None:
+    x to (B, outputs), or to (B, T, outputs) in the layout of x.
+    """
+
+    def __init__(self, model: ModelSpec, variant: str, own: dict[str, list[Array]], dtype: str) -> None:
+        self.dtype = dtype
         self.layers: dict[str, Any] = {}
         self.parts = 2 if variant.endswith("-halves") else 1
         self.batch_axis = 0 if variant.startswith("keras") else 1
         for index, backward, prefix in layer_names(model):
             every = model.readout == "every" or index < model.layers - 1
-            self.layers[prefix] = LAYERS[variant](model.cell, own[prefix], backward, every)
+            self.layers[prefix] = LAYERS[variant](model.cell, own[prefix], backward, every, dtype)
         self.head: list[tf.Variable] = [tf.Variable(array) for array in own["head"]]
         self.model = model
 
@@ -282,10 +288,10 @@ class Network:
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
     def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
-        parts = [self.states(*part) for part in self._parts(x, lengths)]
+        parts = [self.states(*part) for part in self._parts(tf.cast(x, self.dtype), lengths)]
         hs = tf.concat(parts, axis=self.batch_axis if self.model.readout == "every" else 0)
         W, b = self.head
-        return tf.tensordot(hs, W, 1) + b
+        return tf.tensordot(tf.cast(hs, W.dtype), W, 1) + b
 
     def states(self, x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
         """What the top layer hands to the readout."""

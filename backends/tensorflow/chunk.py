@@ -49,5 +49,5 @@ class TensorflowChunkTrainer(TensorflowTrainer):
             loss = self._step(*(tf.gather(stack, k) for stack in stacked))
             return k + 1, tf.where(tf.range(self.job.chunk) == k, loss, losses)
 
-        start = tf.constant(0), tf.zeros(self.job.chunk, self.job.precision)
+        start = tf.constant(0), tf.zeros(self.job.chunk, self.job.dtype)
         return tf.while_loop(lambda k, _: k < count, update, start, maximum_iterations=self.job.chunk)[1]

@@ -8,7 +8,7 @@ from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, Job, Probe, P
 
 
 def probes(job: Job) -> Probes:
-    side, dtype = PRODUCT_SIDE[job.device], tf.as_dtype(job.precision)
+    side, dtype = PRODUCT_SIDE[job.device], tf.as_dtype(job.layer_dtype)
     device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
     with tf.device(device):
         a = tf.ones((side, side), dtype)

@@ -8,7 +8,7 @@ import os
 import tensorflow as tf
 
 from backends import denormals
-from backends.base import Job, Runtime
+from backends.base import Job, Runtime, Unsupported
 
 
 def start(job: Job) -> Runtime:
@@ -21,7 +21,7 @@ def start(job: Job) -> Runtime:
     if job.device == "cpu":
         with contextlib.suppress(RuntimeError):
             tf.config.set_visible_devices([], "GPU")  # Keras picks cuDNN by visible devices, not by placement
-    tf.config.experimental.enable_tensor_float_32_execution(False)
+    _tf32(job.precision == "tf32")
     if job.deterministic:
         tf.config.experimental.enable_op_determinism()
     return Runtime(
@@ -30,6 +30,17 @@ def start(job: Job) -> Runtime:
         versions={**versions(), **(cuda_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
     )
+
+
+def _tf32(allowed: bool) -> None:
+    """Whether float32 products and cuDNN may compute in TF32 on CUDA, as TensorFlow lets them unasked.
+
+    Raises:
+        Unsupported: TensorFlow says that something else is in force.
+    """
+    tf.config.experimental.enable_tensor_float_32_execution(allowed)
+    if tf.config.experimental.tensor_float_32_execution_enabled() != allowed:
+        raise Unsupported(f"TensorFlow {'refuses' if allowed else 'insists on'} TF32")
 
 
 def _flushes_denormals() -> bool:

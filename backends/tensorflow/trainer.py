@@ -36,7 +36,7 @@ class TensorflowTrainer(Trainer):
         own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
         own["head"] = [parameters["head.W"].T, parameters["head.b"]]
         with tf.device(self.device):
-            self.network = Network(model, job.variant, own)
+            self.network = Network(model, job.variant, own, job.layer_dtype)
             self.update = _optimizer(job.optimizer, self.network.variables)
         self.traces = 0
 
@@ -149,7 +149,7 @@ class TensorflowTrainer(Trainer):
         return (self.job.length, *shape) if self.time_first else (shape[0], self.job.length, *shape[1:])
 
     def _input_spec(self) -> tf.TensorSpec:
-        return tf.TensorSpec(self._steps(self.job.batch, self.job.model.inputs), self.job.precision)
+        return tf.TensorSpec(self._steps(self.job.batch, self.job.model.inputs), self.job.dtype)
 
     def _target_spec(self) -> tf.TensorSpec:
         model, mse = self.job.model, self.job.loss == "mse"
@@ -157,7 +157,7 @@ class TensorflowTrainer(Trainer):
             return tf.TensorSpec((self.job.batch, self.job.labels), "int32")
         shape = (self.job.batch, model.outputs) if mse else (self.job.batch,)
         return tf.TensorSpec(
-            self._steps(*shape) if model.readout == "every" else shape, self.job.precision if mse else "int32"
+            self._steps(*shape) if model.readout == "every" else shape, self.job.dtype if mse else "int32"
         )
 
     def _length_specs(self) -> list[tf.TensorSpec]:

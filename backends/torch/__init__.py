@@ -8,18 +8,26 @@ from importlib.util import find_spec
 
 from backends import allocator
 from backends.base import (
+    MIXED,
     Backend,
     Choice,
     Device,
     Job,
     ModelSpec,
     Parameters,
+    Precision,
     Probes,
     Runtime,
     Trainer,
     Variant,
     installed,
+    why_too_old,
 )
+
+#: Variants of which a CUDA graph is replayed for each update.
+GRAPHS = ("graph", "graph-late-dw")
+#: Where kernels can be seen, the replay's are; where they cannot, it is seen to have made an update.
+REPLAYED = r"CUDA graph \((cudaGraphLaunch, [1-9]\d* kernels|updates; no CUPTI to see its kernels)\) of "
 
 
 class TorchBackend(Backend):
@@ -47,8 +55,12 @@ class TorchBackend(Backend):
             return {"cpu": None, "cuda": f"PyTorch sees no CUDA device; it needs a driver for CUDA {built}"}
         return {"cpu": None, "cuda": "this PyTorch is a CPU build, without CUDA: install one that was built for it"}
 
+    def precisions(self, device: Device) -> tuple[Precision, ...]:
+        return MIXED[device]
+
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         unbuilt = "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None
+        only_cuda = None if device == "cuda" else "CUDA graphs are replayed on CUDA only"
         only_cpu = "it is about the host's memory" if device == "cuda" else None
         stock = "aten::_cudnn_rnn" if device == "cuda" else r"aten::(mkldnn_rnn_layer|lstm|gru|rnn_tanh)"
         by_hand = r"Python loop of \S+, its way back by hand"
@@ -83,18 +95,41 @@ class TorchBackend(Backend):
                 "best",
                 runs=r"Python loop of \S+, by autograd",
             ),
+            Variant(
+                "graph",
+                "nn, the whole update captured once in a CUDA graph and replayed",
+                "best",
+                unbuilt or only_cuda,
+                runs=rf"{REPLAYED}{stock}",
+            ),
+            Variant(
+                "graph-late-dw",
+                "late-dw, the whole update captured once in a CUDA graph and replayed",
+                "best",
+                only_cuda,
+                runs=f"{REPLAYED}{by_hand}",
+            ),
         ]
+
+    def lacks(self, job: Job) -> str | None:
+        if job.variant in GRAPHS and (job.variable or job.loss == "ctc"):
+            return "lengths and CTC's labels are read on the host, which a CUDA graph cannot do"
+        if job.device == "cuda" and job.loss == "ctc" and job.deterministic:
+            return "PyTorch's CTC has no deterministic way back on CUDA: --no-deterministic runs the other"
+        return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":
             if job.model.cell == "gru-reset-before":
-                return Choice("late-dw", "no stock layer computes this cell; not measured on CUDA")
-            return Choice("nn", "runs on cuDNN; expected to be the fastest, not measured")
+                return Choice(
+                    "late-dw", "no stock layer computes this cell; not measured on CUDA, nor is graph-late-dw"
+                )
+            return Choice("nn", "runs on cuDNN; not measured: where launching dominates, graph may well be faster")
         if job.variable:
             return Choice(
                 "late-dw", "packed sequences lose oneDNN and cost more than their padding: no stock layer is near"
             )
-        if job.model.cell == "lstm" and job.precision == "float32":
+        if job.model.cell == "lstm" and job.dtype == "float32":
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
             return Choice(
@@ -111,12 +146,13 @@ class TorchBackend(Backend):
         return runtime.start(job)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
+        from backends.torch.graph import GraphTrainer
         from backends.torch.trainer import TorchTrainer
 
         if job.variant != "nn":
             allocator.keep_freed_memory()
 
-        return TorchTrainer(job, parameters)
+        return (GraphTrainer if job.variant in GRAPHS else TorchTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.torch import limits
@@ -126,6 +162,13 @@ class TorchBackend(Backend):
 
 def _why_nothing_to_compile(model: ModelSpec) -> str | None:
     return "a plain RNN's step has one element-wise operation: nothing to fuse" if model.cell == "rnn" else None
+
+
+def _capability() -> tuple[int, ...]:
+    import torch
+
+    found: tuple[int, ...] = torch.cuda.get_device_capability()
+    return found
 
 
 def _why_no_compiler(device: Device) -> str | None:

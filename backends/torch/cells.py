@@ -1,6 +1,7 @@
 """The recurrent layers: PyTorch's own, and a loop that hoists the input projection.
 
-Both map x (T, B, D) to the top layer's hidden states (T, B, features). Lengths (B,) are int64, on the host.
+Both map x (T, B, D) to the top layer's hidden states (T, B, features), and compute in the type of x, whatever that of
+their weights. Lengths (B,) are int64, on the host.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ class StockLayers(nn.Module):
                     p.requires_grad_(False).zero_()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if x.dtype == self.rnn.weight_ih_l0.dtype:
+            return self._states(x, lengths)
+        # as a user does: the library's own casts, which keep cuDNN's weights in one piece
+        with torch.autocast(x.device.type, x.dtype):
+            return self._states(x, lengths)
+
+    def _states(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
             hs: Tensor = self.rnn(x)[0]
             return hs
@@ -60,13 +68,14 @@ class LoopLayers(nn.Module):
         return torch.cat(directions, dim=2)
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
-        cell, p = self.model.cell, self._own(prefix)
+        cell, p = self.model.cell, self._own(prefix, x.dtype)
         projected = nn.functional.linear(x, p["W_ih"], p[BIASES[cell][0]])
         return LOOPS[cell](projected, p)
 
-    def _own(self, prefix: str) -> dict[str, Tensor]:
-        """One layer's weights by their canonical names."""
-        return {name.removeprefix(prefix + "_"): w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+    def _own(self, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """One layer's weights by their canonical names, cast to ``dtype``."""
+        own = {name: w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+        return {name.removeprefix(prefix + "_"): w.to(dtype) for name, w in own.items()}
 
 
 class LateLayers(LoopLayers):
@@ -80,7 +89,7 @@ class LateLayers(LoopLayers):
         return late.LAYERS[cell]
 
     def _layer(self, prefix: str, x: Tensor) -> Tensor:
-        p = self._own(prefix)
+        p = self._own(prefix, x.dtype)
         hs: Tensor = late.Recurrence.apply(
             self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
         )
@@ -182,24 +191,29 @@ VARIANTS: dict[str, Callable[[ModelSpec], nn.Module]] = {
     "loop": LoopLayers,
     "late-dw": LateLayers,
     "compiled": CompiledLayers,
+    "graph": StockLayers,
+    "graph-late-dw": LateLayers,
 }
 
 
 class Network(nn.Module):
-    """Recurrent layers and the linear readout: x (T, B, D) to (B, outputs) or (T, B, outputs)."""
+    """Recurrent layers, which compute in ``dtype``, and the linear readout, which does in that of its parameters.
 
-    def __init__(self, model: ModelSpec, variant: str) -> None:
+    x (T, B, D) to (B, outputs) or (T, B, outputs).
+    """
+
+    def __init__(self, model: ModelSpec, variant: str, dtype: torch.dtype) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.dtype = model, dtype
         self.layers: nn.Module = VARIANTS[variant](model)
         self.head = nn.Linear(model.features, model.outputs)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        hs = self.layers(x, lengths)
+        hs = self.layers(x.to(self.dtype), lengths)
         if self.model.readout == "last":
             H = self.model.hidden
             final = hs[-1] if lengths is None else hs[lengths - 1, torch.arange(len(lengths))]
             # each slice costs the way back a pass over all of hs: none for a direction that is not there
             hs = torch.cat([final[:, :H], hs[0, :, H:]], dim=1) if self.model.bidirectional else final
-        out: Tensor = self.head(hs)
+        out: Tensor = self.head(hs.to(self.head.weight.dtype))
         return out

@@ -48,8 +48,10 @@ class Layer(ABC):
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
 
-    def forward(self, x: Tensor, W_ih: Tensor, W_hh: Tensor, *biases: Tensor) -> Tensor:
-        """Hidden states (T, B, H) from a zero state. A view: valid until the next call."""
+    def forward(self, x: Tensor, *weights: Tensor) -> Tensor:
+        """Hidden states (T, B, H) from a zero state, with W_ih, W_hh and biases. A view: valid until the next call."""
+        # what is kept must not keep autograd's graph of the layers below alive until the next call
+        x, W_ih, W_hh, *biases = (each.detach() for each in (x, *weights))
         if self.shape != x.shape:
             self.prepare(x, W_hh.shape[1])
         self.x, self.W_ih, self.W_hh = x, W_ih, W_hh

@@ -8,7 +8,7 @@ from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, Job, Probe, P
 
 
 def probes(job: Job) -> Probes:
-    dtype, side = getattr(torch, job.precision), PRODUCT_SIDE[job.device]
+    dtype, side = getattr(torch, job.layer_dtype), PRODUCT_SIDE[job.device]
     a = torch.ones(side, side, dtype=dtype, device=job.device)
     out = torch.empty_like(a)
     source = torch.ones(COPY_BYTES // dtype.itemsize, dtype=dtype, device=job.device)

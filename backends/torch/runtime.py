@@ -6,7 +6,7 @@ import torch
 import torch.utils.deterministic
 
 from backends import denormals
-from backends.base import Job, Runtime
+from backends.base import Job, Runtime, Unsupported
 
 
 def start(job: Job) -> Runtime:
@@ -15,10 +15,8 @@ def start(job: Job) -> Runtime:
         torch.set_num_interop_threads(1)
     torch.use_deterministic_algorithms(job.deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every buffer
-    if job.device == "cuda":
-        torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.rnn.fp32_precision = "ieee"
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.benchmark = False
+    _float32_products("tf32" if job.precision == "tf32" else "ieee")
     smallest, half = map(torch.from_numpy, denormals.operands())
     return Runtime(
         threads=torch.get_num_threads(),
@@ -26,6 +24,21 @@ def start(job: Job) -> Runtime:
         versions={**versions(), **(cudnn_version() if torch.cuda.is_available() else {})},
         device_name=torch.cuda.get_device_name() if job.device == "cuda" else None,
     )
+
+
+def _float32_products(mode: str) -> None:
+    """``ieee`` or ``tf32`` on CUDA, cuDNN's recurrences included, which take TF32 unasked. On the CPU always ``ieee``.
+
+    Raises:
+        Unsupported: PyTorch says that something else is in force.
+    """
+    on_cuda = torch.backends.cudnn.rnn, torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    on_cpu = torch.backends.mkldnn.rnn, torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul
+    for settings, wanted in ((on_cuda, mode), (on_cpu, "ieee")):
+        for each in settings:
+            each.fp32_precision = wanted
+            if each.fp32_precision != wanted:
+                raise Unsupported(f"PyTorch computes float32 products as {each.fp32_precision}, not as {wanted}")
 
 
 def versions() -> dict[str, str]:

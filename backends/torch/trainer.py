@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from backends import allocator
 from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.torch import GRAPHS
 from backends.torch.cells import Network
+from backends.torch.clock import DeviceClock
 from backends.torch.convert import tensors
 from tasks.base import Batch
 
@@ -33,12 +35,16 @@ class TorchTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job = job
         self.device = torch.device(job.device)
-        self.network = Network(job.model, job.variant).to(self.device, getattr(torch, job.precision))
+        network = Network(job.model, job.variant, getattr(torch, job.layer_dtype))
+        self.network = network.to(self.device, getattr(torch, job.dtype))
         self.tensors = tensors(self.network, job.model)
         with torch.no_grad():
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(parameters[name]))
-        self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()))
+        self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), capturable=job.variant in GRAPHS)
+        self.clock = DeviceClock(self.device)
+        if job.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()  # what the gate took is not this trainer's
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         staged = [(self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
@@ -46,7 +52,8 @@ class TorchTrainer(Trainer):
         return staged
 
     def train(self, staged: Staged) -> Array:
-        losses = [self._step(*batch) for batch in staged]
+        with self.clock:
+            losses = [self._step(*batch) for batch in staged]
         self._synchronize()
         values: Array = torch.stack(losses).cpu().numpy()
         return values
@@ -86,6 +93,9 @@ class TorchTrainer(Trainer):
         if self.job.device == "cpu":
             return DeviceMemory()
         return DeviceMemory(torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated())
+
+    def device_seconds(self) -> float | None:
+        return self.clock.seconds()
 
     def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -139,13 +149,16 @@ def _within(out: Tensor, lengths: Tensor) -> Tensor:
     return torch.arange(len(out), device=out.device)[:, None] < lengths.to(out.device)
 
 
-def _optimizer(spec: OptimizerSpec, parameters: list[Tensor]) -> torch.optim.Optimizer:
-    """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
+def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) -> torch.optim.Optimizer:
+    """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments.
+
+    ``capturable``: they count their steps on the device, so that a CUDA graph can.
+    """
     if spec.name == "adam":
         betas = (spec.beta1, spec.beta2)
-        return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True)
+        return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True, capturable=capturable)
     if spec.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, spec.lr, spec.alpha, spec.epsilon, foreach=True)
+        return torch.optim.RMSprop(parameters, spec.lr, spec.alpha, spec.epsilon, foreach=True, capturable=capturable)
     return torch.optim.SGD(parameters, spec.lr, foreach=True)
 
 

@@ -53,7 +53,7 @@ def pairs(name: str, policy: str, length: int, count: int) -> dict[str, object]:
     runtime = backend.start(job)
     if runtime.flushes_denormals != (policy == "flush"):
         return {"variant": job.variant, "reason": "flushes them on this processor, whatever it is told"}
-    batch = random_batches(job, 1, seed=0)[0].astype(job.precision)
+    batch = random_batches(job, 1, seed=0)[0].astype(job.dtype)
     sides = []
     for scale in (USUAL, VANISHING):
         parameters = initial(model, InitialisationSpec(forget_bias=FORGET_BIAS), seed=0)

@@ -83,7 +83,7 @@ def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness, backen
         (["--steps", "-1"], "steps: input should be greater than or equal to 1, not -1"),
         (["--lr", "0"], "optimizer.lr: input should be greater than 0, not 0.0"),
         (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
-        (["--precision", "float16"], "precision: input should be 'float32' or 'float64', not 'float16'"),
+        (["--precision", "float16"], "precision: input should be 'float32', 'float64', 'tf32' or 'bfloat16', not"),
         (["--device", "tpu"], "device: input should be 'cpu' or 'cuda', not 'tpu'"),
         (["--optimizer", "lion"], "optimizer.name: input should be 'adam', 'rmsprop' or 'sgd', not 'lion'"),
         (["--threads", "10000"], "CPUs, not 10000"),

@@ -220,7 +220,8 @@ lengths = st.integers(1, 10**6).flatmap(
 specs = st.fixed_dictionaries({
     "batch": st.integers(1, 10**6), "outputs": st.integers(1, 10**6),
     "loss": st.sampled_from(["mse", "cross-entropy"]), "readout": st.sampled_from(["last", "every"]),
-    "precision": st.sampled_from(["float32", "float64"]), "denormals": st.sampled_from(["flush", "keep"]),
+    "precision": st.sampled_from(["float32", "float64", "tf32", "bfloat16"]),
+    "denormals": st.sampled_from(["flush", "keep"]),
     "chunk": st.integers(1, 10**6), "seed": st.integers(0, 2**63 - 1),
 })  # fmt: skip
 
@@ -276,6 +277,8 @@ def test_the_fewest_bytes_of_an_update_by_hand() -> None:
     """LSTM, B3 T4 D2 H5: parameters with moments and gradients, the input; h, c and four gates there and back."""
     model = SpeedSpec.model_validate(FIELDS).job().model
     assert bytes_per_step(model, 3, 4, "float32", "adam") == 4 * (8 * count(model) + 3 * 4 * (2 + 2 * 6 * 5))
+    narrow = 4 * (8 * count(model) + 3 * 4 * 2) + 2 * (3 * 4 * 2 * 6 * 5)
+    assert bytes_per_step(model, 3, 4, "bfloat16", "adam") == narrow
     assert bytes_per_step(model, 3, 4, "float64", "sgd") == 8 * (4 * count(model) + 3 * 4 * (2 + 2 * 6 * 5))
 
 

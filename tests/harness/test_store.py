@@ -44,7 +44,7 @@ specs = st.fixed_dictionaries(
     {
         "seed": st.integers(0, 2**63 - 1),
         "batch": st.integers(1, 10**6),
-        "precision": st.sampled_from(["float32", "float64"]),
+        "precision": st.sampled_from(["float32", "float64", "tf32", "bfloat16"]),
         "optimizer": st.fixed_dictionaries({"lr": st.floats(1e-9, 1e3), "clip": st.none() | st.floats(1e-9, 1e9)}),
         "parameters": st.dictionaries(
             st.text(min_size=1, max_size=9),
