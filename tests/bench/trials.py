@@ -26,7 +26,7 @@ from typing import Any
 BASE = "-P length=100"
 MORE = "-P length=103"
 #: For every comparison, unless others are given.
-COMMON = ["--backend", "numpy", "--task", "adding", "--hidden", "128", "--batch", "64"]
+COMMON = ["--backend", "numpy", "--task", "adding", "--hidden", "128", "--batch", "64", "--threads", "1"]
 TRUE_RATIO = 1.03
 
 
