@@ -11,13 +11,15 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
 from backends.base import Tier
+from harness.migrations import SPEED_CURRENT
 from harness.records import Bytes, Environment, Gate, Ratio, Seconds, Spread, Status
+from harness.seal import digest
 from harness.spec import Changes, Frozen, Positive, SpeedSpec
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = SPEED_CURRENT
 
 
 class Timed(Frozen):
@@ -108,7 +110,7 @@ class SpeedRecord(Frozen):
     """One call of ``harness speed``."""
 
     kind: Literal["speed"] = "speed"
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
     created: datetime
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
@@ -120,6 +122,12 @@ class SpeedRecord(Frozen):
     ] = None
     copy_gb_per_s: Annotated[float | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
     contests: list[Contest]
+
+    @computed_field(description="SHA-256 of everything else: see harness.seal")  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Of the record's contents, so that a change of any field shows."""
+        return digest(self.model_dump(mode="json", exclude={"digest"}))
 
 
 def json_schema() -> dict[str, Any]:
