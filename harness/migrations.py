@@ -58,8 +58,15 @@ def _from_1(document: Document) -> Document:
 
 
 def _speed_from_1(document: Document) -> Document:
+    """A call had one device, and its roofs stood alone."""
     _refuse(SPEED_NEW_IN_2, document)
-    return {**document, "schema_version": 2}
+    roof = {name: document[name] for name in ("gemm_gflops", "copy_gb_per_s") if name in document}
+    rest = {name: value for name, value in document.items() if name not in roof}
+    try:
+        device = str(document["contests"][0]["rows"][0]["spec"]["device"])
+    except (KeyError, IndexError, TypeError):
+        return {**rest, "schema_version": 2}  # no contest; or malformed, as validation will say
+    return {**rest, "schema_version": 2, "roofs": {device: roof}}
 
 
 def _refuse(newer: set[str], document: Document) -> None:
@@ -70,6 +77,6 @@ def _refuse(newer: set[str], document: Document) -> None:
 
 #: Fields of a record that version 2 brought.
 NEW_IN_2 = {"digest", "command", "noise"}
-SPEED_NEW_IN_2 = {"digest"}
+SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1}
 SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1}
