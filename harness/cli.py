@@ -71,7 +71,9 @@ def run(
     seeds: Annotated[
         str | None, typer.Option(metavar="N|LIST", help="So many seeds from 0 on, or a list: 0,3,7.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="cpu or cuda. Repeatable.  [default: cpu]")
+    ] = None,
     variant: Annotated[
         str | None, typer.Option(help="How the backend computes the cell; auto is the fastest; all.")
     ] = None,

@@ -1,4 +1,4 @@
-"""What may be compared: records that differ only in backend, variant, cell and seed."""
+"""What may be compared: records that differ only in backend, variant, device, cell and seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in how they were computed, in the cell and in the seed.
+    """Runs that differ only in how and on what they were computed, in the cell and in the seed.
 
     Attributes:
         title: "copy, quick", and what sets it apart where several groups share that.
@@ -47,7 +47,9 @@ class Group:
     def settings(self, record: Record) -> str:
         """What this record has for itself among its group, beside cell, backend and variant."""
         seeds = {other.spec.seed for other in self.records}
-        words = [f"seed {record.spec.seed}"] if len(seeds) > 1 else []
+        words = [where] if (where := self._where(record)) else []
+        if len(seeds) > 1:
+            words.append(f"seed {record.spec.seed}")
         if version := self._versions(record):
             words.append(version)
         if noise := flags(record.noise):
@@ -59,8 +61,15 @@ class Group:
         versions = {get(r) for r in self.ok if r.spec.backend == record.spec.backend}
         return str(get(record) or "") if len(versions) > 1 else ""
 
+    def _where(self, record: Record) -> str:
+        """The device, and the GPU's name, each where the group has several."""
+        words: list[str] = [record.spec.device] if len(_devices(self.records)) > 1 else []
+        if len(_gpus(self.records)) > 1 and record.environment.device_name:
+            words.append(record.environment.device_name)
+        return ", ".join(words)
+
     def contender(self, record: Record) -> str:
-        """Who computed it: the backend, its variant where the group has several, its version likewise; fused or not."""
+        """Who computed it: the backend; variant, device, GPU and version where the group has several; fused or not."""
         spec = record.spec
         same = [r for r in self.ok if r.spec.backend == spec.backend]
         words = [spec.backend]
@@ -68,6 +77,8 @@ class Group:
             words.append(record.variant or spec.variant)
         if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")
+        if where := self._where(record):
+            words.append(f"({where})")
         if version := self._versions(record):
             words.append(version)
         return " ".join(words)
@@ -104,9 +115,28 @@ def groups(records: Iterable[Record]) -> list[Group]:
                 number_of_it += 1
                 slug = f"{base}-{number_of_it}"
             slugs.add(slug)
-            about = " · ".join(_phrase(name, value) for name, value in common.items() if name not in ("task", "preset"))
-            made.append(Group(title, slug, about, sorted(found, key=_place)))
+            made.append(Group(title, slug, _about(common, found), sorted(found, key=_place)))
     return made
+
+
+def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
+    """All that the records share, and on which devices they were."""
+    records = list(records)
+    shown: dict[str, Any] = {}
+    for name, value in common.items():
+        if name == "precision":
+            shown["device"] = " and ".join(_devices(records))
+        shown[name] = value
+    shown |= {"gpu": " and ".join(gpus)} if (gpus := _gpus(records)) else {}
+    return " · ".join(_phrase(name, value) for name, value in shown.items() if name not in ("task", "preset"))
+
+
+def _devices(records: Iterable[Record]) -> list[str]:
+    return sorted({record.spec.device for record in records})
+
+
+def _gpus(records: Iterable[Record]) -> list[str]:
+    return sorted({record.environment.device_name for record in records if record.environment.device_name})
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -114,15 +144,18 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
 
 
-def _place(record: Record) -> tuple[int, str, str, int, str]:
+def _place(record: Record) -> tuple[int, str, str, str, int, str]:
     spec = record.spec
     cell = CELLS.index(spec.model.cell)
-    return cell, spec.backend, record.variant or spec.variant, spec.seed, record.created.isoformat()
+    return cell, spec.backend, spec.device, record.variant or spec.variant, spec.seed, record.created.isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:
-    """What a group has in common: the spec but for cell, seed and contender, and the machine."""
-    fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "parameters"})
+    """What a group has in common: the spec but for cell, seed and contender, and the machine.
+
+    The device is the contender's, and with it the GPU: how a GPU fares against a CPU is what people ask.
+    """
+    fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
     return {
@@ -130,7 +163,6 @@ def _common(record: Record) -> dict[str, Any]:
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
         **model, "batch": fields.pop("batch"), "steps": fields.pop("steps"),
         "optimizer": _optimizer(optimizer), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
-        **({"gpu": record.environment.device_name} if record.environment.device_name else {}),
     }  # fmt: skip
 
 
