@@ -198,7 +198,7 @@ class DeviceMemory:
 
 @dataclass(frozen=True)
 class Probe:
-    """Work whose rate is a limit of the machine; ``run`` returns when it is done. ``amount`` is in FLOPs or bytes."""
+    """Work whose rate is a limit of the machine: ``amount`` FLOPs, bytes or steps; ``run`` returns when it is done."""
 
     run: Callable[[], object]
     amount: float
@@ -211,16 +211,24 @@ class Probes:
     Attributes:
         product: one large square matrix product, in the job's precision.
         copy: one large array read and one written, larger than any cache.
+        step: a chain of products of two tiny matrices, each of which needs the one before, run the way in which the
+            framework runs a loop: what a step of a recurrence costs at its cheapest, if it is a step of its own.
     """
 
     product: Probe
     copy: Probe
+    step: Probe
 
 
 #: Side of the square matrices of ``Probes.product``, by device: large enough that starting costs nothing.
 PRODUCT_SIDE: dict[Device, int] = {"cpu": 1536, "cuda": 8192}
 #: Bytes of the array that ``Probes.copy`` reads, and of the one that it writes: several last-level caches each.
 COPY_BYTES = 128 * 2**20
+#: Side of the square matrices of ``Probes.step``: so small that none takes less time, and large enough to be a product
+#: everywhere. Up to 4 a compiler makes a few multiplications of it, inside its loop, which no recurrence gets.
+STEP_SIDE = 8
+#: Products in that chain, an even number: starting it costs little beside them, all together some milliseconds.
+STEPS = 2000
 PRODUCT_FLOPS: dict[Device, float] = {device: 2.0 * side**3 for device, side in PRODUCT_SIDE.items()}
 
 

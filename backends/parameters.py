@@ -121,6 +121,17 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
     return kept * ITEM[host_dtype(precision)] + computed * ITEM[layer_dtype(precision)]
 
 
+def dependent_steps(model: ModelSpec, length: int) -> int:
+    """Steps of one training step that must follow one another, at the least: the way forward and the way back.
+
+    A layer that reads one way needs of the layer below no more than the steps so far: a stack of L is L − 1 steps
+    longer than one layer, not L times as long. A bidirectional layer needs all of the layer below; its two
+    directions are independent of each other.
+    """
+    there = length * model.layers if model.bidirectional else length + model.layers - 1
+    return 2 * there
+
+
 def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:
     if scheme == "orthogonal":
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))

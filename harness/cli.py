@@ -71,7 +71,9 @@ def run(
     seeds: Annotated[
         str | None, typer.Option(metavar="N|LIST", help="So many seeds from 0 on, or a list: 0,3,7.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="cpu or cuda. Repeatable.  [default: cpu]")
+    ] = None,
     variant: Annotated[
         str | None, typer.Option(help="How the backend computes the cell; auto is the fastest; all.")
     ] = None,
@@ -312,7 +314,7 @@ def speed(
     shortest: Annotated[int | None, typer.Option(help="Shortest sequence; lengths vary from it to --length.")] = None,
     readout: Annotated[str | None, typer.Option(help="last or every step.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adam, rmsprop or sgd.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda.")] = None,
+    device: Annotated[list[str], typer.Option("--device", help="cpu, cuda, or both: cpu,cuda.")] = ["cpu"],  # noqa: B006
     precision: Annotated[str | None, typer.Option(help="float32 (IEEE), float64, tf32 (CUDA) or bfloat16.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads and CPUs of each worker.  [default: 2]")] = None,
     denormals: Annotated[str | None, typer.Option(help="flush or keep.")] = None,
@@ -339,6 +341,7 @@ def speed(
         backends=backend,
         variants=variant,
         cells=cell,
+        devices=device,
         shapes=shape or [],
         sizes={
             "batch": batch or [], "length": length or [], "features": features or [], "hidden": hidden or [],
@@ -347,7 +350,7 @@ def speed(
         options={
             "bidirectional": bidirectional or None, "outputs": outputs, "loss": loss, "readout": readout,
             "labels": labels, "shortest": shortest,
-            "optimizer": optimizer, "device": device, "precision": precision, "threads": threads,
+            "optimizer": optimizer, "precision": precision, "threads": threads,
             "denormals": denormals, "deterministic": deterministic, "chunk": chunk, "seed": seed,
         },
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What may be compared: records that differ only in backend, variant, cell and seed."""
+"""What may be compared: records that differ only in backend, variant, device, cell and seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in how they were computed, in the cell and in the seed.
+    """Runs that differ only in how and on what they were computed, in the cell and in the seed.
 
     Attributes:
         title: "copy, quick", and what sets it apart where several groups share that.
@@ -51,6 +51,14 @@ class Group:
         return {record.spec.seed for record in self.records}
 
     @cached_property
+    def _devices(self) -> list[str]:
+        return _devices(self.records)
+
+    @cached_property
+    def _gpus(self) -> list[str]:
+        return _gpus(self.records)
+
+    @cached_property
     def _by_backend(self) -> dict[str, tuple[set[str | None], set[str | None]]]:
         """Variants and versions of the runs that were ok, asked for once per record: a group may have thousands."""
         found: dict[str, tuple[set[str | None], set[str | None]]] = {}
@@ -62,7 +70,9 @@ class Group:
 
     def settings(self, record: Record) -> str:
         """What this record has for itself among its group, beside cell, backend and variant."""
-        words = [f"seed {record.spec.seed}"] if len(self._seeds) > 1 else []
+        words = [where] if (where := self._where(record)) else []
+        if len(self._seeds) > 1:
+            words.append(f"seed {record.spec.seed}")
         if version := self._versions(record):
             words.append(version)
         if noise := flags(record.noise):
@@ -75,8 +85,15 @@ class Group:
         _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
         return str(COLUMNS["version"].get(record) or "") if len(versions) > 1 else ""
 
+    def _where(self, record: Record) -> str:
+        """The device, and the GPU's name, each where the group has several."""
+        words: list[str] = [record.spec.device] if len(self._devices) > 1 else []
+        if len(self._gpus) > 1 and record.environment.device_name:
+            words.append(record.environment.device_name)
+        return ", ".join(words)
+
     def contender(self, record: Record) -> str:
-        """Who computed it: the backend, its variant where the group has several, its version likewise; fused or not."""
+        """Who computed it: the backend; variant, device, GPU and version where the group has several; fused or not."""
         spec = record.spec
         variants, _ = self._by_backend.get(spec.backend, (set(), set()))
         words = [spec.backend]
@@ -84,6 +101,8 @@ class Group:
             words.append(record.variant or spec.variant)
         if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")
+        if where := self._where(record):
+            words.append(f"({where})")
         if version := self._versions(record):
             words.append(version)
         return " ".join(words)
@@ -126,9 +145,28 @@ def groups(records: Iterable[Record]) -> list[Group]:
                 number_of_it += 1
                 slug = f"{base}-{number_of_it}"
             slugs.add(slug)
-            about = " · ".join(_phrase(name, value) for name, value in common.items() if name not in ("task", "preset"))
-            made.append(Group(title, slug, about, sorted(found, key=_place)))
+            made.append(Group(title, slug, _about(common, found), sorted(found, key=_place)))
     return made
+
+
+def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
+    """All that the records share, and on which devices they were."""
+    records = list(records)
+    shown: dict[str, Any] = {}
+    for name, value in common.items():
+        if name == "precision":
+            shown["device"] = " and ".join(_devices(records))
+        shown[name] = value
+    shown |= {"gpu": " and ".join(gpus)} if (gpus := _gpus(records)) else {}
+    return " · ".join(_phrase(name, value) for name, value in shown.items() if name not in ("task", "preset"))
+
+
+def _devices(records: Iterable[Record]) -> list[str]:
+    return sorted({record.spec.device for record in records})
+
+
+def _gpus(records: Iterable[Record]) -> list[str]:
+    return sorted({record.environment.device_name for record in records if record.environment.device_name})
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -136,15 +174,18 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
 
 
-def _place(record: Record) -> tuple[int, str, str, int, str]:
+def _place(record: Record) -> tuple[int, str, str, str, int, str]:
     spec = record.spec
     cell = CELLS.index(spec.model.cell)
-    return cell, spec.backend, record.variant or spec.variant, spec.seed, record.created.isoformat()
+    return cell, spec.backend, spec.device, record.variant or spec.variant, spec.seed, record.created.isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:
-    """What a group has in common: the spec but for cell, seed and contender, and the machine."""
-    fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "parameters"})
+    """What a group has in common: the spec but for cell, seed and contender, and the machine.
+
+    The device is the contender's, and with it the GPU: how a GPU fares against a CPU is what people ask.
+    """
+    fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
     return {
@@ -152,7 +193,6 @@ def _common(record: Record) -> dict[str, Any]:
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
         **model, "batch": fields.pop("batch"), "steps": fields.pop("steps"),
         "optimizer": _optimizer(optimizer), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
-        **({"gpu": record.environment.device_name} if record.environment.device_name else {}),
     }  # fmt: skip
 
 

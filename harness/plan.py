@@ -37,6 +37,7 @@ class Request:
     cells: Sequence[str] = ("lstm",)
     preset: str = "smoke"
     seeds: Sequence[int] = (0,)
+    devices: Sequence[str] = ("cpu",)
     parameters: Sequence[str] = ()
     model: Mapping[str, Any] = field(default_factory=dict)
     initialisation: Mapping[str, Any] = field(default_factory=dict)
@@ -60,6 +61,7 @@ def request(options: Mapping[str, Any]) -> Request:
         cells=options["cell"],
         preset=options["preset"],
         seeds=seeds_of(options["seeds"], options["seed"] or []),
+        devices=options["device"] or ["cpu"],
         parameters=options["parameter"] or [],
         model=chosen("hidden", "layers", "bidirectional"),
         initialisation={
@@ -67,7 +69,7 @@ def request(options: Mapping[str, Any]) -> Request:
         },
         optimizer={"name": options["optimizer"], **chosen("lr", "clip")},
         run=chosen(
-            "batch", "steps", "device", "variant", "precision", "threads", "denormals", "deterministic", "score_at",
+            "batch", "steps", "variant", "precision", "threads", "denormals", "deterministic", "score_at",
             "evaluate_every", "chunk",
         ),
     )  # fmt: skip
@@ -86,8 +88,10 @@ def plan(request: Request) -> list[RunSpec]:
         probes = _probes(request.run.get("variant"), backend_names)
         kinds = [(name, *_parameters(name, request, alone=len(task_names) == 1)) for name in task_names]
         specs = [
-            _spec(request, name, preset, parameters, backend, cell, seed)
-            for (name, preset, parameters), cell, seed, backend in product(kinds, cells, request.seeds, backend_names)
+            _spec(request, name, preset, parameters, backend, cell, seed, device)
+            for (name, preset, parameters), cell, seed, backend, device in product(
+                kinds, cells, request.seeds, backend_names, list(dict.fromkeys(request.devices))
+            )
         ]
         specs = [each for spec in specs for each in _variants(spec, probes.get(spec.backend))]
     except (UnknownName, TaskError) as error:
@@ -183,6 +187,7 @@ def _spec(
     backend: str,
     cell: str,
     seed: int,
+    device: str,
 ) -> RunSpec:
     run = stated(request.run)
     steps = run.pop("steps", preset.steps)
@@ -192,6 +197,7 @@ def _spec(
         "parameters": dict(parameters),
         "seed": seed,
         "backend": backend,
+        "device": device,
         "model": {"cell": cell, "hidden": preset.hidden, **stated(request.model)},
         "initialisation": {"forget_bias": preset.forget_bias, **stated(request.initialisation)},
         "optimizer": _optimizer(preset, request.optimizer),

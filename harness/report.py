@@ -134,7 +134,6 @@ def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Pictu
         "problems": [printable(problem) for problem in found.problems],
         "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
         "speeds": [_speed(record, contests) for record in found.speeds],
-        "speed_headings": speedtable.HEADINGS,
     }
 
 

@@ -185,8 +185,8 @@ class SpeedSpec(Frozen):
         return replace(job, variable=self.shortest is not None)
 
     def shape(self) -> dict[str, Any]:
-        """What all contestants of one contest share: everything but who computes it."""
-        return self.model_dump(mode="json", exclude={"backend", "variant"})
+        """What all contestants of one contest share: everything but who computes it, and on what."""
+        return self.model_dump(mode="json", exclude={"backend", "variant", "device"})
 
 
 def in_proportion(number: int, length: int, named_length: int) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 import backends
-from backends.base import CELLS
+from backends.base import CELLS, Device
 from harness import supervise
 from harness.channel import WorkerDied
 from harness.plan import UsageError, check_cell, check_threads, default_threads, expand, stated
@@ -47,6 +47,8 @@ DEFAULT_SHAPE = SHAPES["B"]
 LONGEST_NUMBER = 12
 #: What a list may vary, in the order in which it does.
 SIZES = ("batch", "length", "features", "hidden", "layers")
+#: A backend on a device: whose variants share a stock layer.
+Place = tuple[str, str]
 _OF_MODEL = ("cell", "hidden", "layers", "bidirectional")
 _OF_SHAPE = ("length", "shortest", "labels", "batch", "features", *_OF_MODEL, "outputs", "loss", "readout")
 
@@ -61,6 +63,7 @@ class SpeedRequest:
     shapes: Sequence[str] = ()
     sizes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    devices: Sequence[str] = ("cpu",)
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,13 @@ class Bout:
     Attributes:
         name: of the named shape.
         entries: the contestants.
-        references: by backend, the variant that ratios are taken to.
+        references: by backend and device, the variant that ratios are taken to.
         changed: what was asked for otherwise than the named shape has it: by field, the shape's value and this one's.
     """
 
     name: str | None
     entries: list[Entry]
-    references: dict[str, str]
+    references: dict[Place, str]
     changed: Changes = field(default_factory=dict)
 
 
@@ -98,6 +101,7 @@ def plan(request: SpeedRequest) -> list[Bout]:
     try:
         names = expand(_words("--backend", request.backends), backends.registry.names(), backends.registry.check)
         cells = expand(_words("--cell", request.cells), CELLS, check_cell)
+        devices = expand(_words("--device", request.devices), get_args(Device), _check_device)
         shapes: list[str | None] = [*expand(_shapes(request.shapes), SHAPES, _check_shape)]
         variants = _words("--variant", request.variants)
         sizes = {name: numbers(name, words) for name, words in request.sizes.items() if words}
@@ -111,10 +115,14 @@ def plan(request: SpeedRequest) -> list[Bout]:
         raise UsageError(one_line(error)) from None
     check_threads(kinds[0][1].threads)
     kinds = list(dict.fromkeys(kinds))
-    fields = {name: _fields(name, [spec for _, spec in kinds]) for name in names}
-    _check_variants(variants, fields)
+    fields = {
+        (name, device): found
+        for name in names
+        for device, found in _fields(name, devices, [spec for _, spec in kinds]).items()
+    }
+    _check_variants(variants, names, fields)
     return [
-        _bout(shape, spec, {name: found[i] for name, found in fields.items()}, variants)
+        _bout(shape, spec, {place: found[i] for place, found in fields.items()}, variants)
         for i, (shape, spec) in enumerate(kinds)
     ]
 
@@ -151,6 +159,12 @@ def _check_shape(name: str) -> str:
     if name.lower() not in known:
         raise UnknownName(nearest("shape", name, [*ALL_SHAPES, "braun"]))
     return known[name.lower()]
+
+
+def _check_device(name: str) -> str:
+    if name not in get_args(Device):
+        raise UnknownName(nearest("device", name, list(get_args(Device))))
+    return name
 
 
 def changes(shape: str | None, spec: SpeedSpec) -> Changes:
@@ -197,36 +211,39 @@ class _Field:
     problem: str | None = None
 
 
-def _fields(backend: str, specs: Sequence[SpeedSpec]) -> list[_Field]:
+def _fields(backend: str, devices: Sequence[str], specs: Sequence[SpeedSpec]) -> dict[str, list[_Field]]:
+    """By device, what the backend has for each spec; asked once for all."""
+    asked = [spec.model_copy(update={"backend": backend, "device": device}) for device in devices for spec in specs]
     try:
-        found = supervise.fields(backend, [spec.model_copy(update={"backend": backend}) for spec in specs])
+        found = [_field(each) for each in supervise.fields(backend, asked)]
     except WorkerDied as death:
-        return [_Field({}, problem=f"cannot load: {death}")] * len(specs)
-    return [
-        _Field(
-            {variant["name"]: variant["reason"] for variant in each["variants"]},
-            next((v["name"] for v in each["variants"] if v["tier"] == "default" and not v["reason"]), None),
-            each["auto"],
-        )
-        for each in found
-    ]
+        found = [_Field({}, problem=f"cannot load: {death}")] * len(asked)
+    return {device: found[i * len(specs) :][: len(specs)] for i, device in enumerate(devices)}
 
 
-def _check_variants(variants: Sequence[str], fields: Mapping[str, Sequence[_Field]]) -> None:
+def _field(told: Mapping[str, Any]) -> _Field:
+    return _Field(
+        {variant["name"]: variant["reason"] for variant in told["variants"]},
+        next((v["name"] for v in told["variants"] if v["tier"] == "default" and not v["reason"]), None),
+        told["auto"],
+    )
+
+
+def _check_variants(variants: Sequence[str], names: Sequence[str], fields: Mapping[Place, Sequence[_Field]]) -> None:
     """A variant that none of the backends has is a slip of the pen; one that some lack is a row that says so."""
     known = {name for found in fields.values() for field in found for name in field.variants} | {"auto", "all"}
     for variant in variants:
         if variant not in known and not any(field.problem for found in fields.values() for field in found):
-            raise UsageError(nearest(f"variant of {', '.join(fields)}", variant, sorted(known)))
+            raise UsageError(nearest(f"variant of {', '.join(names)}", variant, sorted(known)))
 
 
-def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[str, _Field], variants: Sequence[str]) -> Bout:
+def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[Place, _Field], variants: Sequence[str]) -> Bout:
     entries = [
         entry
-        for name, field in fields.items()
-        for entry in _entries(spec.model_copy(update={"backend": name}), field, variants)
+        for (name, device), field in fields.items()
+        for entry in _entries(spec.model_copy(update={"backend": name, "device": device}), field, variants)
     ]
-    references = {name: field.stock for name, field in fields.items() if field.stock}
+    references = {place: field.stock for place, field in fields.items() if field.stock}
     return Bout(shape, entries, references, changes(shape, spec))
 
 

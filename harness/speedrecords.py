@@ -11,13 +11,15 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 
-from backends.base import Tier
+from backends.base import Device, Tier
+from harness.migrations import SPEED_CURRENT
 from harness.records import Bytes, Environment, Gate, Ratio, Seconds, Spread, Status
+from harness.seal import digest
 from harness.spec import Changes, Frozen, Positive, SpeedSpec
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = SPEED_CURRENT
 
 
 class Timed(Frozen):
@@ -33,6 +35,20 @@ class Limits(Frozen):
 
     gflops: Annotated[list[float], Field(description="one large square matrix product, GFLOP/s")]
     gb_per_s: Annotated[list[float], Field(description="one large array copied, read and written, 10⁹ bytes/s")]
+    us_per_step: Annotated[
+        list[float], Field(description="one product of a chain of tiny dependent ones, microseconds")
+    ] = []
+
+
+class Roof(Frozen):
+    """What a device gives, from all readings of a call."""
+
+    gemm_gflops: Annotated[float | None, Field(description="the highest median rate of a large matrix product")] = None
+    copy_gb_per_s: Annotated[float | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
+    us_per_step: Annotated[
+        dict[str, float],
+        Field(description="by backend, the per-step latency of a chain of dependent products: fastest"),
+    ] = {}
 
 
 class Ready(Frozen):
@@ -49,6 +65,9 @@ class Ready(Frozen):
     parameters: Annotated[int, Field(description="trainable numbers")]
     flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
     bytes_per_step: Annotated[int, Field(description="the fewest bytes that one update moves: a lower bound")]
+    dependent_steps: Annotated[
+        int | None, Field(description="steps of one update that must follow one another, at the least")
+    ] = None
 
 
 class Figures(Frozen):
@@ -58,8 +77,13 @@ class Figures(Frozen):
     sequences_per_second: Spread
     gflops: Annotated[float, Field(description="of the matrix products, at the median step")]
     gemm_share: Annotated[float | None, Field(description="of the matrix product's rate measured in the same call")]
+    floor_ms: Annotated[
+        float | None,
+        Field(description="the update's dependent steps at the per-step latency of its backend and device"),
+    ] = None
+    floor_share: Annotated[float | None, Field(description="of the median step: floor_ms over it")] = None
     compile_s: Annotated[Seconds, Field(description="what the first call took beyond its updates at the median step")]
-    ratio: Annotated[Ratio | None, Field(description="to the stock layer of the same framework")]
+    ratio: Annotated[Ratio | None, Field(description="to the stock layer of the same framework on the same device")]
 
 
 class Row(Frozen):
@@ -93,6 +117,11 @@ class Row(Frozen):
         """Backend and variant."""
         return f"{self.spec.backend} {self.variant or self.spec.variant}"
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Backend and device."""
+        return self.spec.backend, self.spec.device
+
 
 class Contest(Frozen):
     """All contestants of one shape, which were alive at the same time."""
@@ -103,23 +132,40 @@ class Contest(Frozen):
     ] = {}
     rows: list[Row]
 
+    @property
+    def devices(self) -> list[str]:
+        """On which its contestants compute."""
+        return sorted({row.spec.device for row in self.rows})
+
+    def name_of(self, row: Row) -> str:
+        """Who a row is among these: backend and variant, and the device where there are several."""
+        return f"{row.name} ({row.spec.device})" if len(self.devices) > 1 else row.name
+
 
 class SpeedRecord(Frozen):
     """One call of ``harness speed``."""
 
     kind: Literal["speed"] = "speed"
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
     created: datetime
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
     block_s: Annotated[float, Field(description="seconds that a block was to take")]
     environment: Environment
-    gemm_gflops: Annotated[
-        float | None, Field(description="the highest median rate of a large matrix product, over all contestants")
-    ] = None
-    copy_gb_per_s: Annotated[float | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
+    roofs: Annotated[dict[Device, Roof], Field(description="what each device gives, over all contestants")] = {}
     contests: list[Contest]
+
+    def name_of(self, row: Row) -> str:
+        """Who a row is in this call: as ``Contest.name_of``, alike in all contests."""
+        several = len({device for contest in self.contests for device in contest.devices}) > 1
+        return f"{row.name} ({row.spec.device})" if several else row.name
+
+    @computed_field(description="SHA-256 of everything else: see harness.seal")  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Of the record's contents, so that a change of any field shows."""
+        return digest(self.model_dump(mode="json", exclude={"digest"}))
 
 
 def json_schema() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from backends.base import Device
 from harness import environment
 from harness.channel import TimedOut
 from harness.contest import Lane, Lost, fit, hold, ratio
@@ -23,8 +24,8 @@ from harness.plan import UsageError
 from harness.progress import line
 from harness.records import Status
 from harness.session import keep, terminated_as_interrupted
-from harness.speed import Bout, Entry
-from harness.speedrecords import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
+from harness.speed import Bout, Entry, Place
+from harness.speedrecords import Contest, Figures, Limits, Ready, Roof, Row, SpeedRecord, Timed
 from harness.store import Store
 from harness.training import spread
 
@@ -155,8 +156,8 @@ class Held:
         return [entry for entry, lane in self.lanes.items() if not lane.lost]
 
     def _limits(self) -> None:
-        """One contestant per backend: the others have the same libraries."""
-        for entry in {entry.spec.backend: entry for entry in reversed(list(self._alive()))}.values():
+        """One contestant per backend and device: the others have the same libraries."""
+        for entry in {_place(entry): entry for entry in reversed(list(self._alive()))}.values():
             self.tell(f"{_name(entry)}: the machine's limits")
             time.sleep(SETTLE_S)
             self._guarded(entry, partial(self._read, entry))
@@ -173,12 +174,10 @@ class Held:
 
     def rows(self) -> list[Row]:
         """A row for each that was to take part."""
-        steady = {
-            (entry.spec.backend, self.lives[entry].heard.get("variant")): lane for entry, lane in self.lanes.items()
-        }
+        steady = {(_place(entry), self.lives[entry].heard.get("variant")): lane for entry, lane in self.lanes.items()}
         found = []
         for entry in self.bout.entries:
-            reference = steady.get((entry.spec.backend, self.bout.references.get(entry.spec.backend)))
+            reference = steady.get((_place(entry), self.bout.references.get(_place(entry))))
             found.append(self._row(entry, reference))
         return found
 
@@ -227,7 +226,11 @@ def _named(entry: Entry) -> str | None:
 
 
 def _name(entry: Entry) -> str:
-    return f"{entry.spec.backend} {entry.spec.variant}"
+    return f"{entry.spec.backend} {entry.spec.variant} on {entry.spec.device}"
+
+
+def _place(entry: Entry) -> Place:
+    return entry.spec.backend, entry.spec.device
 
 
 def _figures(row: Row, lane: Lane | None, reference: Lane | None) -> Figures | None:
@@ -251,17 +254,14 @@ def _figures(row: Row, lane: Lane | None, reference: Lane | None) -> Figures | N
 def _pooled(readings: Sequence[Mapping[str, list[float]]]) -> Limits | None:
     if not readings:
         return None
-    return Limits(
-        gflops=[rate for reading in readings for rate in reading["gflops"]],
-        gb_per_s=[rate for reading in readings for rate in reading["gb_per_s"]],
-    )
+    return Limits(**{
+        name: [value for reading in readings for value in reading[name]] for name in Limits.model_fields
+    })  # fmt: skip
 
 
 def _record(identity: str, now: datetime, settings: Settings, contests: Sequence[Contest], held: Held) -> SpeedRecord:
-    """The record so far; shares of the product's rate are of the highest in the call."""
-    limits = [row.limits for contest in contests for row in contest.rows if row.limits]
-    gemm = max((statistics.median(found.gflops) for found in limits if found.gflops), default=None)
-    copy = max((statistics.median(found.gb_per_s) for found in limits if found.gb_per_s), default=None)
+    """The record so far; shares are of what each device gave at its best in the call."""
+    roofs = roofs_of(contests)
     well = all(row.status == "ok" for contest in contests for row in contest.rows)
     status: Literal["ok", "failed", "interrupted"] = "ok" if well else "failed"
     lives = list(held.lives.values())
@@ -271,17 +271,56 @@ def _record(identity: str, now: datetime, settings: Settings, contests: Sequence
         status="interrupted" if held.how == "interrupted" else status,
         rounds=settings.rounds,
         block_s=settings.block_s,
-        environment=environment.describe(lives[0].variables if lives else {}, lives[0].strays if lives else {}),
-        gemm_gflops=gemm,
-        copy_gb_per_s=copy,
+        environment=environment.describe(_shared([live.variables for live in lives]), lives[0].strays if lives else {}),
+        roofs=roofs,
         contests=[
-            contest.model_copy(update={"rows": [_with_share(row, gemm) for row in contest.rows]})
+            contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})
             for contest in contests
         ],
     )
 
 
-def _with_share(row: Row, gemm: float | None) -> Row:
-    if row.figures is None or gemm is None:
+def _shared(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What every worker was given: the devices differ in a few."""
+    if not variables:
+        return {}
+    first, *others = variables
+    return {name: value for name, value in first.items() if all(each.get(name) == value for each in others)}
+
+
+def roofs_of(contests: Sequence[Contest]) -> dict[Device, Roof]:
+    """By device, the highest median rates of any contestant, and of each backend the fastest step."""
+    rows: dict[Device, list[Row]] = {}
+    for contest in contests:
+        for row in contest.rows:
+            if row.limits:
+                rows.setdefault(row.spec.device, []).append(row)
+    return {device: _roof(found) for device, found in rows.items()}
+
+
+def _roof(rows: Sequence[Row]) -> Roof:
+    limits = [row.limits for row in rows if row.limits]
+    steps: dict[str, float] = {}
+    for row in rows:
+        # what disturbs a step makes it longer, never shorter: the fastest is the floor
+        for reading in row.limits.us_per_step if row.limits else ():
+            steps[row.spec.backend] = min(reading, steps.get(row.spec.backend, reading))
+    return Roof(
+        gemm_gflops=max((statistics.median(found.gflops) for found in limits if found.gflops), default=None),
+        copy_gb_per_s=max((statistics.median(found.gb_per_s) for found in limits if found.gb_per_s), default=None),
+        us_per_step=steps,
+    )
+
+
+def with_shares(row: Row, roof: Roof | None) -> Row:
+    """The row with its shares of what its device gives, as far as both were measured."""
+    if row.figures is None or row.ready is None or roof is None:
         return row
-    return row.model_copy(update={"figures": row.figures.model_copy(update={"gemm_share": row.figures.gflops / gemm})})
+    shares: dict[str, float] = {}
+    if roof.gemm_gflops is not None:
+        shares["gemm_share"] = row.figures.gflops / roof.gemm_gflops
+    us, steps = roof.us_per_step.get(row.spec.backend), row.ready.dependent_steps
+    if us is not None and steps is not None:
+        shares["floor_ms"] = us * steps / 1e3
+        shares["floor_share"] = shares["floor_ms"] / row.figures.step_ms.median
+    return row.model_copy(update={"figures": row.figures.model_copy(update=shares)})

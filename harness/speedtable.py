@@ -1,8 +1,8 @@
-"""A speed record as tables: one per shape, tiers apart. For a terminal, and as rows of text for a page."""
+"""A speed record as tables: one per shape, tiers apart; devices side by side. For a terminal, and for a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -14,52 +14,54 @@ from rich.text import Text
 from tabulate import tabulate
 
 from backends.base import Tier
+from harness import devices
 from harness.columns import MIB
 from harness.records import Ratio, Spread
-from harness.spec import SpeedSpec
-from harness.speedrecords import Contest, Row, SpeedRecord
+from harness.speedrecords import Contest, Roof, Row, SpeedRecord
 from harness.wording import STATUS_STYLES, markdown_escape, number, printable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 #: Headings, and whether the column holds numbers.
-HEADINGS: list[tuple[str, bool]] = [
-    ("tier", False), ("backend", False), ("variant", False), ("ms/step", True), ("p10–p90", True), ("seq/s", True),
-    ("GFLOP/s", True), ("% GEMM", True), ("× stock", True), ("95 %", True), ("compile s", True), ("growth MiB", True),
+Headings = list[tuple[str, bool]]
+HEADINGS: Headings = [
+    ("tier", False), ("backend", False), ("device", False), ("variant", False), ("ms/step", True), ("p10–p90", True),
+    ("seq/s", True), ("GFLOP/s", True), ("% GEMM", True), ("% floor", True), ("× stock", True), ("95 %", True),
+    ("compile s", True), ("growth MiB", True),
 ]  # fmt: skip
 
 
 #: Of ``frame``, where columns are to be chosen for people.
 DEFAULT_COLUMNS = [
-    "shape", "changed", "cell", "hidden", "batch", "length", "features", "tier", "backend", "variant", "status",
-    "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
+    "shape", "changed", "cell", "hidden", "batch", "length", "features", "tier", "backend", "device", "variant",
+    "status", "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Section:
-    """One contest in words: its title, what all share, rows of text under ``HEADINGS``, and lines below."""
+    """One table in words: its title, what all rows share, rows of text under the headings, and lines below."""
 
     title: str
     about: str
+    headings: Headings
     rows: list[list[str]]
     notes: list[str]
 
 
 def sections(record: SpeedRecord) -> list[Section]:
-    """Every contest of the record."""
-    return [_section(contest) for contest in record.contests]
+    """Every contest of the record; then, of each set of sizes that both devices have, how much faster the GPU is."""
+    return [*map(_section, record.contests), *map(_side_by_side, devices.grids(record))]
 
 
 def tables(record: SpeedRecord) -> Group:
     """The whole record for a terminal of 120 columns."""
     parts: list[RenderableType] = []
-    for contest, section in zip(record.contests, sections(record), strict=True):
+    styles = {silent(c, row): STATUS_STYLES[row.status] for c in record.contests for row in c.rows}
+    for section in sections(record):
         parts += [Text(section.title, style="bold"), Text(section.about, style="dim")]
         if section.rows:
             parts.append(_table(section))
-        for row in contest.rows:
-            if row.status != "ok":
-                parts.append(Text(silent(row), style=STATUS_STYLES[row.status]))
+        parts += [Text(note, style=styles.get(note, "")) for note in section.notes]
         parts.append(Text())
     parts += [Text(line, style="dim") for line in legend(record)]
     return Group(*parts)
@@ -68,28 +70,42 @@ def tables(record: SpeedRecord) -> Group:
 def legend(record: SpeedRecord) -> list[str]:
     """What the figures are of, in the order of the columns."""
     lines = [f"{record.rounds} rounds in turns, blocks of about {record.block_s:g} s; ms/step is the median block."]
-    if record.gemm_gflops is not None and record.copy_gb_per_s is not None:
+    for device, roof in record.roofs.items():
+        where = f" on {device}" if len(record.roofs) > 1 else ""
+        if roof.gemm_gflops is not None and roof.copy_gb_per_s is not None:
+            lines.append(
+                f"Measured in this call{where}: {number(roof.gemm_gflops)} GFLOP/s in a large matrix product, "
+                f"{number(roof.copy_gb_per_s)} GB/s in a large copy (the fastest of the backends)."
+            )
+        if roof.us_per_step:
+            lines.append(f"Per-step latency of a chain of dependent products{where}: {latencies(roof)}.")
+    if any(roof.us_per_step for roof in record.roofs.values()):
         lines.append(
-            f"Measured in this call: {number(record.gemm_gflops)} GFLOP/s in a large matrix product, "
-            f"{number(record.copy_gb_per_s)} GB/s in a large copy (the fastest of the backends)."
+            "% floor: an update's dependent steps at that latency, of ms/step. Above 100: a kernel held the whole loop."
         )
+    same = "framework on the same device" if len(record.roofs) > 1 else "framework"
     lines.append(
-        "× stock: how many times as fast as the stock layer (tier default) of the same framework, pair by pair. "
+        f"× stock: how many times as fast as the stock layer (tier default) of the same {same}, pair by pair. "
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
     return lines
 
 
-def title(contest: Contest, without: str = "", brief: bool = False) -> str:
-    """As in "B: lstm 128, 64×100×10"; a size that varies, named in ``without``, by its name.
+def latencies(roof: Roof) -> str:
+    """Each backend's microseconds per dependent step."""
+    return ", ".join(f"{backend} {number(us)} µs" for backend, us in sorted(roof.us_per_step.items()))
+
+
+def title(contest: Contest, without: Collection[str] = (), brief: bool = False) -> str:
+    """As in "B: lstm 128, 64×100×10"; sizes that vary, named in ``without``, by their names.
 
     ``brief``: that a named shape was reduced or changed, not where; for a picture, which is narrower than a page.
     """
     spec, model = contest.rows[0].spec, contest.rows[0].spec.model
     sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
-    shown = {name: name if name == without else str(value) for name, value in sizes.items()}
+    shown = {name: name if name in without else str(value) for name, value in sizes.items()}
     name = f"{named(contest, brief)}: " if contest.name and not without else ""
-    layers = f" ×{'layers' if without == 'layers' else model.layers}" if model.layers > 1 or without == "layers" else ""
+    layers = f" ×{'layers' if 'layers' in without else model.layers}" if model.layers > 1 or "layers" in without else ""
     ways = " bidirectional" if model.bidirectional else ""
     shape = "×".join(shown[size] for size in ("batch", "length", "features"))
     return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
@@ -114,13 +130,16 @@ def changed(contest: Contest) -> str:
     return ", ".join(f"{name} {now}" for name, (_, now) in contest.changed.items())
 
 
-def about(spec: SpeedSpec) -> str:
+def about(contest: Contest) -> str:
     """The rest of what all contestants share."""
+    spec = contest.rows[0].spec
+    gpus = sorted({row.device_name for row in contest.rows if row.device_name})
+    where = " and ".join(contest.devices) + (f" ({', '.join(gpus)})" if gpus else "")
     labels = f" of {_counted(spec.labels, 'label')}" if spec.labels else ""
     lengths = f"lengths {spec.shortest} to {spec.length} · " if spec.shortest else ""
     return (
         f"batch×length×features · {_counted(spec.outputs, 'output')}, {spec.readout} step, {spec.loss}{labels} · "
-        f"{lengths}{spec.optimizer.name} · {spec.precision} on {spec.device} · {_counted(spec.threads, 'thread')} · "
+        f"{lengths}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
         f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
 
@@ -140,17 +159,40 @@ def _tier(row: Row) -> int:
 
 
 def _section(contest: Contest) -> Section:
+    rows = [_cells(row) for row in ranked(contest.rows)]
+    needed = {
+        "device": len(contest.devices) > 1,
+        "% floor": any(r.figures and r.figures.floor_share for r in contest.rows),
+    }
+    kept = [i for i, (heading, _) in enumerate(HEADINGS) if needed.get(heading, True)]
     return Section(
         printable(title(contest)),
-        about(contest.rows[0].spec),
-        [_cells(row) for row in ranked(contest.rows)],
-        [silent(row) for row in contest.rows if row.status != "ok"],
+        printable(about(contest)),
+        [HEADINGS[i] for i in kept],
+        [[row[i] for i in kept] for row in rows],
+        [silent(contest, row) for row in contest.rows if row.status != "ok"],
     )
 
 
-def silent(row: Row) -> str:
+def _side_by_side(grid: devices.Grid) -> Section:
+    """A row per hidden size and batch, a column per backend."""
+    sizes = sorted({(hidden, batch) for _, hidden, batch in grid.gains})
+    gains = [[grid.gains.get((backend, *size)) for backend in grid.backends] for size in sizes]
+    return Section(
+        printable(f"GPU over CPU: {title(grid.contests[0], without=('hidden', 'batch'))}"),
+        printable(
+            f"how many times as fast as the CPU {grid.machine} is, pair by pair, with the 95 % interval: of each "
+            "framework its fastest variant of tier default or best on either; above 1 the GPU wins"
+        ),
+        [("hidden", True), ("batch", True), *((backend, True) for backend in grid.backends)],
+        [[str(hidden), str(batch), *map(_in_full, row)] for (hidden, batch), row in zip(sizes, gains, strict=True)],
+        [printable(line) for line in grid.wins()],
+    )
+
+
+def silent(contest: Contest, row: Row) -> str:
     """Why a row is not ok."""
-    return printable(f"{row.name}: {row.status}{f': {row.reason}' if row.reason else ''}")
+    return printable(f"{contest.name_of(row)}: {row.status}{f': {row.reason}' if row.reason else ''}")
 
 
 def _cells(row: Row) -> list[str]:
@@ -158,9 +200,10 @@ def _cells(row: Row) -> list[str]:
     assert figures is not None
     growth = growth_mib(row)
     return [
-        row.tier or "", row.spec.backend, f"{row.variant}{'*' * row.added}", number(figures.step_ms.median),
-        _reach(figures.step_ms), number(figures.sequences_per_second.median), number(figures.gflops),
-        "" if figures.gemm_share is None else number(100 * figures.gemm_share),
+        row.tier or "", row.spec.backend, row.spec.device, f"{row.variant}{'*' * row.added}",
+        number(figures.step_ms.median), _reach(figures.step_ms), number(figures.sequences_per_second.median),
+        number(figures.gflops),
+        *("" if share is None else number(100 * share) for share in (figures.gemm_share, figures.floor_share)),
         *_ratio(row, figures.ratio), number(figures.compile_s), "" if growth is None else number(growth),
     ]  # fmt: skip
 
@@ -171,25 +214,35 @@ def _reach(spread: Spread) -> str:
 
 def _ratio(row: Row, ratio: Ratio | None) -> tuple[str, str]:
     """The reference is 1 by definition, without an interval."""
+    return ("1", "") if ratio and row.tier == "default" else _times(ratio)
+
+
+def _times(ratio: Ratio | None) -> tuple[str, str]:
+    """The median and its interval."""
     if ratio is None:
         return "", ""
-    if row.tier == "default":
-        return "1", ""
     if ratio.low is None or ratio.high is None:
         return f"{ratio.median:.3g}", ""
     return f"{ratio.median:.3g}", f"{ratio.low:.3g}–{ratio.high:.3g}"
 
 
+def _in_full(ratio: Ratio | None) -> str:
+    """As in "3.2 (3.1–3.4)"."""
+    times, interval = _times(ratio)
+    return f"{times} ({interval})" if interval else times
+
+
 def _table(section: Section) -> Table:
     """Tiers apart by a line: what dispatches once per update is not ranked against what does so once per chunk."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading, numeric in HEADINGS:
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    for heading, numeric in section.headings:
         table.add_column(
             heading.replace(" ", "\n"), justify="right" if numeric else "left", no_wrap=heading != "variant"
         )
     previous = None
+    tiers = section.headings[0] == HEADINGS[0]
     for row in section.rows:
-        if previous not in (None, row[0]):
+        if tiers and previous not in (None, row[0]):
             table.add_section()
         table.add_row(*(Text(printable(cell)) for cell in row))
         previous = row[0]
@@ -203,8 +256,8 @@ def text(record: SpeedRecord, style: str) -> str:
     parts = []
     for section in sections(record):
         rows = [[escape(cell) for cell in row] for row in section.rows]
-        headers = [escape(heading) for heading, _ in HEADINGS]
-        alignment = ["right" if numeric else "left" for _, numeric in HEADINGS]
+        headers = [escape(heading) for heading, _ in section.headings]
+        alignment = ["right" if numeric else "left" for _, numeric in section.headings]
         parts += [f"{'## ' * markdown}{escape(section.title)}", escape(section.about)]
         if rows:
             parts.append(tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=alignment))
@@ -224,22 +277,24 @@ def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
             "shortest": row.spec.shortest, "outputs": row.spec.outputs, "loss": row.spec.loss,
             "readout": row.spec.readout, "labels": row.spec.labels,
             "changed": changed(contest) or None, "chunk": row.spec.chunk, **_scalars(row),
-            "gemm_gflops": record.gemm_gflops, "copy_gb_per_s": record.copy_gb_per_s,
+            "gemm_gflops": roof.gemm_gflops, "copy_gb_per_s": roof.copy_gb_per_s,
+            "us_per_step": roof.us_per_step.get(row.spec.backend),
         }
         for record in records for contest in record.contests for row in contest.rows
+        for roof in [record.roofs.get(row.spec.device, Roof())]
     ])  # fmt: skip
 
 
 def _scalars(row: Row) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys((
-        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "ratio", "ratio_low", "ratio_high",
-        "compile_s",
+        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "floor_ms",
+        "floor_share", "ratio", "ratio_low", "ratio_high", "compile_s",
     ))  # fmt: skip
     if f := row.figures:
         found |= {
             "step_ms": f.step_ms.median, "step_ms_p10": f.step_ms.p10, "step_ms_p90": f.step_ms.p90,
             "seq_s": f.sequences_per_second.median, "gflops": f.gflops, "gemm_share": f.gemm_share,
-            "compile_s": f.compile_s,
+            "floor_ms": f.floor_ms, "floor_share": f.floor_share, "compile_s": f.compile_s,
         }  # fmt: skip
         if f.ratio:
             found |= {"ratio": f.ratio.median, "ratio_low": f.ratio.low, "ratio_high": f.ratio.high}

@@ -113,9 +113,8 @@ def read(path: Path) -> Record | SpeedRecord:
         if path.stat().st_size > LARGEST_BYTES:
             raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
         document = _document(path.read_bytes())
-        if document.get("kind") == "speed":
-            return SpeedRecord.model_validate_json(json.dumps(document))
-        return Record.model_validate_json(json.dumps(to_current(document)))
+        kind = SpeedRecord if document.get("kind") == "speed" else Record
+        return kind.model_validate_json(json.dumps(to_current(document)))
     except Altered as error:
         raise AlteredRecord(f"{path}: {error}") from None
     except NotMigrated as error:

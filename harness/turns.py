@@ -6,7 +6,6 @@ Lines on standard input: ``{"turn": n}`` for n updates, ``{"limits": true}`` for
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -114,6 +113,7 @@ def take_turns(
         "parameters": canonical.count(job.model),
         "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
         "bytes_per_step": canonical.bytes_per_step(job.model, job.batch, job.length, job.precision, job.optimizer.name),
+        "dependent_steps": canonical.dependent_steps(job.model, job.length),
         "import_s": clocks["import"], "gate_s": clocks["gate"], "build_s": clocks["build"],
         "first_s": first_s, "first_updates": updates, "host_import_bytes": host_import, **memory.init,
         "ready": True,
@@ -148,20 +148,24 @@ def _obey(
 
 
 def _limits(backend: Backend, job: Job) -> dict[str, list[float]] | None:
-    """Rates of a large product and of a large copy, in GFLOP/s and GB/s; None where the backend has no probes."""
+    """What the device gives, by the fields of ``speedrecords.Limits``; None where the backend has no probes."""
     probes = backend.probes(job)
     if probes is None:
         return None
-    return {"gflops": _rates(probes.product), "gb_per_s": _rates(probes.copy)}
+    return {
+        "gflops": [probes.product.amount / seconds / 1e9 for seconds in _seconds(probes.product)],
+        "gb_per_s": [probes.copy.amount / seconds / 1e9 for seconds in _seconds(probes.copy)],
+        "us_per_step": [1e6 * seconds / probes.step.amount for seconds in _seconds(probes.step)],
+    }
 
 
-def _rates(probe: Probe) -> list[float]:
-    """In 10⁹ per second."""
-    rates = []
+def _seconds(probe: Probe) -> list[float]:
+    """Of each reading; the first, which may compile, is not kept."""
+    readings = []
     for reading in range(READINGS + 1):
         start = time.perf_counter()
         probe.run()
         seconds = time.perf_counter() - start
-        if reading and math.isfinite(probe.amount / seconds):
-            rates.append(probe.amount / seconds / 1e9)
-    return rates
+        if reading and seconds > 0:
+            readings.append(seconds)
+    return readings

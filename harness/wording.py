@@ -48,6 +48,7 @@ def reasons(records: Iterable[Record]) -> list[str]:
 
 
 def run_name(record: Record) -> str:
-    """A run in a few words: "copy quick lstm torch nn"."""
+    """A run in a few words: "copy quick lstm torch nn", and " on cuda" where it was to be there."""
     spec = record.spec
-    return f"{spec.task} {spec.preset} {spec.model.cell} {spec.backend} {record.variant or spec.variant}"
+    where = "" if spec.device == "cpu" else f" on {spec.device}"
+    return f"{spec.task} {spec.preset} {spec.model.cell} {spec.backend} {record.variant or spec.variant}{where}"

@@ -33,7 +33,8 @@ def shortened(words: list[str]) -> list[str]:
     if words[0] == "speed":
         if any(word.startswith("braun") for word in words):
             words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
-        alone = ["numpy" if before == "--backend" else word for before, word in zip(["", *words], words, strict=False)]
+        instead = {"--backend": "numpy", "--device": "cpu"}  # there may be no GPU
+        alone = [instead.get(before, word) for before, word in zip(["", *words], words, strict=False)]
         return [*alone, "--rounds", "2", "--block", "0.001"]
     if words[0] == "parity":
         return [*words, "--backend", "numpy", "--updates", "2", "--drift", "2"]

@@ -1,10 +1,10 @@
-"""The limits of the device as TensorFlow reaches them: a large product, and a large array added to another."""
+"""The limits of the device as TensorFlow reaches them: a large product, a large sum, many small steps."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, Job, Probe, Probes
+from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, STEP_SIDE, STEPS, Job, Probe, Probes
 
 
 def probes(job: Job) -> Probes:
@@ -14,6 +14,15 @@ def probes(job: Job) -> Probes:
         a = tf.ones((side, side), dtype)
         source = tf.ones((COPY_BYTES // dtype.size,), dtype)
         target = tf.Variable(tf.zeros_like(source))
+        unit, state = tf.eye(STEP_SIDE, dtype=dtype), tf.ones((STEP_SIDE, STEP_SIDE), dtype)
+
+    def steps(state: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+        _, state = tf.while_loop(
+            lambda i, _: i < STEPS, lambda i, x: (i + 1, tf.linalg.matmul(x, unit)), (tf.constant(0), state)
+        )
+        return state
+
+    loop = tf.function(steps, autograph=False)
 
     def product() -> None:
         with tf.device(device):
@@ -30,4 +39,9 @@ def probes(job: Job) -> Probes:
         if job.device == "cuda":
             tf.test.experimental.sync_devices()
 
-    return Probes(Probe(product, PRODUCT_FLOPS[job.device]), Probe(add, 3 * COPY_BYTES))
+    def chain() -> None:
+        with tf.device(device):
+            loop(state, unit)
+        synchronize()
+
+    return Probes(Probe(product, PRODUCT_FLOPS[job.device]), Probe(add, 3 * COPY_BYTES), Probe(chain, STEPS))

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.records import CurvePoint, Environment, Gate, Metrics, Record, Spread
-from harness.spec import Initialisation, Model, Optimizer, RunSpec
+from harness.records import CurvePoint, Environment, Gate, Metrics, Ratio, Record, Spread
+from harness.spec import Initialisation, Model, Optimizer, RunSpec, SpeedSpec
+from harness.speedrecords import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
+from harness.speedrun import roofs_of, with_shares
 
 RecordFactory = Callable[..., Record]
 _SPEED = {"numpy": 900.0, "torch": 5200.0, "tensorflow": 7100.0, "jax": 11_300.0}
@@ -114,6 +116,44 @@ def made_record(
         curve=curve if status == "ok" else curve[:4] if ran else [],
         log_tail=None if status == "ok" else "line one\nline two",
         **(record or {}),
+    )  # fmt: skip
+
+
+def made_contestant(backend: str, ms: float, tier: str = "best", rounds: int = 4, **spec: Any) -> Row:
+    """Made up, not measured: a contestant whose updates take ``ms`` milliseconds."""
+    made = SpeedSpec(
+        backend=backend, threads=1, model=Model(hidden=spec.pop("hidden", 5)), batch=spec.pop("batch", 3), length=4,
+        features=2, **spec,
+    )  # fmt: skip
+    even = Spread(median=ms, p10=ms, p90=ms, blocks=rounds)
+    rate = 1e3 * made.batch / ms
+    return Row(
+        spec=made, status="ok", variant=f"{tier}-one", tier=tier, executed="made up",  # type: ignore[arg-type]
+        threads=1, flushes_denormals=True, affinity=[0],
+        device_name="Made-up GPU" if made.device == "cuda" else None,
+        ready=Ready(
+            import_s=1, gate_s=0.1, build_s=0.1, first_s=0.2, first_updates=1, host_init_bytes=2**27, parameters=166,
+            flops_per_step=10**8, bytes_per_step=10**6, dependent_steps=8,
+        ),
+        blocks=[Timed(round=i, steps=10, seconds=ms / 100) for i in range(rounds)],
+        figures=Figures(
+            step_ms=even, sequences_per_second=Spread(median=rate, p10=rate, p90=rate, blocks=rounds),
+            gflops=100 / ms, gemm_share=None, compile_s=0.1, ratio=Ratio(median=1.0, pairs=rounds),
+        ),
+        host_peak_bytes=2**28, compilations=1,
+        limits=Limits(gflops=[90.0, 100.0, 110.0], gb_per_s=[9.0, 10.0, 11.0], us_per_step=[2.5, 3.0]),
+    )  # fmt: skip
+
+
+def made_speed(*contests: list[Row], **fields: Any) -> SpeedRecord:
+    """Made up, not measured: the record of a call with these contestants, contest by contest."""
+    made = [Contest(rows=rows) for rows in contests or [[made_contestant("numpy", 2.0)]]]
+    roofs = roofs_of(made)
+    made = [Contest(rows=[with_shares(row, roofs[row.spec.device]) for row in each.rows]) for each in made]
+    return SpeedRecord(
+        id="20260102T030405Z-speed-0123abcd", created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), status="ok", rounds=4,
+        block_s=0.1, contests=made, roofs=roofs,
+        environment=Environment(cpu="Made-up CPU", logical_cpus=2, os="Linux", python="3.11.9", versions={}), **fields,
     )  # fmt: skip
 
 

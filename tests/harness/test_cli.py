@@ -100,11 +100,32 @@ def test_wrong_words_get_one_line_that_says_what_would_be_right(harness: Harness
 
 
 def test_a_cuda_that_is_not_there_is_told_in_the_table_and_the_rest_goes_on(harness: Harness) -> None:
-    done = harness("run", *QUICKEST, "--device", "cuda")
+    done = harness("run", *QUICKEST, "--device", "cuda", "--device", "cpu")
     if "unavailable" not in done.stdout:
         pytest.skip("this machine has a CUDA device and CuPy")
     assert done.returncode == 1
+    assert "auto on cuda: unavailable: " in done.stdout
     assert "CuPy" in done.stdout
+    assert " ok " in done.stdout
+
+
+def test_devices_are_runs_of_their_own(harness: Harness) -> None:
+    words = (
+        "run",
+        "--backend",
+        "numpy",
+        "--device",
+        "cpu",
+        "--device",
+        "cuda",
+        "--device",
+        "cpu",
+        "--dry-run",
+        "--json",
+    )
+    specs = [json.loads(line) for line in harness(*words).stdout.splitlines()]
+    assert [spec.pop("device") for spec in specs] == ["cpu", "cuda"]
+    assert specs[0] == specs[1]
 
 
 def test_a_dry_run_prints_the_plan_and_runs_nothing(harness: Harness, tmp_path: Path) -> None:

@@ -20,15 +20,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.parameters import bytes_per_step, count
-from harness import report, speedplots, speedtable
+from harness import devices, report, speedplots, speedtable
 from harness.plan import UsageError
 from harness.spec import Changes, SpeedSpec
 from harness.speed import BRAUN, SHAPES, SIZES, SpeedRequest, numbers, plan
 from harness.speedrecords import Contest, Row, SpeedRecord, json_schema
 from harness.speedrun import Settings, hold_all
-from harness.store import Found, Store, read_all
+from harness.store import Found, Store, read, read_all
 from harness.turns import GATE_LENGTH, draw
 from tests.conftest import ROOT, Harness
+from tests.harness.conftest import made_contestant, made_speed
 
 TINY = ("--batch", "3", "--length", "4", "--features", "2", "--hidden", "5", "--threads", "1")
 SHORT = ("--rounds", "4", "--block", "0.001")
@@ -77,6 +78,7 @@ def test_what_is_no_list_of_numbers_is_refused_in_one_line(text: str) -> None:
         (["--shape", "brown"], "unknown shape 'brown'; did you mean 'braun'?"),
         (["--shape", "braun-bi-ctc-long", "--labels", "600"], "labels: 600 do not fit into the 500 steps of the"),
         (["--backend", "pytorch"], "unknown backend 'pytorch'; did you mean 'torch'?"),
+        (["--device", "cpu,gpu"], "unknown device 'gpu'; "),
         (["--cell", "lstn"], "unknown cell 'lstn'; did you mean 'lstm'?"),
         (["--variant", "hoistd"], "unknown variant of numpy 'hoistd'; did you mean 'hoisted'?"),
         (["--length", "10,,20"], "--length: an item of '10,,20' is empty"),
@@ -205,6 +207,15 @@ def test_the_stock_layer_takes_part_unasked(plugin: Path) -> None:
     assert variants("auto") == [("auto", False)], "auto is the stock layer here"
     assert variants("auto,good") == [("good", False)]
     assert ("fused", False) in variants("all")
+
+
+def test_both_devices_share_a_contest_each_with_its_own_stock_layer(plugin: Path) -> None:
+    (bout,) = plan(SpeedRequest(["madeup"], ["chatty"], devices=["cpu, cuda", "cpu"]))
+    assert [(e.spec.device, e.spec.variant, e.added) for e in bout.entries] == [
+        (device, variant, added) for device in ("cpu", "cuda") for variant, added in (("chatty", False), ("good", True))
+    ]
+    assert bout.references == {("madeup", "cpu"): "good", ("madeup", "cuda"): "good"}
+    assert len({json.dumps(entry.spec.shape()) for entry in bout.entries}) == 1
 
 
 def test_a_variant_that_one_backend_lacks_is_a_row_that_says_so(plugin: Path) -> None:
@@ -397,11 +408,28 @@ def test_a_contest_of_each_backend_ends_with_a_table_plots_and_a_record(
         assert len(row.blocks) == 4
         assert row.figures is not None
         assert row.figures.gemm_share is not None
+        assert row.figures.floor_share is not None
+        assert row.figures.floor_share == row.figures.floor_ms / row.figures.step_ms.median
         assert row.ready is not None
         # the kernel counts pages in batches per thread: two readings differ by a few hundred KiB
         assert (row.host_peak_bytes or 0) >= (row.ready.host_init_bytes or 0) - 2**20
     assert any(row.limits for row in record.contests[0].rows)
     assert any((tmp_path / "out" / "plots").glob("roofline-*.svg"))
+
+
+def test_a_gpu_that_is_not_there_is_rows_with_the_reason(harness: Harness, tmp_path: Path) -> None:
+    words = ["--backend", "numpy", "--variant", "textbook", "--device", "cpu,cuda", *TINY, *SHORT, "--results", "out"]
+    done = harness("speed", *words)
+    if done.returncode == 0:
+        pytest.skip("this machine has a CUDA device and CuPy")
+    assert done.returncode == 1
+    assert "numpy textbook (cuda): unavailable: " in done.stdout
+    (record,) = read_all([tmp_path / "out"]).speeds
+    assert list(record.roofs) == ["cpu"]
+    cpu, cuda = record.contests[0].rows
+    assert (cpu.spec.device, cpu.status, cuda.spec.device, cuda.status) == ("cpu", "ok", "cuda", "unavailable")
+    assert cpu.figures is not None
+    assert cpu.figures.ratio is not None
 
 
 # -- the record -----------------------------------------------------------------------------------
@@ -416,7 +444,11 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SpeedRecord
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    return folder, SpeedRecord.model_validate_json(done.stdout)
+    (folder / "told.json").write_text(done.stdout)
+    told = read(folder / "told.json")
+    (folder / "told.json").unlink()
+    assert isinstance(told, SpeedRecord)
+    return folder, told
 
 
 def test_the_record_is_kept_and_read_back(contest: tuple[Path, SpeedRecord], make_record: Any) -> None:
@@ -424,13 +456,12 @@ def test_the_record_is_kept_and_read_back(contest: tuple[Path, SpeedRecord], mak
     found = read_all([folder])
     assert found.problems == []
     assert found.speeds == [record]
-    assert SpeedRecord.model_validate_json(record.model_dump_json()) == record
     assert record.status == "failed"
 
 
 def test_the_published_schema_is_the_one_in_force(contest: tuple[Path, SpeedRecord]) -> None:
-    published = json.loads((ROOT / "harness" / "schema" / "speed-1.json").read_text())
-    assert published == json_schema(), "regenerate: python -m harness.speedrecords > harness/schema/speed-1.json"
+    published = json.loads((ROOT / "harness" / "schema" / "speed-2.json").read_text())
+    assert published == json_schema(), "regenerate: python -m harness.speedrecords > harness/schema/speed-2.json"
     jsonschema.validate(json.loads(contest[1].model_dump_json()), published)
 
 
@@ -445,6 +476,10 @@ def test_anyone_can_compute_the_figures_again(contest: tuple[Path, SpeedRecord])
         pairs = [theirs.seconds / theirs.steps / ours for theirs, ours in zip(good.blocks, updates, strict=True)]
         assert fused.figures.step_ms.median == pytest.approx(1e3 * np.median(updates))
         assert fused.figures.ratio.median == pytest.approx(np.median(pairs))
+        us = contest[1].roofs["cpu"].us_per_step["madeup"]
+        readings = [us for row in found.rows if row.limits for us in row.limits.us_per_step]
+        assert us <= min(readings, default=us)
+        assert fused.figures.floor_ms == pytest.approx(us * 2 * fused.spec.length / 1e3)
         assert fused.figures.gflops == pytest.approx(fused.ready.flops_per_step / np.median(updates) / 1e9)
 
 
@@ -468,6 +503,7 @@ def test_the_table_fits_120_columns(contest: tuple[Path, SpeedRecord]) -> None:
     text = console.export_text()
     assert "…" not in text
     assert "GEMM" in text
+    assert "floor" in text
 
 
 def test_scaling_ratios_and_a_roofline_are_drawn(contest: tuple[Path, SpeedRecord]) -> None:
@@ -518,3 +554,76 @@ def test_runs_and_contests_share_a_report_and_a_table(
     assert csv.splitlines()[0].startswith("id,created,shape,backend,variant,tier")
     shown = harness("show", str(next(contest[0].glob("*.json"))))
     assert "lstm 5, 3×8×2" in shown.stdout
+
+
+# -- devices side by side: made-up records, no measurement ----------------------------------------
+def both_devices(sizes: list[tuple[int, int]], without: tuple[str, int, int] | None = None) -> SpeedRecord:
+    """Test data: contests on both devices, hidden by batch. A GPU takes 4 ms, a CPU hidden x batch / 1024 ms."""
+    found = []
+    for hidden, batch in sizes:
+        contestants = [
+            made_contestant(backend, ms * slower, tier, device=device, hidden=hidden, batch=batch)
+            for backend in ("torch", "jax")
+            for device, ms in (("cpu", hidden * batch / 1024), ("cuda", 4.0))
+            for tier, slower in (("default", 2), ("best", 1), ("fused", 0.5))
+            if (backend, hidden, batch) != without or device == "cpu"
+        ]
+        found.append(contestants)
+    return made_speed(*found)
+
+
+SIZES_OF_BOTH = [(hidden, batch) for hidden in (32, 128, 512) for batch in (8, 64, 512)]
+
+
+def test_where_the_gpu_wins_and_by_how_much() -> None:
+    """By hand: at hidden 128 and batch 64 the CPU takes 8 ms, the GPU 4; fused variants do not count."""
+    (grid,) = devices.grids(both_devices(SIZES_OF_BOTH, without=("jax", 512, 512)))
+    assert (grid.backends, grid.hiddens, grid.batches) == (["jax", "torch"], [32, 128, 512], [8, 64, 512])
+    assert {key[1:]: gain.median for key, gain in grid.gains.items() if key[0] == "torch"} == {
+        (hidden, batch): pytest.approx(hidden * batch / 4096) for hidden, batch in SIZES_OF_BOTH
+    }
+    assert ("jax", 512, 512) not in grid.gains
+    assert list(grid.wins())[1] == (
+        "torch: the GPU wins at hidden 32 from batch 512 on, hidden 128 from batch 64 on, hidden 512 from batch 64 on"
+    )
+    assert "hidden 32 at no batch up to 64" in next(devices.grids(both_devices([(32, 8), (32, 64)]))[0].wins())
+
+
+def test_one_size_or_one_device_makes_no_grid() -> None:
+    assert devices.grids(both_devices([(32, 8)])) == []
+    assert devices.grids(made_speed(*([made_contestant("torch", 1.0, batch=batch)] for batch in (1, 2)))) == []
+
+
+def test_both_devices_are_told_apart_in_table_plots_and_report(tmp_path: Path) -> None:
+    record = both_devices(SIZES_OF_BOTH, without=("jax", 512, 512))
+    section, *_, gains = speedtable.sections(record)
+    assert "float32 on cpu and cuda (Made-up GPU)" in section.about
+    assert [row[2] for row in section.rows] == ["cpu", "cpu", "cuda", "cuda"] * 3
+    assert gains.title == "GPU over CPU: lstm hidden, batch×4×2"
+    assert gains.rows[4] == ["128", "64", "2 (2–2)", "2 (2–2)"]
+    assert gains.rows[8] == ["512", "512", "", "64 (64–64)"]
+    drawn = {figure.name.partition("-")[0]: figure for figure in speedplots.figures([record])}
+    assert set(drawn) == {"scaling", "ratios", "roofline", "devices"}
+    for figure in drawn.values():
+        figure.figure.draw_without_rendering()
+        boxes = [legend.get_window_extent() for legend in figure.figure.legends]
+        assert all(box.x1 <= figure.figure.bbox.x1 + 2 for box in boxes), figure.name
+    cells = [text.get_text() for axis in drawn["devices"].figure.axes for text in axis.texts]
+    assert cells[:9] == ["0.0625", "0.5", "4", "0.25", "2", "16", "1", "8", "–"]
+    report.write(Found(speeds=[record]), tmp_path)
+    for page in ("report.md", "report.html"):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "GPU over CPU: lstm hidden, batch×4×2" in text
+        assert "hidden 128 from batch 64 on" in text
+    assert any((tmp_path / "figures").glob("devices-1-*.png"))
+
+
+def test_published_records_of_the_first_schema_still_read_plot_and_report(tmp_path: Path) -> None:
+    found = read_all([ROOT / "results" / "published"])
+    assert found.problems == []
+    old = [record for record in found.speeds if not any(roof.us_per_step for roof in record.roofs.values())]
+    for record in old:
+        assert record.roofs["cpu"].gemm_gflops
+        assert all("% floor" not in dict(section.headings) for section in speedtable.sections(record))
+        assert any(drawn.name.startswith("roofline") for drawn in speedplots.figures([record]))
+    report.write(Found(speeds=old), tmp_path)

@@ -220,7 +220,7 @@ def test_reasons_name_every_run_that_is_not_ok(some_records: Any) -> None:
 @pytest.mark.parametrize(
     "difference",
     [
-        {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"device": "cuda"}, {"steps": 100},
+        {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"steps": 100},
         {"denormals": "keep"}, {"parameters": {"length": 7}}, {"environment": {"cpu": "another"}}, {"preset": "paper"},
     ],
 )  # fmt: skip
@@ -273,3 +273,24 @@ def test_what_a_gpu_took_has_columns(make_record: Any) -> None:
     (row,) = table.frame([make_record(device="cuda", metrics=took)]).to_dict("records")
     names = ("energy_j", "joules_per_1000_sequences", "device_idle_share", "device_process_mib")
     assert [row[name] for name in names] == [10.0, 0.5, 0.25, 2.0]
+
+
+def on_gpu(make_record: Any, gpu: str, **more: Any) -> Any:
+    return make_record(device="cuda", environment={"device_name": gpu}, **more)
+
+
+def test_devices_are_contenders_of_their_own_where_there_are_several(make_record: Any) -> None:
+    records = [make_record(), make_record(backend="jax"), on_gpu(make_record, "Made-up 1"), make_record(seed=1)]
+    (group,) = table.groups(records)
+    assert set(group.contenders()) == {("lstm", "torch (cpu)"), ("lstm", "jax (cpu)"), ("lstm", "torch (cuda)")}
+    assert "cpu and cuda · float32" in group.about
+    assert group.about.endswith("· Made-up 1")
+    assert {group.settings(record) for record in records} == {"cpu, seed 0", "cuda, seed 0", "cpu, seed 1"}
+    (alone,) = table.groups(records[2:3])
+    assert list(alone.contenders()) == [("lstm", "torch")]
+    assert "cuda · float32" in alone.about
+
+
+def test_gpus_of_two_kinds_are_told_apart_by_their_names(make_record: Any) -> None:
+    (group,) = table.groups([on_gpu(make_record, f"Made-up {n}") for n in (1, 2)])
+    assert set(group.contenders()) == {("lstm", "torch (Made-up 1)"), ("lstm", "torch (Made-up 2)")}

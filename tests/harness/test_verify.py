@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,14 +16,16 @@ from hypothesis import strategies as st
 
 from harness import seal
 from harness.commandline import command_line, words
-from harness.migrations import CURRENT, STEPS
+from harness.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS
 from harness.noise import Counters, flags, is_bimodal, relative_drift
 from harness.noise import judge as judge_noise
 from harness.records import Record
 from harness.report import write
+from harness.speedrecords import SpeedRecord
 from harness.store import AlteredRecord, Found, Store, StoreError, named_in, read, read_all, read_record
 from harness.verdict import causes, judge
 from harness.verify import unknown
+from tests.harness.conftest import made_record, made_speed
 
 ROOT = Path(__file__).resolve().parents[2]
 RecordFactory = Callable[..., Record]
@@ -63,12 +66,17 @@ json_values = (
 )  # fmt: skip
 
 
+both_kinds = pytest.mark.parametrize("make", [made_record, made_speed])
+Make = Callable[[], Record | SpeedRecord]
+
+
+@both_kinds
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(data=st.data())
 def test_a_record_altered_in_any_single_field_is_never_read_as_unaltered(
-    tmp_path: Path, make_record: RecordFactory, data: st.DataObject
+    tmp_path: Path, make: Make, data: st.DataObject
 ) -> None:
-    path = Store(tmp_path).write(make_record())
+    path = Store(tmp_path).write(make())
     document = json.loads(path.read_text())
     place = data.draw(st.sampled_from(paths(document)))
     before, after = get_at(document, place), data.draw(json_values)
@@ -80,10 +88,11 @@ def test_a_record_altered_in_any_single_field_is_never_read_as_unaltered(
         read(path)
 
 
+@both_kinds
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(data=st.data())
-def test_nor_is_one_with_a_field_taken_out(tmp_path: Path, make_record: RecordFactory, data: st.DataObject) -> None:
-    path = Store(tmp_path).write(make_record())
+def test_nor_is_one_with_a_field_taken_out(tmp_path: Path, make: Make, data: st.DataObject) -> None:
+    path = Store(tmp_path).write(make())
     document = json.loads(path.read_text())
     *above, name = data.draw(st.sampled_from([p for p in paths(document) if isinstance(p[-1], str)]))
     del get_at(document, tuple(above))[name]
@@ -92,16 +101,18 @@ def test_nor_is_one_with_a_field_taken_out(tmp_path: Path, make_record: RecordFa
         read(path)
 
 
-def test_layout_and_order_of_keys_are_no_alteration(tmp_path: Path, make_record: RecordFactory) -> None:
-    record = make_record()
+@both_kinds
+def test_layout_and_order_of_keys_are_no_alteration(tmp_path: Path, make: Make) -> None:
+    record = make()
     path = Store(tmp_path).write(record)
     path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True, indent=7))
     assert read(path) == record
 
 
-def test_one_altered_is_said_to_be(tmp_path: Path, make_record: RecordFactory) -> None:
-    path = Store(tmp_path).write(make_record())
-    path.write_text(path.read_text().replace('"hidden": 64', '"hidden": 65'))
+@both_kinds
+def test_one_altered_is_said_to_be(tmp_path: Path, make: Make) -> None:
+    path = Store(tmp_path).write(make())
+    path.write_text(re.sub(r'"hidden": \d+', '"hidden": 7', path.read_text()))
     with pytest.raises(AlteredRecord, match=r"altered since it was written"):
         read(path)
 
@@ -140,17 +151,25 @@ def test_every_published_record_reads() -> None:
     assert found.problems == []
 
 
+@pytest.mark.parametrize("version", range(1, SPEED_CURRENT + 1))
+def test_a_speed_record_of_every_schema_reads(version: int) -> None:
+    record = read(ROOT / "tests" / "harness" / "records" / f"speed-{version}.json")
+    assert isinstance(record, SpeedRecord)
+    assert record.schema_version == SPEED_CURRENT
+    assert record.contests[0].rows[0].figures is not None
+
+
 def test_there_is_a_step_from_every_version() -> None:
     assert sorted(STEPS) == list(range(1, CURRENT))
+    assert sorted(SPEED_STEPS) == list(range(1, SPEED_CURRENT))
 
 
 @pytest.mark.parametrize(
-    ("version", "says"), [(CURRENT + 1, "newer than this harness"), (0, "whole number"), ("2", "whole number")]
+    ("version", "says"), [(99, "newer than this harness"), (0, "whole number"), ("2", "whole number")]
 )
-def test_a_version_that_cannot_be_read_is_told(
-    tmp_path: Path, make_record: RecordFactory, version: object, says: str
-) -> None:
-    document = json.loads(Store(tmp_path).write(make_record()).read_text())
+@both_kinds
+def test_a_version_that_cannot_be_read_is_told(tmp_path: Path, make: Make, version: object, says: str) -> None:
+    document = json.loads(Store(tmp_path).write(make()).read_text())
     (tmp_path / "other.json").write_text(json.dumps(document | {"schema_version": version}))
     with pytest.raises(StoreError, match=says):
         read(tmp_path / "other.json")
@@ -268,11 +287,13 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0
     path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 0.9'))
     (tmp_path / "kept" / "broken.json").write_text("{")
+    speed = Store(tmp_path / "kept").write(made_speed())
+    speed.write_text(speed.read_text().replace('"threads": 1', '"threads": 2'))
     done = harness("verify", "kept", cwd=tmp_path)
     assert done.returncode == 1
     assert "altered" in done.stdout
     assert "not JSON" in done.stdout
-    assert "2 records: 1 cannot run, 1 altered" in done.stdout
+    assert "3 records: 1 cannot run, 2 altered" in done.stdout
 
 
 # ---- noise
