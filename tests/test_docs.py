@@ -33,6 +33,8 @@ def shortened(words: list[str]) -> list[str]:
     if words[0] == "speed":
         if any(word.startswith("braun") for word in words):
             words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
+        if "--device" in words:
+            words = [*words, "--length", "8"]
         instead = {"--backend": "numpy", "--device": "cpu"}  # there may be no GPU
         alone = [instead.get(before, word) for before, word in zip(["", *words], words, strict=False)]
         return [*alone, "--rounds", "2", "--block", "0.001"]
