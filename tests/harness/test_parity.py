@@ -30,12 +30,14 @@ class Faster(NumpyBackend):
         return super().build(job, parameters)
 
 
-def looked(monkeypatch: pytest.MonkeyPatch, backend: NumpyBackend) -> list[Agreement]:
+def looked(
+    monkeypatch: pytest.MonkeyPatch, backend: NumpyBackend, precisions: tuple[str, ...] = ("float64", "float32")
+) -> list[Agreement]:
     heard: list[Mapping[str, Any]] = []
     monkeypatch.setattr(prepare, "load", lambda *_: backend)
     monkeypatch.setattr(backend, "start", lambda job: None)  # the tests' own process keeps its settings
     fields = SPEC.model_dump(mode="json")
-    agreement.look(fields, 3, 7, ["float64", "float32"], heard.append)
+    agreement.look(fields, 3, 7, precisions, heard.append)
     return [Agreement("adding lstm numpy", **event["agreement"]) for event in heard]
 
 
@@ -47,6 +49,11 @@ def test_a_sound_backend_agrees_in_both_precisions(monkeypatch: pytest.MonkeyPat
     # whole chunks of three updates
     assert {len(each.curve) for each in ran} == {0, 9}
     assert all(max(each.drift(), default=0.0) < 1e-3 for each in ran)
+
+
+def test_all_precisions_are_those_that_the_backend_has_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = looked(monkeypatch, NumpyBackend(), ("all",))
+    assert {each.precision for each in found} == {"float64", "float32"}
 
 
 def test_the_first_quantity_that_is_apart_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
