@@ -159,6 +159,7 @@ class Variant:
         runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
             that ran something else is not what its name says, and its run fails.
         like: the variant whose code it runs in another arrangement, as on parts of a batch; None where it has its own.
+        devices: those that it is for; elsewhere it has a ``reason``, and ``--variant all`` leaves it out.
     """
 
     name: str
@@ -168,6 +169,7 @@ class Variant:
     precisions: tuple[Precision, ...] = get_args(Precision)
     runs: str = ""
     like: str | None = None
+    devices: tuple[Device, ...] = get_args(Device)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def look(fields: Mapping[str, Any], updates: int, drift: int, precisions: Sequen
     expected = expect(job, start, [task.batch("train", index, spec.batch) for index in range(many)], updates)
     for precision in backend.precisions(job.device) if "all" in precisions else cast("Sequence[Precision]", precisions):
         for variant in backend.variants(job.model, job.device):
-            if spec.variant in ("auto", "all", variant.name):
+            every = spec.variant in ("auto", "all") and job.device in variant.devices
+            if every or spec.variant == variant.name:
                 this = replace(job, variant=variant.name, precision=precision)
                 about = {"variant": variant.name, "precision": precision, "tolerance": TOLERANCE[precision]}
                 emit({"agreement": about | _one(backend, this, start, expected)})

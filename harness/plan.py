@@ -256,5 +256,6 @@ def _variants(spec: RunSpec, probe: Mapping[str, Any] | None) -> list[RunSpec]:
     """One spec per variant of the backend where ``all`` was asked for; one that cannot compute it will say why."""
     if spec.variant != "all":
         return [spec]
-    names = ["auto"] if probe is None or probe["reason"] else list(probe["variants"])
+    there = {} if probe is None or probe["reason"] else probe["variants"]
+    names = [name for name, about in there.items() if spec.device in about["devices"]] or ["auto"]
     return [spec.model_copy(update={"variant": name}) for name in names]

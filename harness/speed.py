@@ -203,9 +203,13 @@ def _named(shape: str | None, length: int | None, loss: str | None) -> dict[str,
 
 @dataclass(frozen=True)
 class _Field:
-    """What one backend has for one shape: each variant with the reason where it cannot compute it."""
+    """What one backend has for one shape: each variant with the reason where it cannot compute it.
+
+    ``elsewhere``: those that are for other devices.
+    """
 
     variants: Mapping[str, str | None]
+    elsewhere: frozenset[str] = frozenset()
     stock: str | None = None
     auto: str = "auto"
     problem: str | None = None
@@ -215,15 +219,16 @@ def _fields(backend: str, devices: Sequence[str], specs: Sequence[SpeedSpec]) ->
     """By device, what the backend has for each spec; asked once for all."""
     asked = [spec.model_copy(update={"backend": backend, "device": device}) for device in devices for spec in specs]
     try:
-        found = [_field(each) for each in supervise.fields(backend, asked)]
+        found = [_field(told, spec.device) for told, spec in zip(supervise.fields(backend, asked), asked, strict=True)]
     except WorkerDied as death:
         found = [_Field({}, problem=f"cannot load: {death}")] * len(asked)
     return {device: found[i * len(specs) :][: len(specs)] for i, device in enumerate(devices)}
 
 
-def _field(told: Mapping[str, Any]) -> _Field:
+def _field(told: Mapping[str, Any], device: Device) -> _Field:
     return _Field(
         {variant["name"]: variant["reason"] for variant in told["variants"]},
+        frozenset(variant["name"] for variant in told["variants"] if device not in variant["devices"]),
         next((v["name"] for v in told["variants"] if v["tier"] == "default" and not v["reason"]), None),
         told["auto"],
     )
@@ -232,9 +237,18 @@ def _field(told: Mapping[str, Any]) -> _Field:
 def _check_variants(variants: Sequence[str], names: Sequence[str], fields: Mapping[Place, Sequence[_Field]]) -> None:
     """A variant that none of the backends has is a slip of the pen; one that some lack is a row that says so."""
     known = {name for found in fields.values() for field in found for name in field.variants} | {"auto", "all"}
-    for variant in variants:
+    for word in variants:
+        owner, variant = split_owner(word)
+        if owner and owner not in names:
+            raise UsageError(nearest("backend of this contest", owner, list(names)))
         if variant not in known and not any(field.problem for found in fields.values() for field in found):
             raise UsageError(nearest(f"variant of {', '.join(names)}", variant, sorted(known)))
+
+
+def split_owner(word: str) -> tuple[str, str]:
+    """``torch:graph`` as the backend that it is asked of and the variant; of every backend where none is named."""
+    owner, _, variant = word.rpartition(":")
+    return owner, variant
 
 
 def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[Place, _Field], variants: Sequence[str]) -> Bout:
@@ -249,7 +263,9 @@ def _bout(shape: str | None, spec: SpeedSpec, fields: Mapping[Place, _Field], va
 
 def _entries(spec: SpeedSpec, field: _Field, variants: Sequence[str]) -> list[Entry]:
     """The contestants of one backend, its stock layer among them: there is always a ratio."""
-    wanted = list(dict.fromkeys(name for word in variants for name in (field.variants if word == "all" else [word])))
+    own = [variant for owner, variant in map(split_owner, variants) if owner in ("", spec.backend)]
+    here = [name for name in field.variants if name not in field.elsewhere]
+    wanted = list(dict.fromkeys(name for variant in own for name in (here if variant == "all" else [variant])))
     if "auto" in wanted and field.auto in wanted:
         wanted.remove("auto")  # it is there by its own name
     have = f"{spec.backend} has no such variant; it has {', '.join(field.variants)}"

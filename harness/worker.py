@@ -79,7 +79,8 @@ def _probe(name: str) -> dict[str, Any]:
         model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")
         for variant in backend.variants(model, "cpu"):
             about = found["variants"].setdefault(
-                variant.name, {"summary": variant.summary, "tier": variant.tier, "without": {}}
+                variant.name,
+                {"summary": variant.summary, "tier": variant.tier, "devices": variant.devices, "without": {}},
             )
             if variant.reason:
                 about["without"][cell] = variant.reason

@@ -74,6 +74,7 @@ class JaxBackend(Backend):
                 "CUDA graphs are on CUDA only" if device == "cpu" else None,
                 runs=rf"XLA {LATE}, [1-9]\d* of \d+ loops in command buffers",
                 like="late-dw",
+                devices=("cuda",),
             ),
             Variant(
                 "unrolled", "late-dw, four steps in each turn of the loop", "best", runs=rf"XLA {LATE}", like="late-dw"
@@ -85,6 +86,7 @@ class JaxBackend(Backend):
                 _why_no_cudnn(model, device),
                 precisions=("float32",),
                 runs="XLA, (.*, )?cudnn_rnn_bwd_ffi, cudnn_rnn_ffi",
+                devices=("cuda",),
             ),
             Variant(
                 "chunk",

@@ -75,6 +75,7 @@ class NumpyBackend(Backend):
                 on_gpu,
                 runs=r"Python loop of cells \S+, [^,]+, \d+ parts",
                 like="hoisted",
+                devices=("cpu",),
             ),
             Variant(
                 "numba",
@@ -83,6 +84,7 @@ class NumpyBackend(Backend):
                 "numba computes on the CPU" if device == "cuda" else _why_no_numba(),
                 precisions=("float32",),
                 runs=r"numba loop \([1-9]",
+                devices=("cpu",),
             ),
             Variant(
                 "kernels",
@@ -90,6 +92,7 @@ class NumpyBackend(Backend):
                 "best",
                 "its kernels are for CUDA only" if device == "cpu" else None,
                 runs=r"Python loop of kernels cupy\.matmul, cuBLAS$",
+                devices=("cuda",),
             ),
         ]
 

@@ -85,6 +85,7 @@ class TensorflowBackend(Backend):
                 not_cpu,
                 runs=f"{loop}, 2 parts",
                 like="keras",
+                devices=("cpu",),
             ),
             Variant("keras-unrolled", "Keras's layers without a loop", "best", runs="MatMul, unrolled", like="keras"),
             Variant("block", "the fused operator BlockLSTM", "best", not_lstm, precisions=BLOCK, runs="BlockLSTM$"),
@@ -96,6 +97,7 @@ class TensorflowBackend(Backend):
                 precisions=BLOCK,
                 runs="BlockLSTM, 2 parts",
                 like="block",
+                devices=("cpu",),
             ),
             Variant(
                 "xla",

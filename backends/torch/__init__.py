@@ -75,6 +75,7 @@ class TorchBackend(Backend):
                 unbuilt or only_cpu or allocator.why_not(),
                 runs=f"{stock}, freed memory kept$",
                 like="nn",
+                devices=("cpu",),
             ),
             Variant(
                 "late-dw",
@@ -101,6 +102,7 @@ class TorchBackend(Backend):
                 "best",
                 unbuilt or only_cuda,
                 runs=rf"{REPLAYED}{stock}",
+                devices=("cuda",),
             ),
             Variant(
                 "graph-late-dw",
@@ -108,6 +110,7 @@ class TorchBackend(Backend):
                 "best",
                 only_cuda,
                 runs=f"{REPLAYED}{by_hand}",
+                devices=("cuda",),
             ),
         ]
 

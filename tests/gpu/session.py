@@ -31,9 +31,8 @@ GRACE_S = 10.0
 HARNESS = (sys.executable, "-P", "-m", "harness")
 
 VARIANTS = (
-    "nn", "graph", "graph-late-dw", "compiled",  # torch
-    "scan", "late-dw", "late-dw-graph", "cudnn",  # JAX
-    "textbook", "kernels",  # CuPy
+    "torch:nn", "torch:graph", "torch:graph-late-dw", "torch:compiled",
+    "jax:scan", "jax:late-dw", "jax:late-dw-graph", "jax:cudnn", "numpy:textbook", "numpy:kernels",
 )  # fmt: skip
 SPEED = (
     *HARNESS, "speed", "--device", "cuda", "--backend", "torch,jax,numpy", "--variant", ",".join(VARIANTS),

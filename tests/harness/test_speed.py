@@ -627,3 +627,24 @@ def test_published_records_of_the_first_schema_still_read_plot_and_report(tmp_pa
         assert all("% floor" not in dict(section.headings) for section in speedtable.sections(record))
         assert any(drawn.name.startswith("roofline") for drawn in speedplots.figures([record]))
     report.write(Found(speeds=old), tmp_path)
+
+
+# -- which variants --------------------------------------------------------------------------------
+def test_all_is_what_a_device_has_and_a_variant_may_be_asked_of_one_backend() -> None:
+    """Those for CUDA would be rows that can only say so."""
+
+    def named(*variants: str, backends: tuple[str, ...] = ("numpy", "jax")) -> list[tuple[str, str]]:
+        sizes = {"batch": ["3"], "length": ["4"], "features": ["2"], "hidden": ["5"]}
+        (bout,) = plan(SpeedRequest(backends, variants, sizes=sizes, options={"threads": 1}))
+        return [(entry.spec.backend, entry.spec.variant) for entry in bout.entries if not entry.added]
+
+    everything = named("all")
+    assert ("numpy", "hoisted") in everything
+    assert ("jax", "late-dw") in everything
+    assert not {("numpy", "kernels"), ("jax", "cudnn"), ("jax", "late-dw-graph")} & set(everything)
+    assert named("numpy:hoisted,jax:scan") == [("numpy", "hoisted"), ("jax", "scan")]
+    assert named("kernels", backends=("numpy",)) == [("numpy", "kernels")], "by name it is a row, with the reason"
+    with pytest.raises(UsageError, match="unknown backend of this contest 'torch'"):
+        named("torch:nn")
+    with pytest.raises(UsageError, match="did you mean 'hoisted'"):
+        named("numpy:hoistd")
