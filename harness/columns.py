@@ -170,6 +170,11 @@ COLUMNS: dict[str, Column] = {
     "joules_per_1000_sequences": Column(
         "joules per 1000 sequences trained, in the steady state", "float64", _metric("joules_per_1000_sequences")
     ),
+    "device_train_s": Column(
+        "seconds of all training blocks by the device's own events: beside train_s, by the host's clock",
+        "float64",
+        _metric("device_train_s"),
+    ),
     "device_idle_share": Column(
         "of the time in training and prediction, the share in which the device was idle",
         "float64",

@@ -107,6 +107,10 @@ class Metrics(Frozen):
     host_peak_bytes: Annotated[Bytes | None, Field(description="the kernel's high-water mark since then")]
     device_init_bytes: Bytes | None = None
     device_peak_bytes: Bytes | None = None
+    device_train_s: Annotated[
+        Seconds | None,
+        Field(description="from the first to the last work of each block on the device, by its own events, in total"),
+    ] = None
     device_process_bytes: Annotated[
         Bytes | None,
         Field(description="of the device, held by the worker at most: context and pools, as the driver counts"),

@@ -186,6 +186,13 @@ def _memory(m: Metrics) -> Facts:
 def _device(record: Record, m: Metrics) -> Facts:
     """What a GPU took, and what it is; nothing on CPU."""
     facts = []
+    if m.device_train_s is not None:
+        facts.append(
+            (
+                "time",
+                f"{number(m.device_train_s)} s in training by its own events, {number(m.train_s)} by the host's clock",
+            )
+        )
     if m.energy_j is not None:
         facts.append(("energy", f"{number(m.energy_j)} J from the first update to the last"))
     if m.joules_per_1000_sequences is not None:

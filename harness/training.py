@@ -102,6 +102,7 @@ class Run:
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
         self.losses = hashlib.sha256()
+        self.device_s: float | None = None  # of all training steps, by the device's own events
         with clocks("data"):
             self.held_out = {split: self._held_out(split) for split in ("validation", "test")}
 
@@ -147,6 +148,8 @@ class Run:
         before = self.clocks["train"]
         with self.clocks("train"):
             losses = self.trainer.train(staged)
+        if (by_events := self.trainer.device_seconds()) is not None:
+            self.device_s = (self.device_s or 0.0) + by_events
         for index, loss in enumerate(losses):
             if not math.isfinite(loss):
                 raise RunFailed(f"training diverged: the loss is {loss} at step {done + index + 1}; try a smaller --lr")

@@ -206,6 +206,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         host_peak_bytes=process.peak_resident_bytes(),
         device_init_bytes=device_init,
         device_peak_bytes=trainer.memory().peak,
+        device_train_s=run.device_s,
         **device.figures(spec.batch),
         parameters=canonical.count(job.model),
         flops_per_step=canonical.flops_per_step(job.model, job.batch, job.length),

@@ -103,6 +103,16 @@ def test_compiling_in_the_steady_state_ends_the_run(monkeypatch: pytest.MonkeyPa
         run()
 
 
+def test_the_devices_own_time_is_added_up_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(a_spec())
+    run()
+    assert run.device_s is None, "on the CPU nothing has events"
+    run = a_run(a_spec())
+    monkeypatch.setattr(run.trainer, "device_seconds", lambda: 0.25)
+    outcome = run()
+    assert run.device_s == 0.25 * (len(outcome.train_blocks) + 2), "the first update and the warm-up count too"
+
+
 def test_progress_is_reported_with_the_recent_rate() -> None:
     reports: list[Any] = []
     a_run(a_spec(), reports)()
