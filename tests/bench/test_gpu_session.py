@@ -80,3 +80,23 @@ def test_it_starts_without_an_installation_and_says_what_is_missing(tmp_path: Pa
     )
     assert done.returncode == 2
     assert done.stderr.startswith("missing: numpy, ")
+
+
+def test_where_every_test_is_skipped_the_step_has_not_passed() -> None:
+    """Here, or on a GPU machine with all GPUs hidden: nothing sees a device."""
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/gpu",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        "-k",
+        "Numpy and refused",
+    ]
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED, done.stdout
+    assert " skipped" in done.stdout
