@@ -77,6 +77,10 @@ class Figures(Frozen):
     sequences_per_second: Spread
     gflops: Annotated[float, Field(description="of the matrix products, at the median step")]
     gemm_share: Annotated[float | None, Field(description="of the matrix product's rate measured in the same call")]
+    copy_share: Annotated[
+        float | None,
+        Field(description="of the copy's rate measured in the same call: the fewest bytes of an update at its median"),
+    ] = None
     floor_ms: Annotated[
         float | None,
         Field(description="the update's dependent steps at the per-step latency of its backend and device"),

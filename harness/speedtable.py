@@ -287,14 +287,14 @@ def frame(records: Iterable[SpeedRecord]) -> pd.DataFrame:
 
 def _scalars(row: Row) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys((
-        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "floor_ms",
+        "step_ms", "step_ms_p10", "step_ms_p90", "seq_s", "gflops", "gemm_share", "copy_share", "floor_ms",
         "floor_share", "ratio", "ratio_low", "ratio_high", "compile_s",
     ))  # fmt: skip
     if f := row.figures:
         found |= {
             "step_ms": f.step_ms.median, "step_ms_p10": f.step_ms.p10, "step_ms_p90": f.step_ms.p90,
             "seq_s": f.sequences_per_second.median, "gflops": f.gflops, "gemm_share": f.gemm_share,
-            "floor_ms": f.floor_ms, "floor_share": f.floor_share, "compile_s": f.compile_s,
+            "copy_share": f.copy_share, "floor_ms": f.floor_ms, "floor_share": f.floor_share, "compile_s": f.compile_s,
         }  # fmt: skip
         if f.ratio:
             found |= {"ratio": f.ratio.median, "ratio_low": f.ratio.low, "ratio_high": f.ratio.high}

@@ -25,7 +25,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Without these not even a plan can be made; the frameworks may be missing one by one.
-NEEDED = ("numpy", "pandas", "matplotlib", "typer", "rich", "pydantic", "scipy", "jinja2", "threadpoolctl")
+NEEDED = (
+    "numpy", "pandas", "matplotlib", "typer", "rich", "pydantic", "scipy", "jinja2", "tabulate", "threadpoolctl",
+    "platformdirs", "filelock", "packaging",
+)  # fmt: skip
 #: Stopped politely, a step has so long to write its record.
 GRACE_S = 10.0
 HARNESS = (sys.executable, "-P", "-m", "harness")

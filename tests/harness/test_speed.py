@@ -411,6 +411,9 @@ def test_a_contest_of_each_backend_ends_with_a_table_plots_and_a_record(
         assert row.figures.floor_share is not None
         assert row.figures.floor_share == row.figures.floor_ms / row.figures.step_ms.median
         assert row.ready is not None
+        gb_per_s = row.ready.bytes_per_step / row.figures.step_ms.median / 1e6
+        roof = record.roofs["cpu"].copy_gb_per_s
+        assert row.figures.copy_share == pytest.approx(gb_per_s / roof)
         # the kernel counts pages in batches per thread: two readings differ by a few hundred KiB
         assert (row.host_peak_bytes or 0) >= (row.ready.host_init_bytes or 0) - 2**20
     assert any(row.limits for row in record.contests[0].rows)
