@@ -14,7 +14,7 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "tests" / "plugin"
 
-# A busy machine is no failure: hypothesis would time each example. Under CI it loads a profile of its own, which does not.
+# A busy machine is no failure: hypothesis would time each example. Under CI it has a profile of its own, without.
 if "CI" not in os.environ:
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
