@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from backends import allocator
+from backends import allocator, parts
 from backends.base import (
     MIXED,
     Backend,
@@ -68,6 +68,15 @@ class JaxBackend(Backend):
                 runs=rf"XLA {LATE}(?!.* in command buffers)",
             ),
             Variant(
+                "halves",
+                "late-dw, with a thread and a programme for each part of the batch",
+                "best",
+                "a thread for each part of a batch is of use on the CPU only" if device == "cuda" else None,
+                runs=rf"XLA {LATE}.*, \d+ parts$",
+                like="late-dw",
+                devices=("cpu",),
+            ),
+            Variant(
                 "late-dw-graph",
                 "late-dw, its loops in CUDA graphs, which XLA leaves them out of by itself: no launch at every step",
                 "best",
@@ -98,6 +107,8 @@ class JaxBackend(Backend):
         ]
 
     def lacks(self, job: Job) -> str | None:
+        if job.variant == "halves" and (why := parts.why_not(job)):
+            return why
         if job.loss == "ctc" and find_spec("optax") is None:
             return "its CTC loss is optax's, which is not installed: pip install optax"
         return why_too_old(job, _capability)
@@ -116,11 +127,13 @@ class JaxBackend(Backend):
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         from backends.jax.chunk import JaxChunkTrainer
+        from backends.jax.halves import JaxHalvesTrainer
         from backends.jax.trainer import JaxTrainer
 
         if job.variant != "scan":
             allocator.keep_freed_memory()
-        return (JaxChunkTrainer if job.variant == "chunk" else JaxTrainer)(job, parameters)
+        trainers = {"chunk": JaxChunkTrainer, "halves": JaxHalvesTrainer}
+        return trainers.get(job.variant, JaxTrainer)(job, parameters)
 
     def probes(self, job: Job) -> Probes | None:
         from backends.jax import limits

@@ -36,7 +36,7 @@ class JaxChunkTrainer(JaxTrainer):
         return np.concatenate(jax.device_get(losses))
 
     def _programme(self, chunk: Chunk) -> Any:  # type: ignore[override]
-        return self._compiled("chunk", self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
+        return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
 
     def _stacked(self, count: int, batches: list[Batch]) -> Chunk:
         xs, ys, lengths = zip(*super().stage(batches), strict=True)

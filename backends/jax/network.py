@@ -112,6 +112,7 @@ STACKS: dict[str, Callable[[ModelSpec, Tensors, Tensor, Tensor | None], Top]] = 
     "scan": partial(loops, scan),
     "late-dw": partial(loops, partial(late_dw, 1)),
     "late-dw-graph": partial(loops, partial(late_dw, 1)),
+    "halves": partial(loops, partial(late_dw, 1)),
     "unrolled": partial(loops, partial(late_dw, 4)),
     "cudnn": cudnn,
     "chunk": partial(loops, partial(late_dw, 1)),

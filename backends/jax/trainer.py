@@ -34,13 +34,10 @@ class JaxTrainer(Trainer):
         self.device = jax.devices(job.device)[0]
         self.tensors: Tensors = {name: self._tensor(p.copy()) for name, p in parameters.items()}
         self.state = jax.tree.map(self._tensor, _initial_state(job.optimizer, parameters))
-        self.compiled: dict[tuple[str, tuple[int, ...]], Any] = {}
+        self.compiled: dict[tuple[Any, ...], Any] = {}
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
-        staged = [
-            (self._tensor(_owned(time_major(b.x), b.x)), self._tensor(self._target(b)), self._lengths(b.lengths))
-            for b in batches
-        ]
+        staged = [self._staged(batch) for batch in batches]
         jax.block_until_ready(staged)
         return staged
 
@@ -54,32 +51,23 @@ class JaxTrainer(Trainer):
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         arguments = self.tensors, self._tensor(time_major(x)), self._lengths(lengths)
-        return np.array(self._compiled("predict", self._predict, arguments)(*arguments))
+        return np.array(self._compiled(("predict", x.shape), self._predict, arguments)(*arguments))
 
     def parameters(self) -> Parameters:
         return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
-        """Loops, their products there and back, and foreign kernels in the compiled step."""
         [staged] = self.stage([batch])
-        text = self._programme(staged).as_text()
-        products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
-        back = sum("transpose(jvp" in name for name in products)
-        updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
-        calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
-        if any(call.startswith("cudnn_rnn") for call in calls):
-            return ", ".join(["XLA", *calls])
-        loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
-        found = [f"XLA {updates}{loop}, {len(products) - back} + {back} products in it"]
-        if self.job.variant == "late-dw-graph":
-            lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
-            inside, loops = graphs.loops_in_graphs(lowered, self._options())
-            found.append(f"{inside} of {loops} loops in command buffers")
-        return ", ".join([*found, *calls])
+        found = described(self._programme(staged).as_text())
+        if self.job.variant != "late-dw-graph":
+            return found
+        lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
+        inside, loops = graphs.loops_in_graphs(lowered, self._options())
+        return f"{found}, {inside} of {loops} loops in command buffers"
 
     def _programme(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
         """The compiled training step for a batch of this shape."""
-        return self._compiled("step", self._step, (self.tensors, self.state, *batch), donate=(0, 1))
+        return self._compiled(("step", batch[0].shape), self._step, (self.tensors, self.state, *batch), donate=(0, 1))
 
     def compilations(self) -> int:
         return len(self.compiled)
@@ -88,9 +76,10 @@ class JaxTrainer(Trainer):
         stats = self.device.memory_stats()  # None on the CPU
         return DeviceMemory(stats["bytes_in_use"], stats["peak_bytes_in_use"]) if stats else DeviceMemory()
 
-    def _compiled(self, name: str, function: Callable[..., Any], arguments: Any, donate: tuple[int, ...] = ()) -> Any:
-        """``function`` compiled for arguments of these shapes; the one before the lengths is what can change."""
-        key = name, arguments[-2].shape
+    def _compiled(
+        self, key: tuple[Any, ...], function: Callable[..., Any], arguments: Any, donate: tuple[int, ...] = ()
+    ) -> Any:
+        """``function`` compiled for arguments of these shapes, once for each ``key``: its name, and what can change."""
         if key not in self.compiled:
             self.compiled[key] = self._lowered(function, arguments, donate).compile(self._options())
         return self.compiled[key]
@@ -109,10 +98,12 @@ class JaxTrainer(Trainer):
         self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None
     ) -> tuple[Tensors, OptimizerState, Tensor]:
         loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths)
+        return *self._updated(tensors, state, gradients), loss
+
+    def _updated(self, tensors: Tensors, state: OptimizerState, gradients: Tensors) -> tuple[Tensors, OptimizerState]:
         if self.job.optimizer.clip:
             gradients = _clip(gradients, self.job.optimizer.clip)
-        tensors, state = _update(self.job.optimizer, tensors, gradients, state)
-        return tensors, state, loss
+        return _update(self.job.optimizer, tensors, gradients, state)
 
     def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         out = self._network(tensors, x, lengths)
@@ -130,6 +121,10 @@ class JaxTrainer(Trainer):
         out = self._network(tensors, x, lengths)
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
+    def _staged(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        x = self._tensor(_owned(time_major(batch.x), batch.x))
+        return x, self._tensor(self._target(batch)), self._lengths(batch.lengths)
+
     def _lengths(self, given: Array | None) -> Tensor | None:
         lengths = checked_lengths(self.job, given)
         return None if lengths is None else self._tensor(lengths.copy())
@@ -141,6 +136,18 @@ class JaxTrainer(Trainer):
 
     def _tensor(self, array: Array) -> Tensor:
         return jax.device_put(array, self.device)
+
+
+def described(text: str) -> str:
+    """What the compiled programme ``text`` is: its loop, the products in it there and back, and foreign kernels."""
+    products = re.findall(r' (?:dot|custom-call)\(.*op_name="([^"]*jvp\([^"]*while/body/[^"]*dot_general)"', text)
+    back = sum("transpose(jvp" in name for name in products)
+    updates = "updates in a loop, " if re.search(r'while/body/[^"]*jvp\(', text) else ""
+    calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
+    if any(call.startswith("cudnn_rnn") for call in calls):
+        return ", ".join(["XLA", *calls])
+    loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+    return ", ".join([f"XLA {updates}{loop}, {len(products) - back} + {back} products in it", *calls])
 
 
 def _ctc(out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
