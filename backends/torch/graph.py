@@ -41,6 +41,14 @@ class GraphTrainer(TorchTrainer):
         values: Array = losses.cpu().numpy()
         return values
 
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """Raises ValueError for another shape: its buffers would take the place of those that the graph writes to."""
+        if x.shape[:2] != (self.job.batch, self.job.length):
+            raise ValueError(
+                f"the graph is of {self.job.batch} sequences of {self.job.length} steps, not {x.shape[:2]}"
+            )
+        return super().predict(x, lengths)
+
     def executed(self, batch: Batch) -> str:
         """From a profile of one replay, its update undone, and of the eager forward pass, for what was captured."""
         captured, staged = super().executed(batch), self.stage([batch])

@@ -67,3 +67,10 @@ def test_looking_at_a_replay_leaves_no_trace(variant: str, trained: bool) -> Non
     assert re.match(REPLAYED, executed), executed
     assert [*train(looked_at, job, later)] == [*train(other, job, later)]
     assert_close(looked_at.parameters(), other.parameters(), 0.0, "parameter")
+
+
+def test_a_prediction_of_another_shape_is_refused() -> None:
+    job = a_job(variant="graph-late-dw")
+    trainer = graph.GraphTrainer(job, f32(job))
+    with pytest.raises(ValueError, match="5 sequences of 6 steps"):
+        trainer.predict(some_batches(job, 1)[0].x[:2].astype("float32"))
