@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 from backends import allocator
 from backends.base import (
@@ -175,9 +177,21 @@ def _capability() -> tuple[int, ...]:
 
 
 def _why_no_compiler(device: Device) -> str | None:
-    """TorchInductor writes C++ for the CPU, Triton for CUDA."""
+    """TorchInductor writes C++ for the CPU, Triton for CUDA, whose launcher is compiled as C."""
     if device == "cuda":
-        return None if find_spec("triton") else "torch.compile needs Triton on CUDA, which is not installed"
+        if not find_spec("triton"):
+            return "torch.compile needs Triton on CUDA, which is not installed"
+        if not any(map(shutil.which, ("gcc", "clang"))):
+            return "Triton needs a C compiler, and none was found: install gcc"
+        if not (python_headers() / "Python.h").exists():
+            return f"Triton needs Python's headers, and there are none in {python_headers()}: install python3-dev"
+        return None
     if any(map(shutil.which, ("g++", "clang++", "c++"))):
         return None
     return "torch.compile needs a C++ compiler, and none was found: install g++"
+
+
+def python_headers() -> Path:
+    """Where Triton has its C compiler look for ``Python.h``: Debian's own scheme would name another folder."""
+    scheme = sysconfig.get_default_scheme()
+    return Path(sysconfig.get_path("include", "posix_prefix" if scheme == "posix_local" else scheme))

@@ -15,9 +15,18 @@ from torch import Tensor
 from backends.base import Cell
 from backends.torch import late
 
-# Each shape and precision is compiled for itself; past torch's own limit one would run eagerly, unseen.
-torch._dynamo.config.recompile_limit = 256
-torch._dynamo.config.fail_on_recompile_limit_hit = True
+#: Each shape and precision is compiled for itself; past torch's own limit one would fail, or run eagerly, unseen.
+RECOMPILATIONS = 256
+
+
+def allow_recompilations() -> None:
+    """In this thread: from 2.13 on settings are each thread's own, and on CUDA autograd has one for the way back."""
+    config = torch._dynamo.config
+    if config.recompile_limit != RECOMPILATIONS:
+        config.recompile_limit, config.fail_on_recompile_limit_hit = RECOMPILATIONS, True
+
+
+allow_recompilations()
 
 Kernel = Callable[..., None]
 Gates = tuple[Tensor, ...]
@@ -84,7 +93,13 @@ def gru_reset_before_back_r(d_rh: Tensor, dh: Tensor, r: Tensor, h: Tensor, d_r:
     store([d_rh * h * r * (1 - r), dh + d_rh * r], [d_r, dh])
 
 
-class Lstm(late.Lstm):
+class Compiled(late.Layer):
+    def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
+        allow_recompilations()
+        return super().backward(d_hs, d_x_wanted)
+
+
+class Lstm(Compiled, late.Lstm):
     def step(self, t: int, U: Tensor) -> None:
         self.a[t].addmm_(self.hs[t], U)
         lstm(self.i_f_g_o[t], self.cs[t], self.cs[t + 1], self.tanh_c[t], self.hs[t + 1])
@@ -94,7 +109,7 @@ class Lstm(late.Lstm):
         torch.mm(self.da[t], self.W_hh, out=self.dh)
 
 
-class Gru(late.Gru):
+class Gru(Compiled, late.Gru):
     def step(self, t: int, U: Tensor) -> None:
         torch.addmm(self.b_hh, self.h[t], U, out=self.u[t])
         gru(self.r_z_n[t], self.u_r_z_n[t], self.h[t], self.h[t + 1])
@@ -108,7 +123,7 @@ class Gru(late.Gru):
         self.dh.addmm_(self.d_h[t], self.W_hh)
 
 
-class GruResetBefore(late.GruResetBefore):
+class GruResetBefore(Compiled, late.GruResetBefore):
     def step(self, t: int, U: Tensor) -> None:
         H, h, (r, z, n) = self.H, self.hs[t], self.r_z_n[t]
         self.a[t, :, : 2 * H].addmm_(h, U[:, : 2 * H])

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from backends.base import Array, Job, Parameters
+from backends.torch.runtime import side_stream
 from backends.torch.trainer import Staged, TorchTrainer
 from tasks.base import Batch
 
@@ -40,6 +41,14 @@ class GraphTrainer(TorchTrainer):
         values: Array = losses.cpu().numpy()
         return values
 
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """Raises ValueError for another shape: its buffers would take the place of those that the graph writes to."""
+        if x.shape[:2] != (self.job.batch, self.job.length):
+            raise ValueError(
+                f"the graph is of {self.job.batch} sequences of {self.job.length} steps, not {x.shape[:2]}"
+            )
+        return super().predict(x, lengths)
+
     def executed(self, batch: Batch) -> str:
         """From a profile of one replay, its update undone, and of the eager forward pass, for what was captured."""
         captured, staged = super().executed(batch), self.stage([batch])
@@ -61,7 +70,7 @@ class GraphTrainer(TorchTrainer):
         x, y, _ = staged[0]
         self.x, self.y = x.clone(), y.clone()
         # One stream for both: gradients' accumulators remember the stream that made them.
-        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+        stream, graph = side_stream(), torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             self._warm_up(self.x, self.y)
@@ -89,9 +98,10 @@ class GraphTrainer(TorchTrainer):
 
     def _profiled(self, staged: Staged) -> dict[str, int]:
         """How often what ran in one replay: calls of the host by name, ``kernels`` and ``memory`` of the device."""
-        (x, y, _), activity = staged[0], torch.profiler.ProfilerActivity
+        x, y, _ = staged[0]
         torch.cuda.synchronize()
-        with torch.profiler.profile(activities=[activity.CPU, activity.CUDA]) as profile:
+        # of all that can be seen here; without acc_events some releases warn that later cycles would replace this one
+        with torch.profiler.profile(acc_events=True) as profile:
             self._replay(x, y)
             torch.cuda.synchronize()
         seen: dict[str, int] = {}

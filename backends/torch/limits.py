@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, STEP_SIDE, STEPS, Job, Probe, Probes
+from backends.torch.runtime import side_stream
 
 
 def probes(job: Job) -> Probes:
@@ -52,13 +53,13 @@ def _chain(job: Job, dtype: torch.dtype) -> Callable[[], None]:
     if job.device == "cpu":
         return loop
     # the library's handle and workspace come with a first call, which no graph may capture
-    aside = torch.cuda.Stream()
+    aside = side_stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         loop()
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=aside):
         loop()
 
     def replay() -> None:

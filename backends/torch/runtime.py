@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.utils.deterministic
 
@@ -49,3 +51,14 @@ def versions() -> dict[str, str]:
 def cudnn_version() -> dict[str, str]:
     """Of cuDNN, which this loads; empty where PyTorch was built without."""
     return {"cudnn": str(found)} if (found := torch.backends.cudnn.version()) else {}
+
+
+@cache
+def side_stream() -> torch.cuda.Stream:
+    """The one stream on which graphs are warmed up and captured, in a process with CUDA.
+
+    PyTorch keeps a workspace of cuBLAS for each thread and each stream that it ever ran on: 8 of 4 MiB as workers
+    set it. With a stream for each capture, those would count as what the trainer took, and the probes' would never be
+    free again.
+    """
+    return torch.cuda.Stream()
