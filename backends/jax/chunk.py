@@ -31,9 +31,11 @@ class JaxChunkTrainer(JaxTrainer):
         losses = []
         for chunk in staged:
             self.tensors, self.state, values = self._programme(chunk)(self.tensors, self.state, *chunk)
-            losses.append(values[: int(chunk[0])])
+            losses.append(values)
         jax.block_until_ready((self.tensors, self.state))
-        return np.concatenate(jax.device_get(losses))
+        # cut on the host: on the device it would be a programme of its own for each count, compiled unseen
+        counts = [int(chunk[0]) for chunk in staged]
+        return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
 
     def _programme(self, chunk: Chunk) -> Any:  # type: ignore[override]
         return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))

@@ -15,11 +15,12 @@ def start(job: Job) -> Runtime:
     # For all jobs: with it on, a dtype is that of the arrays handed in; with it off, float64 becomes float32 silently.
     jax.config.update("jax_enable_x64", True)
     _float32_products("tensorfloat32" if job.precision == "tf32" else "highest")
-    device = jax.devices(job.device)[0]
-    smallest, half = (jax.device_put(each, device) for each in denormals.operands())
+    device, cpu = jax.devices(job.device)[0], jax.devices("cpu")[0]
+    # The policy is the CPU's, whatever device trains: XLA's kernels for a GPU keep denormals, and know no mode to set.
+    smallest, half = (jax.device_put(each, cpu) for each in denormals.operands())
     halves = jax.device_get(
         jax.jit(lambda x, half: (x * 0.5, x @ half))(smallest, half)
-    )  # also brings the device's threads to life
+    )  # also brings the CPU's threads to life
     return Runtime(
         threads=_threads(),
         flushes_denormals=denormals.flushed(*halves),
@@ -43,8 +44,8 @@ def _threads() -> int:
     """XLA's CPU workers, counted among the process's threads by their name.
 
     JAX has no setting for them and no way to ask: the pool takes its size from the environment
-    when the CPU device is made. Where there is nothing to count (no /proc, or CUDA without a CPU
-    device) this is only that setting, not a reading.
+    when the CPU device is made. Where there is nothing to count (no /proc) this is only that
+    setting, not a reading.
     """
     counted = sum("XLAEigen" in _thread_name(task) for task in Path("/proc/self/task").glob("*"))
     return counted or int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or os.cpu_count() or 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -181,3 +182,19 @@ def test_cudnn_is_lstm_and_float32_only() -> None:
     assert reasons["lstm"].reason is None
     assert reasons["lstm"].precisions == ("float32",)
     assert reasons["gru"].reason == "of cuDNN's layers JAX has the LSTM alone"
+
+
+def test_the_denormal_policy_is_read_on_the_cpu_though_a_gpu_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU keeps denormals, whatever the CPU does: read there, no run under the usual policy would be possible."""
+    there = jax.devices("cpu")
+    client = SimpleNamespace(platform_version="PJRT C API\ncuda 13000")
+    imaginary = SimpleNamespace(device_kind="NVIDIA Imaginary 40GB", client=client)  # nothing can be put there
+    monkeypatch.setattr(jax, "devices", lambda platform: [imaginary] if platform == "cuda" else there)
+    try:
+        found = backend.start(a_job(device="cuda"))
+    finally:
+        monkeypatch.undo()
+        on_cpu = backend.start(a_job(precision="float64"))
+    assert (found.flushes_denormals, found.threads) == (on_cpu.flushes_denormals, on_cpu.threads)
+    assert found.device_name == "NVIDIA Imaginary 40GB"
+    assert found.versions["cuda"] == "13000"

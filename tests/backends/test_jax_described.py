@@ -1,0 +1,119 @@
+"""What XLA makes of JAX's training steps for an H100, found without one: it compiles for a GPU that is described to it.
+
+Needs JAX's plugin for CUDA (``pip install jax[cuda13]``), not a GPU. Nothing runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backends.base import Cell, Job, Precision, installed
+from backends.conformance import DEEPEST, a_job, some_batches, start
+from backends.jax import PLUGINS, JaxBackend
+from backends.parameters import InitialisationSpec, initial
+
+jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.skipif(not installed(*PLUGINS), reason="JAX's plugin for CUDA is not installed")
+# Read when JAX first looks for devices, which is after all tests are collected. Its plugin looks for a driver and,
+# where it finds none, would not be there for this either.
+os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
+
+backend = JaxBackend()
+#: As XLA writes it into its dumps.
+H100 = """
+gpu_device_info {
+  threads_per_block_limit: 1024 threads_per_warp: 32 shared_memory_per_block: 49152 shared_memory_per_core: 233472
+  threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128 block_dim_limit_x: 2147483647
+  block_dim_limit_y: 65535 block_dim_limit_z: 65535 memory_bandwidth: 3352320000000 l2_cache_size: 52428800
+  clock_rate_ghz: 1.98 device_memory_size: 84942979072 shared_memory_per_block_optin: 232448
+  cuda_compute_capability { major: 9 } registers_per_core_limit: 65536 registers_per_block_limit: 65536
+  driver_version: "13.0.0" runtime_version: "13.0.0" compile_time_toolkit_version: "13.0.0" dnn_version: "9.10.0"
+}
+platform_name: "CUDA"
+dnn_version_info { major: 9 minor: 10 patch: 0 }
+device_description_str: "NVIDIA H100 80GB HBM3"
+"""
+
+
+@pytest.fixture(scope="module")
+def h100() -> Any:
+    """Where to place arguments, so that they are compiled for it."""
+    from jax.experimental import topologies
+    from jax.sharding import SingleDeviceSharding
+
+    topology = topologies.get_topology_desc("h100", "cuda", topology="1x1x1", target_config=H100)
+    return SingleDeviceSharding(topology.devices[0])
+
+
+def described(job: Job, h100: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The trainer of a job on CUDA, its arrays on the CPU and its programmes compiled for the GPU that is described."""
+    backend.start(replace(job, device="cpu"))
+    parameters = {name: p.astype(job.dtype) for name, p in start(job).items()}
+    trainer: Any = backend.build(replace(job, device="cpu"), parameters)
+    trainer.job = replace(job, device="cuda")
+
+    def lowered(function: Any, arguments: Any, donate: tuple[int, ...]) -> Any:
+        there = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=h100), arguments)
+        return jax.jit(function, donate_argnums=donate).trace(*there).lower(lowering_platforms=("cuda",))
+
+    options = trainer._options
+    monkeypatch.setattr(trainer, "_lowered", lowered)
+    # Deterministic products are cuBLAS's, but a GPU is needed to choose between it and Triton's: so nothing to choose.
+    monkeypatch.setattr(trainer, "_options", lambda: {**options(), "xla_gpu_enable_triton_gemm": False})
+    if job.variant == "cudnn":  # cuDNN itself says how much memory it needs, and to do so needs a GPU
+        from jax.experimental import rnn
+
+        sizes = "compute_rnn_workspace_reserve_space_sizes"
+        monkeypatch.setattr(rnn.gpu_rnn, sizes, lambda *_: (4096, 4096))
+    return trainer
+
+
+STEPS: list[tuple[Cell, str, Precision]] = [
+    *(("lstm", v, "float32") for v in ("scan", "late-dw", "late-dw-graph", "unrolled", "cudnn", "chunk")),
+    *((cell, "late-dw", "float64") for cell in ("rnn", "gru", "gru-reset-before")),
+    ("lstm", "late-dw", "bfloat16"),
+    ("gru-reset-before", "late-dw-graph", "float64"),
+]
+
+
+@pytest.mark.parametrize(("cell", "variant", "precision"), STEPS, ids=map("-".join, STEPS))
+def test_what_executed_reads_there_is_what_the_variants_name_says(
+    cell: Cell, variant: str, precision: Precision, h100: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the conformance suite's deepest network."""
+    job = a_job(cell, DEEPEST, device="cuda", variant=variant, precision=precision)
+    executed = described(job, h100, monkeypatch).executed(some_batches(job, 1)[0].astype(job.dtype))
+    patterns = {each.name: each.runs for each in backend.variants(job.model, "cuda")}
+    assert re.match(patterns[variant], executed), executed
+    for other in {"scan": ("late-dw", "cudnn", "chunk"), "cudnn": ("late-dw",), "late-dw": ("cudnn",)}.get(variant, ()):
+        assert not re.match(patterns[other], executed), (other, executed)
+
+
+@pytest.mark.parametrize(("precision", "wanted"), [("float32", "HIGHEST"), ("tf32", "HIGH")])
+def test_float32_products_are_ieee_and_those_of_tf32_are_not(
+    precision: Precision, wanted: str, h100: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """XLA gives cuBLAS TF32 for all but the highest precision. Products so small that they stay outside it aside."""
+    job = a_job("lstm", 0, device="cuda", variant="late-dw", precision=precision, batch=16, length=20)
+    job = replace(job, model=replace(job.model, hidden=32))
+    trainer = described(job, h100, monkeypatch)
+    [staged] = trainer.stage([some_batches(job, 1)[0].astype(job.dtype)])
+    text = trainer._programme(staged).as_text()
+    found = re.findall(r'"operand_precision":\["(\w+)","(\w+)"\],"algorithm":"(\w+)"', text)
+    assert len(found) >= 4, "one product there, one back, and the weights' gradients"
+    assert set(found) == {(wanted, wanted, "ALG_UNSET")}
+
+
+def test_a_deterministic_job_asks_xla_for_it() -> None:
+    job = a_job("rnn", variant="scan", precision="float64")
+    trainer: Any = backend.build(job, initial(job.model, InitialisationSpec(), seed=0))
+    asked = [replace(job, device=device, deterministic=yes) for device in ("cpu", "cuda") for yes in (False, True)]
+    options = []
+    for trainer.job in asked:
+        options.append(trainer._options())
+    assert options == [{}, {}, {}, {"xla_gpu_deterministic_ops": True}]
