@@ -69,6 +69,8 @@ class NumpyTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job = job
         self.xp = array_module(job.device)
+        if self.xp is not np:
+            self.xp.get_default_memory_pool().free_all_blocks()  # what the gate took is not this trainer's
         self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
         self.views = _views(self.flat, job)
         for name, view in self.views.items():
@@ -132,7 +134,8 @@ class NumpyTrainer(Trainer):
         if self.xp is np:
             return DeviceMemory()
         pool = self.xp.get_default_memory_pool()
-        # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
+        # CuPy's pool keeps no peak of its own. It gives nothing back by itself: what it holds is the peak, or a little
+        # more where a free block did not fit.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
     def device_seconds(self) -> float | None:
