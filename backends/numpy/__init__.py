@@ -91,7 +91,7 @@ class NumpyBackend(Backend):
                 "hoisted, the element-wise work of a step in one CUDA kernel of our own, through CuPy",
                 "best",
                 "its kernels are for CUDA only" if device == "cpu" else None,
-                runs=r"Python loop of kernels cupy\.matmul, cuBLAS$",
+                runs=r"Python loop of kernels cupy\.dot, cuBLAS$",
                 devices=("cuda",),
             ),
         ]

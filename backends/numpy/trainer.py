@@ -119,8 +119,9 @@ class NumpyTrainer(Trainer):
                 f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
             )
         else:
-            kind = type(self.parts[0].network.layers[0][0][1]).__module__.rpartition(".")[2]
-            loop = f"Python loop of {kind} {self.xp.__name__}.matmul"
+            layer = self.parts[0].network.layers[0][0][1]
+            kind = type(layer).__module__.rpartition(".")[2]
+            loop = f"Python loop of {kind} {self.xp.__name__}.{layer.product_by}"
         return f"{loop}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
 
     def compilations(self) -> int:

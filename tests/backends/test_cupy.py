@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +25,7 @@ from backends.conformance import (
 )  # fmt: skip
 from backends.numpy import NumpyBackend, kernels
 from backends.numpy.trainer import NumpyTrainer, Staged
+from harness.store import read_all
 from tests.backends.strict_cupy import Counts, Cupy
 
 VARIANTS = [each.name for each in NumpyBackend().variants(a_job().model, "cuda") if "cuda" in each.devices]
@@ -159,3 +163,32 @@ def test_probes_run(cupy: Cupy) -> None:
         cupy.counts = Counts()
         probe.run()
         assert (cupy.counts.waits, cupy.counts.allocations) == (1, 0)
+
+
+#: The module ``cupy`` of another process.
+MODULE = """
+import sys, tempfile
+from pathlib import Path
+from harness.store import read_all
+from tests.backends.strict_cupy import Cupy
+sys.modules["cupy"] = Cupy(Path(tempfile.mkdtemp(dir=Path(__file__).parent)))
+"""
+
+
+def test_a_worker_trains_there(tmp_path: Path) -> None:
+    """Gate, memory, the device's clock and what was executed, of every variant."""
+    (tmp_path / "cupy.py").write_text(MODULE)
+    root = Path(__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, tmp_path)))}
+    where = ["--device", "cuda", "--backend", "numpy", "--variant", "all", "--results", str(tmp_path)]
+    what = ["--task", "copy", "--preset", "smoke", "--steps", "4"]
+    command = [sys.executable, "-P", "-m", "harness", "run", *where, *what]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    records = read_all([tmp_path]).records
+    assert sorted(str(record.executed).partition(",")[0] for record in records) == [
+        "Python loop of cells cupy.matmul", "Python loop of kernels cupy.dot", "Python loop of textbook cupy.matmul"
+    ]  # fmt: skip
+    for record in records:
+        assert 0 < record.metrics.device_train_s <= record.metrics.train_s
+        assert 0 < record.metrics.device_init_bytes < record.metrics.device_peak_bytes

@@ -13,7 +13,7 @@ import pytest
 
 from backends.numpy import kernels
 from backends.numpy.runtime import COMPUTE_TYPE_DEFAULT
-from tests.backends import strict_cupy
+from tests.backends import strict_array, strict_cupy
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 
@@ -59,7 +59,7 @@ def test_functions_take_what_we_give(name: str) -> None:
     takes_what(getattr(STRICT, name), getattr(cupy, name))
 
 
-@pytest.mark.parametrize("name", [name for name in vars(strict_cupy.ndarray) if name not in ("_xp", "_value")])
+@pytest.mark.parametrize("name", [name for name in vars(strict_array.ndarray) if name not in ("_xp", "_value")])
 def test_arrays_have_what_we_use(name: str) -> None:
     if not name.startswith("_") or name.strip("_") in ("matmul", "imul", "isub", "getitem", "setitem"):
         assert hasattr(cupy.ndarray, name)
