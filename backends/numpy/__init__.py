@@ -49,7 +49,7 @@ class NumpyBackend(Backend):
         if precision == "bfloat16":
             return "NumPy has no such type"
         if precision == "tf32" and device == "cuda":
-            return "CuPy takes it from a variable of the whole process, and cannot tell what is in force"
+            return "CuPy takes it from a variable of the whole process, or from a function that is not public"
         return super().why_no(precision, device)
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
@@ -91,7 +91,7 @@ class NumpyBackend(Backend):
                 "hoisted, the element-wise work of a step in one CUDA kernel of our own, through CuPy",
                 "best",
                 "its kernels are for CUDA only" if device == "cpu" else None,
-                runs=r"Python loop of kernels cupy\.matmul, cuBLAS$",
+                runs=r"Python loop of kernels cupy\.dot, cuBLAS$",
                 devices=("cuda",),
             ),
         ]

@@ -21,6 +21,7 @@ class Layer(ABC):
 
     gates: int
     input_bias = "b"
+    product_by = "matmul"  # of ``xp``; what computes a step's recurrent product
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         self.xp, self.p, self.grads = xp, p, grads

@@ -2,7 +2,8 @@
 
 On a GPU the time of a step is that of its launches, by the interpreter: here a GEMM and a kernel there, and as many
 back (``gru-reset-before`` has two of each, since its second product waits for the reset gate). For the same reason
-the views of every step are made once, with the layer, and the kernels write straight into them.
+the views of every step are made once, with the layer, and the kernels write straight into them; and products are
+``dot``'s, which CuPy's ``matmul`` calls for two matrices once it has looked at its options.
 
 A body is the loop's for one element. Outputs that it reads before it writes them come in with what they hold: a gate
 with its projected input, ``left`` and ``dc`` with what the step after this one left. ``T`` is the arrays' own type.
@@ -167,6 +168,7 @@ class Layer(cells.Layer):
     product; ``d_out``, which the layer above hands in, comes before them.
     """
 
+    product_by = "dot"
     kernel: ClassVar[Kernel]
     kernel_back: ClassVar[Kernel]
 
@@ -198,12 +200,12 @@ class Layer(cells.Layer):
             self.step_back(t)
 
     def step(self, t: int) -> None:
-        self.xp.matmul(self.h[t], self.U, out=self.product)
+        self.h[t].dot(self.U, self.product)
         self.gate_step(*self.views[t])
 
     def step_back(self, t: int) -> None:
         self.gate_step_back(self.d_hs[t], *self.views_back[t])
-        self.xp.matmul(self.d_u[t], self.p["W_hh"], out=self.dh)
+        self.d_u[t].dot(self.p["W_hh"], self.dh)
 
 
 class Rnn(Layer):
@@ -280,16 +282,16 @@ class GruResetBefore(Layer, cells.GruResetBefore):
         self.left[:] = 0
 
     def step(self, t: int) -> None:
-        self.xp.matmul(self.h[t], self.U_rz, out=self.product_rz)
+        self.h[t].dot(self.U_rz, self.product_rz)
         self.gate_step(*self.views[t])
-        self.xp.matmul(self.rh_at[t], self.U_n, out=self.u_n)
+        self.rh_at[t].dot(self.U_n, self.u_n)
         self.state_step(*self.views_state[t])
 
     def step_back(self, t: int) -> None:
         self.state_step_back(self.d_hs[t], *self.views_state_back[t])
-        self.xp.matmul(self.by_n, self.W_n, out=self.d_rh)
+        self.by_n.dot(self.W_n, self.d_rh)
         self.gate_step_back(*self.views_back[t])
-        self.xp.matmul(self.product_rz, self.W_rz, out=self.dh)
+        self.product_rz.dot(self.W_rz, self.dh)
 
 
 LAYERS: dict[Cell, type[cells.Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}

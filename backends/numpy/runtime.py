@@ -1,4 +1,4 @@
-"""Threads of the BLAS that NumPy calls, put in force and read back."""
+"""Threads of the BLAS that NumPy calls, and the products of CuPy, put in force and read back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ import numpy as np
 import threadpoolctl
 
 from backends import denormals
-from backends.base import Job, Runtime
+from backends.base import Job, Runtime, Unsupported
+
+#: As ``cupy._core._routines_linalg`` has it. cuBLAS then gets ``CUBLAS_COMPUTE_32F``: no TF32.
+COMPUTE_TYPE_DEFAULT = 1
 
 
 def start(job: Job) -> Runtime:
     threadpoolctl.threadpool_limits(limits=job.threads, user_api="blas")
+    if job.device == "cuda":
+        _ieee_products()
     smallest, half = denormals.operands()
     return Runtime(
         threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
@@ -20,6 +25,19 @@ def start(job: Job) -> Runtime:
         versions={**versions(), **(cupy_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
     )
+
+
+def _ieee_products() -> None:
+    """float32 products on CUDA stay so, whatever the variable CUPY_TF32 says.
+
+    Raises:
+        Unsupported: CuPy says that something else is in force.
+    """
+    from cupy import _core  # CuPy has no public name for either
+
+    _core.set_compute_type("float32", COMPUTE_TYPE_DEFAULT)
+    if (found := _core.get_compute_type("float32")) != COMPUTE_TYPE_DEFAULT:
+        raise Unsupported(f"CuPy computes float32 products as its type {found}, not as IEEE float32")
 
 
 def blas_pools() -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ class Layer(ABC):
     """One layer in one direction: see ``backends.numpy.cells.Layer``, whose interface this is."""
 
     states = 1
+    product_by = "matmul"
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         self.xp, self.p, self.grads = xp, p, grads

@@ -69,6 +69,8 @@ class NumpyTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         self.job = job
         self.xp = array_module(job.device)
+        if self.xp is not np:
+            self.xp.get_default_memory_pool().free_all_blocks()  # what the gate took is not this trainer's
         self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
         self.views = _views(self.flat, job)
         for name, view in self.views.items():
@@ -117,8 +119,9 @@ class NumpyTrainer(Trainer):
                 f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
             )
         else:
-            kind = type(self.parts[0].network.layers[0][0][1]).__module__.rpartition(".")[2]
-            loop = f"Python loop of {kind} {self.xp.__name__}.matmul"
+            layer = self.parts[0].network.layers[0][0][1]
+            kind = type(layer).__module__.rpartition(".")[2]
+            loop = f"Python loop of {kind} {self.xp.__name__}.{layer.product_by}"
         return f"{loop}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
 
     def compilations(self) -> int:
@@ -132,7 +135,8 @@ class NumpyTrainer(Trainer):
         if self.xp is np:
             return DeviceMemory()
         pool = self.xp.get_default_memory_pool()
-        # CuPy's pool keeps no peak of its own; it never shrinks, so what it holds is the peak.
+        # CuPy's pool keeps no peak of its own. It gives nothing back by itself: what it holds is the peak, or a little
+        # more where a free block did not fit.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
     def device_seconds(self) -> float | None:
