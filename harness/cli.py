@@ -327,6 +327,7 @@ def speed(
     rounds: Annotated[int, typer.Option(help="Turns that each contestant takes.")] = 20,
     block: Annotated[float, typer.Option(metavar="SECONDS", help="What a turn should take.")] = 0.25,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one shape may take.")] = None,
+    starts: Annotated[int, typer.Option(help="Contestants that get ready at a time; they share CPUs.")] = 1,
     results: Annotated[Path, typer.Option(help="Folder for the record.")] = DEFAULT_RESULTS,
     out: Annotated[Path | None, typer.Option(help="Folder for the plots.  [default: plots/ in --results]")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The record as JSON on standard output.")] = False,
@@ -356,7 +357,7 @@ def speed(
     )  # fmt: skip
     store = Store(results)
     try:
-        settings = Settings(rounds, block, timeout)
+        settings = Settings(rounds, block, timeout, starts)
         bouts = plan(request)
         store.prepare()
     except (UsageError, StoreError) as error:
@@ -485,8 +486,7 @@ def doctor(
 @app.command()
 def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> None:
     """One record, readable."""
-    from rich.console import Console
-
+    from harness import screen
     from harness.records import Record
     from harness.show import show as describe
     from harness.speedtable import tables
@@ -494,11 +494,10 @@ def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> No
 
     try:
         found = read(record)
-        console = Console()
         if isinstance(found, Record):
-            console.print(describe(found))
+            screen.show(describe(found))
         else:
-            (console if console.is_terminal else Console(width=120)).print(tables(found))
+            screen.show(tables(found), width=120)
     except StoreError as error:
         fail(error, NOT_OK)
 

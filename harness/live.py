@@ -35,6 +35,7 @@ class Live:
         self.heard: dict[str, Any] = {}
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
         self.channel = Channel(env, self.log, command)
+        self.begun = False
 
     @property
     def chunk(self) -> int:
@@ -44,9 +45,16 @@ class Live:
     def whole(self) -> bool:
         return self.heard.get("tier") == "fused"
 
+    def begin(self) -> None:
+        """Begin to get ready, while others do: ``get_ready`` hears how it went."""
+        self.channel.send({"speed": self.spec.model_dump(mode="json")})
+        self.begun = True
+
     def get_ready(self) -> None:
         """Import, pass the gate, build, compile. Raises Lost."""
-        self._ask({"speed": self.spec.model_dump(mode="json")}, "ready")
+        if not self.begun:
+            self.begin()
+        self._hear("ready")
 
     def turn(self, steps: int) -> Block:
         return Block(**self._ask({"turn": steps}, "block"))
@@ -66,6 +74,11 @@ class Live:
         if self.heard["end"] != "ok":
             raise Lost
 
+    def dismiss(self) -> None:
+        """Tell the process to end; ``stop`` waits for it."""
+        if not self.log.closed:
+            self.channel.dismiss()
+
     def stop(self) -> None:
         """End the process, however far it is."""
         if not self.log.closed:
@@ -73,13 +86,17 @@ class Live:
             self.log.close()
 
     def _ask(self, message: Mapping[str, Any], answer: str) -> Any:
-        """Say something and hear until ``answer`` comes.
+        """Say something and hear until ``answer`` comes. Raises as ``_hear``."""
+        self.channel.send(message)
+        return self._hear(answer)
+
+    def _hear(self, answer: str) -> Any:
+        """What the worker says until ``answer`` comes.
 
         Raises:
             Lost: the worker ended first.
             TimedOut: the deadline passed first.
         """
-        self.channel.send(message)
         while (event := self.channel.hear(self.deadline)) is not None:
             if answer in event and answer not in ("ready", "end"):
                 return event[answer]
