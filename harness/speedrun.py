@@ -35,12 +35,13 @@ LONGEST_BLOCK_S = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How contests are held. ``starts``: how many contestants get ready at a time."""
+    """How contests are held. ``starts``: contestants that get ready at a time; ``ready_s``: how long one may take."""
 
     rounds: int = 20
     block_s: float = 0.25
     timeout: float | None = None
     starts: int = 1
+    ready_s: float | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError where a contest cannot be held so."""
@@ -143,7 +144,7 @@ class Held:
             for next_one in entries[len(self.lives) : place + self.settings.starts]:
                 live = self.lives[next_one] = Live(next_one.spec, self.deadline)
                 self.lanes[next_one] = Lane(live)
-                live.begin()
+                live.begin(self.settings.ready_s)
             self.tell(f"{_name(entry)}: starting")
             self._guarded(entry, self.lives[entry].get_ready)
 

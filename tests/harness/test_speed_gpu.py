@@ -83,6 +83,17 @@ def test_no_more_get_ready_at_a_time_than_were_asked_for(plugin: Path) -> None:
         assert [row.status for row in contest.rows()] == ["timeout"] * 3
 
 
+def test_one_that_takes_too_long_to_get_ready_is_a_row_and_the_others_go_on(plugin: Path, tmp_path: Path) -> None:
+    settings = Settings(2, 1e-9, starts=2, ready_s=6)
+    record = hold(tmp_path, "hanging", ["hang", "good", "fused"], settings)
+    found = {row.spec.variant: row for row in record.contests[0].rows}
+    assert {name: row.status for name, row in found.items()} == {"hang": "timeout", "good": "ok", "fused": "ok"}
+    assert found["hang"].reason == "not ready after 6 s (--ready)"
+    assert found["hang"].figures is None
+    assert len(found["good"].blocks) == 2
+    assert not psutil.Process().children(recursive=True)
+
+
 def test_none_at_a_time_is_refused() -> None:
     with pytest.raises(UsageError, match="--starts must be at least 1, not 0"):
         Settings(starts=0)
