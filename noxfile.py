@@ -119,6 +119,7 @@ def trials(session: nox.Session) -> None:
 @nox.session
 def gpu(session: nox.Session) -> None:
     """All that needs a GPU: the tests, then the records. Without nox: python tests/gpu/session.py."""
-    install(session, "numba,torch,jax,cupy,cuda,test")
-    session.install("-c", CONSTRAINTS, "jax[cuda12]")
+    install(session, "numba,torch,jax,cuda,test")
+    # of the CUDA that torch's own wheels are built for: of two majors the later cuDNN takes the other's place on disk
+    session.install("-c", CONSTRAINTS, "jax[cuda13]", "cupy-cuda13x>=13.6")
     session.run("python", "tests/gpu/session.py", *session.posargs)

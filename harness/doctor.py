@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from harness import environment, nvml
 from harness.process import available_cpus
+from harness.screen import show
 from harness.show import Facts, section
 from harness.supervise import probe_all
 from harness.wording import number, printable
@@ -180,11 +181,7 @@ def _distribution(name: str) -> str | None:
 
 
 def print_findings(found: Findings) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=120)
-    for part in _parts(found):
-        console.print(part)
+    show(*_parts(found), width=120)
 
 
 def _parts(found: Findings) -> Iterator[RenderableType]:

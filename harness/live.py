@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness import environment
-from harness.channel import COMMAND, Channel
+from harness.channel import COMMAND, Channel, TimedOut
 from harness.contest import Lost
 from harness.spec import SpeedSpec
 from harness.training import Block
+
+#: For what a worker said while others were listened to, whose time is over by now.
+SAID_S = 1.0
 
 
 class Live:
@@ -35,6 +38,9 @@ class Live:
         self.heard: dict[str, Any] = {}
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
         self.channel = Channel(env, self.log, command)
+        self.begun = False
+        self.ready_s: float | None = None
+        self.ready_by: float | None = None
 
     @property
     def chunk(self) -> int:
@@ -44,9 +50,25 @@ class Live:
     def whole(self) -> bool:
         return self.heard.get("tier") == "fused"
 
+    def begin(self, ready_s: float | None = None) -> None:
+        """Begin to get ready, in ``ready_s`` seconds at most, while others do: ``get_ready`` hears how it went."""
+        self.channel.send({"speed": self.spec.model_dump(mode="json")})
+        self.begun, self.ready_s, self.ready_by = True, ready_s, until(ready_s)
+
     def get_ready(self) -> None:
-        """Import, pass the gate, build, compile. Raises Lost."""
-        self._ask({"speed": self.spec.model_dump(mode="json")}, "ready")
+        """Import, pass the gate, build, compile. Raises Lost: what takes too long holds up all the others."""
+        if not self.begun:
+            self.begin()
+        own = None if self.ready_by is None else max(self.ready_by, time.monotonic() + SAID_S)
+        try:
+            self._hear("ready", min((each for each in (self.deadline, own) if each is not None), default=None))
+        except TimedOut:
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                raise
+            self.heard |= {"end": "timeout", "reason": f"not ready after {self.ready_s:g} s (--ready)"}
+            self.heard["log_tail"] = self.channel.tail()
+            self.dismiss()
+            raise Lost from None
 
     def turn(self, steps: int) -> Block:
         return Block(**self._ask({"turn": steps}, "block"))
@@ -66,6 +88,11 @@ class Live:
         if self.heard["end"] != "ok":
             raise Lost
 
+    def dismiss(self) -> None:
+        """Tell the process to end; ``stop`` waits for it."""
+        if not self.log.closed:
+            self.channel.dismiss()
+
     def stop(self) -> None:
         """End the process, however far it is."""
         if not self.log.closed:
@@ -73,14 +100,18 @@ class Live:
             self.log.close()
 
     def _ask(self, message: Mapping[str, Any], answer: str) -> Any:
-        """Say something and hear until ``answer`` comes.
+        """Say something and hear until ``answer`` comes. Raises as ``_hear``."""
+        self.channel.send(message)
+        return self._hear(answer, self.deadline)
+
+    def _hear(self, answer: str, deadline: float | None) -> Any:
+        """What the worker says until ``answer`` comes.
 
         Raises:
             Lost: the worker ended first.
             TimedOut: the deadline passed first.
         """
-        self.channel.send(message)
-        while (event := self.channel.hear(self.deadline)) is not None:
+        while (event := self.channel.hear(deadline)) is not None:
             if answer in event and answer not in ("ready", "end"):
                 return event[answer]
             self.heard |= event

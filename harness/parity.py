@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -94,24 +95,35 @@ def measure(
     timeout: float | None,
     json_lines: bool,
 ) -> list[Agreement]:
-    """Look at every spec's backend in a process of its own; what cannot run is among the results, with the reason."""
+    """Look at every spec's backend in a process of its own; what cannot run is among the results, with the reason.
+
+    Stopped by the user it gives what there is by then, and a row that says so.
+    """
     question = {"updates": updates, "drift": drift, "precisions": list(precisions)}
     found: list[Agreement] = []
+
+    def keep(name: str, variant: str = "", precision: str = "", **fields: Any) -> None:
+        found.append(Agreement(name, variant, precision, **fields))
+        if json_lines:
+            last = found[-1]
+            print(json.dumps(asdict(last) | {"agrees": last.agrees, "first_apart": last.first_apart()}), flush=True)
+
     with line(Console(stderr=True)) as tell:
         for spec in specs:
             name = f"{spec.task} {spec.model.cell} {spec.backend}"
             tell(name)
+            begun = len(found)
             try:
-                these = [Agreement(name, **heard) for heard in supervise.parity(spec, question, timeout)]
+                for heard in supervise.parity(spec, question, timeout):
+                    keep(name, **heard)
             except WorkerDied as death:
-                these = [Agreement(name, spec.variant, "", unavailable=str(death))]
+                how = "failed" if len(found) > begun else "unavailable"  # what it could do for a while is there
+                keep(name, spec.variant, **{how: str(death)})
             except TimedOut:
-                these = [Agreement(name, spec.variant, "", failed=f"not finished after {timeout:g} s (--timeout)")]
-            found += these
-            if json_lines:
-                for each in these:
-                    told = asdict(each) | {"agrees": each.agrees, "first_apart": each.first_apart()}
-                    print(json.dumps(told), flush=True)
+                keep(name, spec.variant, failed=f"not finished after {timeout:g} s (--timeout)")
+            except KeyboardInterrupt:
+                keep(name, spec.variant, failed="stopped by the user")
+                break
     return found
 
 

@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from harness import plots, repeats, speedplots, speedtable
 from harness.drawing import Drawn
-from harness.groups import Group, groups, median_of
+from harness.groups import LAUNCH_BOUND, Group, groups, median_of
 from harness.records import Metrics, Record, Spread
 from harness.speedrecords import SpeedRecord
 from harness.store import Found
-from harness.wording import markdown_escape, number, printable, run_name, score_text
+from harness.wording import gpu_text, markdown_escape, number, printable, run_name, score_text
 
 FIGURES = "figures"
 
@@ -28,7 +28,8 @@ HEADINGS: list[tuple[str, bool]] = [
     ("cell", False), ("backend", False), ("tier", False), ("executed", False), ("runs", True), ("score", True),
     ("solved", False), ("train seq/s", True), ("p10 to p90", True), ("step ms", True), ("predict seq/s", True),
     ("compile s", True), ("train s", True), ("growth MiB", True), ("initialised MiB", True),
-    ("device peak MiB", True), ("parameters", True), ("gate", True),
+    ("device peak MiB", True), ("J", True), ("J per 1000 seq", True), ("idle %", True), ("parameters", True),
+    ("gate", True),
 ]  # fmt: skip
 
 
@@ -132,6 +133,7 @@ def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Pictu
         "sections": [_section(group, pictures) for group in comparable],
         "overview": [picture for picture in pictures if picture.name not in own],
         "problems": [printable(problem) for problem in found.problems],
+        "on_gpu": any(record.spec.device == "cuda" for record in found.records),
         "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
         "speeds": [_speed(record, contests) for record in found.speeds],
     }
@@ -139,9 +141,10 @@ def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Pictu
 
 def _speed(record: SpeedRecord, pictures: Sequence[Picture]) -> Speed:
     place = record.environment
+    gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
     return Speed(
         title=f"Speed, {record.created:%Y-%m-%d %H:%M %Z}",
-        about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}"),
+        about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}"),
         legend=speedtable.legend(record),
         sections=speedtable.sections(record),
         pictures=[picture for picture in pictures if picture.name.endswith(record.id)],
@@ -194,6 +197,7 @@ def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
         "processor": _words(f"{p.cpu}, {p.logical_cpus} logical CPUs" for p in places),
         "memory": _words(f"{number(p.memory_bytes / 2**30)} GiB" for p in places if p.memory_bytes),
         "device": _words(record.spec.device for record in records),
+        "GPU": _words(text for p in places if (text := gpu_text(p.gpu))),
         "threads": _words(str(record.spec.threads) for record in records),
         "system": _words(f"{p.os}, Python {p.python}" for p in places),
         "versions": ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items())),
@@ -257,6 +261,9 @@ def _row(cell: str, contender: str, records: Sequence[Record]) -> list[str]:
         _mib(growth),
         _mib(m.host_init_bytes for m in ms),
         _mib(m.device_peak_bytes for m in ms),
+        _median(m.energy_j for m in ms),
+        _median(m.joules_per_1000_sequences for m in ms),
+        _idle(m.device_idle_share for m in ms),
         _median(m.parameters for m in ms),
         f"{max(gates):.0e}" if (gates := [r.gate.parameter_distance for r in records if r.gate]) else "",
     ]
@@ -268,6 +275,13 @@ def _middle(spread: Spread | None) -> float | None:
 
 def _median(values: Iterable[float | None]) -> str:
     return "" if (middle := median_of(values)) is None else number(middle)
+
+
+def _idle(shares: Iterable[float | None]) -> str:
+    """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
+    if (middle := median_of(shares)) is None:
+        return ""
+    return number(100 * middle) + ", launch-bound" * (middle > LAUNCH_BOUND)
 
 
 def _mib(values: Iterable[int | None]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, get_args
@@ -115,11 +116,11 @@ def plan(request: SpeedRequest) -> list[Bout]:
         raise UsageError(one_line(error)) from None
     check_threads(kinds[0][1].threads)
     kinds = list(dict.fromkeys(kinds))
-    fields = {
-        (name, device): found
-        for name in names
-        for device, found in _fields(name, devices, [spec for _, spec in kinds]).items()
-    }
+    with ThreadPoolExecutor() as pool:  # each is a process that imports a framework
+        asked = pool.map(lambda name: _fields(name, devices, [spec for _, spec in kinds]), names)
+        fields = {
+            (name, device): each for name, found in zip(names, asked, strict=True) for device, each in found.items()
+        }
     _check_variants(variants, names, fields)
     return [
         _bout(shape, spec, {place: found[i] for place, found in fields.items()}, variants)

@@ -156,6 +156,9 @@ class SpeedRecord(Frozen):
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
     block_s: Annotated[float, Field(description="seconds that a block was to take")]
+    starts: Annotated[
+        Positive, Field(description="contestants that got ready at a time: above 1, what getting ready cost is shared")
+    ] = 1
     environment: Environment
     roofs: Annotated[dict[Device, Roof], Field(description="what each device gives, over all contestants")] = {}
     contests: list[Contest]

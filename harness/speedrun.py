@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 import uuid
@@ -15,17 +14,17 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from backends.base import Device
-from harness import environment
+from harness import environment, screen
 from harness.channel import TimedOut
 from harness.contest import Lane, Lost, fit, hold, ratio
 from harness.live import Live, until
 from harness.plan import UsageError
 from harness.progress import line
 from harness.records import Status
+from harness.roofs import roofs_of, with_shares
 from harness.session import keep, terminated_as_interrupted
 from harness.speed import Bout, Entry, Place
-from harness.speedrecords import Contest, Figures, Limits, Ready, Roof, Row, SpeedRecord, Timed
+from harness.speedrecords import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
 from harness.store import Store
 from harness.training import spread
 
@@ -36,11 +35,13 @@ LONGEST_BLOCK_S = 60.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How contests are held."""
+    """How contests are held. ``starts``: contestants that get ready at a time; ``ready_s``: how long one may take."""
 
     rounds: int = 20
     block_s: float = 0.25
     timeout: float | None = None
+    starts: int = 1
+    ready_s: float | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError where a contest cannot be held so."""
@@ -48,6 +49,8 @@ class Settings:
             raise UsageError(f"--rounds must be at least 1, not {self.rounds}")
         if not 0 < self.block_s <= LONGEST_BLOCK_S:
             raise UsageError(f"--block must be above 0 and at most {LONGEST_BLOCK_S:g} seconds, not {self.block_s:g}")
+        if self.starts < 1:
+            raise UsageError(f"--starts must be at least 1, not {self.starts}")
 
 
 def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
@@ -62,8 +65,7 @@ def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, 
     if json_lines:
         print(record.model_dump_json())
     else:
-        console = Console()
-        (console if console.is_terminal else Console(width=120)).print(tables(record))
+        screen.show(tables(record), width=120)
     try:
         drawn = save(speedplots.figures([record]), out)
     except OSError as error:
@@ -110,19 +112,19 @@ class Held:
         self.readings: dict[Entry, list[Mapping[str, list[float]]]] = {}
         self.how: Status = "ok"
         self.round = -1
+        self.gpu: dict[str, str] | None = None
         self.deadline = until(settings.timeout)
 
     def __call__(self) -> None:
         try:
-            for entry in self.bout.entries:
-                if entry.reason is None:
-                    self._start(entry)
+            self._get_ready([entry for entry in self.bout.entries if entry.reason is None])
             for entry, lane in self.lanes.items():
                 self.tell(f"{_name(entry)}: how many updates fill a block")
                 fit(lane, self.settings.block_s)
                 if not lane.lost:
                     self._guarded(entry, self.lives[entry].steady)
             hold(list(self.lanes.values()), self.settings.rounds, 0, self._between)
+            self.gpu = gpu_of(self.bout.entries)  # now: the clocks are still those of the work
             self._limits()
             for entry in self._alive():
                 self._guarded(entry, self.lives[entry].finish)
@@ -132,17 +134,19 @@ class Held:
             self.how = "interrupted"
         finally:
             for live in self.lives.values():
+                live.dismiss()  # all of them first: a process that holds a GPU takes its time
+            for live in self.lives.values():
                 live.stop()
 
-    def _start(self, entry: Entry) -> None:
-        """One after the other: what a framework's start costs is a figure too."""
-        self.tell(f"{_name(entry)}: starting")
-        live = self.lives[entry] = Live(entry.spec, self.deadline)
-        lane = self.lanes[entry] = Lane(live)
-        try:
-            live.get_ready()
-        except Lost:
-            lane.lost = True
+    def _get_ready(self, entries: Sequence[Entry]) -> None:
+        """One after the other unless asked otherwise: what a framework's start costs is a figure too."""
+        for place, entry in enumerate(entries):
+            for next_one in entries[len(self.lives) : place + self.settings.starts]:
+                live = self.lives[next_one] = Live(next_one.spec, self.deadline)
+                self.lanes[next_one] = Lane(live)
+                live.begin(self.settings.ready_s)
+            self.tell(f"{_name(entry)}: starting")
+            self._guarded(entry, self.lives[entry].get_ready)
 
     def _between(self, number: int) -> None:
         if number != self.round and number in (0, self.settings.rounds // 2):
@@ -225,6 +229,11 @@ def _named(entry: Entry) -> str | None:
     return None if entry.spec.variant == "auto" else entry.spec.variant
 
 
+def gpu_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """What the GPU of a contest is, and its clocks now; empty where none takes part on one."""
+    return environment.gpu() if any(entry.spec.device == "cuda" for entry in entries) else {}
+
+
 def _name(entry: Entry) -> str:
     return f"{entry.spec.backend} {entry.spec.variant} on {entry.spec.device}"
 
@@ -265,13 +274,15 @@ def _record(identity: str, now: datetime, settings: Settings, contests: Sequence
     well = all(row.status == "ok" for contest in contests for row in contest.rows)
     status: Literal["ok", "failed", "interrupted"] = "ok" if well else "failed"
     lives = list(held.lives.values())
+    where = environment.describe(_shared([live.variables for live in lives]), lives[0].strays if lives else {})
     return SpeedRecord(
         id=identity,
         created=now,
         status="interrupted" if held.how == "interrupted" else status,
         rounds=settings.rounds,
         block_s=settings.block_s,
-        environment=environment.describe(_shared([live.variables for live in lives]), lives[0].strays if lives else {}),
+        starts=settings.starts,
+        environment=where.model_copy(update={"gpu": gpu_of(held.bout.entries) if held.gpu is None else held.gpu}),
         roofs=roofs,
         contests=[
             contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})
@@ -286,43 +297,3 @@ def _shared(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:
         return {}
     first, *others = variables
     return {name: value for name, value in first.items() if all(each.get(name) == value for each in others)}
-
-
-def roofs_of(contests: Sequence[Contest]) -> dict[Device, Roof]:
-    """By device, the highest median rates of any contestant, and of each backend the fastest step."""
-    rows: dict[Device, list[Row]] = {}
-    for contest in contests:
-        for row in contest.rows:
-            if row.limits:
-                rows.setdefault(row.spec.device, []).append(row)
-    return {device: _roof(found) for device, found in rows.items()}
-
-
-def _roof(rows: Sequence[Row]) -> Roof:
-    limits = [row.limits for row in rows if row.limits]
-    steps: dict[str, float] = {}
-    for row in rows:
-        # what disturbs a step makes it longer, never shorter: the fastest is the floor
-        for reading in row.limits.us_per_step if row.limits else ():
-            steps[row.spec.backend] = min(reading, steps.get(row.spec.backend, reading))
-    return Roof(
-        gemm_gflops=max((statistics.median(found.gflops) for found in limits if found.gflops), default=None),
-        copy_gb_per_s=max((statistics.median(found.gb_per_s) for found in limits if found.gb_per_s), default=None),
-        us_per_step=steps,
-    )
-
-
-def with_shares(row: Row, roof: Roof | None) -> Row:
-    """The row with its shares of what its device gives, as far as both were measured."""
-    if row.figures is None or row.ready is None or roof is None:
-        return row
-    shares: dict[str, float] = {}
-    if roof.gemm_gflops is not None:
-        shares["gemm_share"] = row.figures.gflops / roof.gemm_gflops
-    if roof.copy_gb_per_s is not None:
-        shares["copy_share"] = row.ready.bytes_per_step / row.figures.step_ms.median / 1e6 / roof.copy_gb_per_s
-    us, steps = roof.us_per_step.get(row.spec.backend), row.ready.dependent_steps
-    if us is not None and steps is not None:
-        shares["floor_ms"] = us * steps / 1e3
-        shares["floor_share"] = shares["floor_ms"] / row.figures.step_ms.median
-    return row.model_copy(update={"figures": row.figures.model_copy(update=shares)})

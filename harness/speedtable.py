@@ -25,8 +25,8 @@ TIERS: tuple[Tier, ...] = get_args(Tier)
 Headings = list[tuple[str, bool]]
 HEADINGS: Headings = [
     ("tier", False), ("backend", False), ("device", False), ("variant", False), ("ms/step", True), ("p10–p90", True),
-    ("seq/s", True), ("GFLOP/s", True), ("% GEMM", True), ("% floor", True), ("× stock", True), ("95 %", True),
-    ("compile s", True), ("growth MiB", True),
+    ("seq/s", True), ("GFLOP/s", True), ("% GEMM", True), ("% copy", True), ("% floor", True), ("× stock", True),
+    ("95 %", True), ("compile s", True), ("growth MiB", True), ("device MiB", True),
 ]  # fmt: skip
 
 
@@ -79,6 +79,11 @@ def legend(record: SpeedRecord) -> list[str]:
             )
         if roof.us_per_step:
             lines.append(f"Per-step latency of a chain of dependent products{where}: {latencies(roof)}.")
+    if any("cuda" in contest.devices for contest in record.contests):
+        lines.append(
+            "% copy: the fewest bytes that an update moves, per second, of the copy's rate. "
+            "device MiB: the allocator's peak beyond the level after initialisation."
+        )
     if any(roof.us_per_step for roof in record.roofs.values()):
         lines.append(
             "% floor: an update's dependent steps at that latency, of ms/step. Above 100: a kernel held the whole loop."
@@ -88,6 +93,8 @@ def legend(record: SpeedRecord) -> list[str]:
         f"× stock: how many times as fast as the stock layer (tier default) of the same {same}, pair by pair. "
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
+    if record.starts > 1:
+        lines.append(f"compile s: with up to {record.starts} contestants getting ready at a time, on the same CPUs.")
     return lines
 
 
@@ -160,8 +167,11 @@ def _tier(row: Row) -> int:
 
 def _section(contest: Contest) -> Section:
     rows = [_cells(row) for row in ranked(contest.rows)]
+    on_gpu = "cuda" in contest.devices
     needed = {
         "device": len(contest.devices) > 1,
+        "% copy": on_gpu and any(r.figures and r.figures.copy_share for r in contest.rows),
+        "device MiB": any(r.device_peak_bytes is not None for r in contest.rows),
         "% floor": any(r.figures and r.figures.floor_share for r in contest.rows),
     }
     kept = [i for i, (heading, _) in enumerate(HEADINGS) if needed.get(heading, True)]
@@ -198,13 +208,15 @@ def silent(contest: Contest, row: Row) -> str:
 def _cells(row: Row) -> list[str]:
     figures = row.figures
     assert figures is not None
-    growth = growth_mib(row)
+    growth, device = growth_mib(row), device_mib(row)
+    shares = figures.gemm_share, figures.copy_share, figures.floor_share
     return [
         row.tier or "", row.spec.backend, row.spec.device, f"{row.variant}{'*' * row.added}",
         number(figures.step_ms.median), _reach(figures.step_ms), number(figures.sequences_per_second.median),
         number(figures.gflops),
-        *("" if share is None else number(100 * share) for share in (figures.gemm_share, figures.floor_share)),
-        *_ratio(row, figures.ratio), number(figures.compile_s), "" if growth is None else number(growth),
+        *("" if share is None else number(100 * share) for share in shares),
+        *_ratio(row, figures.ratio), number(figures.compile_s),
+        *("" if mib is None else number(mib) for mib in (growth, device)),
     ]  # fmt: skip
 
 
@@ -310,3 +322,10 @@ def growth_mib(row: Row) -> float | None:
     if row.ready is None or row.host_peak_bytes is None or row.ready.host_init_bytes is None:
         return None
     return max(0, row.host_peak_bytes - row.ready.host_init_bytes) / MIB
+
+
+def device_mib(row: Row) -> float | None:
+    """The device allocator's peak beyond the level after initialisation."""
+    if row.ready is None or row.device_peak_bytes is None:
+        return None
+    return max(0, row.device_peak_bytes - (row.ready.device_init_bytes or 0)) / MIB

@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -87,28 +87,26 @@ def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
     return _record(spec, heard, environment.describe(variables, strays), None, version)
 
 
-def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) -> list[dict[str, Any]]:
-    """What ``harness.agreement`` found for ``spec``'s backend, in a process of its own: a mapping per variant.
+def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) -> Iterator[dict[str, Any]]:
+    """What ``harness.agreement`` finds for ``spec``'s backend, in a process of its own: a mapping per variant, at once.
 
     Args:
         question: the other arguments of ``agreement.look``.
         timeout: in seconds; None for as long as it takes.
 
     Raises:
-        WorkerDied: it could not look at all; says why.
+        WorkerDied: it could not look, or not go on; says why.
         TimedOut: it took longer than ``timeout``.
     """
     env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
-    found: list[dict[str, Any]] = []
     with tempfile.TemporaryFile() as log:
         request = {"parity": spec.model_dump(mode="json"), **question}
         with closing(_converse(request, env, log, timeout)) as events:
             for event in events:
                 if "agreement" in event:
-                    found.append(event["agreement"])
+                    yield event["agreement"]
                 elif event.get("end", "ok") != "ok":
                     raise WorkerDied(event["reason"])
-    return found
 
 
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:

@@ -45,7 +45,12 @@ _HEADINGS = {
     "compile_s": "compile s",
     "host_growth_mib": "growth MiB",
     "train_s": "train s",
+    "energy_j": "J",
+    "joules_per_1000_sequences": "J per 1000 seq",
+    "device_idle_share": "idle share",
 }
+#: What a GPU took: shown where any run has it.
+ENERGY_COLUMNS = ["energy_j", "joules_per_1000_sequences", "device_idle_share"]
 
 
 def frame(records: Iterable[Record]) -> pd.DataFrame:
@@ -85,7 +90,8 @@ def select(
 
     Args:
         table: from ``frame``.
-        columns: names; none for the default ones, and ``reason`` where a row is not ok.
+        columns: names; none for the default ones, those of a GPU's energy where one was measured, and ``reason`` where
+            a row is not ok.
         sort: names, the first one deciding first; a leading minus for descending. Missing values last.
         where: conditions such as "backend=torch", "steps>=100", "cell!=rnn", or "reason=" for missing.
 
@@ -99,7 +105,8 @@ def select(
     for word in reversed(sort):  # a stable sort by the last column first
         chosen = _sorted(chosen, word.removeprefix("-"), descending=word.startswith("-"))
     if not columns:
-        columns = [*DEFAULT_COLUMNS, *(["reason"] if (chosen["status"] != "ok").any() else [])]
+        measured = [name for name in ENERGY_COLUMNS if chosen[name].notna().any()]
+        columns = [*DEFAULT_COLUMNS, *measured, *(["reason"] if (chosen["status"] != "ok").any() else [])]
     return chosen[[_known(table, name) for name in columns]].reset_index(drop=True)
 
 
@@ -305,6 +312,9 @@ def rich_table(records: Iterable[Record]) -> Table:
     table.add_column("solved")
     for heading in ("train\nseq/s", "step\nms", "compile\ns", "growth\nMiB", "train\ns"):
         table.add_column(heading, justify="right", no_wrap=True)
+    measured = [name for name in ENERGY_COLUMNS if any(COLUMNS[name].get(record) is not None for record in records)]
+    for name in measured:
+        table.add_column(_HEADINGS[name].replace(" per ", "\nper "), justify="right")
     for group in found:
         for i, (row, record) in enumerate(zip(group.rows, group.records, strict=True)):
             score = f"{row['score_name']} {score_text(row['score'])}" if row["score"] is not None else ""
@@ -320,7 +330,7 @@ def rich_table(records: Iterable[Record]) -> Table:
                 Text(solved, style="green" if solved == "yes" else ""),
                 *(
                     "" if row[name] is None else number(row[name])
-                    for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
+                    for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s", *measured)
                 ),
             )
         table.add_section()

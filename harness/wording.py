@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.records import Record
 
@@ -36,6 +36,12 @@ def markdown_escape(text: str) -> str:
     """Text as Markdown shows it literally, in a table's cell as well, and never as HTML."""
     text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+
+
+def gpu_text(facts: Mapping[str, str]) -> str:
+    """A GPU as its driver tells it, in the words of nvidia-smi: name, driver, power limit; nothing of none."""
+    told = {"name": "", "driver_version": "driver ", "cuda_driver_version": "CUDA ", "power.limit": "power limit "}
+    return printable(", ".join(f"{word}{facts[name]}" for name, word in told.items() if facts.get(name)))
 
 
 def reasons(records: Iterable[Record]) -> list[str]:

@@ -57,7 +57,6 @@ def read_records(places: list[Path] | None) -> Found:
 
 def print_table(shown: Any) -> None:
     """As wide as the terminal, or wide enough for a file."""
-    from rich.console import Console
+    from harness import screen
 
-    console = Console()
-    (console if console.is_terminal else Console(width=140)).print(shown)
+    screen.show(shown, width=140)

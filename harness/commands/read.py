@@ -36,8 +36,7 @@ def doctor(
 
 def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> None:
     """One record, readable."""
-    from rich.console import Console
-
+    from harness import screen
     from harness.records import Record
     from harness.show import show as describe
     from harness.speedtable import tables
@@ -45,11 +44,10 @@ def show(record: Annotated[Path, typer.Argument(help="A record's file.")]) -> No
 
     try:
         found = read(record)
-        console = Console()
         if isinstance(found, Record):
-            console.print(describe(found))
+            screen.show(describe(found))
         else:
-            (console if console.is_terminal else Console(width=120)).print(tables(found))
+            screen.show(tables(found), width=120)
     except StoreError as error:
         fail(error, NOT_OK)
 

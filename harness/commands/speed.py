@@ -49,6 +49,10 @@ def speed(
     rounds: Annotated[int, typer.Option(help="Turns that each contestant takes.")] = 20,
     block: Annotated[float, typer.Option(metavar="SECONDS", help="What a turn should take.")] = 0.25,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one shape may take.")] = None,
+    starts: Annotated[int, typer.Option(help="Contestants that get ready at a time; they share CPUs.")] = 1,
+    ready: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="What a contestant may take to get ready.")
+    ] = None,
     results: Annotated[Path, typer.Option(help="Folder for the record.")] = DEFAULT_RESULTS,
     out: Annotated[Path | None, typer.Option(help="Folder for the plots.  [default: plots/ in --results]")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The record as JSON on standard output.")] = False,
@@ -78,7 +82,7 @@ def speed(
     )  # fmt: skip
     store = Store(results)
     try:
-        settings = Settings(rounds, block, timeout)
+        settings = Settings(rounds, block, timeout, starts, ready)
         bouts = plan(request)
         store.prepare()
     except (UsageError, StoreError) as error:

@@ -53,6 +53,21 @@ def test_a_step_that_outlasts_its_share_is_stopped_politely(tmp_path: Path) -> N
     assert said.read_text() == "stopped"
 
 
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_tests_that_are_stopped_tell_which_have_failed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], processes: str
+) -> None:
+    """pytest sums up when it is interrupted; terminated, it says nothing of a hundred failures."""
+    (step,) = (step for step in steps(tmp_path) if step.name == "tests")
+    (tmp_path / "test_some.py").write_text(
+        "import time\ndef test_wrong(): assert 1 == 2\ndef test_long(): time.sleep(120)\ndef test_right(): pass\n"
+    )
+    words = [str(tmp_path) if word == "tests/gpu" else word for word in step.words]
+    words[words.index("-n") + 1] = processes
+    assert run(words, 12.0, os.environ, step.stop) == "stopped"
+    assert "E   assert 1 == 2" in capfd.readouterr().out
+
+
 def test_every_step_is_a_command_that_the_harness_knows(tmp_path: Path) -> None:
     """The options of each are parsed by the command itself, and its names looked up; nothing runs."""
     for step in steps(tmp_path):

@@ -27,10 +27,18 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Without these not even a plan can be made; the frameworks may be missing one by one.
 NEEDED = (
     "numpy", "pandas", "matplotlib", "typer", "rich", "pydantic", "scipy", "jinja2", "tabulate", "threadpoolctl",
-    "platformdirs", "filelock", "packaging",
+    "platformdirs", "filelock", "packaging", "pydantic_core", "annotated_types", "typing_inspection",
 )  # fmt: skip
-#: Stopped politely, a step has so long to write its record.
-GRACE_S = 10.0
+#: Stopped politely, a step has so long to end its workers, which hold the GPU, and to write its record.
+GRACE_S = 20.0
+#: The table of targets is made last, from the records.
+TARGETS_S = 30.0
+#: More than the usual two: frameworks compile on them, and a CPU beside a GPU should be one.
+THREADS = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+#: Contestants that get ready at a time. One after the other, ten of them would take longer than their contest.
+STARTS = 4
+#: One that compiles for longer would cost the others their turns.
+READY_S = 80
 HARNESS = (sys.executable, "-P", "-m", "harness")
 
 VARIANTS = (
@@ -39,24 +47,33 @@ VARIANTS = (
 )  # fmt: skip
 #: Of cuDNN's layers JAX has this one alone.
 OF_LSTM = (*VARIANTS, "jax:cudnn")
+READY = ("--threads", str(THREADS), "--starts", str(STARTS), "--ready", str(READY_S))
 #: Larger than any that a CPU is asked for.
 LARGE = ("--batch", "128", "--length", "512", "--features", "64", "--hidden", "1024")
 
 
+#: Many at a time, whatever the file: they compile for longer than they compute.
+TESTS = (
+    sys.executable, "-m", "pytest", "tests/gpu", "-p", "no:cacheprovider", "-n", str(THREADS), "--dist", "worksteal",
+    "-ra", "--tb", "short",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Step:
-    """A command, and the seconds that it may take."""
+    """A command, the seconds that it may take, and the signal on which it tells what it has by then."""
 
     name: str
     words: tuple[str, ...]
     limit_s: float
+    stop: signal.Signals = signal.SIGTERM
 
 
 def speed(variants: Sequence[str]) -> tuple[str, ...]:
     """A contest on the GPU; shape and cell follow."""
     return (
         *HARNESS, "speed", "--device", "cuda", "--backend", "torch,jax,numpy", "--variant", ",".join(variants),
-        "--rounds", "12", "--block", "0.1",
+        "--rounds", "12", "--block", "0.1", *READY,
     )  # fmt: skip
 
 
@@ -72,24 +89,25 @@ class Ending:
 def steps(out: Path) -> Iterator[Step]:
     """All of them, what matters most first. Records go to ``out``."""
     kept = ("--results", str(out))
-    yield Step("doctor", (*HARNESS, "doctor"), 60)
-    yield Step("tests", (sys.executable, "-m", "pytest", "tests/gpu", "-p", "no:cacheprovider", "-ra"), 150)
-    for shape in ("A", "C", "E"):
-        yield Step(f"speed-{shape}", (*speed(OF_LSTM), "--shape", shape, *kept), 110)
-    yield Step("speed-large", (*speed(OF_LSTM), *LARGE, *kept), 110)
-    yield Step(
-        "parity",
-        (*HARNESS, "parity", "--device", "cuda", "--precision", "all", "--task", "copy", "--cell", "lstm"),
-        90,
-    )
+    yield Step("doctor", (*HARNESS, "doctor"), 120)  # the first to read the frameworks from the disk
+    for shape in ("A", "C"):
+        yield Step(f"speed-{shape}", (*speed(OF_LSTM), "--shape", shape, *kept), 160)
+    yield Step("tests", TESTS, 150, signal.SIGINT)
+    yield Step("speed-E", (*speed(OF_LSTM), "--shape", "E", *kept), 160)
+    yield Step("speed-large", (*speed(OF_LSTM), *LARGE, *kept), 200)
+    for backend in ("torch", "jax", "numpy"):
+        words = ("parity", "--device", "cuda", "--precision", "all", "--task", "copy", "--cell", "lstm")
+        yield Step(f"parity-{backend}", (*HARNESS, *words, "--backend", backend), 150)
     for shape in ("B", "D", "F"):
-        yield Step(f"speed-{shape}", (*speed(OF_LSTM), "--shape", shape, *kept), 110)
-    yield Step("speed-gru", (*speed(VARIANTS), "--cell", "gru", "--shape", "A,C", *kept), 200)
-    sizes = ("--batch", "16,256", "--hidden", "64,256,1024", "--length", "100", "--rounds", "6", "--block", "0.1")
+        yield Step(f"speed-{shape}", (*speed(OF_LSTM), "--shape", shape, *kept), 160)
+    yield Step("speed-gru", (*speed(VARIANTS), "--cell", "gru", "--shape", "A,C", *kept), 280)
+    sizes = (
+        "--batch", "16,256", "--hidden", "64,256,1024", "--length", "100", "--rounds", "6", "--block", "0.1", *READY,
+    )  # fmt: skip
     yield Step(
         "sizes",
         (*HARNESS, "speed", "--device", "cpu,cuda", "--backend", "torch,jax", "--variant", "auto", *sizes, *kept),
-        400,
+        500,
     )
     for task, more in (
         ("adding", ("-P", "length=600")),
@@ -120,17 +138,17 @@ def take(
             yield Ending(step, "not reached", 0.0)
             continue
         print(f"\n== {step.name}: {shlex.join(map(as_typed, step.words))}", flush=True)
-        how = run(step.words, min(step.limit_s, left), env)
+        how = run(step.words, min(step.limit_s, left), env, step.stop)
         yield Ending(step, how, clock() - start)
 
 
-def run(words: Sequence[str], limit_s: float, env: Mapping[str, str]) -> str:
+def run(words: Sequence[str], limit_s: float, env: Mapping[str, str], stop: signal.Signals = signal.SIGTERM) -> str:
     """How one command ended. It and all that it started are gone then."""
     with subprocess.Popen(words, cwd=ROOT, env=dict(env), stdin=subprocess.DEVNULL, start_new_session=True) as command:
         try:
             return "failed" if command.wait(limit_s) else "ok"
         except subprocess.TimeoutExpired:
-            os.killpg(command.pid, signal.SIGTERM)  # writes the record of what was under way
+            os.killpg(command.pid, stop)  # writes the record of what was under way
             try:
                 command.wait(GRACE_S)
             except subprocess.TimeoutExpired:
@@ -169,7 +187,7 @@ def main(words: Sequence[str] | None = None) -> int:
     env |= {"HARNESS_DATA": str(given.data.resolve())} if given.data else {}
     endings = list(take(chosen, 60 * given.minutes, time.monotonic, env))
     print("\nWhat a GPU should reach:", flush=True)
-    run((sys.executable, "tests/bench/gpu_targets.py", str(given.out)), GRACE_S, env)
+    run((sys.executable, "tests/bench/gpu_targets.py", str(given.out)), TARGETS_S, env)
     print()
     for ending in endings:
         print(f"{ending.how:12} {ending.seconds:6.1f} s  {ending.step.name}")

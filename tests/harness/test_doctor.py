@@ -59,6 +59,7 @@ def test_it_tells_machine_gpus_backends_and_tools(harness: Harness) -> None:
     ):
         assert words in done.stdout, words
     assert max(map(len, done.stdout.splitlines())) <= 120
+    assert [line for line in done.stdout.splitlines() if line != line.rstrip()] == []
     home = os.environ.get("HOME", "")
     assert len(home) < 2 or home not in done.stdout
 

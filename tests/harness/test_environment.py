@@ -45,6 +45,7 @@ def test_every_variable_of_the_worker_is_inherited_by_name_or_set_by_the_spec(
         ({"OMP_NUM_THREADS": "9"}, {"OMP_NUM_THREADS": "9"}),
         ({"OMP_NUM_THREADS": "2"}, {}),  # what the spec says anyway
         ({"TF_CLI_CONFIG_FILE": "x", "TF_VAR_a": "y"}, {}),  # Terraform's
+        ({"TRITON_LIBCUDA_PATH": "/x", "TRITON_F32_DEFAULT": "tf32"}, {"TRITON_F32_DEFAULT": "tf32"}),
         ({"HOME": "/home/me", "XLA_FLAGS": "--dump=/home/me/x"}, {"XLA_FLAGS": "--dump=~/x"}),
     ],
 )

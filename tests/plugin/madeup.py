@@ -165,6 +165,9 @@ class OnCudaBackend(MadeUpBackend):
     def build(self, job, parameters):
         return super().build(replace(job, device="cpu"), parameters)
 
+    def probes(self, job):
+        return super().probes(replace(job, device="cpu"))
+
 
 class UninstalledBackend(MadeUpBackend):
     name = "uninstalled"

@@ -1,0 +1,25 @@
+"""What commands print: as wide as the terminal; elsewhere of one width, and no blanks at the ends of lines."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console, RenderableType
+
+
+def show(*parts: RenderableType, width: int | None = None) -> None:
+    """Print one part after the other on standard output.
+
+    Args:
+        width: columns, where that is no terminal; None for what the environment says (``COLUMNS``), or 80.
+    """
+    console = Console()
+    if console.is_terminal:
+        for part in parts:
+            console.print(part)
+        return
+    text = StringIO()
+    plain = Console(file=text, width=width)
+    for part in parts:
+        plain.print(part)
+    print("\n".join(line.rstrip() for line in text.getvalue().split("\n")), end="")
