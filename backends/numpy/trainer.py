@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from backends import parts
 from backends.base import (
     Array,
     Cell,
@@ -75,17 +75,16 @@ class NumpyTrainer(Trainer):
         self.views = _views(self.flat, job)
         for name, view in self.views.items():
             view[:] = self.xp.asarray(parameters[name])
-        count = min(job.threads, job.batch) if job.variant in IN_PARTS else 1
-        bounds = [job.batch * k // count for k in range(count + 1)]
-        rows = [slice(*ends) for ends in pairwise(bounds)]
+        rows = parts.rows(job) if job.variant in IN_PARTS else [slice(0, job.batch)]
         self.parts = [Part(self.xp, job, each, self.views) for each in rows]
-        self.threads = ThreadPoolExecutor(count, "part") if count > 1 else None
+        self.threads = ThreadPoolExecutor(len(rows), "part") if len(rows) > 1 else None
         self.blas = ThreadpoolController()
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
         self.clock = DeviceClock(self.xp)
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
-        staged = [[self._stage(part, batch) for part in self.parts] for batch in batches]
+        rows = [part.rows for part in self.parts]
+        staged = [[self._stage(share) for share in parts.shares(self.job, batch, rows)] for batch in batches]
         self._synchronize()
         return staged
 
@@ -164,14 +163,12 @@ class NumpyTrainer(Trainer):
         norm = self.xp.sqrt(grads @ grads)
         grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
 
-    def _stage(self, part: Part, batch: Batch) -> Share:
-        rows, lengths = part.rows, checked_lengths(self.job, batch.lengths)
+    def _stage(self, share: parts.Share) -> Share:
+        batch, lengths = share.batch, checked_lengths(self.job, share.batch.lengths)
         by_step = self.job.model.readout == "every" and self.job.loss != "ctc"
-        y = time_major(batch.y[rows]) if by_step else batch.y[rows]
-        counts = np.ones(len(batch)) if lengths is None or not by_step else lengths  # positions in the loss's mean
-        own = None if lengths is None else self.xp.asarray(lengths[rows])
-        weight = float(counts[rows].sum() / counts.sum())
-        return Share(self.xp.asarray(time_major(batch.x[rows])), self.xp.asarray(y), own, weight)
+        y = self.xp.asarray(time_major(batch.y) if by_step else batch.y)
+        own = None if lengths is None else self.xp.asarray(lengths)
+        return Share(self.xp.asarray(time_major(batch.x)), y, own, share.weight)
 
     def _host(self, array: Array) -> Array:
         return np.asarray(array) if self.xp is np else array.get()  # type: ignore[attr-defined]

@@ -113,11 +113,16 @@ class GraphTrainer(TorchTrainer):
 
 
 def described(seen: dict[str, int], updates: bool) -> str:
-    """What a profile of one replay shows. Where CUPTI is missing nothing of the device is seen, but parameters move."""
+    """What a profile of one replay shows. Where CUPTI is missing nothing of the device is seen, but parameters move.
+
+    Kernels alone do not prove an update: a replay may launch some that only fill the generator's seeds.
+    """
+    if not updates:
+        return "no update"
     if kernels := seen.get("kernels", 0):
         launched = "cudaGraphLaunch" if "cudaGraphLaunch" in seen else "no graph launched"
         return f"{launched}, {kernels} kernels"
-    return "updates; no CUPTI to see its kernels" if updates else "no update"
+    return "updates; no CUPTI to see its kernels"
 
 
 @contextmanager

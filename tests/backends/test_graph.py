@@ -51,9 +51,10 @@ def test_a_batch_of_another_shape_is_refused_by_the_graph() -> None:
         ({"cudaGraphLaunch": 1, "kernels": 9, "memory": 2}, True, True),
         ({"aten::copy_": 2}, True, True),
         ({"aten::copy_": 2}, False, False),
+        ({"cudaGraphLaunch": 1, "kernels": 2}, False, False),
         ({"cudaLaunchKernel": 9, "kernels": 9}, True, False),
     ],
-    ids=["seen", "no-CUPTI", "nothing-happened", "launched-one-by-one"],
+    ids=["seen", "no-CUPTI", "nothing-happened", "seeds-alone", "launched-one-by-one"],
 )
 def test_a_profile_is_read_as_a_replay_where_it_shows_one(
     seen: dict[str, int], updates: bool, is_a_replay: bool
