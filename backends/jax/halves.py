@@ -32,7 +32,7 @@ class JaxHalvesTrainer(JaxTrainer):
     def __init__(self, job: Job, parameters: Parameters) -> None:
         super().__init__(job, parameters)
         self.rows = parts.rows(job)
-        self.threads = ThreadPoolExecutor(len(self.rows), "part")
+        self.threads = ThreadPoolExecutor(len(self.rows) - 1, "part")
 
     def stage(self, batches: Sequence[Batch]) -> list[list[Share]]:  # type: ignore[override]
         staged = [[self._share(share) for share in parts.shares(self.job, batch, self.rows)] for batch in batches]
@@ -42,7 +42,8 @@ class JaxHalvesTrainer(JaxTrainer):
     def train(self, staged: list[list[Share]]) -> Array:  # type: ignore[override]
         losses = []
         for shares in staged:
-            found = list(self.threads.map(self._found, shares))
+            others = self.threads.map(self._found, shares[1:])
+            found = [self._found(shares[0]), *others]
             arguments = self.tensors, self.state, found
             update = self._compiled(("update",), self._add_up, arguments, donate=(0, 1))
             self.tensors, self.state, loss = update(*arguments)
