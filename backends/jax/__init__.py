@@ -121,7 +121,10 @@ class JaxBackend(Backend):
             return Choice(
                 "late-dw", "measured 1.3 to 2.2 times as fast as scan, LSTM and GRU; unrolling adds nothing to it"
             )
-        return Choice("halves", "on two threads measured 1.3 to 2 times as fast as late-dw up to 128 hidden units, a little beyond")
+        return Choice(
+            "halves",
+            "on two threads measured 1.3 to 2 times as fast as late-dw up to 128 hidden units, a little beyond",
+        )
 
     def start(self, job: Job) -> Runtime:
         from backends.jax import runtime
