@@ -42,8 +42,9 @@ class JaxHalvesTrainer(JaxTrainer):
     def train(self, staged: list[list[Share]]) -> Array:  # type: ignore[override]
         losses = []
         for shares in staged:
-            others = self.threads.map(self._found, shares[1:])
-            found = [self._found(shares[0]), *others]
+            programmes = [self._programme(share) for share in shares]  # two threads might compile the same one
+            others = self.threads.map(self._found, programmes[1:], shares[1:])
+            found = [self._found(programmes[0], shares[0]), *others]
             arguments = self.tensors, self.state, found
             update = self._compiled(("update",), self._add_up, arguments, donate=(0, 1))
             self.tensors, self.state, loss = update(*arguments)
@@ -62,8 +63,8 @@ class JaxHalvesTrainer(JaxTrainer):
     def _programme(self, share: Share) -> Any:  # type: ignore[override]
         return self._compiled(("part", share[1].shape), self._part, (self.tensors, *share))
 
-    def _found(self, share: Share) -> Found:
-        found: Found = self._programme(share)(self.tensors, *share)
+    def _found(self, programme: Any, share: Share) -> Found:
+        found: Found = programme(self.tensors, *share)
         return found
 
     def _part(self, tensors: Tensors, weight: Tensor, x: Tensor, y: Tensor, lengths: Tensor | None) -> Found:

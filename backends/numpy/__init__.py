@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+from backends import parts
 from backends.base import (
     Backend,
     Choice,
@@ -97,9 +98,7 @@ class NumpyBackend(Backend):
         ]
 
     def lacks(self, job: Job) -> str | None:
-        if job.variant == "halves" and min(job.batch, job.threads) < 2:
-            return "a thread for each part of a batch needs two sequences and two threads, at least"
-        return None
+        return parts.why_not(job) if job.variant == "halves" else None
 
     def choose(self, job: Job) -> Choice:
         if job.device == "cuda":

@@ -90,7 +90,7 @@ class NumpyTrainer(Trainer):
 
     def train(self, staged: Staged) -> Array:
         with self._threads_of_blas(), self.clock:
-            losses = [self._step(parts) for parts in staged]
+            losses = [self._step(shares) for shares in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backends import allocator
+from backends import allocator, parts
 from backends.base import (
     MIXED,
     Backend,
@@ -117,8 +117,8 @@ class TensorflowBackend(Backend):
     def lacks(self, job: Job) -> str | None:
         if job.loss == "ctc" and job.precision == "float64":
             return "tf.nn.ctc_loss computes in float32 only"
-        if job.variant.endswith("-halves") and min(job.batch, job.threads) < 2:
-            return "a thread for each half of a batch needs two sequences and two threads, at least"
+        if job.variant.endswith("-halves") and (why := parts.why_not(job)):
+            return why
         if job.variant == "keras-unrolled" and job.length > LONGEST_UNROLLED:
             return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"
         return why_too_old(job, _capability)
@@ -135,7 +135,7 @@ class TensorflowBackend(Backend):
             return Choice("keras", "the CTC operator measured faster than the only form of it that XLA compiles")
         if model.hidden >= LARGE:
             return Choice("xla", f"measured 1.05 to 2 times as fast as Keras from {LARGE} hidden units on")
-        halves = min(job.batch, job.threads) > 1
+        halves = parts.why_not(job) is None
         if model.hidden > SMALL:
             reason = "measured 0.9 to 1.2 times as fast as Keras on the whole batch, at 128 hidden units"
             return Choice("keras-halves", reason) if halves else Choice("keras", "no second half for a second thread")
