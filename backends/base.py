@@ -1,148 +1,29 @@
-"""What a backend is: the words that the measuring floor and the four frameworks share.
+"""What a backend is: what the measuring floor asks of it. The words of a job are in ``backends.job``.
 
 No framework is imported here, nor when a backend's class is loaded: a backend's own module
 imports its framework inside the methods that need it.
-
-A backend sees a *job*, never a task, so that no backend can favour one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+from backends.job import IEEE, Array, Device, Job, ModelSpec, Parameters, Precision
+from tasks.base import Batch
 
-from tasks.base import Batch, Loss, Readout
-
-Array = NDArray[Any]
-Parameters = dict[str, Array]
-Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
-Device = Literal["cpu", "cuda"]
-Precision = Literal["float32", "float64", "tf32", "bfloat16"]
-OptimizerName = Literal["adam", "rmsprop", "sgd"]
 Tier = Literal["default", "best", "fused"]
 
-#: Precisions that every framework computes on every device.
-IEEE: tuple[Precision, ...] = ("float32", "float64")
-#: Those that PyTorch, TensorFlow and JAX compute.
-MIXED: dict[Device, tuple[Precision, ...]] = {"cpu": (*IEEE, "bfloat16"), "cuda": get_args(Precision)}
 #: Compute capability of the first GPUs with TF32 and bfloat16.
 AMPERE = 8, 0
-CELLS: tuple[Cell, ...] = get_args(Cell)
-CELL_SUMMARIES: dict[Cell, str] = {
-    "rnn": "h' = tanh(W x + U h + b)  (Elman 1990)",
-    "lstm": "input, forget and output gates, one bias  (Hochreiter & Schmidhuber 1997; Gers et al. 2000)",
-    "gru": "reset after the recurrent product, two biases, as cuDNN computes it",
-    "gru-reset-before": "reset before the recurrent product, h' = (1-z) h + z n  (Cho et al. 2014)",
-}
-
-
-def host_dtype(precision: Precision) -> Literal["float32", "float64"]:
-    """The type of host arrays in ``precision``, of parameters, gradients, optimizer state, readout and loss."""
-    return "float64" if precision == "float64" else "float32"
-
-
-def layer_dtype(precision: Precision) -> Literal["float32", "float64", "bfloat16"]:
-    """The type in which the recurrent layers hold cast weights, inputs, gates and states."""
-    return "bfloat16" if precision == "bfloat16" else host_dtype(precision)
 
 
 class Unsupported(RuntimeError):
     """The job cannot run on this backend here; the message says why and what would help."""
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Recurrent layers and one linear readout.
-
-    ``readout="last"`` reads the final state of each direction (the backward direction's final
-    state is the one at the first time step); ``"every"`` reads both directions at each step.
-    """
-
-    cell: Cell
-    inputs: int
-    hidden: int
-    outputs: int
-    readout: Readout
-    layers: int = 1
-    bidirectional: bool = False
-
-    @property
-    def directions(self) -> int:
-        return 2 if self.bidirectional else 1
-
-    @property
-    def features(self) -> int:
-        """Width of what a layer hands on, and of what the readout sees."""
-        return self.hidden * self.directions
-
-    def width_into(self, layer: int) -> int:
-        """Features per time step that ``layer`` (from 0) receives."""
-        return self.inputs if layer == 0 else self.features
-
-
-@dataclass(frozen=True)
-class OptimizerSpec:
-    """One explicit update rule for every framework (g is the gradient after clipping).
-
-    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``.
-      adam     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;
-               p ← p − lr · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)      (Kingma & Ba 2015, algorithm 1)
-      rmsprop  v ← αv + (1−α)g²;  p ← p − lr · g / (√v + ε)         (Hinton 2012, as torch has it)
-      sgd      p ← p − lr · g
-    """
-
-    name: OptimizerName = "adam"
-    lr: float = 1e-3
-    clip: float | None = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    alpha: float = 0.99
-    epsilon: float = 1e-8
-
-
-@dataclass(frozen=True)
-class Job:
-    """The part of a run's spec that a backend may know."""
-
-    model: ModelSpec
-    loss: Loss
-    optimizer: OptimizerSpec
-    batch: int
-    length: int
-    device: Device = "cpu"
-    variant: str = "auto"
-    precision: Precision = "float32"
-    threads: int = 1
-    deterministic: bool = True
-    chunk: int = 1  # most updates that one call of ``train`` is handed: a fused variant compiles for it
-    variable: bool = False  # sequences have lengths of their own, at most ``length``; see ``Batch.lengths``
-    labels: int = 0  # for ``ctc``: the most labels that a sequence has
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a CTC loss without labels, or read out at the last step only."""
-        if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
-            raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
-
-    @property
-    def dtype(self) -> Literal["float32", "float64"]:
-        """The type of host arrays, parameters, gradients, optimizer state, readout and loss."""
-        return host_dtype(self.precision)
-
-    @property
-    def layer_dtype(self) -> Literal["float32", "float64", "bfloat16"]:
-        """The type in which the recurrent layers compute."""
-        return layer_dtype(self.precision)
-
-    def resized(self, batch: int) -> Job:
-        """The same job for another batch size."""
-        return replace(self, batch=batch)
 
 
 @dataclass(frozen=True)
@@ -422,32 +303,3 @@ def installed(*distributions: str) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
-    """The lengths that ``job`` computes with: None unless it is ``variable``, and then full ones where none are given.
-
-    Raises:
-        ValueError: lengths for a job that is not ``variable``, or out of 1 … length.
-    """
-    if not job.variable:
-        if lengths is not None:
-            raise ValueError("the batch has lengths of its own, but its job is not variable")
-        return None
-    if lengths is None:
-        return np.full(job.batch, job.length, np.int32)
-    if lengths.min() < 1 or lengths.max() > job.length:
-        raise ValueError(f"lengths go from 1 to {job.length}, not {lengths.min()} to {lengths.max()}")
-    return lengths.astype(np.int32)
-
-
-def chunks(batches: Sequence[Batch], size: int) -> Iterator[tuple[int, list[Batch]]]:
-    """Runs of ``size`` batches, the last one filled up with its own last batch; with each the number that counts."""
-    for start in range(0, len(batches), size):
-        part = list(batches[start : start + size])
-        yield len(part), part + part[-1:] * (size - len(part))
-
-
-def time_major(x: Array) -> Array:
-    """(batch, length, …) as a contiguous (length, batch, …)."""
-    return np.ascontiguousarray(x.swapaxes(0, 1))

@@ -23,21 +23,8 @@ import numpy as np
 import pytest
 
 from backends import reference
-from backends.base import (
-    CELLS,
-    IEEE,
-    Backend,
-    Cell,
-    Device,
-    Job,
-    ModelSpec,
-    OptimizerSpec,
-    Parameters,
-    Precision,
-    Trainer,
-    Unsupported,
-    Variant,
-)
+from backends.base import Backend, Trainer, Unsupported, Variant
+from backends.job import CELLS, IEEE, Cell, Device, Job, ModelSpec, OptimizerSpec, Parameters, Precision
 from backends.parameters import InitialisationSpec, initial, shapes
 from backends.synthetic import random_batches
 from tasks.base import Batch, Loss, Readout

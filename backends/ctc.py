@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array
+from backends.job import Array
 
 BLANK = 0
 LOG_0 = np.float64(-1e30)

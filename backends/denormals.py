@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.base import Array, Unsupported
+from backends.base import Unsupported
+from backends.job import Array
 
 #: Side of the square matrices: enough work that every framework shares it out among its threads.
 SIDE = 512

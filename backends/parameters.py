@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from backends.base import Array, Cell, ModelSpec, OptimizerName, Parameters, Precision, host_dtype, layer_dtype
+from backends.job import Array, Cell, ModelSpec, OptimizerName, Parameters, Precision, host_dtype, layer_dtype
 
 GATES: dict[Cell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "gru-reset-before": 3}
 BIASES: dict[Cell, tuple[str, ...]] = {

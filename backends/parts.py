@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from backends.base import Job
+from backends.job import Job
 from tasks.base import Batch
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends import ctc
-from backends.base import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
+from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
 from backends.parameters import layer, layer_names
 from tasks.base import Batch, Loss
 

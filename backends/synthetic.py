@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from backends.base import Array, Job
+from backends.job import Array, Job
 from tasks.base import Batch
 
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 import tasks
 from backends import parameters as canonical
 from backends import reference
-from backends.base import Backend, Job, OptimizerSpec, Parameters, Precision, Unsupported
+from backends.base import Backend, Unsupported
+from backends.job import Job, OptimizerSpec, Parameters, Precision
 from harness import prepare
 from harness.gate import TOLERANCE, distances, loss_distances
 from harness.spec import RunSpec

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from backends import reference
-from backends.base import Array, Backend, Job, Parameters, Precision
+from backends.base import Backend
+from backends.job import Array, Job, Parameters, Precision
 from harness.records import Gate
 from tasks.base import Batch
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from backends.base import CELLS
+from backends.job import CELLS
 from harness.columns import COLUMNS
 from harness.noise import flags
 from harness.records import Record

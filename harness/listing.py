@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 import tasks
-from backends.base import CELL_SUMMARIES, CELLS
+from backends.job import CELL_SUMMARIES, CELLS
 from harness.supervise import probe_all
 from tasks.base import Task
 

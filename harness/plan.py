@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 import backends
 import tasks
-from backends.base import CELLS
+from backends.job import CELLS
 from harness import supervise
 from harness.process import available_cpus
 from harness.spec import RunSpec, one_line

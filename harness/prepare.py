@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import backends
-from backends.base import Backend, Job, Parameters, Trainer, Unsupported
+from backends.base import Backend, Trainer, Unsupported
+from backends.job import Job, Parameters
 from harness import process
 from harness.gate import Draw, pass_gate
 from harness.spec import RunSpec, SpeedSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from backends.base import Device
+from backends.job import Device
 from harness.speedrecords import Contest, Roof, Row
 
 

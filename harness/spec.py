@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from backends.base import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
+from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
 from backends.parameters import InitialisationSpec, Scheme
 from tasks.base import Loss, Readout, Scalar, Task
 
@@ -46,7 +46,7 @@ class Initialisation(Frozen):
 
 
 class Optimizer(Frozen):
-    """See ``backends.base.OptimizerSpec``."""
+    """See ``backends.job.OptimizerSpec``."""
 
     name: OptimizerName = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 import backends
-from backends.base import CELLS, Device
+from backends.job import CELLS, Device
 from harness import supervise
 from harness.channel import WorkerDied
 from harness.plan import UsageError, check_cell, check_threads, default_threads, expand, stated

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from backends.base import Device
+from backends.job import Device
 from harness.devices import Grid, grids
 from harness.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
 from harness.speed import SIZES

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, computed_field
 
-from backends.base import Device, Tier
+from backends.base import Tier
+from backends.job import Device
 from harness.migrations import SPEED_CURRENT
 from harness.records import Bytes, Environment, Gate, Ratio, Seconds, Spread, Status
 from harness.seal import digest

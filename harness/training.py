@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backends.base import Array, Trainer, host_dtype
+from backends.base import Trainer
+from backends.job import Array, host_dtype
 from harness.records import CurvePoint, Scores, Spread
 from harness.spec import RunSpec
 from tasks.base import Batch, Split, Task, loss_value

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from backends import parameters as canonical
-from backends.base import Backend, Job, Probe, Trainer
+from backends.base import Backend, Probe, Trainer
+from backends.job import Job
 from backends.synthetic import random_batches
 from harness import prepare, process
 from harness.prepare import Emit

@@ -68,7 +68,7 @@ def _take_over_stdout() -> Emit:
 def _probe(name: str) -> dict[str, Any]:
     """What the backend ``name`` has on this machine, or why it has nothing."""
     import backends
-    from backends.base import CELLS, ModelSpec
+    from backends.job import CELLS, ModelSpec
     from harness.prepare import not_installed
 
     backend = backends.load(name)
@@ -98,7 +98,8 @@ def _fields(name: str, specs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     import dataclasses
 
     import backends
-    from backends.base import Job, Variant
+    from backends.base import Variant
+    from backends.job import Job
     from harness.spec import SpeedSpec
 
     backend = backends.load(name)

@@ -6,22 +6,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from backends import allocator, parts
-from backends.base import (
-    MIXED,
-    Backend,
-    Choice,
-    Device,
-    Job,
-    ModelSpec,
-    Parameters,
-    Precision,
-    Probes,
-    Runtime,
-    Trainer,
-    Variant,
-    installed,
-    why_too_old,
-)
+from backends.base import Backend, Choice, Probes, Runtime, Trainer, Variant, installed, why_too_old
+from backends.job import MIXED, Device, Job, ModelSpec, Parameters, Precision
 
 #: What makes jaxlib compute on CUDA, and the libraries that it then loads.
 PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.nn import sigmoid
 
-from backends.base import Cell
+from backends.job import Cell
 
 Tensor = Any  # a jax.Array, or its tracer
 Tensors = dict[str, Tensor]

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from backends.base import Array, chunks
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.trainer import JaxTrainer, OptimizerState
+from backends.job import Array, chunks
 from tasks.base import Batch
 
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from backends.base import ModelSpec
 from backends.jax.cells import Tensor, Tensors
+from backends.job import ModelSpec
 from backends.parameters import layer, layer_names
 
 

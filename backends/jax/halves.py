@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from backends import parts
-from backends.base import Array, Job, Parameters
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.trainer import JaxTrainer, OptimizerState, described
+from backends.job import Array, Job, Parameters
 from tasks.base import Batch
 
 Share = tuple[Tensor, Tensor, Tensor, Tensor | None]

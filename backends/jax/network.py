@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 from jax.experimental import rnn
 
-from backends.base import Cell, ModelSpec
 from backends.jax.cells import Tensor, Tensors, late_dw, scan
 from backends.jax.convert import cudnn_weights
+from backends.job import Cell, ModelSpec
 from backends.parameters import BIASES, layer, layer_names
 
 Recurrence = Callable[[Cell, bool, Tensors, Tensor], Tensor]

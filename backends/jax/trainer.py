@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.base import DeviceMemory, Trainer
 from backends.jax import graphs
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.network import network, within
+from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
 from backends.parameters import shapes
 from tasks.base import Batch
 

@@ -6,20 +6,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from backends import parts
-from backends.base import (
-    Backend,
-    Choice,
-    Device,
-    Job,
-    ModelSpec,
-    Parameters,
-    Precision,
-    Probes,
-    Runtime,
-    Trainer,
-    Variant,
-    installed,
-)
+from backends.base import Backend, Choice, Probes, Runtime, Trainer, Variant, installed
+from backends.job import Device, Job, ModelSpec, Parameters, Precision
 
 #: CuPy's distributions, one for each CUDA.
 CUPYS = ("cupy-cuda12x", "cupy-cuda13x", "cupy")

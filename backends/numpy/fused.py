@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - numba's products call SciPy's BLAS: loaded now, its threads can be set
 from numba import njit
 
-from backends.base import Array, Cell
+from backends.job import Array, Cell
 from backends.numpy import cells
 
 F = np.float32

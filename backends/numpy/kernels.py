@@ -16,7 +16,7 @@ from abc import abstractmethod
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
 
-from backends.base import Array, Cell, Parameters
+from backends.job import Array, Cell, Parameters
 from backends.numpy import cells
 
 PREAMBLE = "template <typename S> __device__ S sigmoid(S a) { return S(0.5) * tanh(S(0.5) * a) + S(0.5); }"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends import ctc
-from backends.base import Array, Job, Parameters
+from backends.job import Array, Job, Parameters
 from backends.numpy.cells import Layer
 from backends.parameters import layer, layer_names
 

@@ -8,7 +8,8 @@ import numpy as np
 import threadpoolctl
 
 from backends import denormals
-from backends.base import Job, Runtime, Unsupported
+from backends.base import Runtime, Unsupported
+from backends.job import Job
 
 #: As ``cupy._core._routines_linalg`` has it. cuBLAS then gets ``CUBLAS_COMPUTE_32F``: no TF32.
 COMPUTE_TYPE_DEFAULT = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from backends.base import Array, Cell, Parameters
+from backends.job import Array, Cell, Parameters
 
 State = tuple[Array, ...]
 

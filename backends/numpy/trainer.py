@@ -12,17 +12,8 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from backends import parts
-from backends.base import (
-    Array,
-    Cell,
-    DeviceMemory,
-    Job,
-    OptimizerSpec,
-    Parameters,
-    Trainer,
-    checked_lengths,
-    time_major,
-)  # fmt: skip
+from backends.base import DeviceMemory, Trainer
+from backends.job import Array, Cell, Job, OptimizerSpec, Parameters, checked_lengths, time_major
 from backends.numpy import cells
 from backends.numpy.clock import DeviceClock
 from backends.numpy.network import Network

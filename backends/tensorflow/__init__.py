@@ -5,22 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backends import allocator, parts
-from backends.base import (
-    MIXED,
-    Backend,
-    Choice,
-    Device,
-    Job,
-    ModelSpec,
-    Parameters,
-    Precision,
-    Probes,
-    Runtime,
-    Trainer,
-    Variant,
-    installed,
-    why_too_old,
-)
+from backends.base import Backend, Choice, Probes, Runtime, Trainer, Variant, installed, why_too_old
+from backends.job import MIXED, Device, Job, ModelSpec, Parameters, Precision
 
 #: Steps of a sequence up to which ``keras-unrolled`` can be had.
 LONGEST_UNROLLED = 128

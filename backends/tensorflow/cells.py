@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from backends.base import Array, Cell, ModelSpec, Unsupported
+from backends.base import Unsupported
+from backends.job import Array, Cell, ModelSpec
 from backends.parameters import layer_names
 
 State = tuple[tf.Tensor, ...]

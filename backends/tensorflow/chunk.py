@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from backends.base import Array, chunks
+from backends.job import Array, chunks
 from backends.tensorflow.trainer import TensorflowTrainer
 from tasks.base import Batch
 

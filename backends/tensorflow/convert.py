@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.base import Array, Cell, Parameters
+from backends.job import Array, Cell, Parameters
 from backends.parameters import BIASES
 
 

@@ -8,7 +8,8 @@ import os
 import tensorflow as tf
 
 from backends import denormals
-from backends.base import Job, Runtime, Unsupported
+from backends.base import Runtime, Unsupported
+from backends.job import Job
 
 
 def start(job: Job) -> Runtime:

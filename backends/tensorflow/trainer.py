@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.base import DeviceMemory, Trainer
+from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
 from backends.parameters import layer, layer_names
 from backends.tensorflow.cells import Network
 from backends.tensorflow.convert import from_own, to_own

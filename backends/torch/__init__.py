@@ -9,22 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from backends import allocator
-from backends.base import (
-    MIXED,
-    Backend,
-    Choice,
-    Device,
-    Job,
-    ModelSpec,
-    Parameters,
-    Precision,
-    Probes,
-    Runtime,
-    Trainer,
-    Variant,
-    installed,
-    why_too_old,
-)
+from backends.base import Backend, Choice, Probes, Runtime, Trainer, Variant, installed, why_too_old
+from backends.job import MIXED, Device, Job, ModelSpec, Parameters, Precision
 
 #: Variants of which a CUDA graph is replayed for each update.
 GRAPHS = ("graph", "graph-late-dw")

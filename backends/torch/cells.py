@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backends.base import Cell, ModelSpec
+from backends.job import Cell, ModelSpec
 from backends.parameters import BIASES, layer_names, shapes
 from backends.torch import late
 

@@ -12,7 +12,7 @@ import torch
 import torch._dynamo.utils
 from torch import Tensor
 
-from backends.base import Cell
+from backends.job import Cell
 from backends.torch import late
 
 #: Each shape and precision is compiled for itself; past torch's own limit one would fail, or run eagerly, unseen.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from backends.base import ModelSpec
+from backends.job import ModelSpec
 from backends.parameters import shapes
 from backends.torch.cells import Network, StockLayers
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from backends.base import Array, Job, Parameters
+from backends.job import Array, Job, Parameters
 from backends.torch.runtime import side_stream
 from backends.torch.trainer import Staged, TorchTrainer
 from tasks.base import Batch

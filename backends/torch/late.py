@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.base import Cell
+from backends.job import Cell
 
 #: grad · s(1−s) and grad · (1−y²), each in one pass, into ``grad_input``.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input

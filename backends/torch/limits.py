@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, STEP_SIDE, STEPS, Job, Probe, Probes
+from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, STEP_SIDE, STEPS, Probe, Probes
+from backends.job import Job
 from backends.torch.runtime import side_stream
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from backends import allocator
-from backends.base import Array, DeviceMemory, Job, OptimizerSpec, Parameters, Trainer, checked_lengths, time_major
+from backends.base import DeviceMemory, Trainer
+from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
 from backends.torch import GRAPHS
 from backends.torch.cells import Network
 from backends.torch.clock import DeviceClock

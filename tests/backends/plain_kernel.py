@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.base import Array
+from backends.job import Array
 
 LOOP = """
 #include <cmath>

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from backends import ctc
-from backends.base import Array, Cell, Job, Parameters, Trainer
+from backends.base import Trainer
 from backends.conformance import BackendConformance
+from backends.job import Array, Cell, Job, Parameters
 from backends.numpy import NumpyBackend, network
 from backends.numpy.network import reverse_within
 

@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backends import jax as jax_backend
-from backends.base import Job, ModelSpec, OptimizerSpec
 from backends.ctc import frames_needed, loss_and_gradient
+from backends.job import Job, ModelSpec, OptimizerSpec
 from backends.synthetic import random_batches
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.base import CELLS, Cell, Job, Unsupported
+from backends.base import Unsupported
 from backends.conformance import (
     NETWORKS,
     SEQUENCES,
@@ -23,6 +23,7 @@ from backends.conformance import (
     some_batches,
     start,
 )  # fmt: skip
+from backends.job import CELLS, Cell, Job
 from backends.numpy import NumpyBackend, kernels
 from backends.numpy.trainer import NumpyTrainer, Staged
 from harness.store import read_all

@@ -21,7 +21,8 @@ from harness import process
 process.pin(2)
 process.flush_denormals({first})
 import backends
-from backends.base import Job, ModelSpec, OptimizerSpec, Unsupported
+from backends.base import Unsupported
+from backends.job import Job, ModelSpec, OptimizerSpec
 job = Job(ModelSpec("lstm", 1, 1, 1, "last"), "mse", OptimizerSpec(), 1, 1, threads=2)
 backend = backends.load("torch")
 backend.start(job)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from backends.base import OptimizerSpec, Unsupported
+from backends.base import Unsupported
 from backends.conformance import a_job, a_sequence_job, assert_close, some_batches, start, train
+from backends.job import OptimizerSpec
 from backends.torch import GRAPHS, REPLAYED, TorchBackend
 
 torch = pytest.importorskip("torch")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from backends.base import CELLS, OptimizerSpec
 from backends.conformance import a_job, assert_close, some_batches, start, train
+from backends.job import CELLS, OptimizerSpec
 from backends.torch import REPLAYED, TorchBackend
 
 torch = pytest.importorskip("torch")

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from backends import reference
-from backends.base import Job, OptimizerSpec, Unsupported
+from backends.base import Unsupported
 from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, assert_close, some_batches, start, train
 from backends.jax import JaxBackend
+from backends.job import Job, OptimizerSpec
 from backends.parameters import layer, layer_names
 
 jax = pytest.importorskip("jax")

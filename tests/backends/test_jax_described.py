@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from backends.base import Cell, Job, Precision, installed
+from backends.base import installed
 from backends.conformance import DEEPEST, a_job, some_batches, start
 from backends.jax import PLUGINS, JaxBackend
+from backends.job import Cell, Job, Precision
 from backends.parameters import InitialisationSpec, initial
 
 jax = pytest.importorskip("jax")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from backends import reference
-from backends.base import CELLS, Array, Job, time_major
 from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, assert_close, some_batches, start
+from backends.job import CELLS, Array, Job, time_major
 from backends.numpy import cells, kernels
 from backends.numpy.network import Network
 from tests.backends.strict_cupy import Cupy

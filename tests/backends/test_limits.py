@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import pytest
 
 import backends
-from backends.base import STEPS, Job, ModelSpec, OptimizerSpec
+from backends.base import STEPS
+from backends.job import Job, ModelSpec, OptimizerSpec
 from backends.parameters import dependent_steps
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from backends.base import CELLS, OptimizerSpec
 from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, some_batches, start
+from backends.job import CELLS, OptimizerSpec
 
 torch = pytest.importorskip("torch")
 trainer = pytest.importorskip("backends.torch.trainer")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.base import CELLS, ModelSpec
+from backends.job import CELLS, ModelSpec
 from backends.parameters import InitialisationSpec, count, flops_per_step, initial, shapes
 
 models = st.builds(

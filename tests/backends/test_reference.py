@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from backends import reference
-from backends.base import CELLS, Job, OptimizerSpec
 from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, garbled, some_batches, start
+from backends.job import CELLS, Job, OptimizerSpec
 
 
 def loss(job: Job, p: dict[str, Any], batch: Any) -> float:

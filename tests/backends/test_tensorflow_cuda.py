@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from backends.base import Cell, Job, Precision
 from backends.conformance import SEQUENCES, a_job, a_sequence_job, start
+from backends.job import Cell, Job, Precision
 from backends.tensorflow import TensorflowBackend
 
 pytest.importorskip("tensorflow")

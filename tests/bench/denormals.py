@@ -42,7 +42,7 @@ def pairs(name: str, policy: str, length: int, count: int) -> dict[str, object]:
     process.pin(2)
     process.flush_denormals(policy == "flush")
     import backends
-    from backends.base import Job, ModelSpec, OptimizerSpec
+    from backends.job import Job, ModelSpec, OptimizerSpec
     from backends.parameters import InitialisationSpec, initial
     from backends.synthetic import random_batches
 

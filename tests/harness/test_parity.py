@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from backends.base import Job, Parameters, Trainer
+from backends.base import Trainer
+from backends.job import Job, Parameters
 from backends.numpy import NumpyBackend
 from harness import agreement, prepare
 from harness.parity import Agreement, agree, closing, small

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from backends.base import Cell, Job, ModelSpec, OptimizerSpec
+from backends.job import Cell, Job, ModelSpec, OptimizerSpec
 from backends.numpy.trainer import NumpyTrainer
 from backends.parameters import InitialisationSpec, initial
 
