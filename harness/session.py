@@ -13,7 +13,7 @@ from rich.table import Table
 
 import tasks
 from backends import parameters
-from harness import environments
+from harness import environments, screen
 from harness.progress import bar, line
 from harness.records import Record
 from harness.spec import RunSpec
@@ -100,12 +100,9 @@ def print_summary(records: Sequence[Record]) -> None:
     from harness.table import rich_table
     from harness.wording import reasons
 
+    summaries = [repeats.rich_table(records)] if repeats.is_worth(records) else []
+    screen.show(rich_table(list(records)), *summaries, width=140)
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    console.print(rich_table(list(records)))
-    if repeats.is_worth(records):
-        console.print(repeats.rich_table(records))
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
 
@@ -130,5 +127,4 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
             str(spec.model.hidden), f"{parameters.count(job.model):,}", str(spec.batch), f"{spec.steps:,}",
             str(spec.seed), str(spec.threads),
         )  # fmt: skip
-    console = Console()
-    (console if console.is_terminal else Console(width=200)).print(shown)
+    screen.show(shown, width=200)
