@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PLUGIN = ROOT / "tests" / "plugin"
+PLUGIN = ROOT / "tests" / "fixtures" / "plugin"
 
 # A busy machine is no failure: hypothesis would time each example. Under CI it has a profile of its own, without.
 if "CI" not in os.environ:

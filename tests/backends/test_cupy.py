@@ -26,7 +26,7 @@ from backends.conformance import (
 from backends.job import CELLS, Cell, Job
 from backends.numpy import NumpyBackend, kernels
 from backends.numpy.trainer import NumpyTrainer, Staged
-from harness.store import read_all
+from harness.records.store import read_all
 from tests.backends.strict_cupy import Counts, Cupy
 
 VARIANTS = [each.name for each in NumpyBackend().variants(a_job().model, "cuda") if "cuda" in each.devices]

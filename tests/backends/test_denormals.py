@@ -17,7 +17,7 @@ from backends.base import Unsupported
 
 #: A process whose libraries start their threads under one policy, and whose own thread then follows another.
 SCRIPT = """
-from harness import process
+from harness.machine import process
 process.pin(2)
 process.flush_denormals({first})
 import backends

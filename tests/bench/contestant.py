@@ -1,11 +1,11 @@
-"""A script that takes turns: the worker's side of a contest (``harness.turns``) for what shares no code with it.
+"""A script that takes turns: the worker's side of a contest (``harness.worker.turns``) for what shares no code with it.
 
     python -P tests/bench/contestant.py NAME
 
 ``NAME`` is that of ``loader.script``. Lines on standard input: a speed spec, then ``{"turn": n}`` and the others that
 ``harness.worker`` hears; events as JSON lines on what was standard output. CPUs and denormals are set by
-``harness.process``, as for a worker; beyond that the process is what a user has: the C library's own allocator, and no
-setting of the framework's but what the environment says.
+``harness.machine.process``, as for a worker; beyond that the process is what a user has: the C library's own
+allocator, and no setting of the framework's but what the environment says.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import process
+from harness.machine import process
 
 Emit = Callable[[Mapping[str, Any]], None]
 

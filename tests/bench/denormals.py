@@ -37,7 +37,7 @@ WANTED = 0.95
 
 def pairs(name: str, policy: str, length: int, count: int) -> dict[str, object]:
     """Seconds of a step whose gradients are as usual over seconds of one whose gradients vanish, pair by pair."""
-    from harness import process
+    from harness.machine import process
 
     process.pin(2)
     process.flush_denormals(policy == "flush")
@@ -75,8 +75,8 @@ def measured(names: Iterable[str], length: int, count: int) -> Iterator[Row]:
     """A row per backend and policy."""
     from rows import Row, estimate  # NumPy: not in the process that measures, whose mode its threads would miss
 
-    from harness import environment
-    from harness.plan import Request, plan
+    from harness.planning.runs import Request, plan
+    from harness.processes import environment
 
     for name in names:
         for policy in POLICIES:

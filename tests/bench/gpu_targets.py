@@ -15,10 +15,10 @@ from pathlib import Path
 
 from rows import Row, estimate, show
 
-from harness.speedrecords import Contest
-from harness.speedrecords import Row as Contestant
-from harness.speedtable import title
-from harness.store import read_all
+from harness.presentation.speedtable import title
+from harness.records.speed import Contest
+from harness.records.speed import Row as Contestant
+from harness.records.store import read_all
 
 Blocks = Mapping[int, float]
 """Seconds per update, by round."""

@@ -2,9 +2,9 @@
 
     python tests/bench/overhead.py [--backend NAME …] [--json FILE]
 
-For each backend a process builds two programmes for the task ``adding``, preset ``quick``: the harness's own
-(``harness.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which shares no code
-with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns, a block of
+For each backend a process builds two programs for the task ``adding``, preset ``quick``: the harness's own
+(``harness.worker.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which shares
+no code with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns, a block of
 updates each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in memory moves
 a whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own, 0.95 that the
 harness's block took 5 % longer.
@@ -35,15 +35,16 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     """Seconds of the bare script over seconds of the harness, pair by pair; runs in the worker's environment."""
     from loader import script
 
-    from harness import process
+    from harness.machine import process
 
     process.pin(2)
     process.flush_denormals(True)
     import backends
     import tasks
     from backends.parameters import initial
-    from harness.plan import Request, plan
-    from harness.training import Clocks, Run
+    from harness.planning.runs import Request, plan
+    from harness.worker.clocks import Clocks
+    from harness.worker.training import Run
 
     spec = plan(Request(backends=[name], preset=preset))[0]
     task = tasks.load(spec.task, spec.parameters)
@@ -84,8 +85,8 @@ def measured(names: Iterable[str], processes: int, count: int, preset: str = "qu
 
 
 def _process(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
-    from harness import environment
-    from harness.plan import Request, plan
+    from harness.planning.runs import Request, plan
+    from harness.processes import environment
 
     spec = plan(Request(backends=[name], preset=preset))[0]
     env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)

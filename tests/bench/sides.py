@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.channel import COMMAND, TimedOut
-from harness.contest import Lane, Lost, fit, hold
-from harness.live import Live, until
-from harness.spec import Model, SpeedSpec
-from harness.speedrun import SETTLE_S
-from harness.training import Block
+from harness.errors import Lost
+from harness.processes.channel import COMMAND, TimedOut
+from harness.processes.live import Live, until
+from harness.records.figures import Block
+from harness.specs.base import Model
+from harness.specs.speed import SpeedSpec
+from harness.workflows.contest import Lane, fit, hold
+from harness.workflows.speed import SETTLE_S
 
 HERE = Path(__file__).resolve().parent
 #: Seconds after which a contest is given up.

@@ -74,7 +74,7 @@ def _call(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = 
 
 def heard(words: Sequence[str]) -> None:
     """Be ``harness`` with these words, and tell when its parent first hears of an update."""
-    from harness.channel import Channel
+    from harness.processes.channel import Channel
 
     hear, told = Channel.hear, False
 
@@ -95,7 +95,7 @@ def heard(words: Sequence[str]) -> None:
 
 def alone(name: str, sizes: Sequence[str]) -> None:
     """Be the bare script of that framework, and tell when its first update is done."""
-    from harness import process
+    from harness.machine import process
 
     batch, length, features, hidden = map(int, sizes)
     process.pin(2)
@@ -121,8 +121,8 @@ def commands(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Sta
 def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
     """By name, what starts a backend's training and gives the seconds to its first step."""
     import tasks
-    from harness.environment import worker_environment, worker_variables
-    from harness.plan import Request, plan
+    from harness.planning.runs import Request, plan
+    from harness.processes.environment import worker_environment, worker_variables
 
     for spec in plan(Request(backends=given.backend)):
         task = tasks.load(spec.task, spec.parameters)

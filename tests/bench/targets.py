@@ -41,7 +41,7 @@ import startup
 from rows import Row, estimate, show
 from sides import SHAPES, Outcome, Shape, Side
 
-from harness import supervise
+from harness.processes import supervise
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: Geometric means over the shapes.

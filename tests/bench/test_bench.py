@@ -118,9 +118,10 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.syspath_prepend(str(BENCH))
     import gpu_targets
 
-    from harness.records import Spread
-    from harness.spec import Model, SpeedSpec
-    from harness.speedrecords import Contest, Figures, Row, Timed
+    from harness.records.base import Spread
+    from harness.records.speed import Contest, Figures, Row, Timed
+    from harness.specs.base import Model
+    from harness.specs.speed import SpeedSpec
 
     def contestant(backend: str, variant: str, tier: str, seconds: float | None) -> Row:
         spec = SpeedSpec(

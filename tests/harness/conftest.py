@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from harness.records import CurvePoint, Environment, Gate, Metrics, Ratio, Record, Spread
-from harness.roofs import roofs_of, with_shares
-from harness.spec import Initialisation, Model, Optimizer, RunSpec, SpeedSpec
-from harness.speedrecords import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
+from harness.analysis.roofline import roofs_of, with_shares
+from harness.records.base import Environment, Gate, Ratio, Spread
+from harness.records.run import CurvePoint, Metrics, Record
+from harness.records.speed import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
+from harness.specs.base import Initialisation, Model, Optimizer
+from harness.specs.run import RunSpec
+from harness.specs.speed import SpeedSpec
 
 RecordFactory = Callable[..., Record]
 _SPEED = {"numpy": 900.0, "torch": 5200.0, "tensorflow": 7100.0, "jax": 11_300.0}

@@ -1,0 +1,1 @@
+"""What figures mean: statistics, columns, comparable groups, verdicts."""

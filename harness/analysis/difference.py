@@ -1,0 +1,143 @@
+"""Whether one of two is faster, lighter or better, and whether that can be told."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.errors import CannotCompare
+from harness.records.run import Record
+
+#: Of the interval.
+CONFIDENCE = 0.95
+
+
+#: A difference is told where chance alone would show one as large less often than this: with the interval's own
+#: 1 in 20, someone who compares every day would be misled once a month.
+ALPHA = 0.01
+
+
+#: Standard errors away from 1 at which a difference is told, were the spread known.
+NORMAL = statistics.NormalDist().inv_cdf(1 - ALPHA / 2)
+
+
+HOPELESS = 100_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How many times as much B takes as A, restart by restart, and what that amounts to.
+
+    Attributes:
+        ratios: of each restart: the median of its pairs.
+        ratio: their geometric mean; low, high: its 95 % interval.
+        p: how often chance alone would show a ratio as far from 1.
+        verdict: which side has less, if it can be told: ``p`` below ``ALPHA``.
+        pairs: blocks compared.
+    """
+
+    ratios: list[float]
+    ratio: float
+    low: float
+    high: float
+    p: float
+    verdict: Literal["A", "B", "neither"]
+    pairs: int
+
+    def more_pairs(self) -> int | None:
+        """About how many more pairs would tell a difference of this size; None where too many, or enough are there."""
+        logs = [math.log(ratio) for ratio in self.ratios]
+        mean, spread = statistics.fmean(logs), statistics.stdev(logs)
+        if self.verdict != "neither" or mean == 0:
+            return None
+        needed = math.ceil((NORMAL * spread / abs(mean)) ** 2 * self.pairs / len(logs))
+        return max(1, needed - self.pairs) if needed < HOPELESS else None
+
+    def sentence(self, faster: str, unit: str) -> str:
+        """ "A is 1.42× faster than B (95 % interval 1.39–1.46, 40 pairs)", or that no difference can be told."""
+        if self.verdict == "neither":
+            more = self.more_pairs()
+            hint = f"; about {more:,} more {unit} would tell" if more else ""
+            interval = f"{self.low:.3g}–{self.high:.3g}, {self.pairs} {unit}"
+            return f"no difference can be told (ratio {self.ratio:.3g}, 95 % interval {interval}){hint}"
+        ahead, behind = ("A", "B") if self.verdict == "A" else ("B", "A")
+        times, low, high = self.ratio, self.low, self.high
+        if self.verdict == "B":
+            times, low, high = 1 / times, 1 / high, 1 / low
+        interval = f"{low:.3g}–{high:.3g}, {self.pairs} {unit}"
+        return f"{ahead} is {times:.3g}× {faster} than {behind} (95 % interval {interval})"
+
+
+def difference(ratios: Sequence[Sequence[float]]) -> Difference:
+    """What ratios of B to A, pair by pair for each restart, amount to.
+
+    The median of a restart's pairs is robust against blocks that were disturbed. The restarts' medians, in logarithms,
+    are what is independent: their mean has Student's t interval, with one degree of freedom fewer than restarts.
+    """
+    medians = [statistics.median(each) for each in ratios]
+    mean, low, high, p = student([math.log(each) for each in medians])
+    verdict: Literal["A", "B", "neither"] = "neither" if p >= ALPHA else "A" if mean > 0 else "B"
+    return Difference(medians, math.exp(mean), math.exp(low), math.exp(high), p, verdict, sum(map(len, ratios)))
+
+
+def student(values: Sequence[float]) -> tuple[float, float, float, float]:
+    """By Student's t: the mean of independent values, its 95 % interval, how often chance alone is as far from 0."""
+    from scipy.stats import t  # slow to import
+
+    mean, n = statistics.fmean(values), len(values)
+    error = statistics.stdev(values) / math.sqrt(n)
+    if not error:
+        return mean, mean, mean, float(not mean)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+    return mean, mean - half, mean + half, 2 * float(t.sf(abs(mean) / error, n - 1))
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The main score of whole runs, seed by seed: both sides had the same data and drew the same parameters.
+
+    Attributes:
+        a, b: means over the seeds; difference: of b less a, with its 95 % interval.
+        better: which side the interval says has learned more.
+    """
+
+    score: str
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    seeds: int
+    better: Literal["A", "B", "neither"]
+
+    def sentence(self) -> str:
+        """For people."""
+        told = "no difference can be told" if self.better == "neither" else f"{self.better} has learned more"
+        return (
+            f"accuracy: {told} ({self.score}: A {self.a:.4g}, B {self.b:.4g}; B less A {self.difference:.2g}, "
+            f"95 % interval {self.low:.2g} to {self.high:.2g}, {self.seeds} seeds)"
+        )
+
+
+def accuracy(a: Sequence[Record], b: Sequence[Record]) -> Accuracy:
+    """What finished runs of both sides, in the order of their seeds, amount to. Student's interval, paired by seed.
+
+    Raises:
+        CannotCompare: a run has no result.
+    """
+    for side, records in (("A", a), ("B", b)):
+        for record in records:
+            if record.metrics is None:
+                raise CannotCompare(f"{side}, seed {record.spec.seed}: {record.status}: {record.reason}")
+    ours, theirs = ([r.metrics for r in records if r.metrics] for records in (a, b))
+    name, sign = ours[0].main_score, 1 if ours[0].higher_is_better else -1
+    first, second = ([metrics.score[name] for metrics in side] for side in (ours, theirs))
+    mean, low, high, _ = student([y - x for x, y in zip(first, second, strict=True)])
+    if not low <= 0 <= high:
+        better: Literal["A", "B", "neither"] = "B" if sign * mean > 0 else "A"
+    else:
+        better = "neither"
+    return Accuracy(name, statistics.fmean(first), statistics.fmean(second), mean, low, high, len(first), better)

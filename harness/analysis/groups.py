@@ -1,0 +1,237 @@
+"""What may be compared: records that differ only in backend, variant, device, cell and seed."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from backends.job import CELLS
+from harness.analysis.columns import COLUMNS
+from harness.analysis.disturbance import flags
+from harness.records.run import Record
+
+#: Share of its time that a device may be idle before a run is one of dispatching, not of computing.
+LAUNCH_BOUND = 0.5
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in how and on what they were computed, in the cell and in the seed.
+
+    Attributes:
+        title: "copy, quick", and what sets it apart where several groups share that.
+        slug: the title as part of a file name.
+        about: everything that the runs have in common, as one line.
+        records: by cell, then by contender, then by seed.
+    """
+
+    title: str
+    slug: str
+    about: str
+    records: list[Record]
+
+    @property
+    def ok(self) -> list[Record]:
+        """Those that ran to their end."""
+        return [record for record in self.records if record.status == "ok" and record.metrics is not None]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """One mapping per record, of every fixed column."""
+        return [{name: column.get(record) for name, column in COLUMNS.items()} for record in self.records]
+
+    @cached_property
+    def _seeds(self) -> set[int]:
+        return {record.spec.seed for record in self.records}
+
+    @cached_property
+    def _devices(self) -> list[str]:
+        return _devices(self.records)
+
+    @cached_property
+    def _gpus(self) -> list[str]:
+        return _gpus(self.records)
+
+    @cached_property
+    def _by_backend(self) -> dict[str, tuple[set[str | None], set[str | None]]]:
+        """Variants and versions of the runs that were ok, asked for once per record: a group may have thousands."""
+        found: dict[str, tuple[set[str | None], set[str | None]]] = {}
+        for record in self.ok:
+            variants, versions = found.setdefault(record.spec.backend, (set(), set()))
+            variants.add(record.variant)
+            versions.add(COLUMNS["version"].get(record))
+        return found
+
+    def settings(self, record: Record) -> str:
+        """What this record has for itself among its group, beside cell, backend and variant."""
+        words = [where] if (where := self._where(record)) else []
+        if len(self._seeds) > 1:
+            words.append(f"seed {record.spec.seed}")
+        if version := self._versions(record):
+            words.append(version)
+        if noise := flags(record.noise):
+            words.append(f"noisy: {' '.join(noise)}")
+        if idle := launch_bound(record):
+            words.append(idle)
+        return ", ".join(words)
+
+    def _versions(self, record: Record) -> str:
+        _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
+        return str(COLUMNS["version"].get(record) or "") if len(versions) > 1 else ""
+
+    def _where(self, record: Record) -> str:
+        """The device, and the GPU's name, each where the group has several."""
+        words: list[str] = [record.spec.device] if len(self._devices) > 1 else []
+        if len(self._gpus) > 1 and record.environment.device_name:
+            words.append(record.environment.device_name)
+        return ", ".join(words)
+
+    def contender(self, record: Record) -> str:
+        """Who computed it: the backend; variant, device, GPU and version where the group has several; fused or not."""
+        spec = record.spec
+        variants, _ = self._by_backend.get(spec.backend, (set(), set()))
+        words = [spec.backend]
+        if len(variants) > 1:
+            words.append(record.variant or spec.variant)
+        if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
+            words.append("(fused)")
+        if where := self._where(record):
+            words.append(f"({where})")
+        if version := self._versions(record):
+            words.append(version)
+        return " ".join(words)
+
+    def contenders(self) -> dict[tuple[str, str], list[Record]]:
+        """Runs that were ok, by cell and contender: one entry holds all seeds and repetitions."""
+        found: dict[tuple[str, str], list[Record]] = {}
+        for record in self.ok:
+            found.setdefault((record.spec.model.cell, self.contender(record)), []).append(record)
+        return found
+
+
+def launch_bound(record: Record) -> str | None:
+    """That the device waited for the host more than it computed, where it did."""
+    idle = record.metrics.device_idle_share if record.metrics else None
+    return None if idle is None or idle <= LAUNCH_BOUND else f"launch-bound: device idle {100 * idle:.0f} %"
+
+
+def groups(records: Iterable[Record]) -> list[Group]:
+    """Records by everything that must be equal before two of them may be compared."""
+    members: dict[str, list[Record]] = {}
+    for record in records:
+        members.setdefault(json.dumps(_common(record), sort_keys=True), []).append(record)
+    by_name: dict[tuple[str, str], list[list[Record]]] = {}
+    for _, found in sorted(members.items(), key=lambda item: _natural(item[0])):
+        by_name.setdefault((found[0].spec.task, found[0].spec.preset), []).append(found)
+    made, slugs = [], set[str]()
+    for (task, preset), several in sorted(by_name.items()):
+        commons = [_common(found[0]) for found in several]
+        for common, found in zip(commons, several, strict=True):
+            apart = [
+                _phrase(name, value)
+                for name, value in common.items()
+                if any(other.get(name) != value for other in commons)
+            ]
+            title = ", ".join([task, preset, *apart])
+            slug = base = re.sub(r"[^a-z0-9.]+", "-", title.lower()).strip("-.")[:80]
+            number_of_it = 1
+            while slug in slugs:
+                number_of_it += 1
+                slug = f"{base}-{number_of_it}"
+            slugs.add(slug)
+            made.append(Group(title, slug, _about(common, found), sorted(found, key=_place)))
+    return made
+
+
+def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
+    """All that the records share, and on which devices they were."""
+    records = list(records)
+    shown: dict[str, Any] = {}
+    for name, value in common.items():
+        if name == "precision":
+            shown["device"] = " and ".join(_devices(records))
+        shown[name] = value
+    shown |= {"gpu": " and ".join(gpus)} if (gpus := _gpus(records)) else {}
+    return " · ".join(_phrase(name, value) for name, value in shown.items() if name not in ("task", "preset"))
+
+
+def _devices(records: Iterable[Record]) -> list[str]:
+    return sorted({record.spec.device for record in records})
+
+
+def _gpus(records: Iterable[Record]) -> list[str]:
+    return sorted({record.environment.device_name for record in records if record.environment.device_name})
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sorts 2 before 10 in text that holds numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
+
+
+def _place(record: Record) -> tuple[int, str, str, str, int, str]:
+    spec = record.spec
+    cell = CELLS.index(spec.model.cell)
+    return cell, spec.backend, spec.device, record.variant or spec.variant, spec.seed, record.created.isoformat()
+
+
+def _common(record: Record) -> dict[str, Any]:
+    """What a group has in common: the spec but for cell, seed and contender, and the machine.
+
+    The device is the contender's, and with it the GPU: how a GPU fares against a CPU is what people ask.
+    """
+    fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
+    model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
+    optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
+    return {
+        "task": fields.pop("task"), "preset": fields.pop("preset"),
+        **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
+        **model, "batch": fields.pop("batch"), "steps": fields.pop("steps"),
+        "optimizer": _optimizer(optimizer), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
+    }  # fmt: skip
+
+
+def _optimizer(fields: Mapping[str, Any]) -> str:
+    own = {"adam": ("beta1", "beta2", "epsilon"), "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
+    clip = "no clipping" if fields["clip"] is None else f"clip {fields['clip']:g}"
+    return " ".join([fields["name"], f"lr {fields['lr']:g}", clip, *(f"{name} {fields[name]:g}" for name in own)])
+
+
+def _initialisation(fields: Mapping[str, Any]) -> str:
+    forget = f"chrono {fields['chrono']}" if fields["chrono"] else f"forget bias {fields['forget_bias']:g}"
+    return f"{fields['input']} inputs, {fields['recurrent']} recurrence, {forget}"
+
+
+def _phrase(name: str, value: Any) -> str:
+    """A setting in words."""
+    words = {
+        "hidden": f"hidden {value}",
+        "layers": f"{value} layer" + "s" * (value != 1),
+        "bidirectional": "bidirectional" if value else "one direction",
+        "batch": f"batch {value}",
+        "steps": f"{value} updates",
+        "optimizer": value,
+        "init": f"init {value}",
+        "device": value,
+        "precision": value,
+        "chunk": f"timed in chunks of {value}",
+        "evaluate_every": f"evaluated every {value}",
+        "threads": f"{value} thread" + "s" * (value != 1),
+        "denormals": f"denormals: {value}",
+        "deterministic": "deterministic kernels" if value else "any kernels",
+        "score_at": f"scored at {value}",
+        "cpu": value,
+        "gpu": value,
+    }
+    return str(words.get(name, f"{name.removeprefix('P.')} {value}"))
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of what was measured; None of nothing."""
+    there = [value for value in values if value is not None]
+    return statistics.median(there) if there else None

@@ -1,0 +1,27 @@
+"""Two contestants compared pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.analysis.interval import interval
+from harness.records.base import Ratio
+from harness.records.figures import Block
+
+
+def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio | None:
+    """How many times as fast as ``reference``: the median over rounds of the two's seconds per update.
+
+    Only rounds in which both had a turn count. The interval is a percentile bootstrap of the median, 95 %.
+    """
+    pairs = [
+        (theirs.seconds / theirs.steps) / (blocks[number].seconds / blocks[number].steps)
+        for number, theirs in sorted(reference.items())
+        if number in blocks
+    ]
+    if not pairs:
+        return None
+    low, high = interval(pairs) or (None, None)
+    return Ratio(median=float(np.median(pairs)), low=low, high=high, pairs=len(pairs))

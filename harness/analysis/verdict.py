@@ -1,0 +1,193 @@
+"""What a second run of a record's spec says about the record."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from harness.analysis.columns import COLUMNS
+from harness.records.base import Environment
+from harness.records.run import CurvePoint, Metrics, Record
+
+Verdict = Literal["bit-identical", "same result", "different", "cannot run", "altered"]
+#: Where fewer seeds than these were recorded, their spread says nothing.
+FEWEST_SEEDS = 3
+#: Then a score may differ by this share of what was learned: its distance from the baseline.
+SHARE_OF_LEARNED = 0.05
+#: And the curve, at the median of its points, by this share of the range that it fell through.
+SHARE_OF_CURVE = 0.10
+#: Speeds and sizes as close are "as recorded".
+SPEED_TOLERANCE = 0.10
+
+
+class Judgement(NamedTuple):
+    """How a record fared: in a word, why, and what is said of speed and memory."""
+
+    verdict: Verdict
+    why: str
+    speed: str = ""
+    memory: str = ""
+    causes: tuple[str, ...] = ()
+
+
+def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgement:
+    """Hold ``again``, a run of ``record``'s spec here and now, against ``record``.
+
+    Args:
+        seeds: records of the same spec but for the seed, whose spread gives the tolerance.
+    """
+    if record.metrics is None:
+        return Judgement("cannot run", f"the record has no result to verify: its run was {record.status}")
+    if again.metrics is None:
+        return Judgement("cannot run", again.reason or f"the run ended as {again.status}")
+    speed, memory = _speed(record, again), _memory(record, again)
+    apart = first_difference(record, again)
+    if apart is None:
+        return Judgement("bit-identical", "same losses to the last bit", speed, memory)
+    allowed, whence = tolerance(record, seeds)
+    score, scored = _score(record.metrics), _score(again.metrics)
+    curve, curve_allowed = curve_distance(record.curve, again.curve), SHARE_OF_CURVE
+    found = f"{record.metrics.main_score} {scored:.4g}, recorded {score:.4g}; {allowed:.2g} apart is allowed ({whence})"
+    if abs(scored - score) <= allowed and curve <= curve_allowed:
+        return Judgement("same result", f"{found}; {apart}", speed, memory)
+    if abs(scored - score) <= allowed:
+        found = f"the curves are {curve:.0%} of their range apart at the median, {curve_allowed:.0%} is allowed"
+    return Judgement("different", f"{found}; {apart}", speed, memory, tuple(causes(record, again)))
+
+
+def _score(metrics: Metrics) -> float:
+    return metrics.score[metrics.main_score]
+
+
+def first_difference(record: Record, again: Record) -> str | None:
+    """Where two runs of one spec first differ in any bit of what they computed; None where nowhere."""
+    before = 0
+    for ours, theirs in zip(record.curve, again.curve, strict=False):
+        if _bits(ours, theirs):
+            return f"losses first differ between updates {before:,} and {ours.step:,}" if ours.step else "at the start"
+        before = ours.step
+    if len(record.curve) != len(again.curve):
+        return f"{len(again.curve)} points of the curve, recorded {len(record.curve)}"
+    a, b = record.metrics, again.metrics
+    if a is not None and b is not None and (a.final_loss, a.score) != (b.final_loss, b.score):
+        return "the curves are equal to the last bit, the test scores are not"
+    return None
+
+
+def _bits(a: CurvePoint, b: CurvePoint) -> bool:
+    """Whether two points differ; a record of schema 1 has no digest of its losses, only their means."""
+    digests = a.losses_sha256 and b.losses_sha256 and a.losses_sha256 != b.losses_sha256
+    return bool(digests) or (a.step, a.loss, a.train_loss, a.scores) != (b.step, b.loss, b.train_loss, b.scores)
+
+
+def tolerance(record: Record, seeds: Sequence[Record]) -> tuple[float, str]:
+    """By how much the main score of a second run may differ, and what that is taken from.
+
+    With the scores of enough seeds: the half width of the 95 % prediction interval of one more run,
+    t · s · √(1 + 1/n). With fewer: a share of what was learned.
+    """
+    assert record.metrics is not None
+    name = record.metrics.main_score
+    scores = [r.metrics.score[name] for r in seeds if r.metrics is not None and name in r.metrics.score]
+    if len(scores) >= FEWEST_SEEDS:
+        from scipy.stats import t
+
+        n = len(scores)
+        half = float(t.ppf(0.975, n - 1)) * statistics.stdev(scores) * math.sqrt(1 + 1 / n)
+        return half, f"the spread of {n} seeds"
+    learned = abs(record.metrics.baseline.get(name, 0.0) - _score(record.metrics))
+    return SHARE_OF_LEARNED * learned, f"{SHARE_OF_LEARNED:.0%} of what was learned: fewer than {FEWEST_SEEDS} seeds"
+
+
+def curve_distance(a: Sequence[CurvePoint], b: Sequence[CurvePoint]) -> float:
+    """The median distance of two curves' validation losses, as a share of the first one's range."""
+    losses = [point.loss for point in a]
+    other = {point.step: point.loss for point in b}
+    span = max(losses) - min(losses) if losses else 0.0
+    apart = [abs(point.loss - other[point.step]) for point in a if point.step in other]
+    if not apart:
+        return math.inf
+    return statistics.median(apart) / span if span else math.inf if max(apart) else 0.0
+
+
+def same_kind(a: Environment, b: Environment) -> str | None:
+    """Why speed and memory on these two machines are not comparable; None where they are."""
+    kinds = {"processor": (a.cpu, b.cpu), "logical CPUs": (a.logical_cpus, b.logical_cpus),
+             "GPU": (a.device_name, b.device_name)}  # fmt: skip
+    return next((f"another {what}: {now}, recorded {then}" for what, (then, now) in kinds.items() if then != now), None)
+
+
+def _speed(record: Record, again: Record) -> str:
+    assert record.metrics is not None
+    assert again.metrics is not None
+    if why := same_kind(record.environment, again.environment):
+        return f"not judged: {why}"
+    then, now = record.metrics.step_ms, again.metrics.step_ms
+    if then is None or now is None or not now.median:
+        return "not judged: too few blocks"
+    ratio = then.median / now.median
+    overlap = then.p10 <= now.p90 and now.p10 <= then.p90
+    if abs(ratio - 1) <= SPEED_TOLERANCE:
+        return f"as recorded ({ratio:.2f}×)"
+    if overlap:
+        return f"no difference can be told ({ratio:.2f}×, the blocks overlap)"
+    return f"{'faster' if ratio > 1 else 'slower'} than recorded ({ratio:.2f}×)"
+
+
+def _memory(record: Record, again: Record) -> str:
+    if why := same_kind(record.environment, again.environment):
+        return f"not judged: {why}"
+    get = COLUMNS["host_growth_mib"].get
+    then, now = get(record), get(again)
+    if then is None or now is None:
+        return "not judged: not measured"
+    # below a few MiB the kernel's pages and an allocator's slack are what differs
+    if abs(now - then) <= max(4.0, SPEED_TOLERANCE * then):
+        return f"as recorded ({now:.1f} MiB, recorded {then:.1f})"
+    return f"{'more' if now > then else 'less'} than recorded ({now:.1f} MiB, recorded {then:.1f})"
+
+
+def causes(record: Record, again: Record) -> Iterator[str]:
+    """What differs between the two runs' environments, the most likely cause first."""
+    a, b = record.environment, again.environment
+    framework = record.spec.backend
+    first = [("what computed the recurrence", record.executed, again.executed)]
+    if a.sources and b.sources:
+        first += [(f"source of {floor}", a.sources.get(floor), b.sources.get(floor)) for floor in b.sources]
+    else:
+        first += [("commit of the harness", a.git_commit, b.git_commit)]
+    versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
+    rest: list[tuple[str, Any, Any]] = [
+        *first,
+        *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
+        ("processor", a.cpu, b.cpu),
+        ("processor features", _less(a.cpu_flags, b.cpu_flags), _less(b.cpu_flags, a.cpu_flags)),
+        *(("kernels of matrix products", _kernels(e), _kernels(f)) for e, f in [(a, b)] if e.blas and f.blas),
+        ("CPUs", a.affinity, b.affinity),
+        ("threads", a.threads, b.threads),
+        ("GPU", a.device_name, b.device_name),
+        ("Python", a.python, b.python),
+        ("C library", a.libc or b.libc, b.libc),
+        ("operating system", a.os, b.os),
+        *((name, a.packages.get(name), b.packages.get(name)) for name in sorted({*a.packages, *b.packages})
+          if a.packages and name not in versions),
+    ]  # fmt: skip
+    for what, then, now in rest:
+        if then != now:
+            yield f"{what}: {_short(now)}, recorded {_short(then)}"
+
+
+def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:
+    """What only these have, where both were recorded."""
+    return sorted(set(these) - set(those)) if these and those else []
+
+
+def _kernels(environment: Environment) -> str:
+    return ", ".join(f"{each.library} {each.version} {each.kernel}" for each in environment.blas)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

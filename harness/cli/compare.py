@@ -1,0 +1,144 @@
+"""``harness compare``: two specs that run in turns, or runs that are recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from harness.cli.common import NOT_OK, OK, fail, print_table, read_records
+from harness.cli.run import run_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.analysis.difference import Accuracy
+    from harness.records.run import Record
+    from harness.specs.run import RunSpec
+
+
+def compare(
+    context: typer.Context,
+    a: Annotated[str | None, typer.Option("--a", metavar="WORDS", help='As for run: "--backend torch".')] = None,
+    b: Annotated[str | None, typer.Option("--b", metavar="WORDS", help='Likewise: "--backend jax".')] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Recorded runs that those named are held against: exit status 1 if worse.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(metavar="SHARE", help="With --against: change that is let pass; 0.05 is 5 %.")
+    ] = 0.05,
+    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 160,
+    restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 8,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.1,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that a pair of processes may take.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
+) -> None:
+    """Which of two specs is faster: --a WORDS --b WORDS, both alive, in turns; other options are run's, for both.
+
+    Or, of runs that are recorded already: compare RECORD RECORD, compare FOLDER --against FOLDER.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from harness import errors
+    from harness.errors import UsageError
+    from harness.presentation.progress import line
+    from harness.processes.channel import TimedOut
+    from harness.workflows import compare as comparing
+    from harness.workflows.common import terminated_as_interrupted
+
+    if a is None or b is None:
+        if a is not None or b is not None:
+            fail("compare needs both --a and --b")
+        _compare_recorded([Path(word) for word in context.args], against, tolerance, json_lines)
+    if against is not None:
+        fail("--against is for recorded runs: compare FOLDER --against FOLDER")
+    try:
+        effort = comparing.Effort(pairs, restarts, block, timeout)
+        sides = [_specs_of(side, words, context.args) for side, words in (("A", a), ("B", b))]
+        comparing.same_seeds(*sides)
+        stderr = Console(stderr=True)
+        with terminated_as_interrupted():
+            with line(stderr) as tell:
+                found = comparing.compare(sides[0][0], sides[1][0], effort, tell)
+            learned = _accuracy(sides, timeout, stderr) if len(sides[0]) > 1 else None
+    except UsageError as error:
+        fail(error)
+    except errors.CannotCompare as error:
+        fail(error, NOT_OK)
+    except TimedOut:
+        fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
+    if json_lines:
+        import json
+
+        typer.echo(json.dumps({"a": a, "b": b, **asdict(found), "accuracy": learned and asdict(learned)}))
+        return
+    for side, words, variant in zip("AB", (a, b), found.variants, strict=True):
+        typer.echo(f"{side}: {words} ({variant})")
+    if learned is not None:
+        typer.echo(learned.sentence())
+    typer.echo("\n".join(found.lines()))
+
+
+def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console) -> Accuracy:
+    """Whole runs of both sides, seed by seed."""
+    from harness.analysis.difference import accuracy
+    from harness.presentation.progress import bar
+    from harness.processes.supervise import execute
+
+    runs: tuple[list[Record], list[Record]] = ([], [])
+    for number, pair in enumerate(zip(*sides, strict=True), 1):
+        for spec, records in zip(pair, runs, strict=True):
+            with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
+                records.append(execute(spec, timeout, on_progress))
+    return accuracy(*runs)
+
+
+def _compare_recorded(places: list[Path], against: Path | None, tolerance: float, json_lines: bool) -> NoReturn:
+    """Two records, or two sets of them; exits."""
+    import json
+    from dataclasses import asdict
+
+    from harness.analysis import regression
+    from harness.errors import UsageError
+    from harness.records.store import StoreError, read_record
+
+    if not places or (against is None and len(places) != 2):
+        fail("compare takes --a WORDS --b WORDS, or RECORD RECORD, or FOLDER --against FOLDER")
+    try:
+        if against is None:
+            a, b = map(read_record, places)
+            row, differ = regression.pair(a, b)
+            if json_lines:
+                typer.echo(json.dumps({"a": a.id, "b": b.id, "differ": differ, **asdict(row)}))
+            else:
+                typer.echo("\n".join(regression.sentences(a, b, row, differ)))
+            raise typer.Exit(OK)
+        found = regression.against(read_records([against]).records, read_records(places).records, tolerance)
+    except UsageError as error:
+        fail(error)
+    except StoreError as error:
+        fail(error, NOT_OK)
+    if json_lines:
+        typer.echo(json.dumps(asdict(found)))
+    else:
+        print_table(regression.table(found))
+        typer.echo("\n".join(regression.closing(found)))
+    raise typer.Exit(NOT_OK if found.worse else OK)
+
+
+def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
+    """What the words of a side name: one spec, or one for each of its seeds. Raises UsageError."""
+    import shlex
+
+    from harness.errors import UsageError
+    from harness.planning.runs import plan, request
+    from harness.workflows.compare import by_seed
+
+    try:
+        more = shlex.split(words)
+    except ValueError as error:
+        raise UsageError(f"{side}: {words!r} is no line of words: {error}") from None
+    return by_seed(side, plan(request(run_options([*common, *more], f"{side}: "))))

@@ -1,0 +1,49 @@
+"""``harness env``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import NOT_OK, fail
+
+env = typer.Typer(name="env", help="Environments of exact versions, which reproduce builds.", no_args_is_help=True)
+
+
+@env.command("list")
+def list_() -> None:
+    """Every environment that stands, with its framework's version and its size."""
+    from harness.processes.virtual_environments import built, folder
+
+    standing = list(built())
+    for name, pins, size in standing:
+        extra = name.rpartition("-")[0]
+        typer.echo(f"{name}  {extra} {pins.get(extra, '')}  {size / 2**30:.2f} GiB")
+    if not standing:
+        typer.echo(f"none in {folder()}; harness reproduce RECORD builds one")
+
+
+@env.command("add")
+def add_(backend: Annotated[str, typer.Argument(help="A backend, at a version if named: torch@2.13.0.")]) -> None:
+    """Build one for a framework, which harness run then uses where this environment has not got it."""
+    from rich.console import Console
+
+    from harness.planning.runs import split_version
+    from harness.presentation.progress import line
+    from harness.processes.virtual_environments import NotBuilt, python, recipe_for
+
+    try:
+        with line(Console(stderr=True)) as tell:
+            typer.echo(python(recipe_for(*split_version(backend)), tell).parent.parent.name)
+    except NotBuilt as error:
+        fail(error, NOT_OK)
+
+
+@env.command("remove")
+def remove_(name: Annotated[str, typer.Argument(help="As harness env list names it.")]) -> None:
+    """Take one away."""
+    from harness.processes.virtual_environments import remove
+
+    if not remove(name):
+        fail(f"no environment {name!r}; harness env list names them")

@@ -1,0 +1,95 @@
+"""What the operating system and the driver say of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+
+from harness.machine import nvml
+
+
+@lru_cache
+def cpu_model() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def memory_bytes() -> int | None:
+    """The machine's, whatever of it this process may use."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def cpu_flags() -> list[str]:
+    for line in (read_line(Path("/proc/cpuinfo")) or "").splitlines():
+        if line.startswith(("flags", "Features")):
+            return sorted(line.split(":", 1)[1].split())
+    return []
+
+
+def cgroup_limits() -> dict[str, str]:
+    """Limits of the control group that this process sees as its root (version 2)."""
+    limits = {
+        name: read_line(Path("/sys/fs/cgroup") / name) for name in ("cpu.max", "cpuset.cpus.effective", "memory.max")
+    }
+    return {name: value for name, value in limits.items() if value}
+
+
+def container() -> str | None:
+    """The kind of container that this process runs in, by the marks that container engines leave."""
+    if Path("/run/.containerenv").exists():
+        return "podman"
+    if Path("/.dockerenv").exists():
+        return "docker"
+    named = os.environ.get("container")  # noqa: SIM112 - systemd's convention is lower case
+    return named or ("kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else None)
+
+
+def read_line(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except OSError:
+        return None
+
+
+#: The words of ``nvml.Facts`` that nvidia-smi knows.
+GPU_FIELDS = (
+    "name", "driver_version", "compute_cap", "memory.total", "clocks.sm", "clocks.mem", "clocks.max.sm",
+    "clocks.max.mem", "power.limit", "temperature.gpu",
+)  # fmt: skip
+
+
+def gpu() -> dict[str, str]:
+    """The first GPU that ``CUDA_VISIBLE_DEVICES`` shows, as NVML tells it; empty where there is none.
+
+    Where NVML's Python package is missing nvidia-smi is asked, which knows a little less.
+    """
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        return nvml.first_visible(asked).facts().words()
+    except nvml.NotThere as error:
+        return {} if error.installed else smi("0" if asked is None else asked.split(",")[0].strip())
+
+
+def smi(which: str) -> dict[str, str]:
+    """What nvidia-smi tells about a GPU, by index or UUID; empty where it tells nothing."""
+    if not which.isdecimal() and not which.startswith("GPU-"):
+        return {}  # -1 and the empty word hide all of them
+    query = ["nvidia-smi", "-i", which, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    told = zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False)
+    return {name: value for name, value in told if value and not value.startswith("[")}  # [N/A], [Not Supported]

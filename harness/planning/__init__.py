@@ -1,0 +1,1 @@
+"""From options to specs: refuses what cannot be right before anything runs."""

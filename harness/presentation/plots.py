@@ -1,0 +1,336 @@
+"""Figures from records: learning curves, throughput, memory. PNG and SVG, the same bytes for the same records.
+
+Figures are built through ``Figure``, not pyplot: no state is shared and no display is needed.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from harness.analysis.columns import MIB
+from harness.analysis.groups import Group, groups, median_of
+from harness.presentation.drawing import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, save, tick
+from harness.records.base import Spread
+from harness.records.naming import reasons
+from harness.records.run import CurvePoint, Record
+from harness.text import number
+
+DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
+MARKERS = ("", "o", "s", "^", "D", "v")
+PANELS_PER_FIGURE = 6
+NOTES_SHOWN = 6
+#: Between the names of two levels, as a share of a panel's height.
+LABEL_GAP = 0.055
+#: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
+LOG_TIME_RATIO = 12
+
+
+def draw(records: Iterable[Record], out: Path) -> list[Path]:
+    """Write every figure that the records allow into the folder ``out``, each as PNG and as SVG."""
+    return save(figures(records), out)
+
+
+def figures(records: Iterable[Record]) -> Iterator[Drawn]:
+    """The figures: throughput and memory over all groups, then each group's curves."""
+    found = groups(records)
+    with style.context(["default", STYLE]):
+        yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
+        yield from _bars(found, "memory", "Host memory: level after initialisation, and growth beyond it", _memory)
+        for group in found:
+            if any(len(record.curve) > 1 for record in group.ok):
+                yield _curves(group)
+                yield _against_time(group)
+
+
+# -- bars ---------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Bar:
+    """One horizontal bar: stacked parts, an error range, and its figure in words."""
+
+    colour: str
+    parts: tuple[float, ...]
+    text: str
+    spread: tuple[float, float] | None = None
+    mark: float | None = None
+
+
+def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Record]], Bar | None]) -> Iterator[Drawn]:
+    """Figures with one panel per group, the bars grouped by cell."""
+    panels = []
+    for group in found:
+        bars = {key: made for key, records in group.contenders().items() if (made := bar(records)) is not None}
+        if bars:
+            panels.append((group, bars))
+    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
+    for page, shown in enumerate(pages):
+        groups_shown = [group for group, _ in shown]
+        # those of which nothing could be drawn are named on the first page
+        silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
+        notes = _notes(record for group in [*groups_shown, *silent] for record in group.records)
+        heights = [0.27 * (len(bars) + len({cell for cell, _ in bars})) + 0.65 for _, bars in shown]
+        figure, axes = new_figure(heights, notes)
+        for axis, (group, bars) in zip(axes, shown, strict=True):
+            _bar_panel(axis, bars)
+            axis.set_title(legible(group.title))
+        device = any(made.mark is not None for _, bars in shown for made in bars.values())
+        legend(figure, title, _memory_key(device) if name == "memory" else [])
+        suffix = f"-{page + 1}" if len(pages) > 1 else ""
+        yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure)
+
+
+def _bar_panel(axis: Axes, bars: Mapping[tuple[str, str], Bar]) -> None:
+    place, places, labels, previous = 0.0, [], [], None
+    headings = []
+    for cell, contender in bars:
+        if cell != previous:
+            place += 1.0
+            headings.append((place, cell))
+        place += 1.0
+        labels.append(legible(contender, 34))
+        places.append(place)
+        previous = cell
+    longest = max(max(sum(bar.parts), *(bar.spread or (0,)), bar.mark or 0) for bar in bars.values()) or 1
+    for where, bar in zip(places, bars.values(), strict=True):
+        left = 0.0
+        for i, part in enumerate(bar.parts):
+            pale = i < len(bar.parts) - 1  # the last part is the one that the bar is about
+            axis.barh(
+                where, part, 0.8, left, color="#cfcfcf" if pale else bar.colour,
+                edgecolor="white", linewidth=0,
+            )  # fmt: skip
+            left += part
+        end = left
+        if bar.spread:
+            low, high = bar.spread
+            axis.errorbar(
+                [left], [where], xerr=[[max(0.0, left - low)], [max(0.0, high - left)]], color="#222222",
+                capsize=2.5, elinewidth=1, capthick=1, fmt="none",
+            )  # fmt: skip
+            end = max(left, high)
+        if bar.mark is not None:
+            axis.plot([bar.mark], [where], marker="D", color="#222222", markersize=4.5, linestyle="none")
+            end = max(end, bar.mark)
+        axis.text(end + longest * 0.012, where, legible(bar.text, 60), va="center", fontsize=8.5)
+    for where, cell in headings:
+        axis.annotate(
+            legible(cell, 34), (0, where + 0.15), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", va="center", fontweight="bold", fontsize=9,
+        )  # fmt: skip
+    axis.set_yticks(places, labels)
+    axis.set_ylim(places[-1] + 0.7, places[0] - 1.7)
+    axis.set_xlim(0, longest * (1.02 + 0.011 * max(len(bar.text) for bar in bars.values())))
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(False, axis="y")
+
+
+def _throughput(records: list[Record]) -> Bar | None:
+    """Median of the runs' medians; the range from the lowest p10 to the highest p90."""
+    spreads: list[Spread] = [
+        r.metrics.train_sequences_per_second for r in records if r.metrics and r.metrics.train_sequences_per_second
+    ]
+    if not spreads:
+        return None
+    middle = statistics.median(s.median for s in spreads)
+    runs = f"  ({len(spreads)} runs)" if len(spreads) > 1 else ""
+    reach = min(s.p10 for s in spreads), max(s.p90 for s in spreads)
+    return Bar(colour_of(records[0].spec.backend), (middle,), f"{number(middle)}{runs}", reach)
+
+
+def _memory(records: list[Record]) -> Bar | None:
+    """Median over the runs of the level after initialisation and of the growth beyond it, in MiB."""
+    metrics = [
+        r.metrics for r in records if r.metrics and None not in (r.metrics.host_init_bytes, r.metrics.host_peak_bytes)
+    ]
+    before = median_of((m.host_init_bytes or 0) / MIB for m in metrics)
+    growth = median_of(max(0, (m.host_peak_bytes or 0) - (m.host_init_bytes or 0)) / MIB for m in metrics)
+    device = median_of(r.metrics.device_peak_bytes for r in records if r.metrics)
+    if before is None or growth is None:
+        return None
+    text = f"+{number(growth)} MiB on {number(before)}"
+    mark = None
+    if device is not None:
+        mark, text = device / MIB, f"{text}; device {number(device / MIB)}"
+    return Bar(colour_of(records[0].spec.backend), (before, growth), text, mark=mark)
+
+
+def _memory_key(device: bool) -> list[Any]:
+    keys: list[Any] = [
+        Patch(color="#cfcfcf", label="after initialisation"),
+        Patch(color=COLOURS["numpy"], label="growth while training (in the backend's colour)"),
+    ]
+    if device:
+        keys.append(Line2D([], [], marker="D", color="#222222", linestyle="none", markersize=4.5, label="device peak"))
+    return keys
+
+
+# -- curves -------------------------------------------------------------------------------------
+Axis = Literal["step", "seconds"]
+
+
+def _curves(group: Group) -> Drawn:
+    """Main score and validation loss against updates; one panel where the score is the loss."""
+    metrics = group.ok[0].metrics
+    assert metrics is not None
+    score = metrics.main_score
+    points = [point for record in group.ok for point in record.curve]
+    same = all(math.isclose(point.scores.get(score, math.nan), point.loss, rel_tol=1e-6) for point in points)
+    title = f"Learning curves: {group.title}"
+    figure, axes = new_figure([3.6] if same else [3.1, 3.1], _notes(group.records))
+    of_score = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
+    of_loss = {**metrics.landmarks, **({"baseline": metrics.baseline["loss"]} if "loss" in metrics.baseline else {})}
+    if same:
+        of_loss |= of_score
+    else:
+        _draw_lines(axes[0], group, "step", lambda point: point.scores.get(score))
+        _value_axis(axes[0], f"{score} (validation)", of_score, metrics.higher_is_better)
+    _draw_lines(axes[-1], group, "step", lambda point: point.loss)
+    _value_axis(axes[-1], f"{score if same else 'loss'} (validation)", of_loss)
+    axes[-1].set_xlabel("updates")
+    for axis in axes:
+        axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    legend(figure, title, _key(group))
+    about = f"{score} and loss on the validation split against updates. {_ends(group)}"
+    return Drawn(f"curves-{group.slug}", title, about, figure)
+
+
+def _against_time(group: Group) -> Drawn:
+    """Main score against the time spent inside training steps."""
+    metrics = group.ok[0].metrics
+    assert metrics is not None
+    score = metrics.main_score
+    title = f"Score against training time: {group.title}"
+    figure, (axis,) = new_figure([3.6], _notes(group.records))
+    ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
+    logarithmic = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
+    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), logarithmic)
+    levels = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
+    _value_axis(axis, f"{score} (validation)", levels, metrics.higher_is_better)
+    if logarithmic:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / min(ends) < 1000 else (1,)))
+        axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    axis.set_xlabel("seconds inside training steps, compilation included")
+    legend(figure, title, _key(group))
+    about = f"{score} on the validation split against seconds inside training steps. {_ends(group)}"
+    return Drawn(f"time-{group.slug}", title, about, figure)
+
+
+def _draw_lines(
+    axis: Axes, group: Group, along: Axis, value: Callable[[CurvePoint], float | None], positive: bool = False
+) -> None:
+    """A line per cell and contender; of several runs the median, and a band from least to most."""
+    found = group.contenders()
+    names = list(dict.fromkeys(contender for _, contender in found))
+    for (cell, contender), records in found.items():
+        colour = colour_of(records[0].spec.backend)
+        marker = _marker(group, contender, records[0])
+        # the same run on several backends gives the same curve: the wider ones below stay visible
+        above = len(names) - 1 - names.index(contender) if along == "step" else 0
+        width = 1.6 + min(1.8, 6 / len(names)) * above
+        look: dict[str, Any] = {"color": colour, "linestyle": DASHES.get(cell, "-"), "linewidth": width}
+        by_step: dict[int, list[tuple[float, float]]] = {}
+        for record in records:
+            for point in record.curve:
+                x, y = float(getattr(point, along)), value(point)
+                if y is not None and not (positive and x <= 0):
+                    by_step.setdefault(point.step, []).append((x, y))
+        # only updates at which every run was evaluated: a band of changing members would jump
+        common = [pairs for _, pairs in sorted(by_step.items()) if len(pairs) == len(records)]
+        if not common:
+            continue
+        xs = [statistics.median(x for x, _ in pairs) for pairs in common]
+        ys = [[y for _, y in pairs] for pairs in common]
+        axis.plot(xs, [statistics.median(y) for y in ys], marker=marker, markersize=4, **look)
+        if len(records) > 1:
+            axis.fill_between(xs, [min(y) for y in ys], [max(y) for y in ys], color=colour, alpha=0.18, linewidth=0)
+
+
+def _value_axis(axis: Axes, label: str, levels: Mapping[str, float], shares: bool = False) -> None:
+    """The axis of values: logarithmic where they are positive and span a factor of 5, shares excepted."""
+    heights = [float(y) for line in axis.lines for y in np.asarray(line.get_ydata(), dtype=float)]
+    heights += levels.values()
+    if not shares and heights and min(heights) > 0 and max(heights) / min(heights) > 5:
+        axis.set_yscale("log")
+        decades = math.log10(max(heights) / min(heights))
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
+        axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+    axis.set_ylabel(legible(label, 40))
+    _levels(axis, levels)
+
+
+def _levels(axis: Axes, levels: Mapping[str, float]) -> None:
+    """Dotted lines at named levels, their names beside the panel; names too close are moved apart."""
+    shared: dict[float, list[str]] = {}
+    for name, level in levels.items():
+        near = next((other for other in shared if math.isclose(other, level, rel_tol=1e-3, abs_tol=1e-12)), level)
+        shared.setdefault(near, []).append(name)
+    for level in shared:
+        axis.axhline(level, color="#555555", linestyle=(0, (1, 2)), linewidth=1, zorder=1.5)
+    axis.set_ylim(axis.get_ylim())  # the names' places below hold for these limits
+    to_axes = axis.transScale + axis.transLimits
+    lowest = 0.0
+    for level, names in sorted(shared.items()):
+        place = max(lowest, float(to_axes.transform((0.0 if axis.get_xscale() == "linear" else 1.0, level))[1]))
+        lowest = place + LABEL_GAP
+        axis.annotate(
+            legible(" = ".join(names), 34), (1, place), xycoords="axes fraction", xytext=(5, 0),
+            textcoords="offset points", va="center", fontsize=8, color="#444444", annotation_clip=False,
+        )  # fmt: skip
+
+
+def _key(group: Group) -> list[Any]:
+    """What colour, dash and marker stand for: backends first, then cells."""
+    found = group.contenders()
+    handles: dict[str, Line2D] = {}
+    for (_, contender), records in found.items():
+        marker = _marker(group, contender, records[0])
+        look: dict[str, Any] = {"color": colour_of(records[0].spec.backend), "marker": marker, "markersize": 4}
+        handles.setdefault(contender, Line2D([], [], linewidth=2, **look))
+    cells = dict.fromkeys(cell for cell, _ in found)
+    for cell in cells if len(cells) > 1 else ():
+        handles[cell] = Line2D([], [], color="#444444", linestyle=DASHES.get(cell, "-"), linewidth=1.6)
+    if any(len(records) > 1 for records in found.values()):
+        handles["least to most"] = Line2D([], [], color="#999999", linewidth=7, alpha=0.4)
+    for label, handle in handles.items():
+        handle.set_label(legible(label, 26))
+    return list(handles.values())
+
+
+def _ends(group: Group) -> str:
+    """Where each line ends, in words: what a reader who cannot see the figure wants to know."""
+    ends = []
+    for (cell, contender), records in group.contenders().items():
+        scores = [r.metrics.score.get(r.metrics.main_score) for r in records if r.metrics]
+        if (middle := median_of(scores)) is not None:
+            ends.append(f"{cell} {contender} {number(middle)}")
+    return f"Test scores: {', '.join(ends)}." if ends else ""
+
+
+def _notes(records: Iterable[Record]) -> list[str]:
+    """The runs that a figure leaves out, one line each, and how many more there are."""
+    lines = [legible(line, 125) for line in reasons(records)]
+    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
+    return ["Not drawn:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []
+
+
+def _marker(group: Group, contender: str, record: Record) -> str:
+    """A marker that tells a backend's variants apart; none where there is only one."""
+    own = sorted(
+        {c for (_, c), records in group.contenders().items() if records[0].spec.backend == record.spec.backend}
+    )
+    return MARKERS[own.index(contender) % len(MARKERS)]

@@ -1,0 +1,52 @@
+"""A live bar on a terminal, silence elsewhere. It redraws when the worker speaks, never by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from harness.processes.supervise import OnProgress
+from harness.specs.run import RunSpec
+
+
+@contextmanager
+def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
+    """A function to call with what the worker reports of this run."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    label = f"{position} {spec.task} {spec.model.cell} {spec.backend}"
+    columns = (
+        TextColumn("{task.description}"), BarColumn(20), TaskProgressColumn(),
+        TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    # no refresh thread: while a worker measures, this process sleeps
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+        shown = progress.add_task(label, total=spec.steps, figures="starting")
+        progress.refresh()
+
+        def update(report: Mapping[str, float]) -> None:
+            figures = f"loss {report['loss']:.4g}  {report['sequences_per_second']:,.0f} seq/s"
+            progress.update(shown, completed=report["step"], figures=figures)
+            progress.refresh()
+
+        yield update
+
+
+@contextmanager
+def line(console: Console) -> Iterator[Callable[[str], None]]:
+    """A function to call with what is going on; on a terminal one line says so, and goes away at the end."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(TextColumn("{task.description}"), console=console, transient=True, auto_refresh=False) as progress:
+        shown = progress.add_task("")
+
+        def tell(what: str) -> None:
+            progress.update(shown, description=what)
+            progress.refresh()
+
+        yield tell

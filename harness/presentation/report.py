@@ -1,0 +1,299 @@
+"""The report: one page about many records, as Markdown and as a single HTML file."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.analysis import repeats
+from harness.analysis.groups import LAUNCH_BOUND, Group, groups, median_of
+from harness.presentation import plots, speedplots, speedtable
+from harness.presentation.drawing import Drawn
+from harness.records.base import Spread
+from harness.records.naming import run_name
+from harness.records.run import Metrics, Record
+from harness.records.speed import SpeedRecord
+from harness.records.store import Found
+from harness.text import gpu_text, markdown_escape, number, printable, score_text
+
+FIGURES = "figures"
+
+#: Headings of the results' table, and whether the column holds numbers.
+HEADINGS: list[tuple[str, bool]] = [
+    ("cell", False), ("backend", False), ("tier", False), ("executed", False), ("runs", True), ("score", True),
+    ("solved", False), ("train seq/s", True), ("p10 to p90", True), ("step ms", True), ("predict seq/s", True),
+    ("compile s", True), ("train s", True), ("growth MiB", True), ("initialised MiB", True),
+    ("device peak MiB", True), ("J", True), ("J per 1000 seq", True), ("idle %", True), ("parameters", True),
+    ("gate", True),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the templates need it: where the PNG lies, and the SVG as a data address."""
+
+    name: str
+    title: str
+    about: str
+    png: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One group of comparable runs."""
+
+    title: str
+    about: str
+    score: str
+    headings: list[tuple[str, bool]]
+    rows: list[list[str]]
+    not_run: list[tuple[str, str, str]]
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One call of ``harness speed``."""
+
+    title: str
+    about: str
+    legend: list[str]
+    sections: list[speedtable.Section]
+    pictures: list[Picture]
+
+
+def write(found: Found, out: Path, title: str = "Recurrent networks, measured") -> list[Path]:
+    """Write ``report.md`` with its figures beside it, and the self-contained ``report.html``, into ``out``.
+
+    Returns:
+        Every file written, the two pages first.
+    """
+    (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    pictures = _pictures(plots.figures(found.records), out / FIGURES)
+    contests = _pictures(speedplots.figures(found.speeds), out / FIGURES)
+    about = _content(found, pictures, contests) | {"title": printable(title)}
+    pages = [out / "report.md", out / "report.html"]
+    pages[0].write_text(_markdown().get_template("report.md.j2").render(about), encoding="utf-8", newline="\n")
+    pages[1].write_text(_html().get_template("report.html.j2").render(about), encoding="utf-8", newline="\n")
+    return pages + [out / picture.png for picture in [*pictures, *contests]]
+
+
+def _html() -> Environment:
+    return _environment(autoescape=True)
+
+
+def _markdown() -> Environment:
+    """Every value is escaped as Markdown, unless the template marks it as safe."""
+    return _environment(finalize=lambda value: value if isinstance(value, Markup) else markdown_escape(str(value)))
+
+
+def _environment(**options: Any) -> Environment:
+    return Environment(
+        loader=PackageLoader("harness.presentation"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, **options,
+    )  # fmt: skip
+
+
+def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
+    """Draw all figures: the PNG for the Markdown page, the SVG for the HTML page."""
+    pictures = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for drawn in figures:
+            png = drawn.save(folder / f"{drawn.name}.png")
+            # as an image, not as markup: the figures' ids cannot collide, nor can anything in them run
+            svg = base64.b64encode(drawn.save(Path(scratch) / "figure.svg").read_bytes()).decode()
+            pictures.append(
+                Picture(
+                    drawn.name,
+                    drawn.title,
+                    printable(drawn.about),
+                    f"{FIGURES}/{png.name}",
+                    f"data:image/svg+xml;base64,{svg}",
+                )
+            )
+    return pictures
+
+
+def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
+    """What both templates are given."""
+    comparable = groups(found.records)
+    repeated = repeats.is_worth(found.records)
+    own = {name for group in comparable for name in (f"curves-{group.slug}", f"time-{group.slug}")}
+    return {
+        "summary": _summary(found, comparable),
+        "facts": _facts(found.records),
+        "repeats": [repeats.cells(row) for row in repeats.rows(found.records)] if repeated else [],
+        "repeat_headings": repeats.HEADINGS,
+        "sections": [_section(group, pictures) for group in comparable],
+        "overview": [picture for picture in pictures if picture.name not in own],
+        "problems": [printable(problem) for problem in found.problems],
+        "on_gpu": any(record.spec.device == "cuda" for record in found.records),
+        "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
+        "speeds": [_speed(record, contests) for record in found.speeds],
+    }
+
+
+def _speed(record: SpeedRecord, pictures: Sequence[Picture]) -> Speed:
+    place = record.environment
+    gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
+    return Speed(
+        title=f"Speed, {record.created:%Y-%m-%d %H:%M %Z}",
+        about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}"),
+        legend=speedtable.legend(record),
+        sections=speedtable.sections(record),
+        pictures=[picture for picture in pictures if picture.name.endswith(record.id)],
+    )
+
+
+def _summary(found: Found, comparable: Sequence[Group]) -> str:
+    """One sentence: how many runs of what, and how they ended."""
+    records = found.records
+    if found.speeds and not records:
+        return f"{_contests(found)}."
+    if not records:
+        return "No records were found."
+    counts = Counter(record.status for record in records)
+    ends = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+    names = _words(record.spec.backend for record in records)
+    tasks = _words(record.spec.task for record in records)
+    cells = _words(record.spec.model.cell for record in records)
+    sets = f"{len(comparable)} set{'s' * (len(comparable) != 1)} of comparable runs"
+    also = f" {_contests(found)}." if found.speeds else ""
+    return f"{_count(records)} ({ends}) in {sets}: {tasks}; {cells}; {names}.{also}"
+
+
+def _contests(found: Found) -> str:
+    count = sum(len(record.contests) for record in found.speeds)
+    return f"{count} speed contest{'s' * (count != 1)} in {len(found.speeds)} call{'s' * (len(found.speeds) != 1)}"
+
+
+def _count(records: Sequence[Record]) -> str:
+    return f"{len(records)} run{'s' * (len(records) != 1)}"
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))
+
+
+def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """On which machine, with which versions, from which code; several where there were several."""
+    if not records:
+        return []
+    places = [record.environment for record in records]
+    versions: dict[str, set[str]] = {}
+    for place in places:
+        for name, version in place.versions.items():
+            versions.setdefault(name, set()).add(version)
+    first, last = min(r.created for r in records), max(r.created for r in records)
+    dirty = " (with uncommitted changes)"
+    facts = {
+        "when": f"{first:%Y-%m-%d %H:%M}" + (f" to {last:%Y-%m-%d %H:%M}" if last != first else "") + f" {last:%Z}",
+        "processor": _words(f"{p.cpu}, {p.logical_cpus} logical CPUs" for p in places),
+        "memory": _words(f"{number(p.memory_bytes / 2**30)} GiB" for p in places if p.memory_bytes),
+        "device": _words(record.spec.device for record in records),
+        "GPU": _words(text for p in places if (text := gpu_text(p.gpu))),
+        "threads": _words(str(record.spec.threads) for record in records),
+        "system": _words(f"{p.os}, Python {p.python}" for p in places),
+        "versions": ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items())),
+        "commit": _words(f"{p.git_commit[:12]}{dirty * bool(p.git_dirty)}" for p in places if p.git_commit),
+        "kept from workers": _words(name for p in places for name in p.strays),
+    }
+    return [(name, printable(value)) for name, value in facts.items() if value]
+
+
+def _section(group: Group, pictures: Sequence[Picture]) -> Section:
+    ok = group.ok
+    rows = [_row(cell, contender, records) for (cell, contender), records in group.contenders().items()]
+    # a column that says nothing anywhere, such as the device's memory on a CPU, is left out
+    shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
+    return Section(
+        title=printable(group.title),
+        about=printable(group.about),
+        score=_yardstick(ok[0].metrics) if ok and ok[0].metrics else "",
+        headings=[HEADINGS[i] for i in shown],
+        rows=[[row[i] for i in shown] for row in rows],
+        not_run=[
+            (run_name(r), r.status, printable(r.reason or "no reason was recorded"))
+            for r in group.records
+            if r.status != "ok"
+        ],
+        pictures=[p for p in pictures if p.name in (f"curves-{group.slug}", f"time-{group.slug}")],
+    )
+
+
+def _yardstick(metrics: Metrics) -> str:
+    better = "more" if metrics.higher_is_better else "less"
+    baseline = metrics.baseline.get(metrics.main_score)
+    than = f"; a model that learned nothing reaches {score_text(baseline)}" if baseline is not None else ""
+    return f"Score: {printable(metrics.main_score)} on the test split, {better} is better{than}."
+
+
+def _row(cell: str, contender: str, records: Sequence[Record]) -> list[str]:
+    """One line of the table: medians over the runs that differ in seed or repetition only."""
+    ms = [record.metrics for record in records if record.metrics]
+    solved = sum(m.solved for m in ms)
+    speeds = [m.train_sequences_per_second for m in ms if m.train_sequences_per_second]
+    growth = [
+        max(0, m.host_peak_bytes - m.host_init_bytes)
+        for m in ms
+        if m.host_peak_bytes is not None and m.host_init_bytes is not None
+    ]
+    return [
+        cell,
+        contender,
+        _words(record.tier for record in records if record.tier),
+        printable(_words(record.executed for record in records if record.executed)),
+        str(len(records)),
+        _range([m.score[m.main_score] for m in ms if m.main_score in m.score]),
+        ("yes" if solved else "no") if len(ms) == 1 else f"{solved} of {len(ms)}",
+        _median(spread.median for spread in speeds),
+        f"{number(min(s.p10 for s in speeds))} to {number(max(s.p90 for s in speeds))}" if speeds else "",
+        _median(_middle(m.step_ms) for m in ms),
+        _median(_middle(m.predict_sequences_per_second) for m in ms),
+        _median(m.compile_s for m in ms),
+        _median(m.train_s for m in ms),
+        _mib(growth),
+        _mib(m.host_init_bytes for m in ms),
+        _mib(m.device_peak_bytes for m in ms),
+        _median(m.energy_j for m in ms),
+        _median(m.joules_per_1000_sequences for m in ms),
+        _idle(m.device_idle_share for m in ms),
+        _median(m.parameters for m in ms),
+        f"{max(gates):.0e}" if (gates := [r.gate.parameter_distance for r in records if r.gate]) else "",
+    ]
+
+
+def _middle(spread: Spread | None) -> float | None:
+    return spread.median if spread else None
+
+
+def _median(values: Iterable[float | None]) -> str:
+    return "" if (middle := median_of(values)) is None else number(middle)
+
+
+def _idle(shares: Iterable[float | None]) -> str:
+    """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
+    if (middle := median_of(shares)) is None:
+        return ""
+    return number(100 * middle) + ", launch-bound" * (middle > LAUNCH_BOUND)
+
+
+def _mib(values: Iterable[int | None]) -> str:
+    return "" if (middle := median_of(values)) is None else number(middle / 2**20)
+
+
+def _range(values: Sequence[float]) -> str:
+    """The median, and from where to where the runs went."""
+    if not values:
+        return ""
+    middle = score_text(median_of(values) or 0.0)
+    return middle if len(values) == 1 else f"{middle} ({score_text(min(values))} to {score_text(max(values))})"

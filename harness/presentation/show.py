@@ -1,0 +1,253 @@
+"""One record, readable in a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.analysis.columns import MIB
+from harness.analysis.disturbance import flags
+from harness.analysis.groups import groups, launch_bound
+from harness.presentation.styles import STATUS_STYLES
+from harness.records.base import Noise, Spread
+from harness.records.naming import run_name
+from harness.records.run import Metrics, Record
+from harness.text import number, printable, score_text
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+SPARKLINE_WIDTH = 60
+BAR_WIDTH = 30
+Facts = list[tuple[str, str]]
+#: What a record keeps of a GPU, in words.
+GPU_WORDS = {
+    "name": "GPU", "driver_version": "driver", "cuda_driver_version": "CUDA of the driver",
+    "compute_cap": "compute capability", "memory.total": "memory", "clocks.sm": "clock",
+    "clocks.max.sm": "clock at most", "clocks.mem": "memory clock", "clocks.max.mem": "memory clock at most",
+    "power.limit": "power limit", "temperature.gpu": "temperature",
+}  # fmt: skip
+
+
+def show(record: Record) -> Group:
+    """What was run, how it went, what was measured and where."""
+    return Group(*_parts(record))
+
+
+def _parts(record: Record) -> Iterator[RenderableType]:
+    head = Text(run_name(record), style="bold")
+    head.append(f"  {record.status}", style=STATUS_STYLES[record.status])
+    yield head
+    if record.reason:
+        yield Text(f"  {printable(record.reason)}", style=STATUS_STYLES[record.status])
+    yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
+    yield from section("What was run", _what(record))
+    if metrics := record.metrics:
+        yield from section("Scores", _scores(record, metrics))
+    if len(record.curve) > 1:
+        yield from section("Validation loss", _curve(record))
+    if metrics := record.metrics:
+        yield from section("Speed", _speed(metrics))
+        yield from section("Time", _time(metrics))
+        yield from section("Memory", _memory(metrics))
+        yield from section("Device", _device(record, metrics))
+    if record.gate:
+        yield from section("Gate", _gate(record))
+    if record.noise:
+        yield from section("Noise", _noise(record.noise))
+    if record.command:
+        yield from section("Make it again", [("", printable(record.command))])
+    yield from section("Environment", _environment(record))
+    if record.environment.strays:
+        yield from section("Kept from the worker", sorted(record.environment.strays.items()))
+    if record.log_tail:
+        yield Text("\nEnd of the log", style="bold")
+        yield Text("\n".join(f"  {printable(line)}" for line in record.log_tail.splitlines()), style="dim")
+
+
+def section(heading: str, facts: Facts) -> Iterator[RenderableType]:
+    """A heading and lines of name and value; nothing where there are none."""
+    if not facts:
+        return
+    yield Text(f"\n{heading}", style="bold")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(Text(f"  {printable(name)}"), Text(value))
+    yield grid
+
+
+def _what(record: Record) -> Facts:
+    (group,) = groups([record])
+    facts = [("setting", f"{printable(group.about)} · seed {record.spec.seed}")]
+    if record.variant:
+        why = f" ({printable(record.variant_reason)})" if record.variant_reason else ""
+        tier = f", tier {record.tier}" if record.tier else ""
+        facts.append(("variant", f"{record.variant}{tier}{why}"))
+    if record.executed:
+        facts.append(("executed", printable(record.executed)))
+    return facts
+
+
+def _scores(record: Record, m: Metrics) -> Facts:
+    facts = [("solved", "yes" if m.solved else "no")]
+    for name, value in sorted(m.score.items(), key=lambda item: item[0] != m.main_score):
+        than = f"   baseline {score_text(m.baseline[name])}" if name in m.baseline else ""
+        facts.append((name, f"{score_text(value)}{than}"))
+    than = f"   baseline {number(m.baseline['loss'])}" if "loss" in m.baseline else ""
+    facts.append(("loss", f"{number(m.final_loss)}{than}"))
+    if m.score_step != record.spec.steps:
+        facts.append(("taken after", f"{m.score_step:,} of {record.spec.steps:,} updates"))
+    passed = [f"{level}: {'never' if step is None else f'{step:,}'}" for level, step in m.steps_to.items()]
+    return [*facts, *([(f"updates to {m.main_score}", ", ".join(passed))] if passed else [])]
+
+
+def _curve(record: Record) -> Facts:
+    losses = [point.loss for point in record.curve]
+    first, last = record.curve[0], record.curve[-1]
+    return [
+        ("", f"{sparkline(losses)}"),
+        (
+            "",
+            f"{number(first.loss)} at {first.step:,} … {number(last.loss)} at {last.step:,} updates, scaled by the log",
+        ),
+    ]
+
+
+def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
+    """Values as a row of blocks, by their logarithm where all are positive; at most ``width`` of them."""
+    if len(values) > width:
+        values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
+    heights = [math.log(value) for value in values] if min(values) > 0 else list(values)
+    low, high = min(heights), max(heights)
+    span = high - low or 1.0
+    return "".join(BLOCKS[round((height - low) / span * (len(BLOCKS) - 1))] for height in heights)
+
+
+def _speed(m: Metrics) -> Facts:
+    rows: list[tuple[str, Spread | None, str]] = [
+        ("train", m.train_sequences_per_second, "sequences/s"),
+        ("", m.train_time_steps_per_second, "time steps/s"),
+        ("update", m.step_ms, "ms"),
+        ("predict", m.predict_sequences_per_second, "sequences/s"),
+        ("", m.predict_time_steps_per_second, "time steps/s"),
+    ]
+    facts = [(name, _spread(spread, unit)) for name, spread, unit in rows if spread]
+    if m.step_ms and m.step_ms.median:
+        rate = m.flops_per_step / m.step_ms.median / 1e6
+        facts.append(("matrix products", f"{number(rate)} GFLOP/s; {number(m.parameters)} parameters"))
+    return facts
+
+
+def _spread(spread: Spread, unit: str) -> str:
+    blocks = f"{spread.blocks} block{'s' * (spread.blocks != 1)}"
+    return f"{number(spread.median)} {unit}   ({number(spread.p10)} to {number(spread.p90)} in {blocks})"
+
+
+def _time(m: Metrics) -> Facts:
+    """Where the worker's life went; the first update is told apart from the other training steps."""
+    parts = [
+        ("import", m.import_s), ("data", m.data_s), ("gate", m.gate_s), ("build", m.build_s),
+        ("first update", m.first_step_s), ("other updates", max(0.0, m.train_s - m.first_step_s)),
+        ("staging", m.stage_s), ("evaluation", m.evaluate_s),
+    ]  # fmt: skip
+    rest = m.wall_s - sum(seconds for _, seconds in parts)
+    if rest > 0.01 * m.wall_s:
+        parts.append(("rest", rest))
+    longest = max(seconds for _, seconds in parts) or 1.0
+    facts = [
+        (name, f"{_seconds(seconds)}  {'█' * round(BAR_WIDTH * seconds / longest)}".rstrip()) for name, seconds in parts
+    ]
+    facts.append(("in all", _seconds(m.wall_s)))
+    if m.compile_s is not None:
+        traces = f"{m.compilations} trace{'s' * (m.compilations != 1)} or compilations"
+        facts.append(("compilation", f"{_seconds(m.compile_s)} of the first update; {traces}"))
+    return facts
+
+
+def _seconds(value: float) -> str:
+    """To the millisecond below ten seconds: finer is noise here."""
+    return f"{value:>8.3f} s" if value < 10 else f"{number(value):>8} s"
+
+
+def _memory(m: Metrics) -> Facts:
+    levels = [
+        ("after import", m.host_import_bytes), ("after initialisation", m.host_init_bytes), ("peak", m.host_peak_bytes),
+        ("device, initialised", m.device_init_bytes), ("device, peak", m.device_peak_bytes),
+        ("device, held by the process", m.device_process_bytes),
+    ]  # fmt: skip
+    facts = [(name, f"{number(size / MIB):>7} MiB") for name, size in levels if size is not None]
+    if m.host_peak_bytes is not None and m.host_init_bytes is not None:
+        growth = max(0, m.host_peak_bytes - m.host_init_bytes)
+        facts.append(("growth", f"{number(growth / MIB):>7} MiB beyond initialisation"))
+    return facts
+
+
+def _device(record: Record, m: Metrics) -> Facts:
+    """What a GPU took, and what it is; nothing on CPU."""
+    facts = []
+    if m.device_train_s is not None:
+        facts.append(
+            (
+                "time",
+                f"{number(m.device_train_s)} s in training by its own events, {number(m.train_s)} by the host's clock",
+            )
+        )
+    if m.energy_j is not None:
+        facts.append(("energy", f"{number(m.energy_j)} J from the first update to the last"))
+    if m.joules_per_1000_sequences is not None:
+        facts.append(("", f"{number(m.joules_per_1000_sequences)} J per 1000 sequences in the steady state"))
+    if m.device_idle_share is not None:
+        idle = f"{100 * m.device_idle_share:.0f} % of the time in training and prediction"
+        facts.append(("idle", idle + (", launch-bound" if launch_bound(record) else "")))
+    gpu = record.environment.gpu
+    return facts + [(words, printable(gpu[name])) for name, words in GPU_WORDS.items() if gpu.get(name)]
+
+
+def _gate(record: Record) -> Facts:
+    gate = record.gate
+    assert gate is not None
+    distance = f"parameters {gate.parameter_distance:.1e}, loss {gate.loss_distance:.1e}"
+    return [
+        ("passed", "yes" if gate.passed else "no"),
+        ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
+        ("over", f"{gate.steps} updates of {gate.batch} sequences, against the float64 reference"),
+    ]
+
+
+def _noise(noise: Noise) -> Facts:
+    facts = [("flags", ", ".join(flags(noise)) or "none")]
+    if noise.involuntary_switches_per_s is not None:
+        facts.append(("forced switches", f"{number(noise.involuntary_switches_per_s)} per second"))
+    shares = {"stolen by the hypervisor": noise.steal_share, "used by others": noise.outside_share}
+    return facts + [(name, f"{share:.1%} of the worker's CPUs") for name, share in shares.items() if share is not None]
+
+
+def _environment(record: Record) -> Facts:
+    e = record.environment
+    facts = [("cpu", f"{printable(e.cpu)}, {e.logical_cpus} logical")]
+    if e.affinity:
+        facts.append(("allowed CPUs", ", ".join(map(str, e.affinity))))
+    if e.threads is not None:
+        facts.append(("threads in force", str(e.threads)))
+    if e.flushes_denormals is not None:
+        facts.append(("denormals", "flushed to zero" if e.flushes_denormals else "kept"))
+    if e.memory_bytes is not None:
+        facts.append(("memory", f"{number(e.memory_bytes / 2**30)} GiB"))
+    if e.container:
+        facts.append(("container", printable(e.container)))
+    if e.blas:
+        kernels = (f"{b.library} {b.version or ''} {b.kernel or ''}".strip() for b in e.blas)
+        facts.append(("libraries", printable(", ".join(kernels))))
+    if e.libc:
+        facts.append(("C library", printable(e.libc)))
+    facts.append(("system", printable(f"{e.os}, Python {e.python}")))
+    facts.append(("versions", printable(", ".join(f"{name} {v}" for name, v in sorted(e.versions.items())))))
+    if e.variables:
+        facts.append(("variables set", printable(" ".join(f"{name}={v}" for name, v in sorted(e.variables.items())))))
+    if e.git_commit:
+        facts.append(("commit", e.git_commit[:12] + (", with changes" if e.git_dirty else "")))
+    return facts

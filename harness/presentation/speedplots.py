@@ -1,0 +1,336 @@
+"""Figures from speed records: scaling against a size, ratios with their intervals, the roofline, GPU over CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib import colormaps, style
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from backends.job import Device
+from harness.analysis.devices import Grid, grids
+from harness.presentation.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
+from harness.presentation.speedtable import TIERS, latencies, named, ranked, silent, title
+from harness.records.speed import Contest, Roof, Row, SpeedRecord
+from harness.specs.shapes import SIZES
+from harness.text import number
+
+#: How a line looks, by tier: never ranked against each other unmarked.
+DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 3, 2, 3))}
+#: How a point looks, by tier, and among a backend's variants of one tier.
+MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
+PANELS_PER_FIGURE = 6
+NOTES_SHOWN = 6
+#: Colours of ratios, told apart with any colour vision: purple below 1, white at it, orange above.
+MAP = "PuOr_r"
+#: A roofline's roof, by device.
+ROOFS: dict[str, Any] = {"cpu": "-", "cuda": (0, (6, 2))}
+#: A ceiling this many times as high as the roof binds nothing, and would only stretch the axis.
+FAR = 2
+#: Of the shapes' names in a roofline.
+LABEL_LEVELS = 4
+
+
+def figures(records: Iterable[SpeedRecord]) -> Iterator[Drawn]:
+    """All figures of all records, record by record."""
+    with style.context(["default", STYLE]):
+        for record in records:
+            yield from _scalings(record)
+            yield from _ratios(record)
+            yield from _roofline(record)
+            yield from _side_by_side(record)
+
+
+# -- scaling --------------------------------------------------------------------------------------
+def size(row: Row, name: str) -> int:
+    """One of the sizes that a list may vary."""
+    value: int = getattr(row.spec.model if name in ("hidden", "layers") else row.spec, name)
+    return value
+
+
+def _scalings(record: SpeedRecord) -> Iterator[Drawn]:
+    """One figure per size and set of contests that differ in it alone."""
+    number_drawn = 0
+    for name in SIZES:
+        sets: dict[str, list[Contest]] = {}
+        for contest in record.contests:
+            shape = contest.rows[0].spec.shape()
+            (shape["model"] if name in ("hidden", "layers") else shape)[name] = None
+            if name == "length":  # a named shape's follow it
+                shape |= {follower: bool(shape[follower]) for follower in ("shortest", "labels")}
+            sets.setdefault(repr(shape), []).append(contest)
+        for found in sets.values():
+            if len({size(contest.rows[0], name) for contest in found}) > 1 and any(ranked(c.rows) for c in found):
+                number_drawn += 1
+                yield _scaling(record, f"scaling-{number_drawn}-{record.id}", name, found)
+
+
+def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Contest]) -> Drawn:
+    lines: dict[str, list[Row]] = {}
+    for contest in sorted(contests, key=lambda c: size(c.rows[0], name)):
+        for row in ranked(contest.rows):
+            lines.setdefault(record.name_of(row), []).append(row)
+    figure, (axis,) = new_figure([3.8], _notes(contests))
+    for rows in lines.values():
+        figures = [row.figures.sequences_per_second for row in rows if row.figures]
+        axis.errorbar(
+            [size(row, name) for row in rows], [f.median for f in figures],
+            yerr=[[f.median - f.p10 for f in figures], [f.p90 - f.median for f in figures]],
+            color=colour_of(rows[0].spec.backend), linestyle=DASHES.get(rows[0].tier or "", "-"), linewidth=1.6,
+            marker=_marker(record, rows[0]), markersize=5, markerfacecolor=_face(record, rows[0]), elinewidth=0.8,
+            capsize=2,
+        )  # fmt: skip
+    axis.set(xscale="log", yscale="log", xlabel=legible(name), ylabel="sequences/s")
+    values = sorted({size(contest.rows[0], name) for contest in contests})
+    axis.set_xticks(values, [number(value) for value in values])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+    shown = f"Throughput against {name}: {title(contests[0], without=(name,))}"
+    legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=_columns(record))
+    about = f"Sequences per second against {name}, both on logarithmic axes; ranges from p10 to p90."
+    return Drawn(stem, shown, about, figure)
+
+
+# -- ratios -----------------------------------------------------------------------------------------
+def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
+    """Bars of how many times as fast as the stock layer, one panel per contest."""
+    panels = []
+    for contest in record.contests:
+        rows = [row for row in ranked(contest.rows) if row.figures and row.figures.ratio and row.tier != "default"]
+        if rows:
+            panels.append((contest, rows))
+    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
+    for page, shown in enumerate(pages, 1):
+        figure, axes = new_figure([0.3 * len(rows) + 0.75 for _, rows in shown], _notes([c for c, _ in shown]))
+        for axis, (contest, rows) in zip(axes, shown, strict=True):
+            _ratio_panel(axis, contest, rows)
+            axis.set_title(legible(title(contest, brief=True)))
+        several = any(len(contest.devices) > 1 for contest, _ in shown)
+        same = "framework and device" if several else "framework"
+        heading = f"Times as fast as the stock layer of the same {same}, with the 95 % interval"
+        legend(figure, heading, [])
+        stem = f"ratios-{page}-{record.id}" if len(pages) > 1 else f"ratios-{record.id}"
+        yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure)
+
+
+def _ratio_panel(axis: Axes, contest: Contest, rows: Sequence[Row]) -> None:
+    ends = []
+    for place, row in enumerate(rows):
+        ratio = row.figures.ratio if row.figures else None
+        assert ratio is not None
+        low, high = (ratio.median if end is None else end for end in (ratio.low, ratio.high))
+        axis.barh(
+            place, ratio.median, 0.75, color=colour_of(row.spec.backend), hatch="//" if row.tier == "fused" else None,
+            edgecolor="white", linewidth=0,
+        )  # fmt: skip
+        axis.errorbar(
+            [ratio.median], [place], xerr=[[max(0, ratio.median - low)], [max(0, high - ratio.median)]],
+            color="#222222", capsize=2.5, elinewidth=1, fmt="none",
+        )  # fmt: skip
+        ends.append(max(high, ratio.median))
+        axis.annotate(
+            f"{ratio.median:.3g}",
+            (ends[-1], place),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
+    axis.axvline(1, color="#555555", linestyle=(0, (1, 2)), linewidth=1)
+    axis.set_yticks(range(len(rows)), [legible(f"{contest.name_of(row)} ({row.tier})", 40) for row in rows])
+    axis.set_ylim(len(rows) - 0.4, -0.6)
+    axis.set_xlim(0, max([*ends, 1]) * 1.1)
+    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(False, axis="y")
+
+
+# -- roofline ---------------------------------------------------------------------------------------
+def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
+    """Each contestant's GFLOP/s over the FLOPs per byte of an update, below what the machine gives."""
+    roofs = {device: (r.gemm_gflops, r.copy_gb_per_s, r) for device, r in record.roofs.items()}
+    known = {d: (gemm, copy, r) for d, (gemm, copy, r) in roofs.items() if gemm is not None and copy is not None}
+    rows = [row for contest in record.contests for row in ranked(contest.rows) if row.spec.device in known]
+    if not rows:
+        return
+    figure, (axis,) = new_figure([4.2], [*_latencies(known), *_notes(record.contests)])
+    ridges = {device: gemm / copy for device, (gemm, copy, _) in known.items()}
+    places = [_intensity(row) for row in rows]
+    left, right = min([*places, *ridges.values()]) / 2, max([*places, *ridges.values()]) * 2
+    handles = []
+    for device, (gemm, copy, _) in known.items():
+        look: dict[str, Any] = {"color": "#444444", "linewidth": 1.6, "linestyle": ROOFS[device]}
+        corners = [left, ridges[device], right]
+        axis.plot(corners, [min(gemm, copy * x) for x in corners], **look)
+        handles.append(Line2D([], [], **look))
+        of_it = f", {device}" if len(known) > 1 else ""
+        handles[-1].set_label(f"{number(gemm)} GFLOP/s, {number(copy)} GB/s, measured{of_it}")
+    for row, place in zip(rows, places, strict=True):
+        assert row.figures is not None
+        axis.plot(
+            [place], [row.figures.gflops], marker=_marker(record, row), color=colour_of(row.spec.backend),
+            linestyle="none", markersize=6.5, markeredgecolor="white" if _face(record, row) != "white" else None,
+            markerfacecolor=_face(record, row), markeredgewidth=0.6 if _face(record, row) != "white" else 1.4,
+        )  # fmt: skip
+    ceilings = {(r.place, _intensity(r), c) for r in rows if (c := _ceiling(r, *known[r.spec.device][:2])) is not None}
+    for (backend, _), place, ceiling in sorted(ceilings):
+        axis.plot([place], [ceiling], marker="_", markersize=16, markeredgewidth=1.6, color=colour_of(backend))
+    if ceilings:
+        handles.append(
+            Line2D([], [], marker="_", markersize=12, markeredgewidth=1.6, color="#777777", linestyle="none")
+        )
+        handles[-1].set_label("at the latency of dependent steps")
+    axis.set(xscale="log", yscale="log", xlim=(left, right))
+    axis.set(xlabel="FLOPs per byte: the least that an update moves", ylabel="GFLOP/s of the matrix products")
+    for along in (axis.xaxis, axis.yaxis):
+        along.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        along.set_minor_locator(NullLocator())
+        along.set_major_formatter(FuncFormatter(tick))
+    _name_contests(axis, record.contests, math.log(right / left))
+    firsts = {record.name_of(row): row for row in rows}
+    legend(figure, "Roofline", [*handles, *_key(record, list(firsts.values()), lines=False)], columns=_columns(record))
+    about = (
+        "GFLOP/s of each contestant against the FLOPs per byte of an update (bytes: a lower bound), below the rates of "
+        "a large matrix product and of a large copy measured in the same call. "
+    ) + " ".join(_latencies(known))
+    yield Drawn(f"roofline-{record.id}", "Roofline", about.strip(), figure)
+
+
+def _latencies(known: Mapping[Device, tuple[float, float, Roof]]) -> list[str]:
+    """The floor that latency sets, in words: a line per device."""
+    return [
+        f"Per-step latency of a chain of dependent products on {device}: {latencies(roof)}."
+        for device, (_, _, roof) in known.items()
+        if roof.us_per_step
+    ]
+
+
+def _ceiling(row: Row, gemm: float, copy: float) -> float | None:
+    """GFLOP/s at which the update's dependent steps alone would take all its time; None where the roof is far lower."""
+    if row.ready is None or row.figures is None or not row.figures.floor_ms:
+        return None
+    ceiling = row.ready.flops_per_step / row.figures.floor_ms / 1e6
+    return ceiling if ceiling < FAR * min(gemm, copy * _intensity(row)) else None
+
+
+def _intensity(row: Row) -> float:
+    """FLOPs of an update's matrix products per byte that it moves at least."""
+    assert row.ready is not None
+    return row.ready.flops_per_step / row.ready.bytes_per_step
+
+
+def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> None:
+    """Named shapes above the foot, each at its intensity, one above the other where they would cover each other."""
+    levels: list[list[tuple[float, float]]] = [[] for _ in range(LABEL_LEVELS)]
+    for contest in contests:
+        rows = ranked(contest.rows)
+        if not rows or not contest.name:
+            continue
+        label = legible(named(contest, brief=True), 30)
+        place, reach = _intensity(rows[0]), width * (0.015 + 0.005 * len(label))
+        for level, taken in enumerate(levels):
+            if all(abs(math.log(place / other)) > reach + its_reach for other, its_reach in taken):
+                axis.annotate(
+                    label, (place, 0.015 + 0.05 * level), xycoords=("data", "axes fraction"), ha="center",
+                    fontsize=8.5, color="#444444",
+                )  # fmt: skip
+                taken.append((place, reach))
+                break
+    low, high = axis.get_ylim()
+    foot = 0.05 * sum(map(bool, levels))
+    axis.set_ylim(low * (low / high) ** (foot / (1 - foot)))  # no name covers a point
+
+
+# -- devices ----------------------------------------------------------------------------------------
+def _side_by_side(record: SpeedRecord) -> Iterator[Drawn]:
+    """Of each set of sizes on both devices, a map per backend: how many times as fast as the CPU the GPU is."""
+    for number_drawn, grid in enumerate(grids(record), 1):
+        rows = len(grid.hiddens)
+        figure, axes = new_figure([0.3 * rows + 0.85 for _ in grid.backends], _notes(grid.contests))
+        reach = max(1.0, *(abs(math.log2(gain.median)) for gain in grid.gains.values()))
+        for axis, backend in zip(axes, grid.backends, strict=True):
+            _map(axis, grid, backend, reach)
+            axis.set_title(legible(backend))
+        shown = f"GPU over CPU: {title(grid.contests[0], without=('hidden', 'batch'))}"
+        ends = [Patch(color=colormaps[MAP](share)) for share in (0.15, 0.5, 0.85)]
+        for handle, text in zip(ends, ("CPU faster", "break-even: 1", f"{grid.machine} faster"), strict=True):
+            handle.set_label(legible(text, 40))
+        legend(figure, shown, ends)
+        about = (
+            "How many times as fast as the CPU the GPU is, over batch and hidden size, each with its fastest variant "
+            f"of tier default or best. {'; '.join(grid.wins())}."
+        )
+        yield Drawn(f"devices-{number_drawn}-{record.id}", shown, about, figure)
+
+
+def _map(axis: Axes, grid: Grid, backend: str, reach: float) -> None:
+    """A cell per hidden size and batch, its colour the logarithm of the ratio, in which it is also written."""
+    for down, hidden in enumerate(grid.hiddens):
+        for along, batch in enumerate(grid.batches):
+            gain = grid.gains.get((backend, hidden, batch))
+            share = 0.5 if gain is None else 0.5 + 0.35 * math.log2(gain.median) / reach
+            colour = "#ffffff" if gain is None else colormaps[MAP](share)
+            axis.add_patch(Rectangle((along - 0.5, down - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=2))
+            text = "–" if gain is None else f"{gain.median:.3g}"
+            weight = "bold" if gain and gain.median > 1 else "normal"
+            axis.text(along, down, text, ha="center", va="center", fontsize=9, fontweight=weight)
+    axis.set(xlim=(-0.5, len(grid.batches) - 0.5), ylim=(len(grid.hiddens) - 0.5, -0.5), ylabel="hidden")
+    axis.set_xticks(range(len(grid.batches)), [number(batch) for batch in grid.batches])
+    axis.set_yticks(range(len(grid.hiddens)), [number(hidden) for hidden in grid.hiddens])
+    axis.set_xlabel("batch")
+    axis.tick_params(length=0)
+    axis.grid(False)
+
+
+# -- what they share ------------------------------------------------------------------------------
+def _marker(record: SpeedRecord, row: Row) -> str:
+    """A marker that tells the tier, and a backend's variants of one tier apart."""
+    mine = sorted(
+        {
+            record.name_of(other)
+            for contest in record.contests
+            for other in ranked(contest.rows)
+            if other.spec.backend == row.spec.backend and other.tier == row.tier
+        }
+    )
+    markers = MARKERS.get(row.tier or "", "o")
+    return markers[mine.index(record.name_of(row)) % len(markers)]
+
+
+def _face(record: SpeedRecord, row: Row) -> str:
+    """What a marker is filled with: nothing for a CPU's beside a GPU's."""
+    beside = record.name_of(row) != row.name
+    return "white" if beside and row.spec.device == "cpu" else colour_of(row.spec.backend)
+
+
+def _key(record: SpeedRecord, rows: Sequence[Row], lines: bool = True) -> list[Any]:
+    """What colour, dash and marker stand for."""
+    handles = []
+    for row in sorted(rows, key=lambda r: (r.spec.backend, TIERS.index(r.tier) if r.tier else 0, record.name_of(r))):
+        handle = Line2D(
+            [], [], color=colour_of(row.spec.backend), linestyle=DASHES.get(row.tier or "", "-") if lines else "none",
+            linewidth=1.6, marker=_marker(record, row), markersize=5, markerfacecolor=_face(record, row),
+        )  # fmt: skip
+        handle.set_label(legible(f"{record.name_of(row)} ({row.tier})", 44))
+        handles.append(handle)
+    return handles
+
+
+def _columns(record: SpeedRecord) -> int:
+    """As many columns of the key as its names leave room for: with devices in them they are longer."""
+    return 3 if len({device for contest in record.contests for device in contest.devices}) > 1 else 4
+
+
+def _notes(contests: Sequence[Contest]) -> list[str]:
+    """The contestants that a figure leaves out, one line each, and how many more there are."""
+    lines = [legible(silent(contest, row), 125) for contest in contests for row in contest.rows if row.status != "ok"]
+    lines = list(dict.fromkeys(lines))
+    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
+    return ["Not ok:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []

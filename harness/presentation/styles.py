@@ -1,0 +1,5 @@
+"""Colours that mean something."""
+
+from __future__ import annotations
+
+STATUS_STYLES = {"ok": "green", "unavailable": "yellow", "interrupted": "yellow", "timeout": "red", "failed": "red"}

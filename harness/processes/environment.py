@@ -1,0 +1,122 @@
+"""The worker's environment: what it may inherit, what the spec sets, and what it is in the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.machine.process import available_cpus
+from harness.machine.software import library_versions, packages, source_state, sources
+from harness.machine.system import cgroup_limits, container, cpu_flags, cpu_model, memory_bytes, read_line
+from harness.records.base import Environment
+from harness.specs.run import RunSpec
+from harness.specs.speed import SpeedSpec
+
+#: Inherited as they are: where things are found, never how numbers are computed.
+INHERITED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP",
+    "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+    "HARNESS_DATA", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CUDA_HOME", "CUDA_PATH", "TRITON_LIBCUDA_PATH",
+    "TRITON_PTXAS_PATH", "SYSTEMROOT",
+)  # fmt: skip
+INHERITED_PREFIXES = ("LC_", "XDG_", "NVIDIA_")
+
+#: Variables that change what a framework or its libraries do. Where the caller has one, it is
+#: kept from the worker and named in the record.
+STRAY_PREFIXES = (
+    "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_", "NPY_", "NUMPY_",
+    "DNNL_", "ONEDNN_", "TF_", "TF2_", "XLA_", "JAX_", "PJRT_", "NPROC", "KERAS_", "TORCH_", "TORCHINDUCTOR_",
+    "PYTORCH_", "ATEN_", "CUDA_", "CUDNN_", "CUBLAS_", "CUPY_", "NCCL_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD",
+    "TCMALLOC_", "TRITON_", "PTXAS_", "PYTHONMALLOC", "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
+)  # fmt: skip
+
+#: Named like one of the above by another tool: Terraform.
+NO_STRAY_PREFIXES = ("TF_CLI", "TF_VAR_")
+
+#: TensorFlow and JAX would take most of a GPU's memory at once.
+MEMORY_AS_NEEDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
+
+def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
+    """The variables that this spec sets, before any framework starts."""
+    threads = str(spec.threads)
+    variables = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC", "PJRT_NPROC"),
+        threads,
+    ) | {
+        "KERAS_BACKEND": "tensorflow",
+        "JAX_PLATFORMS": "cpu" if spec.device == "cpu" else "cuda,cpu",
+        "PYTHONHASHSEED": "0",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **MEMORY_AS_NEEDED,
+    }
+    if spec.device == "cpu":
+        variables["CUDA_VISIBLE_DEVICES"] = "-1"
+    else:
+        variables |= device_variables()
+    if spec.deterministic:
+        variables["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        if spec.device == "cuda":
+            variables["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
+    return variables
+
+
+def device_variables() -> dict[str, str]:
+    """Which GPU a process sees, which is the user's to say; counted as the driver counts; memory only as needed."""
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        **MEMORY_AS_NEEDED,
+        **({} if asked is None else {"CUDA_VISIBLE_DEVICES": asked}),
+    }
+
+
+def worker_environment(
+    variables: Mapping[str, str], caller: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The worker's whole environment, and the caller's variables that were kept from it."""
+    inherited = {
+        name: value for name, value in caller.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+    strays = {
+        name: _without_home(value, caller)
+        for name, value in sorted(caller.items())
+        if name.startswith(STRAY_PREFIXES) and not name.startswith(NO_STRAY_PREFIXES)
+        if name not in inherited and variables.get(name) != value
+    }
+    return {**inherited, **variables, "PYTHONUNBUFFERED": "1"}, strays
+
+
+def _without_home(value: str, caller: Mapping[str, str]) -> str:
+    """Records are published: they need not tell where the user lives."""
+    home = caller.get("HOME", "")
+    return value.replace(home, "~") if len(home) > 1 else value
+
+
+def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environment:
+    """The machine, the Python and the code, as far as no framework need be asked."""
+    commit, dirty = source_state()
+    return Environment(
+        cpu=cpu_model(),
+        logical_cpus=os.cpu_count() or 1,
+        affinity=available_cpus(),
+        memory_bytes=memory_bytes(),
+        os=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        versions=library_versions(),
+        variables=dict(variables),
+        strays=dict(strays),
+        git_commit=commit,
+        git_dirty=dirty,
+        packages=packages(),
+        sources=sources(),
+        cpu_flags=cpu_flags(),
+        cpu_governor=read_line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        cgroup=cgroup_limits(),
+        numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
+        libc=" ".join(platform.libc_ver()).strip() or None,
+        container=container(),
+    )

@@ -1,0 +1,190 @@
+"""Virtual environments of exact versions, built once, kept by what is in them, and never left half-built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from packaging.version import InvalidVersion, Version
+from platformdirs import user_cache_path
+
+from harness.machine import software
+from harness.records.run import Record
+
+Tell = Callable[[str], None]
+#: PEP 508's names, and no longer than any on the index.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
+#: Ours comes from this checkout; these come with the environment.
+_NOT_PINNED = {"harness", "pip", "setuptools", "wheel"}
+#: Parts of this project that bring a framework.
+EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy")
+_DONE = "harness-environment.json"
+
+
+class NotBuilt(RuntimeError):
+    """The environment cannot be had; one line says why, and nothing of it is left."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides an environment.
+
+    Attributes:
+        extra: the part of this project that brings the framework, such as ``torch``.
+        python: major and minor version.
+        pins: distributions to the exact versions that they have where they are installed at all.
+    """
+
+    extra: str
+    python: str
+    pins: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        content = json.dumps([self.extra, self.python, sorted(self.pins.items())])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        return f"{self.extra}-{self.digest}"
+
+
+def recipe(record: Record) -> Recipe:
+    """The environment that a record was made in.
+
+    Raises:
+        NotBuilt: it names a distribution or version that is no name or version.
+    """
+    where = record.environment
+    pins = dict(where.packages or where.versions)
+    for name, version in pins.items():
+        _check_pin(name, version)
+    pins = {name: str(Version(version).public) for name, version in pins.items() if name not in _NOT_PINNED}
+    extra = "numba" if record.variant == "numba" else record.spec.backend
+    if extra not in EXTRAS:
+        raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(EXTRAS)}")
+    return Recipe(extra, ".".join(where.python.split(".")[:2]), pins)
+
+
+def recipe_for(backend: str, version: str | None) -> Recipe:
+    """An environment of this Python and these libraries, with another version of one framework; None for any.
+
+    Raises:
+        NotBuilt: the backend is not one of ours, or the version is none.
+    """
+    if backend not in EXTRAS:
+        raise NotBuilt(f"this project has no extra that brings {backend!r}; it has {', '.join(EXTRAS)}")
+    pins = {name: version for name, version in software.library_versions().items() if name not in _NOT_PINNED}
+    if version is not None:
+        _check_pin(backend, version)
+        pins[backend] = version
+    return Recipe(backend, ".".join(map(str, sys.version_info[:2])), pins)
+
+
+def find(backend: str, version: str | None, tell: Tell) -> Path | None:
+    """The interpreter that has ``version`` of a framework, built if need be; of any, if it stands already; else None.
+
+    Raises:
+        NotBuilt: it could not be built.
+    """
+    return standing(backend) if version is None else python(recipe_for(backend, version), tell)
+
+
+def standing(backend: str) -> Path | None:
+    """The interpreter of an environment that brings ``backend`` at any version: what ``harness env add`` built."""
+    for name, _, _ in built():
+        if name.rpartition("-")[0] == backend:
+            return _interpreter(folder() / name)
+    return None
+
+
+def _check_pin(name: str, version: str) -> None:
+    """A record is anyone's: what goes onto pip's command line or into its files is a plain name and a version."""
+    if not _NAME.fullmatch(name):
+        raise NotBuilt(f"the record names a distribution {name[:40]!r}, which is no name of one")
+    try:
+        Version(version)
+    except InvalidVersion:
+        raise NotBuilt(f"the record names version {version[:40]!r} of {name}, which is no version") from None
+
+
+def folder() -> Path:
+    """Where environments are kept: the user's cache."""
+    return user_cache_path("harness") / "environments"
+
+
+def python(recipe: Recipe, tell: Tell) -> Path:
+    """The interpreter of the environment, which is built if it is not there. Two builders do not meet.
+
+    Raises:
+        NotBuilt: it could not be built; nothing of it is left.
+    """
+    place = folder() / recipe.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not (place / _DONE).exists():
+            shutil.rmtree(place, ignore_errors=True)  # of a builder that was killed
+            try:
+                _build(place, recipe, tell)
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+    return _interpreter(place)
+
+
+def _interpreter(place: Path) -> Path:
+    return place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
+def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
+    if not (software.SOURCE / "pyproject.toml").exists():
+        raise NotBuilt("environments are built from a checkout of this project, and this harness runs from none")
+    uv = shutil.which("uv")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not uv and recipe.python != here:
+        raise NotBuilt(f"the record is of Python {recipe.python}, this is {here}; install uv, which brings any Python")
+    tell(f"a new environment for {recipe.extra}")
+    _run(
+        [uv, "venv", "-q", "--python", recipe.python, str(place)] if uv else [sys.executable, "-m", "venv", str(place)]
+    )
+    constraints = place / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in sorted(recipe.pins.items())))
+    tell(f"installing {recipe.extra} at the recorded versions")
+    pip = [uv, "pip", "install", "--python", str(_interpreter(place))] if uv else [
+        str(_interpreter(place)), "-m", "pip", "install", "--disable-pip-version-check"
+    ]  # fmt: skip
+    _run([*pip, "-q", "-c", str(constraints), f"{software.SOURCE}[{recipe.extra}]"])
+    (place / _DONE).write_text(json.dumps({"extra": recipe.extra, "python": recipe.python, "pins": dict(recipe.pins)}))
+
+
+def _run(command: Sequence[str | None]) -> None:
+    words = [word for word in command if word is not None]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        told = [line for line in lines if line.lower().startswith(("error", "×", "x "))]
+        raise NotBuilt(f"cannot build the environment: {(told or lines or ['no reason was given'])[-1][:300]}")
+
+
+def built() -> Iterator[tuple[str, Mapping[str, str], int]]:
+    """Every environment that stands: its name, its pins, its size in bytes."""
+    for done in sorted(folder().glob(f"*/{_DONE}")):
+        size = sum(path.lstat().st_size for path in done.parent.rglob("*") if path.is_file())
+        yield done.parent.name, json.loads(done.read_text())["pins"], size
+
+
+def remove(name: str) -> bool:
+    """Take an environment away; False where there is none of that name."""
+    if name not in {known for known, _, _ in built()}:
+        return False
+    with FileLock(f"{folder() / name}.lock"):
+        shutil.rmtree(folder() / name)
+    return True

@@ -1,0 +1,87 @@
+"""Records of earlier schemas, brought to the present one: each step is a function from one version to the next.
+
+Records of runs and of speed contests have versions of their own, and pass through the same steps here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from harness.records.seal import digest
+
+#: Of run records, and of speed records.
+CURRENT: Final = 3
+SPEED_CURRENT: Final = 2
+Document = dict[str, Any]
+
+
+class NotMigrated(ValueError):
+    """The document says a version that cannot be, or one that is newer than this harness; says so."""
+
+
+class Altered(NotMigrated):
+    """The contents do not match the record's own digest."""
+
+
+def to_current(document: Document) -> Document:
+    """A record's JSON as the present schema of its kind has it, its digest checked and taken off.
+
+    Raises:
+        NotMigrated: the version is none, or newer than this harness.
+        Altered: something in it was changed since it was written.
+    """
+    # ``kind`` is sealed like all else: one that was changed is found below, whichever steps it leads to
+    current, steps = (SPEED_CURRENT, SPEED_STEPS) if document.get("kind") == "speed" else (CURRENT, STEPS)
+    version = document.get("schema_version", 1)
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise NotMigrated(f"schema_version: a whole number from 1 to {current}, not {str(version)[:40]!r}")
+    if version > current:
+        raise NotMigrated(f"schema version {version} is newer than this harness reads ({current}): upgrade harness")
+    if version > 1:
+        _check_seal(document)
+    content = {name: value for name, value in document.items() if name != "digest"} if version > 1 else document
+    for step in range(version, current):
+        content = steps[step](content)
+    return content
+
+
+def _check_seal(document: Document) -> None:
+    told = document.get("digest")
+    if told != digest(document):
+        raise Altered("altered since it was written: its contents do not match its digest")
+
+
+def _from_1(document: Document) -> Document:
+    _refuse(NEW_IN_2, document)
+    return {**document, "schema_version": 2}
+
+
+def _from_2(document: Document) -> Document:
+    """What version 3 adds, all of the device, was not measured in version 2: its metrics are null."""
+    return {**document, "schema_version": 3}
+
+
+def _speed_from_1(document: Document) -> Document:
+    """A call had one device, and its roofs stood alone."""
+    _refuse(SPEED_NEW_IN_2, document)
+    roof = {name: document[name] for name in ("gemm_gflops", "copy_gb_per_s") if name in document}
+    rest = {name: value for name, value in document.items() if name not in roof}
+    try:
+        device = str(document["contests"][0]["rows"][0]["spec"]["device"])
+    except (KeyError, IndexError, TypeError):
+        return {**rest, "schema_version": 2}  # no contest; or malformed, as validation will say
+    return {**rest, "schema_version": 2, "roofs": {device: roof}}
+
+
+def _refuse(newer: set[str], document: Document) -> None:
+    """What version 2 adds was not recorded in version 1; where it is there all the same, the version was changed."""
+    if found := sorted(newer & set(document)):
+        raise Altered(f"altered since it was written: schema version 1 has no {found[0]!r}")
+
+
+#: Fields of a record that version 2 brought.
+NEW_IN_2 = {"digest", "command", "noise"}
+SPEED_NEW_IN_2 = {"digest", "roofs"}
+STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2}
+SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1}

@@ -1,0 +1,146 @@
+"""The record: what a run leaves behind, one JSON document per run.
+
+The JSON Schema in ``harness/records/schema/`` is generated from these models. Sizes are in bytes, times
+in seconds unless the name says otherwise; null stands for "not measured".
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, computed_field
+
+from backends.base import Tier
+from harness.records.base import Bytes, Environment, Gate, Noise, Scores, Seconds, Spread, Status
+from harness.records.migrations import CURRENT
+from harness.records.seal import digest
+from harness.specs.base import Frozen
+from harness.specs.run import RunSpec
+
+SCHEMA_VERSION: Final = CURRENT
+
+
+class CurvePoint(Frozen):
+    """One evaluation on the validation split."""
+
+    step: Annotated[int, Field(ge=0, description="updates done so far")]
+    loss: Annotated[float, Field(description="loss on the validation split")]
+    train_loss: Annotated[float | None, Field(description="mean training loss since the last point")] = None
+    scores: Scores
+    seconds: Annotated[Seconds, Field(description="time spent inside training steps so far")]
+    losses_sha256: Annotated[
+        str | None,
+        Field(description="of the training losses of all updates so far, each as a little-endian float64"),
+    ] = None
+
+
+class Metrics(Frozen):
+    """What was measured. Throughput is of the steady state; the first chunk is kept apart."""
+
+    final_loss: Annotated[float, Field(description="test loss of the reported parameters")]
+    score: Annotated[Scores, Field(description="test scores of the reported parameters, by name")]
+    score_step: Annotated[int, Field(description="the update after which they were taken")]
+    main_score: Annotated[str, Field(description="the score that decides whether the task is solved")]
+    higher_is_better: bool
+    baseline: Annotated[Scores, Field(description="what a model that learned nothing reaches, by score")]
+    landmarks: Annotated[dict[str, float], Field(description="further named levels of the loss")] = {}
+    solved: bool
+    steps_to: Annotated[
+        dict[str, int | None], Field(description="first evaluated update at which the main score passed a level")
+    ] = {}
+
+    train_sequences_per_second: Spread | None
+    train_time_steps_per_second: Spread | None
+    step_ms: Spread | None
+    predict_sequences_per_second: Spread | None
+    predict_time_steps_per_second: Spread | None
+
+    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
+    data_s: Annotated[Seconds, Field(description="drawing or loading data on the host, in total")]
+    gate_s: Annotated[Seconds, Field(description="the parity check before the run")]
+    build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
+    first_step_s: Annotated[Seconds, Field(description="the first update, with all tracing and compiling it causes")]
+    compile_s: Annotated[
+        Seconds | None, Field(description="what the first update took beyond a median one of the steady state")
+    ]
+    stage_s: Annotated[Seconds, Field(description="moving batches to the device, in total")]
+    train_s: Annotated[Seconds, Field(description="inside training steps, in total, the first one included")]
+    evaluate_s: Annotated[Seconds, Field(description="predicting and scoring held-out data, in total")]
+    wall_s: Annotated[Seconds, Field(description="the worker's life from its first line to its last figure")]
+
+    host_import_bytes: Annotated[Bytes | None, Field(description="resident after importing the framework")]
+    host_init_bytes: Annotated[Bytes | None, Field(description="resident after data, gate, model and optimizer")]
+    host_peak_bytes: Annotated[Bytes | None, Field(description="the kernel's high-water mark since then")]
+    device_init_bytes: Bytes | None = None
+    device_peak_bytes: Bytes | None = None
+    device_train_s: Annotated[
+        Seconds | None,
+        Field(description="from the first to the last work of each block on the device, by its own events, in total"),
+    ] = None
+    device_process_bytes: Annotated[
+        Bytes | None,
+        Field(description="of the device, held by the worker at most: context and pools, as the driver counts"),
+    ] = None
+    energy_j: Annotated[
+        float | None,
+        Field(ge=0, description="joules that the whole device took from before the first update to after the last"),
+    ] = None
+    joules_per_1000_sequences: Annotated[
+        float | None, Field(ge=0, description="the same of the steady state, per 1000 sequences trained")
+    ] = None
+    device_idle_share: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="of the steady state's time in training and prediction, the device idle"),
+    ] = None
+
+    parameters: Annotated[int, Field(description="trainable numbers")]
+    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
+    compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
+
+
+class Record(Frozen):
+    """One run."""
+
+    schema_version: Literal[3] = SCHEMA_VERSION
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    created: datetime
+    status: Status
+    reason: Annotated[str | None, Field(description="why the status is not ok")] = None
+    spec: RunSpec
+    variant: Annotated[str | None, Field(description="the variant that ran")] = None
+    tier: Annotated[Tier | None, Field(description="default, best per update, or fused: several updates at once")] = (
+        None
+    )
+    variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
+    executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
+    gate: Gate | None = None
+    deterministic: Annotated[
+        bool | None,
+        Field(description="whether the backend promises the same losses, bit by bit, here again; null where unknown"),
+    ] = None
+    environment: Environment
+    metrics: Metrics | None = None
+    curve: list[CurvePoint] = []
+    noise: Noise | None = None
+    command: Annotated[str | None, Field(description="makes it again, as a shell takes it")] = None
+    log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
+
+    @computed_field(description="SHA-256 of everything else: see harness.records.seal")  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """Of the record's contents, so that a change of any field shows."""
+        return digest(self.model_dump(mode="json", exclude={"digest"}))
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema of a record."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Record.model_json_schema(mode="serialization"),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=1))

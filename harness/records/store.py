@@ -1,0 +1,197 @@
+"""Where records live: a folder of JSON files, each written at once or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.records.migrations import Altered, NotMigrated, to_current
+from harness.records.run import Record
+from harness.records.speed import SpeedRecord
+from harness.specs.base import one_line
+
+#: No honest record comes near it; a larger file is not read into memory.
+LARGEST_BYTES = 64 * 2**20
+#: A record's id where a report names it; it can hold no separator of paths.
+ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]+?-[0-9a-f]{8}\b")
+
+
+class StoreError(RuntimeError):
+    """The folder cannot take records, or a file is not one; the message names it."""
+
+
+class AlteredRecord(StoreError):
+    """The record's contents do not match its own digest; the message names the file."""
+
+
+@dataclass
+class Found:
+    """Records read, and one line for each file that is not one."""
+
+    records: list[Record] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    speeds: list[SpeedRecord] = field(default_factory=list)
+
+
+class Store:
+    """A folder of records."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Make the folder and prove that it can be written to, before any run is paid for.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise StoreError(
+                f"cannot write results to {self.folder}: {error.strerror}; name another with --results"
+            ) from None
+
+    def write(self, record: Record | SpeedRecord) -> Path:
+        """Write ``record`` under its id: whole, or not at all.
+
+        Raises:
+            StoreError: the file could not be written; nothing of it is left in the folder, and
+                the message says where the record was kept instead.
+        """
+        target = self.folder / f"{record.id}.json"
+        text = record.model_dump_json(indent=1) + "\n"
+        try:
+            _write_atomically(target, text)
+        except OSError as error:
+            raise StoreError(f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}") from None
+        return target
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("*.json")))
+
+
+def _write_atomically(target: Path, text: str) -> None:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _keep_elsewhere(name: str, text: str) -> str:
+    refuge = Path(tempfile.gettempdir()) / name
+    try:
+        _write_atomically(refuge, text)
+    except OSError:
+        return f"nor is there room elsewhere; the record is: {json.dumps(json.loads(text))}"
+    return f"the record is kept in {refuge}"
+
+
+def read(path: Path) -> Record | SpeedRecord:
+    """The record in one file, of a run or of a speed contest.
+
+    Raises:
+        StoreError: the file is missing, too large, not JSON or not a record; one line says which.
+        AlteredRecord: it was changed since it was written.
+    """
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
+        document = _document(path.read_bytes())
+        kind = SpeedRecord if document.get("kind") == "speed" else Record
+        return kind.model_validate_json(json.dumps(to_current(document)))
+    except Altered as error:
+        raise AlteredRecord(f"{path}: {error}") from None
+    except NotMigrated as error:
+        raise StoreError(f"{path}: not a valid record: {error}") from None
+    except ValidationError as error:
+        raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
+    except (ValueError, RecursionError):
+        raise StoreError(f"{path}: not a valid record: a number out of range, or nested too deeply") from None
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    """The JSON object in a file. Raises NotMigrated where it is none."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise NotMigrated("not JSON") from None
+    if not isinstance(document, dict):
+        raise NotMigrated("not a JSON object")
+    return document
+
+
+def read_record(path: Path) -> Record:
+    """The record of a run in one file.
+
+    Raises:
+        StoreError: as ``read``; or it is a speed contest's.
+    """
+    record = read(path)
+    if not isinstance(record, Record):
+        raise StoreError(f"{path}: the record of a speed contest, not of a run")
+    return record
+
+
+def files(places: Iterable[Path]) -> Iterator[Path]:
+    """The JSON files in folders (searched in depth), and single files as they are named, be they there or not."""
+    for place in places:
+        yield from sorted(place.rglob("*.json")) if place.is_dir() else [place]
+
+
+def named_in(page: Path) -> Iterator[Path]:
+    """The files of the records that a report names, each in the folder nearest above the page that has it.
+
+    Raises:
+        StoreError: the page cannot be read, or names no record.
+    """
+    try:
+        if page.stat().st_size > LARGEST_BYTES:
+            raise StoreError(f"{page}: larger than any report ({LARGEST_BYTES // 2**20} MiB), not read")
+        names = list(dict.fromkeys(ID.findall(page.read_text(encoding="utf-8", errors="replace"))))
+    except OSError as error:
+        raise StoreError(f"{page}: {error.strerror}") from None
+    if not names:
+        raise StoreError(f"{page}: names no record")
+    folders = [page.parent, *list(page.resolve().parents)[1:3]]
+    for name in names:
+        places = [folder / f"{name}.json" for folder in folders]
+        yield next((place for place in places if place.exists()), places[-1])
+
+
+def read_all(places: Iterable[Path]) -> Found:
+    """The records in folders (searched in depth) and files; what is no record is named, never fatal."""
+    found = Found()
+    for path in files(places):
+        if not path.exists():
+            found.problems.append(f"{path}: no such file or folder")
+            continue
+        try:
+            record = read(path)
+        except StoreError as error:
+            found.problems.append(str(error))
+            continue
+        if isinstance(record, Record):
+            found.records.append(record)
+        else:
+            found.speeds.append(record)
+    found.records.sort(key=lambda record: (record.created, record.id))
+    found.speeds.sort(key=lambda record: (record.created, record.id))
+    return found

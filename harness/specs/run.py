@@ -1,0 +1,69 @@
+"""The run spec: everything that decides one run, immutable, hashable, and nothing that does not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from backends.job import Device, Job, Precision
+from backends.parameters import InitialisationSpec
+from harness.specs.base import Denormals, Frozen, Initialisation, Model, Name, Optimizer, Positive, job_of
+from tasks.base import Scalar, Task
+
+ScoreAt = Literal["final", "best-validation"]
+
+
+class RunSpec(Frozen):
+    """Everything that decides one run.
+
+    Attributes:
+        task, preset, parameters: what is learned; ``parameters`` is complete, defaults included.
+        seed: of the training data and of the initial parameters.
+        backend, variant, device, precision: how it is computed.
+        model, initialisation, optimizer: what is trained, from where, by which rule.
+        batch, steps: sequences per update, and updates.
+        chunk: updates per timed block, which ends in a synchronisation.
+        evaluate_every: updates between two evaluations on the validation split.
+        threads: of the framework, and the number of CPUs that the worker may use.
+        denormals: whether the CPU flushes denormal numbers to zero, in every thread.
+        deterministic: ask the framework for deterministic kernels.
+        score_at: which parameters the reported test scores belong to, decided before the run.
+    """
+
+    task: Name
+    preset: Name
+    parameters: dict[str, Scalar]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    backend: Name
+    variant: Name = "auto"
+    device: Device = "cpu"
+    precision: Precision = "float32"
+    model: Model
+    initialisation: Initialisation = Initialisation()
+    optimizer: Optimizer = Optimizer()
+    batch: Positive
+    steps: Positive
+    chunk: Positive
+    evaluate_every: Positive
+    threads: Positive
+    denormals: Denormals = "flush"
+    deterministic: bool = True
+    score_at: ScoreAt = "final"
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint of the spec: equal for equal specs, on every machine."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def job(self, task: Task) -> Job:
+        """The part of this spec that a backend may know."""
+        return job_of(self, task.inputs, task.outputs, task.readout, task.loss, task.steps_in)
+
+    def initialisation_spec(self) -> InitialisationSpec:
+        """The initialisation in the backends' words."""
+        return InitialisationSpec(**self.initialisation.model_dump())

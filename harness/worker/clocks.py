@@ -1,0 +1,28 @@
+"""Clocks by what the time was spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Clocks:
+    """Seconds by what they were spent on."""
+
+    clock: Clock
+    spent: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = self.clock()
+        try:
+            yield
+        finally:
+            self.spent[name] = self.spent.get(name, 0.0) + self.clock() - start
+
+    def __getitem__(self, name: str) -> float:
+        return self.spent.get(name, 0.0)

@@ -1,0 +1,134 @@
+"""What a device takes to train: energy, memory, idle time. Read between timed blocks, never inside one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.machine.nvml import Device, NotThere, Sample, first_visible
+from harness.worker.clocks import Clocks
+
+#: Seconds between two readings: the driver keeps samples of some fifteen seconds, and a reading takes milliseconds.
+EVERY_S = 5.0
+#: The counter of energy moves some ten times a second: over less than this it would say more about itself.
+SHORTEST_S = 1.0
+#: Samples of utilisation below which their mean says nothing.
+FEWEST_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Reading:
+    """At one moment: seconds of the meter's clock, seconds that the device was asked for, millijoules so far."""
+
+    at_s: float
+    asked_s: float
+    energy_mj: int | None
+
+
+@dataclass
+class Meter:
+    """Called by the loop over blocks with the updates done so far; of CPU runs it says nothing.
+
+    Attributes:
+        device: what is read; None for nothing.
+        clocks: of the run. Training and prediction on them are the time in which the device could have computed;
+            ``meter`` among them is what reading took.
+        warm_up: updates before the steady state.
+        steps: updates in all.
+    """
+
+    device: Device | None
+    clocks: Clocks
+    warm_up: int
+    steps: int
+    pid: int = field(default_factory=os.getpid)
+
+    def __post_init__(self) -> None:
+        self.gpu: dict[str, str] = {}
+        self.start: Reading | None = None
+        self.steady: tuple[int, Reading] | None = None
+        self.end: Reading | None = None
+        self.process_bytes: int | None = None
+        self.samples: list[Sample] = []
+        self._since_us = 0
+        self._looked_s = 0.0
+
+    def __call__(self, done: int) -> None:
+        if self.device is None:
+            return
+        with self.clocks("meter"):
+            self._read(self.device, done)
+
+    def _read(self, device: Device, done: int) -> None:
+        begins_steady = self.steady is None and self.warm_up <= done < self.steps
+        if done == 0:
+            self.start = self._reading(device)
+        if begins_steady:
+            self.steady = done, self._reading(device)
+            self._since_us = device.last_sample_us()
+        if done == self.steps:
+            self.end = self._reading(device)
+            self.gpu = device.facts().words()  # the clocks are still those of the work
+        if done in (0, self.steps) or begins_steady or self.clocks.clock() - self._looked_s >= EVERY_S:
+            self._look(device)
+
+    def _reading(self, device: Device) -> Reading:
+        return Reading(self.clocks.clock(), self.clocks["train"] + self.clocks["predict"], device.energy_mj())
+
+    def _look(self, device: Device) -> None:
+        """The memory held now, and the samples since the last look."""
+        self._looked_s = self.clocks.clock()
+        held = device.process_bytes(self.pid)
+        self.process_bytes = max((n for n in (held, self.process_bytes) if n is not None), default=None)
+        if self.steady and (found := device.samples(self._since_us)):
+            self.samples += found
+            self._since_us = found[-1].at_us
+
+    def figures(self, batch: int) -> dict[str, Any]:
+        """Fields of ``records.Metrics``, for updates of ``batch`` sequences."""
+        return {
+            "energy_j": _joules(self.start, self.end),
+            "joules_per_1000_sequences": self._joules_per_1000(batch),
+            "device_process_bytes": self.process_bytes,
+            "device_idle_share": self._idle_share(),
+        }
+
+    def _joules_per_1000(self, batch: int) -> float | None:
+        """Of the steady state, as throughput is."""
+        if self.steady is None or (joules := _joules(self.steady[1], self.end)) is None:
+            return None
+        return 1000 * joules / ((self.steps - self.steady[0]) * batch)
+
+    def _idle_share(self) -> float | None:
+        """Of the steady state's time in training and prediction, how much the device computed nothing.
+
+        The samples' mean is of all time, the host's drawing of data included: what was busy is set against the
+        time in which there was something to do.
+        """
+        if self.steady is None or self.end is None or len(self.samples) < FEWEST_SAMPLES:
+            return None
+        begin = self.steady[1]
+        asked = self.end.asked_s - begin.asked_s
+        if asked <= 0:
+            return None
+        mean = sum(sample.busy for sample in self.samples) / len(self.samples)
+        return min(1.0, max(0.0, 1 - mean * (self.end.at_s - begin.at_s) / asked))
+
+
+def _joules(begin: Reading | None, end: Reading | None) -> float | None:
+    if begin is None or end is None or begin.energy_mj is None or end.energy_mj is None:
+        return None
+    if end.at_s - begin.at_s < SHORTEST_S or end.energy_mj < begin.energy_mj:
+        return None
+    return (end.energy_mj - begin.energy_mj) / 1e3
+
+
+def of_run(device: str, clocks: Clocks, warm_up: int, steps: int) -> tuple[Meter, str | None]:
+    """The meter of a run on ``cpu`` or ``cuda``, and why it reads nothing on CUDA; None where it does."""
+    if device != "cuda":
+        return Meter(None, clocks, warm_up, steps), None
+    try:
+        return Meter(first_visible(os.environ.get("CUDA_VISIBLE_DEVICES")), clocks, warm_up, steps), None
+    except NotThere as error:
+        return Meter(None, clocks, warm_up, steps), str(error)

@@ -1,0 +1,156 @@
+"""Whether a measurement was disturbed: what the kernel counted meanwhile, and how the block times lie.
+
+Standard library and NumPy only; a worker reads the counters, so that they are of its own CPUs and its own life.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.records.base import Noise
+
+#: Blocks below which nothing is said about their distribution.
+FEWEST_BLOCKS = 20
+#: Relative change from the first third's median to the last third's that is called a drift …
+DRIFT = 0.05
+#: … if it is also as many times the error of the medians' difference.
+SIGMAS = 4.0
+#: Two groups of blocks: each at least this share, apart by this much of the median and by this many spreads.
+SHARE, APART, SPREADS = 0.15, 0.15, 4.0
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Readings at one moment; differences of two count. Seconds; None where the system does not tell."""
+
+    wall_s: float
+    own_s: float
+    switches: int | None
+    steal_s: float | None
+    busy_s: float | None
+    throttled: int | None
+
+
+def read(clock_s: float) -> Counters:
+    """The counters now, at ``clock_s`` of the caller's clock."""
+    times = os.times()
+    busy, steal = _cpu_times(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None)
+    return Counters(clock_s, times.user + times.system, _switches(), steal, busy, _throttled())
+
+
+def _switches() -> int | None:
+    try:
+        import resource
+    except ImportError:
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw)
+
+
+def _cpu_times(cpus: set[int] | None, stat: Path = Path("/proc/stat")) -> tuple[float | None, float | None]:
+    """Seconds that these CPUs were busy for anyone, and that the hypervisor took from them."""
+    if cpus is None:
+        return None, None
+    try:
+        lines = stat.read_text().splitlines()
+        tick = os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
+        return None, None
+    wanted = {f"cpu{number}" for number in cpus}
+    rows = [[int(n) for n in line.split()[1:]] for line in lines if line.split(" ", 1)[0] in wanted]
+    rows = [row for row in rows if len(row) >= 8]
+    if not rows:
+        return None, None
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    busy = sum(sum(row[:3]) + row[5] + row[6] for row in rows)
+    return busy / tick, sum(row[7] for row in rows) / tick
+
+
+def _throttled() -> int | None:
+    """How often a CPU was slowed for heat, or the control group's quota was used up."""
+    found = [*Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")]
+    counts = [int(text) for path in found if (text := _text(path)).isdecimal()]
+    for line in _text(Path("/sys/fs/cgroup/cpu.stat")).splitlines():
+        if line.startswith("nr_throttled "):
+            counts.append(int(line.split()[1]))
+    return sum(counts) if counts else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def judge(block_s: Sequence[float], before: Counters, after: Counters, cpus: int) -> Noise:
+    """What disturbed a measurement.
+
+    Args:
+        block_s: seconds per update, block by block, in order.
+        before, after: readings around them.
+        cpus: CPUs that the worker may use.
+    """
+    wall = max(after.wall_s - before.wall_s, 1e-9)
+    own = after.own_s - before.own_s
+    switches = _difference(before.switches, after.switches)
+    steal = _difference(before.steal_s, after.steal_s)
+    busy = _difference(before.busy_s, after.busy_s)
+    throttled = _difference(before.throttled, after.throttled)
+    outside = None if busy is None else max(0.0, busy - own)
+    drift = relative_drift(block_s)
+    return Noise(
+        drift=drift,
+        bimodal=is_bimodal(block_s),
+        involuntary_switches_per_s=None if switches is None else switches / wall,
+        steal_share=None if steal is None else steal / (wall * cpus),
+        outside_share=None if outside is None else outside / (wall * cpus),
+        throttled=None if throttled is None else int(throttled),
+    )
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else max(0.0, after - before)
+
+
+def relative_drift(block_s: Sequence[float]) -> float | None:
+    """How much slower the last third's median is than the first third's; None where no drift can be told."""
+    if len(block_s) < FEWEST_BLOCKS:
+        return None
+    third = len(block_s) // 3
+    first, last = np.asarray(block_s[:third]), np.asarray(block_s[-third:])
+    start, end = float(np.median(first)), float(np.median(last))
+    change = end / start - 1
+    # standard error of a median: 1.2533 of the mean's; the spread from the median absolute deviation
+    error = 1.2533 * np.hypot(_spread(first), _spread(last)) / np.sqrt(third) / start
+    return change if abs(change) > max(DRIFT, SIGMAS * float(error)) else None
+
+
+def is_bimodal(block_s: Sequence[float]) -> bool:
+    """Whether the blocks fall into two groups: Otsu's threshold, then a gap that no single group would have.
+
+    Source: N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
+    """
+    if len(block_s) < FEWEST_BLOCKS:
+        return False
+    values = np.sort(np.asarray(block_s, dtype=float))
+    n = len(values)
+    count = np.arange(1, n)
+    low_mean = np.cumsum(values)[:-1] / count
+    high_mean = (values.sum() - np.cumsum(values)[:-1]) / (n - count)
+    cut = int(np.argmax(count * (n - count) * (high_mean - low_mean) ** 2)) + 1
+    low, high = values[:cut], values[cut:]
+    apart = float(np.median(high) - np.median(low))
+    spread = max(_spread(low), _spread(high))
+    return (
+        min(len(low), len(high)) >= SHARE * n and apart > APART * float(np.median(values)) and apart > SPREADS * spread
+    )
+
+
+def _spread(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    """A standard deviation that single outliers do not move: 1.4826 of the median absolute deviation."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))

@@ -1,0 +1,201 @@
+"""The loop over chunks: training, evaluation and timing, once for all backends.
+
+What is timed is ``Trainer.train`` alone, block by block, each block ended by the backend's own
+synchronisation. Drawing data, staging and evaluation have clocks of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.base import Trainer
+from backends.job import Array, host_dtype
+from harness.errors import RunFailed
+from harness.records.base import Scores
+from harness.records.figures import Block
+from harness.records.run import CurvePoint
+from harness.specs.run import RunSpec
+from harness.worker.clocks import Clocks
+from tasks.base import Batch, Split, Task, loss_value
+
+Progress = Callable[[Mapping[str, float]], None]
+OnPoint = Callable[[CurvePoint], None]
+#: Told the updates done so far before the first block and after each one, while no clock of a block runs.
+Between = Callable[[int], None]
+
+
+@dataclass
+class Outcome:
+    """What training gave: the reported scores, the curve and the blocks behind the throughput."""
+
+    loss: float
+    scores: Scores
+    score_step: int
+    curve: list[CurvePoint]
+    first_step_s: float
+    train_blocks: list[Block]
+    predict_blocks: list[Block]
+    compilations: int
+
+
+def block_sizes(steps: int, chunk: int, evaluate_every: int) -> Iterator[int]:
+    """Updates per block: one alone, the first; then up to each multiple of ``chunk`` or evaluation."""
+    done = 0
+    while done < steps:
+        ends = [steps] if done else [1]
+        ends += [(done // every + 1) * every for every in (chunk, evaluate_every)]
+        size = min(ends) - done
+        done += size
+        yield size
+
+
+class Run:
+    """One training run on a trainer that stands ready."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        task: Task,
+        trainer: Trainer,
+        clocks: Clocks,
+        progress: Progress,
+        on_point: OnPoint,
+        between: Between = lambda done: None,
+    ) -> None:
+        self.spec, self.task, self.trainer = spec, task, trainer
+        self.dtype = host_dtype(spec.precision)
+        self.clocks, self.progress, self.on_point, self.between = clocks, progress, on_point, between
+        self.curve: list[CurvePoint] = []
+        self.train_blocks: list[Block] = []
+        self.predict_blocks: list[Block] = []
+        self.losses = hashlib.sha256()
+        self.device_s: float | None = None  # of all training steps, by the device's own events
+        with clocks("data"):
+            self.held_out = {split: self._held_out(split) for split in ("validation", "test")}
+
+    def __call__(self) -> Outcome:
+        spec = self.spec
+        self._evaluate(0, [])  # the untrained model: the curve's first point, and it compiles the prediction
+        self.predict_blocks.clear()
+        done, first_step_s, compiled = 0, 0.0, 0
+        since_evaluation: list[float] = []
+        best: tuple[float, int, float, Scores] | None = None
+        self.between(0)
+        for size in block_sizes(spec.steps, spec.chunk, spec.evaluate_every):
+            losses, seconds = self._train(done, size)
+            done += size
+            self.between(done)
+            since_evaluation += losses
+            self.losses.update(np.asarray(losses, "<f8").tobytes())
+            if done == 1:
+                first_step_s = seconds
+            if done <= spec.chunk:  # warm-up: the first chunk
+                compiled = self.trainer.compilations()
+            else:
+                self.train_blocks.append(Block(size, seconds))
+                self._refuse_compilation(compiled, done)
+            if done % spec.evaluate_every == 0 or done == spec.steps:
+                point = self._evaluate(done, since_evaluation)
+                since_evaluation = []
+                if spec.score_at == "best-validation" and (best is None or point.loss < best[0]):
+                    best = (point.loss, done, *self._test())
+            self._report(done, losses[-1])
+        self._refuse_compilation(compiled, done)
+        _, step, loss, scores = best or (0.0, done, *self._test())
+        return Outcome(loss, scores, step, self.curve, first_step_s, self.train_blocks, self.predict_blocks, compiled)
+
+    def _train(self, done: int, size: int) -> tuple[list[float], float]:
+        with self.clocks("data"):
+            batches = [
+                self.task.batch("train", index, self.spec.batch).astype(self.dtype)
+                for index in range(done, done + size)
+            ]
+        with self.clocks("stage"):
+            staged = self.trainer.stage(batches)
+        before = self.clocks["train"]
+        with self.clocks("train"):
+            losses = self.trainer.train(staged)
+        if (by_events := self.trainer.device_seconds()) is not None:
+            self.device_s = (self.device_s or 0.0) + by_events
+        for index, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                raise RunFailed(f"training diverged: the loss is {loss} at step {done + index + 1}; try a smaller --lr")
+        return [float(loss) for loss in losses], self.clocks["train"] - before
+
+    def _refuse_compilation(self, compiled: int, done: int) -> None:
+        now = self.trainer.compilations()
+        if now != compiled:
+            raise RunFailed(
+                f"something was traced or compiled again in the steady state, by step {done} "
+                f"({now} compilations, {compiled} after warm-up): its timing would be no steady state's"
+            )
+
+    def _evaluate(self, step: int, losses: list[float]) -> CurvePoint:
+        loss, scores = self._scores("validation")
+        train_loss = sum(losses) / len(losses) if losses else None
+        seconds = self.clocks["train"]
+        point = CurvePoint(
+            step=step,
+            loss=loss,
+            train_loss=train_loss,
+            scores=scores,
+            seconds=seconds,
+            losses_sha256=self.losses.hexdigest(),
+        )
+        self.curve.append(point)
+        self.on_point(point)
+        return point
+
+    def _scores(self, split: Split) -> tuple[float, Scores]:
+        batch = self.held_out[split]
+        with self.clocks("evaluate"):
+            predictions = self._predict(batch.x)
+            loss = loss_value(self.task.loss, predictions, batch.y)
+            if not math.isfinite(loss):
+                raise RunFailed(f"training diverged: the {split} loss is {loss}; try a smaller --lr")
+            return loss, self.task.score(predictions, batch)
+
+    def _test(self) -> tuple[float, Scores]:
+        loss, scores = self._scores("test")
+        with self.clocks("evaluate"):
+            return loss, scores | self.task.closing_scores(self._predict)
+
+    def _held_out(self, split: Split) -> Batch:
+        return self.task.held_out(split).astype(self.dtype)
+
+    def _predict(self, x: Array) -> Array:
+        """Predictions for any number of sequences, by batches of the one shape that is compiled."""
+        size, parts = self.spec.batch, []
+        for start in range(0, len(x), size):
+            part = np.asarray(x[start : start + size], dtype=self.dtype)
+            padding = size - len(part)
+            if padding:
+                part = np.concatenate([part, np.zeros((padding, *x.shape[1:]), part.dtype)])
+            before = self.clocks["predict"]
+            with self.clocks("predict"):
+                out = self.trainer.predict(part)
+            self.predict_blocks.append(Block(size, self.clocks["predict"] - before))
+            parts.append(out[: size - padding])
+        return np.concatenate(parts)
+
+    def _report(self, done: int, loss: float) -> None:
+        recent = self.train_blocks[-5:]
+        seconds = sum(block.seconds for block in recent)
+        rate = self.spec.batch * sum(block.steps for block in recent) / seconds if seconds else 0.0
+        self.progress({"step": done, "loss": loss, "sequences_per_second": rate})
+
+
+def first_crossings(task: Task, curve: list[CurvePoint]) -> dict[str, int | None]:
+    """First evaluated step at which the main score passed each of the task's milestones."""
+    sign = 1 if task.higher_is_better else -1
+    return {
+        f"{task.score_name} {'>' if task.higher_is_better else '<'} {level:g}": next(
+            (p.step for p in curve if sign * p.scores[task.score_name] > sign * level), None
+        )
+        for level in task.milestones
+    }

@@ -1,0 +1,261 @@
+"""``harness doctor``: what the machine has, which backends see what of it, and what would help where they do not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import RenderableType
+
+from harness.machine import nvml, system
+from harness.machine.process import available_cpus
+from harness.presentation.screen import show
+from harness.presentation.show import Facts, section
+from harness.processes.supervise import probe_all
+from harness.text import number, printable
+
+#: What torch's own compiler takes on the CPU, the first that is there.
+COMPILERS = ("g++", "clang++", "c++")
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Sizes in bytes; None for what the system does not tell."""
+
+    cpu: str
+    logical_cpus: int
+    usable_cpus: list[int]
+    memory_bytes: int | None
+    memory_available_bytes: int | None
+    system: str
+    kernel: str
+    libc: str | None
+    python: str
+    container: str | None
+    cgroup: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A device as the driver tells it. ``facts`` are in the words and units of nvidia-smi."""
+
+    facts: dict[str, str]
+    uuid: str | None
+    visible: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a backend has: ``devices`` by name, each with the reason why it cannot be used, or None where it can."""
+
+    name: str
+    version: str | None
+    versions: dict[str, str]
+    devices: dict[str, str | None]
+    reason: str | None
+
+    @property
+    def runnable(self) -> bool:
+        return self.reason is None and None in self.devices.values()
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Something outside of Python's packages: its version, or None where it is missing; what it is good for."""
+
+    name: str
+    version: str | None
+    use: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the doctor found; ``why_no_gpu`` is None where there is one."""
+
+    machine: Machine
+    gpus: list[Gpu]
+    why_no_gpu: str | None
+    backends: list[Seen]
+    tools: list[Tool]
+    runnable: bool
+
+
+def examine() -> Findings:
+    """Look at everything; each backend answers from a process of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        probes = pool.submit(probe_all)
+        gpus, why_not = _gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        machine, found = _machine(), tools()
+    backends = [
+        Seen(**{name: each[name] for name in ("name", "version", "versions", "devices", "reason")})
+        for each in probes.result()
+    ]
+    return Findings(machine, gpus, why_not, backends, found, any(each.runnable for each in backends))
+
+
+def _machine() -> Machine:
+    return Machine(
+        cpu=system.cpu_model(),
+        logical_cpus=os.cpu_count() or 1,
+        usable_cpus=available_cpus(),
+        memory_bytes=system.memory_bytes(),
+        memory_available_bytes=_memory_available(),
+        system=_system(),
+        kernel=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip() or None,
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        container=system.container(),
+        cgroup=system.cgroup_limits(),
+    )
+
+
+def _memory_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _system() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.platform()
+
+
+def _gpus(visible: str | None, module: nvml.Management | None = None) -> tuple[list[Gpu], str | None]:
+    """Every device of the machine, and why none can be told of; hidden ones are told too.
+
+    Args:
+        visible: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set.
+        module: stands in for ``pynvml``.
+    """
+    try:
+        connected = nvml.connect(module)
+    except nvml.NotThere as error:
+        told = {} if error.installed else system.gpu()
+        return ([Gpu(told, None, True)], None) if told else ([], str(error))
+    shown = {device.uuid() for device in nvml.visible(connected, visible)}
+    every = [device.facts() for device in nvml.devices(connected)]
+    found = [Gpu(facts.words(), facts.uuid, facts.uuid in shown) for facts in every]
+    return found, None if found else "NVIDIA's driver is loaded, but has no device"
+
+
+def tools() -> list[Tool]:
+    """What some variants and commands need beside Python's packages."""
+    compiler = next(filter(shutil.which, COMPILERS), None)
+    return [
+        Tool("C++ compiler", _first_line(compiler) if compiler else None, "torch's variant compiled, on CPU"),
+        Tool("Triton", _distribution("triton"), "torch's variant compiled, on CUDA"),
+        Tool("nvidia-ml-py", _distribution("nvidia-ml-py"), "energy and idle time of a GPU"),
+        Tool("uv", _first_line("uv"), "building environments quickly, in place of pip"),
+    ]
+
+
+def _first_line(command: str) -> str | None:
+    """Of what it says of its version; None where it cannot be started."""
+    try:
+        done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip().split("\n")[0] or None
+
+
+def _distribution(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+# ---- on a screen
+
+
+def print_findings(found: Findings) -> None:
+    show(*_parts(found), width=120)
+
+
+def _parts(found: Findings) -> Iterator[RenderableType]:
+    yield from section("Machine", list(_machine_facts(found.machine)))
+    yield from section("GPUs", _gpu_facts(found.gpus, found.why_no_gpu))
+    yield from section("Backends", [fact for each in found.backends for fact in _backend_facts(each)])
+    yield from section("Tools", [(each.name, printable(_tool(each))) for each in found.tools])
+    yield ""
+    yield _closing(found.backends)
+
+
+def _machine_facts(m: Machine) -> Iterator[tuple[str, str]]:
+    yield "CPU", printable(f"{m.cpu}, {m.logical_cpus} logical")
+    yield "usable here", f"{len(m.usable_cpus)}: {_ranges(m.usable_cpus)}"
+    if m.memory_bytes is not None:
+        free = "" if m.memory_available_bytes is None else f", {number(m.memory_available_bytes / GIB)} GiB available"
+        yield "memory", f"{number(m.memory_bytes / GIB)} GiB{free}"
+    yield "system", printable(", ".join(filter(None, (m.system, m.kernel, m.libc))))
+    yield "Python", printable(m.python)
+    yield "container", printable(m.container or "none seen")
+    limits = ", ".join(f"{name} {value}" for name, value in m.cgroup.items())
+    yield "control group", printable(limits or "no limits seen")
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """0, 1, 2, 5 as "0-2, 5"."""
+    parts: list[list[int]] = []
+    for each in numbers:
+        if parts and each == parts[-1][-1] + 1:
+            parts[-1].append(each)
+        else:
+            parts.append([each])
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def _gpu_facts(gpus: Sequence[Gpu], why_not: str | None) -> Facts:
+    if not gpus:
+        return [("none", printable(why_not or ""))]
+    return [fact for place, gpu in enumerate(gpus) for fact in _one_gpu(place, gpu)]
+
+
+def _one_gpu(place: int, gpu: Gpu) -> Facts:
+    f = gpu.facts
+    hidden = "" if gpu.visible else " (hidden by CUDA_VISIBLE_DEVICES)"
+    lines = [
+        f"{f.get('name', 'a device without a name')}{hidden}",
+        _joined(f, {"driver_version": "driver", "cuda_driver_version": "CUDA", "compute_cap": "compute capability"}),
+        _joined(f, {"memory.total": "memory", "power.limit": "power limit", "temperature.gpu": "temperature"}),
+        _joined(f, {"clocks.sm": "clock now", "clocks.max.sm": "at most", "clocks.mem": "memory now",
+                    "clocks.max.mem": "at most"}),
+    ]  # fmt: skip
+    return [("" if row else str(place), printable(line)) for row, line in enumerate(lines) if line]
+
+
+def _joined(facts: Mapping[str, str], words: Mapping[str, str]) -> str:
+    return ", ".join(f"{word} {facts[name]}" for name, word in words.items() if name in facts)
+
+
+def _backend_facts(seen: Seen) -> Facts:
+    if seen.reason:
+        return [(seen.name, printable(f"no: {seen.reason}"))]
+    facts = [(seen.name, printable(", ".join(f"{name} {value}" for name, value in seen.versions.items())))]
+    return facts + [
+        ("", printable(f"{device}: {f'no: {reason}' if reason else 'yes'}")) for device, reason in seen.devices.items()
+    ]
+
+
+def _tool(tool: Tool) -> str:
+    return f"{tool.version or 'not found'} (for {tool.use})"
+
+
+def _closing(backends: Sequence[Seen]) -> str:
+    able = {
+        device: [each.name for each in backends if each.reason is None and each.devices.get(device, "") is None]
+        for device in ("cpu", "cuda")
+    }
+    return "; ".join(f"{device}: {', '.join(names) or 'no backend'}" for device, names in able.items())

@@ -1,0 +1,196 @@
+"""Where backends and variants agree: distances from the reference, and the first quantity that is too far from it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.presentation.progress import line
+from harness.processes import supervise
+from harness.processes.channel import TimedOut, WorkerDied
+from harness.specs.run import RunSpec
+from harness.text import printable
+
+#: Sequences per update unless asked for: the reference walks through every step in Python.
+BATCH = 8
+#: Relative distances whose first update is told.
+LEVELS = (1e-4, 1e-3, 1e-2)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One variant in one precision.
+
+    Attributes:
+        name: task and cell, backend and variant.
+        distances: relative, from the reference, by quantity, in the order in which they are computed.
+        tolerance: the largest that counts as agreement.
+        curve, expected_curve: losses before each update, here and in the float64 reference; ``curve`` of float32 alone.
+        unavailable: why it cannot compute this; failed: what it died of.
+    """
+
+    name: str
+    variant: str
+    precision: str
+    tolerance: float = 0.0
+    distances: dict[str, float] = field(default_factory=dict)
+    curve: list[float] = field(default_factory=list)
+    expected_curve: list[float] = field(default_factory=list)
+    unavailable: str | None = None
+    failed: str | None = None
+
+    def first_apart(self) -> str | None:
+        """The first quantity that is farther from the reference than allowed; None where all agree."""
+        # not <=: what is no number does not agree
+        return next((name for name, apart in self.distances.items() if not apart <= self.tolerance), None)
+
+    @property
+    def agrees(self) -> bool:
+        return bool(self.distances) and self.first_apart() is None
+
+    def largest(self, kind: str) -> float | None:
+        """The largest distance of the quantities whose name starts with ``kind``."""
+        return max((apart for name, apart in self.distances.items() if name.startswith(kind)), default=None)
+
+    def drift(self) -> list[float]:
+        """Relative distance of the losses from the reference's, update by update."""
+        return [
+            abs(ours - expected) / max(abs(expected), 1e-6) if math.isfinite(ours) else math.inf
+            for ours, expected in zip(self.curve, self.expected_curve, strict=False)
+        ]
+
+    def drift_text(self) -> str:
+        """ "at most 3.1e-05, at update 88; 1e-4 never" and so on, for people."""
+        drift = self.drift()
+        if not drift:
+            return ""
+        most = max(range(len(drift)), key=drift.__getitem__)
+        words = [f"at most {drift[most]:.1e}, at update {most + 1}"]
+        for level in LEVELS:
+            at = next((number for number, apart in enumerate(drift, 1) if apart > level), None)
+            if at is not None:
+                words.append(f"past {level:.0e} at {at}")
+        return "; ".join(words)
+
+
+def small(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
+    """The specs with a batch that the reference can follow, unless one was asked for."""
+    return [spec if batch else spec.model_copy(update={"batch": min(spec.batch, BATCH)}) for spec in specs]
+
+
+def measure(
+    specs: Sequence[RunSpec],
+    updates: int,
+    drift: int,
+    precisions: Sequence[str],
+    timeout: float | None,
+    json_lines: bool,
+) -> list[Agreement]:
+    """Look at every spec's backend in a process of its own; what cannot run is among the results, with the reason.
+
+    Stopped by the user it gives what there is by then, and a row that says so.
+    """
+    question = {"updates": updates, "drift": drift, "precisions": list(precisions)}
+    found: list[Agreement] = []
+
+    def keep(name: str, variant: str = "", precision: str = "", **fields: Any) -> None:
+        found.append(Agreement(name, variant, precision, **fields))
+        if json_lines:
+            last = found[-1]
+            print(json.dumps(asdict(last) | {"agrees": last.agrees, "first_apart": last.first_apart()}), flush=True)
+
+    with line(Console(stderr=True)) as tell:
+        for spec in specs:
+            name = f"{spec.task} {spec.model.cell} {spec.backend}"
+            tell(name)
+            begun = len(found)
+            try:
+                for heard in supervise.parity(spec, question, timeout):
+                    keep(name, **heard)
+            except WorkerDied as death:
+                how = "failed" if len(found) > begun else "unavailable"  # what it could do for a while is there
+                keep(name, spec.variant, **{how: str(death)})
+            except TimedOut:
+                keep(name, spec.variant, failed=f"not finished after {timeout:g} s (--timeout)")
+            except KeyboardInterrupt:
+                keep(name, spec.variant, failed="stopped by the user")
+                break
+    return found
+
+
+def agree(found: Sequence[Agreement]) -> bool:
+    """Whether something was compared, and nothing disagrees or died. What cannot run does not count."""
+    return any(each.agrees for each in found) and not any(_is_wrong(each) for each in found)
+
+
+def _is_wrong(each: Agreement) -> bool:
+    return each.failed is not None or (each.unavailable is None and not each.agrees)
+
+
+def table(found: Sequence[Agreement]) -> Table:
+    """A row per variant and precision: the largest distance of each kind of quantity."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="Relative distance from float64")
+    for heading in ("run", "variant", "precision", "agrees"):
+        shown.add_column(heading, overflow="fold")
+    for heading in ("loss", "gradients", "parameters"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("float32 losses over training", overflow="fold")
+    for each in found:
+        words = [_distance(each.largest(kind)) for kind in ("loss", "gradient", "parameter")]
+        reason = each.failed or each.unavailable
+        told = "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
+        style = "green" if each.agrees else "yellow" if each.unavailable else "red"
+        shown.add_row(
+            each.name, each.variant, each.precision, Text(told, style=style), *words,
+            Text(printable(reason) if reason else each.drift_text()),
+        )  # fmt: skip
+    return shown
+
+
+def _distance(apart: float | None) -> str:
+    return "" if apart is None else f"{apart:.1e}"
+
+
+def closing(found: Sequence[Agreement]) -> list[str]:
+    """What first disagrees, how far the curves are from each other, and the counts."""
+    lines = []
+    for each in found:
+        if (first := each.first_apart()) is not None:
+            apart = f"{each.distances[first]:.1e} from the reference, {each.tolerance:.0e} is allowed"
+            lines.append(f"{each.name} {each.variant} {each.precision}: first apart is {first}: {apart}")
+    lines += apart_from_each_other(found)
+    agreeing, wrong = sum(each.agrees for each in found), sum(map(_is_wrong, found))
+    rest = len(found) - agreeing - wrong
+    return [*lines, f"{agreeing} agree, {wrong} do not" + (f", {rest} cannot run" if rest else "")]
+
+
+def _loss_at(update: int, each: Agreement) -> float:
+    return each.curve[update]
+
+
+def apart_from_each_other(found: Sequence[Agreement]) -> list[str]:
+    """For each task and cell, the update at which two float32 curves are the farthest apart, and whose they are."""
+    by_job: dict[str, list[Agreement]] = {}
+    for each in found:
+        if each.curve:
+            by_job.setdefault(each.name.rpartition(" ")[0], []).append(each)
+    lines = []
+    for job, several in by_job.items():
+        if len(several) < 2:
+            continue
+        curves = zip(*(each.curve for each in several), strict=False)
+        gaps = [(max(losses) - min(losses)) / max(abs(losses[0]), 1e-6) for losses in curves]
+        at = max(range(len(gaps)), key=gaps.__getitem__)
+        in_order = sorted(several, key=partial(_loss_at, at))
+        names = " and ".join(f"{e.name.rpartition(' ')[2]} {e.variant}" for e in (in_order[0], in_order[-1]))
+        lines.append(f"{job}: float32 curves are farthest apart at update {at + 1}: {gaps[at]:.1e} ({names})")
+    return lines

@@ -1,0 +1,39 @@
+"""From a stranger's record to a verdict: its versions in an environment of their own, its spec run there."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.analysis.verdict import Judgement
+from harness.machine import software
+from harness.presentation.progress import line
+from harness.processes.virtual_environments import NotBuilt, python, recipe
+from harness.records.store import read_record
+
+
+def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
+    """Verify the record in ``path`` under the versions that it names; the exit status of ``harness verify``.
+
+    Raises:
+        StoreError: the file is no record of a run, or an altered one.
+    """
+    record = read_record(path)
+    try:
+        with line(Console(stderr=True)) as tell:
+            interpreter = python(recipe(record), tell)
+    except NotBuilt as error:
+        judgement = Judgement("cannot run", str(error))
+        told = {"record": path.name, **judgement._asdict()}
+        print(json.dumps(told) if json_lines else f"{judgement.verdict}: {judgement.why}")
+        return 1
+    words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
+    words += ["--timeout", str(timeout)] if timeout is not None else []
+    words += ["--json"] if json_lines else []
+    # this checkout's code with the record's libraries; nothing else of the caller's Python
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
+    return subprocess.run(words, env={**env, "PYTHONPATH": str(software.SOURCE)}).returncode

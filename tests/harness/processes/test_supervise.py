@@ -1,0 +1,149 @@
+"""Workers that end badly, each a real process, and the records they leave."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from harness.planning.runs import Request, plan
+from harness.processes.channel import GRACE_S
+from harness.processes.supervise import execute, probe
+from harness.records.run import Record
+from harness.records.store import read_all
+from harness.specs.run import RunSpec
+
+pytestmark = pytest.mark.usefixtures("plugin")
+
+
+def a_spec(variant: str = "good", **run: Any) -> RunSpec:
+    return plan(Request(backends=["madeup"], tasks=["echo"], run={"variant": variant, "threads": 1, **run}))[0]
+
+
+def ended(variant: str, timeout: float | None = 60, **run: Any) -> Record:
+    return execute(a_spec(variant, **run), timeout, lambda _: None)
+
+
+def test_a_third_partys_task_and_backend_run_like_our_own() -> None:
+    record = ended("good")
+    assert record.status == "ok", record.reason
+    assert record.metrics is not None
+    assert record.metrics.solved is False or record.metrics.score["mse"] < 0.5
+    assert record.gate is not None
+    assert record.gate.passed
+    assert record.gate.parameter_distance < 1e-5
+    assert record.environment.threads == 1
+    assert record.environment.flushes_denormals is True
+    assert len(record.environment.affinity) == 1
+
+
+def test_what_libraries_print_does_not_disturb_the_events() -> None:
+    assert ended("chatty").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason"),
+    [
+        ("crash", "killed by SIGABRT"),
+        ("killed", "killed by SIGKILL; the system may have run out of memory"),
+        ("exits", "exited with status 7"),
+        ("raises", "RuntimeError: something inside broke"),
+        ("recompiles", "compiled again in the steady state"),
+        ("diverges", "the loss is nan at step 1"),
+        ("wrong", "did not pass the gate"),
+    ],
+)
+def test_a_run_that_goes_wrong_leaves_a_record_that_says_how(variant: str, reason: str) -> None:
+    record = ended(variant)
+    assert record.status == "failed"
+    assert reason in (record.reason or "")
+    assert record.metrics is None
+
+
+def test_the_log_tail_is_kept() -> None:
+    assert "last words" in (ended("exits").log_tail or "")
+    assert "something inside broke" in (ended("raises").log_tail or "")
+
+
+def test_a_run_past_its_time_is_stopped() -> None:
+    start = time.monotonic()
+    record = ended("hang", timeout=12)
+    assert record.status == "timeout"
+    assert record.reason == "not finished after 12 s (--timeout)"
+    assert [point.step for point in record.curve] == [0], "what was measured until then is kept"
+    assert time.monotonic() - start < 12 + 3 * GRACE_S
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_framework_that_is_not_installed_is_unavailable_with_the_command_that_installs_it() -> None:
+    spec = plan(Request(backends=["uninstalled"], tasks=["echo"]))[0]
+    record = execute(spec, 60, lambda _: None)
+    assert record.status == "unavailable"
+    assert record.reason is not None
+    assert record.reason.endswith("pip install a-framework-that-is-not-there")
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [({"device": "cuda"}, "CuPy"), ({"precision": "float64"}, "has no float64; it has float32")],
+)
+def test_what_a_backend_cannot_do_is_unavailable_with_the_reason(run: dict[str, Any], reason: str) -> None:
+    record = ended("good", **run)
+    assert record.status == "unavailable"
+    assert reason in (record.reason or "")
+
+
+def test_a_probe_tells_variants_devices_and_reasons() -> None:
+    found = probe("madeup")
+    assert found["version"] == "1.0"
+    assert found["devices"]["cpu"] is None
+    assert "hang" in found["variants"]
+    assert found["versions"]["numpy"], "those of the backend that it is made from"
+    assert probe("uninstalled")["versions"] == {}
+    assert "pip install" in probe("uninstalled")["reason"]
+    assert "cannot load" in probe("nonsense")["reason"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Path, number: signal.Signals) -> None:
+    words = ["run", "--backend", "hanging", "--task", "echo", "--threads", "1", "--seed", "0", "--seed", "1"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words, "--results", str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ), start_new_session=True,
+    )  # fmt: skip
+    workers = _wait_for_worker(command.pid)
+    command.send_signal(number)
+    _, stderr = command.communicate(timeout=30)
+    assert command.returncode == 1
+    assert b"1 runs not started" in stderr
+    assert [record.status for record in read_all([tmp_path]).records] == ["interrupted"]
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+
+
+def _wait_for_worker(parent: int) -> list[psutil.Process]:
+    """The worker, once it has imported NumPy and so is on its way into training."""
+    for _ in range(600):
+        workers = [p for p in psutil.Process(parent).children(recursive=True) if "harness.worker" in p.cmdline()]
+        if workers and any("numpy" in m.path for m in workers[0].memory_maps()):
+            return workers
+        time.sleep(0.05)
+    raise AssertionError("no worker started")
+
+
+def test_the_parent_sleeps_while_the_worker_measures() -> None:
+    """Its CPU time stays under 1 % of a run's wall time (the figure of a longer run is in docs/)."""
+    gc.collect()  # else the garbage of all tests before this one may fall into its eight seconds
+    parent = psutil.Process()
+    before, start = parent.cpu_times(), time.monotonic()
+    assert ended("hang", timeout=8).status == "timeout"
+    after, wall = parent.cpu_times(), time.monotonic() - start
+    assert (after.user + after.system) - (before.user + before.system) < 0.01 * wall

@@ -1,0 +1,141 @@
+"""The loop over chunks, with an injected clock and the real NumPy trainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import backends
+import tasks
+from backends.parameters import initial
+from harness.errors import RunFailed
+from harness.records.figures import Block, rates, spread
+from harness.specs.run import RunSpec
+from harness.worker.clocks import Clocks
+from harness.worker.training import Run, block_sizes, first_crossings
+
+
+class Clock:
+    """Every reading is one second after the last."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def a_spec(**changes: Any) -> RunSpec:
+    fields: dict[str, Any] = {
+        "task": "adding", "preset": "smoke", "parameters": tasks.load("adding", {"length": 4}).parameters,
+        "backend": "numpy", "model": {"hidden": 3}, "batch": 10, "steps": 12, "chunk": 3, "evaluate_every": 6,
+        "threads": 1,
+    }  # fmt: skip
+    return RunSpec.model_validate(fields | changes)
+
+
+def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Run:
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    job = spec.job(task)
+    trainer = backends.load(spec.backend).trainer(job, initial(job.model, spec.initialisation_spec(), spec.seed))
+    return Run(spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 100))
+def test_blocks_cover_every_step_and_end_at_chunks_and_evaluations(steps: int, chunk: int, every: int) -> None:
+    ends, done = set(), 0
+    for size in block_sizes(steps, chunk, every):
+        assert 1 <= size <= chunk
+        done += size
+        ends.add(done)
+    assert done == steps
+    assert {1, *range(chunk, steps + 1, chunk), *range(every, steps + 1, every)} <= ends
+
+
+def test_only_training_after_the_first_chunk_enters_the_throughput() -> None:
+    outcome = a_run(a_spec())()
+    assert [block.steps for block in outcome.train_blocks] == [3, 3, 3]
+    assert all(block.seconds == 1.0 for block in outcome.train_blocks)
+    assert outcome.first_step_s == 1.0
+
+
+def test_the_curve_starts_untrained_and_ends_at_the_last_step() -> None:
+    outcome = a_run(a_spec(steps=14))()
+    assert [point.step for point in outcome.curve] == [0, 6, 12, 14]
+    assert outcome.curve[0].train_loss is None
+    assert outcome.curve[0].seconds == 0
+    assert outcome.score_step == 14
+
+
+def test_best_on_validation_reports_the_step_of_the_lowest_validation_loss() -> None:
+    spec = a_spec(score_at="best-validation", steps=30, optimizer={"lr": 0.3})
+    outcome = a_run(spec)()
+    trained = outcome.curve[1:]
+    assert outcome.score_step == min(trained, key=lambda point: point.loss).step
+    assert outcome.score_step != 30, "the case must tell the two apart"
+
+
+def test_a_run_repeats_bit_for_bit() -> None:
+    first, second = (a_run(a_spec())().curve for _ in range(2))
+    assert [point.loss for point in first] == [point.loss for point in second]
+    assert a_run(a_spec(seed=1))().curve[-1].loss != first[-1].loss
+
+
+def test_held_out_sets_are_scored_whole_whatever_the_batch() -> None:
+    """Batches of the compiled shape are padded, and the padding never counts."""
+    losses = {batch: a_run(a_spec(batch=batch, steps=1))().curve[0].loss for batch in (7, 1000)}
+    assert losses[7] == pytest.approx(losses[1000], rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    run = a_run(a_spec())
+    run.trainer.views["head.b"][:] = float("nan")  # type: ignore[attr-defined]
+    with pytest.raises(RunFailed, match="diverged"):
+        run()
+
+
+def test_compiling_in_the_steady_state_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(a_spec())
+    counts = iter(range(100))
+    monkeypatch.setattr(run.trainer, "compilations", lambda: next(counts))
+    with pytest.raises(RunFailed, match="compiled again in the steady state"):
+        run()
+
+
+def test_the_devices_own_time_is_added_up_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(a_spec())
+    run()
+    assert run.device_s is None, "on the CPU nothing has events"
+    run = a_run(a_spec())
+    monkeypatch.setattr(run.trainer, "device_seconds", lambda: 0.25)
+    outcome = run()
+    assert run.device_s == 0.25 * (len(outcome.train_blocks) + 2), "the first update and the warm-up count too"
+
+
+def test_progress_is_reported_with_the_recent_rate() -> None:
+    reports: list[Any] = []
+    a_run(a_spec(), reports)()
+    assert [report["step"] for report in reports] == [1, 3, 6, 9, 12]
+    assert reports[-1]["sequences_per_second"] == 10 * 3 / 1.0
+
+
+def test_spread_is_of_blocks() -> None:
+    found = spread([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert found is not None
+    assert (found.p10, found.median, found.p90, found.blocks) == (1.4, 3.0, 4.6, 5)
+    assert spread([]) is None
+    found = rates([Block(10, 2.0)], 8)
+    assert found is not None
+    assert found.median == 40.0
+
+
+def test_milestones_give_the_first_step_past_them() -> None:
+    spec = a_spec()
+    task = tasks.load("adding", spec.parameters)
+    curve = a_run(spec)().curve
+    curve = [p.model_copy(update={"scores": {"mse": mse}}) for p, mse in zip(curve, [0.2, 0.04, 0.03], strict=True)]
+    assert first_crossings(task, curve) == {"mse < 0.05": 6, "mse < 0.01": None}
