@@ -3,12 +3,11 @@
     python tests/bench/overhead.py [--backend NAME …] [--json FILE]
 
 For each backend a process builds two programs for the task ``adding``, preset ``quick``: the harness's own
-(``harness.worker.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which shares
-no code with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns, a block of
-updates each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in memory moves
-a whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own, 0.95 that the
-harness's block took 5 % longer.
-"""
+(``harness.worker.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which
+shares no code with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns,
+a block of updates each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in
+memory moves a whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own,
+0.95 that the harness's block took 5 % longer."""
 
 from __future__ import annotations
 
