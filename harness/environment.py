@@ -16,6 +16,7 @@ from harness import nvml
 from harness.process import available_cpus
 from harness.records import Environment
 from harness.spec import RunSpec, SpeedSpec
+from tasks.registry import project_version
 
 #: Inherited as they are: where things are found, never how numbers are computed.
 INHERITED = (
@@ -129,9 +130,10 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
 
 
 def library_versions() -> dict[str, str]:
-    """Installed versions of this project and of the libraries that every run uses."""
-    found = {}
-    for name in ("harness", *LIBRARIES):
+    """Versions of this project, under the name ``harness``, and of the libraries that every run uses."""
+    ours = project_version()
+    found = {"harness": ours} if ours else {}
+    for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

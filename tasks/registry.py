@@ -11,10 +11,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
+#: The distribution that holds all three floors. ``harness`` on the package index is somebody else's.
+DISTRIBUTION = "rnn-harness"
 #: Of the checkout that this file lies in, if it lies in one.
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
@@ -40,7 +42,7 @@ class Registry:
     def _entries(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
         installed = entry_points(group=self.group)
-        own = [] if any(entry.dist and entry.dist.name == "harness" for entry in installed) else _own(self.group)
+        own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(self.group)
         for entry in (*installed, *own):
             other = found.setdefault(entry.name, entry)
             if other.value != entry.value:
@@ -74,9 +76,23 @@ class Registry:
         return self._entries()[self.check(name)].load()
 
 
+def project_version() -> str | None:
+    """This project's version: that of the installed distribution, else the one in the checkout's ``pyproject.toml``."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return _project().get("version")
+
+
 def _own(group: str) -> Iterator[EntryPoint]:
-    """What this checkout registers once it is installed; nothing where this is no checkout."""
-    if PROJECT.exists():
-        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-        for name, value in project["entry-points"].get(group, {}).items():
-            yield EntryPoint(name, value, group)
+    """The entry points that this checkout would register if it were installed; none outside a checkout."""
+    for name, value in _project().get("entry-points", {}).get(group, {}).items():
+        yield EntryPoint(name, value, group)
+
+
+def _project() -> dict[str, Any]:
+    """The ``[project]`` table of the checkout that this file lies in; empty outside a checkout."""
+    if not PROJECT.exists():
+        return {}
+    found: dict[str, Any] = tomllib.loads(PROJECT.read_text(encoding="utf-8")).get("project", {})
+    return found if found.get("name") == DISTRIBUTION else {}
