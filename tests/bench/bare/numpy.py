@@ -12,6 +12,7 @@ import numpy as np
 
 from backends.job import Cell, Job, ModelSpec, OptimizerSpec
 from backends.numpy.trainer import NumpyTrainer
+from backends.numpy.variants import VARIANTS
 from backends.parameters import InitialisationSpec, initial
 
 CLIP = 1.0
@@ -24,7 +25,7 @@ def programme(
     model = ModelSpec(cast(Cell, cell), features, hidden, 1, "last")
     job = Job(model, "mse", OptimizerSpec(lr=lr), batch=batch, length=length, variant="hoisted", threads=2)
     start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
-    trainer = NumpyTrainer(job, start)
+    trainer = NumpyTrainer(job, start, VARIANTS["hoisted"])
     (part,) = trainer.parts
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:
