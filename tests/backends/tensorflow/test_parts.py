@@ -1,0 +1,31 @@
+"""A batch in parts: as many as the job has threads, whatever the machine has."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from backends import reference
+from backends.conformance import DEEPEST, TOLERANCE, a_job, assert_close, some_batches, start, train
+from backends.tensorflow import TensorflowBackend
+
+pytest.importorskip("tensorflow")
+backend = TensorflowBackend()
+VARIANTS = ["keras-halves", "block-halves"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _started() -> None:
+    backend.start(a_job(precision="float64"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("threads", "batch", "count"), [(2, 5, 2), (3, 7, 3), (4, 11, 4), (6, 4, 4)])
+def test_there_are_as_many_parts_as_threads_or_sequences(variant: str, threads: int, batch: int, count: int) -> None:
+    job = a_job("lstm", DEEPEST, variant=variant, threads=threads, batch=batch)
+    trainer = backend.build(job, {name: p.astype(job.dtype) for name, p in start(job).items()})
+    executed = trainer.executed(some_batches(job, 1)[0].astype(job.dtype))
+    assert executed.endswith(f", {count} parts")
+    assert re.match(backend.variant(job).runs, executed), executed
