@@ -1,6 +1,6 @@
-"""What JAX's variants for CUDA do, as far as it can be seen without a GPU.
+"""JAX's variants for CUDA, as far as they can be tested without a GPU.
 
-cuDNN's LSTM is replaced by ``lstm_ref``, the reference that JAX itself holds cuDNN against.
+cuDNN's LSTM is replaced by ``lstm_ref``, the reference that JAX itself tests cuDNN against.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def test_cudnns_arguments_give_the_references_loss_gradients_and_outputs(
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:
-    """All of them, those of inner programmes too."""
+    """All of them, those of inner programs too."""
     for equation in jaxpr.eqns:
         yield equation
         for value in equation.params.values():
@@ -96,10 +96,10 @@ def equations(jaxpr: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["full", "lengths"])
-def test_cudnn_is_called_once_there_and_once_back_in_ieee_float32(
+def test_cudnn_is_called_once_forward_and_once_backward_in_ieee_float32(
     variable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Traced, not run: JAX asks cuDNN itself for the size of its workspace, of which this knows nothing."""
+    """Traced, not run: to run it JAX would ask cuDNN for the size of its workspace."""
     sizes = "compute_rnn_workspace_reserve_space_sizes"
     monkeypatch.setattr(rnn.gpu_rnn, sizes, lambda *_: (1, 1), raising=False)
     job = a_job("lstm", 3, variant="cudnn", precision="float32", variable=variable)
@@ -113,19 +113,19 @@ def test_cudnn_is_called_once_there_and_once_back_in_ieee_float32(
 
 
 def test_command_buffers_are_options_that_xla_knows() -> None:
-    """On the CPU they have no effect, and what it does not know is refused."""
-    from backends.jax.graphs import OPTIONS
+    """On the CPU they have no effect, and XLA refuses what it does not know."""
+    from backends.jax.command_buffers import OPTIONS
 
-    job = a_job("lstm", 3, variant="late-dw-graph", precision="float64")
+    job = a_job("lstm", 3, variant="deferred-dw-graph", precision="float64")
     p, batches = start(job), some_batches(job, 2)
-    trainer, same = (backend.build(replace(job, variant=name), p) for name in ("late-dw-graph", "late-dw"))
+    trainer, same = (backend.build(replace(job, variant=name), p) for name in ("deferred-dw-graph", "deferred-dw"))
     np.testing.assert_array_equal(train(trainer, job, batches), train(same, job, batches))
     for option, value in (("xla_gpu_enable_command_buffer", "WHYLE"), ("xla_gpu_command_buffer_unroll_loop", True)):
         with pytest.raises(RuntimeError, match=r"WHYLE|unroll_loop"):
             jax.jit(lambda x: x).lower(1.0).compile({**OPTIONS, option: value})
 
 
-#: What XLA 0.10.2 writes for CUDA, cut short: two loops, launched step by step, a graph in the first one's body …
+#: What XLA (jaxlib 0.10.2) writes for CUDA, shortened: two loops launched step by step, a graph in the first one's body …
 BY_STEP = """\
 000: kCommandBuffer [source       | next=009 (1) ]
     001: kCustomKernel [source       | sink        ] loop_add_negate_fusion grid: [1, 1, 1] threads: [1, 1, 1]
@@ -155,22 +155,22 @@ condition:
 
 @pytest.mark.parametrize(("launches", "found"), [(BY_STEP, (0, 2)), (ONE_IN_A_GRAPH, (1, 2))])
 def test_loops_in_command_buffers_are_counted(launches: str, found: tuple[int, int]) -> None:
-    from backends.jax.graphs import counted
+    from backends.jax.command_buffers import counted
 
     assert counted(launches) == found
 
 
 def test_a_variant_is_what_executed_says() -> None:
-    """By names that were seen where XLA compiled these steps for CUDA."""
+    """With texts seen where XLA compiled these steps for CUDA."""
     patterns = {variant.name: variant.runs for variant in backend.variants(a_job().model, "cuda")}
     in_graph, none = (f"XLA while, 4 + 4 products in it, {n} of 8 loops in command buffers" for n in (8, 0))
-    assert re.match(patterns["late-dw-graph"], in_graph)
-    assert not re.match(patterns["late-dw-graph"], none)
-    assert not re.match(patterns["late-dw"], in_graph)
+    assert re.match(patterns["deferred-dw-graph"], in_graph)
+    assert not re.match(patterns["deferred-dw-graph"], none)
+    assert not re.match(patterns["deferred-dw"], in_graph)
     assert re.match(patterns["cudnn"], "XLA, __cublas$lt$matmul, cudnn_rnn_bwd_ffi, cudnn_rnn_ffi")
 
 
-@pytest.mark.parametrize("variant", ["cudnn", "late-dw-graph"])
+@pytest.mark.parametrize("variant", ["cudnn", "deferred-dw-graph"])
 def test_on_the_cpu_a_variant_for_cuda_says_why_not(variant: str) -> None:
     with pytest.raises(Unsupported, match=f"variant '{variant}': .* on CUDA only"):
         backend.resolve(a_job("lstm", variant=variant))
@@ -186,11 +186,11 @@ def test_cudnn_is_lstm_and_float32_only() -> None:
 
 
 def test_the_denormal_policy_is_read_on_the_cpu_though_a_gpu_trains(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU keeps denormals, whatever the CPU does: read there, no run under the usual policy would be possible."""
-    there = jax.devices("cpu")
+    """A GPU keeps denormals whatever the CPU does: read on the GPU, every run under the usual policy would be refused."""
+    cpus = jax.devices("cpu")
     client = SimpleNamespace(platform_version="PJRT C API\ncuda 13000")
-    imaginary = SimpleNamespace(device_kind="NVIDIA Imaginary 40GB", client=client)  # nothing can be put there
-    monkeypatch.setattr(jax, "devices", lambda platform: [imaginary] if platform == "cuda" else there)
+    imaginary = SimpleNamespace(device_kind="NVIDIA Imaginary 40GB", client=client)  # nothing can be placed on it
+    monkeypatch.setattr(jax, "devices", lambda platform: [imaginary] if platform == "cuda" else cpus)
     try:
         found = backend.start(a_job(device="cuda"))
     finally:

@@ -13,7 +13,7 @@ from backends.tensorflow import TensorflowBackend
 
 pytest.importorskip("tensorflow")
 backend = TensorflowBackend()
-VARIANTS = ["keras-halves", "block-halves"]
+VARIANTS = ["keras-parts", "block-parts"]
 
 
 @pytest.fixture(autouse=True, scope="module")
