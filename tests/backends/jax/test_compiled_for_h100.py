@@ -59,14 +59,14 @@ def described(job: Job, h100: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     trainer.job = replace(job, device="cuda")
 
     def lowered(function: Any, arguments: Any, donate: tuple[int, ...]) -> Any:
-        there = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=h100), arguments)
-        return jax.jit(function, donate_argnums=donate).trace(*there).lower(lowering_platforms=("cuda",))
+        on_h100 = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=h100), arguments)
+        return jax.jit(function, donate_argnums=donate).trace(*on_h100).lower(lowering_platforms=("cuda",))
 
     options = trainer._options
     monkeypatch.setattr(trainer, "_lowered", lowered)
-    # Deterministic products are cuBLAS's, but a GPU is needed to choose between it and Triton's: so nothing to choose.
+    # Deterministic products are cuBLAS's. Choosing between them and Triton's needs a GPU, so leave no choice.
     monkeypatch.setattr(trainer, "_options", lambda: {**options(), "xla_gpu_enable_triton_gemm": False})
-    if job.variant == "cudnn":  # cuDNN itself says how much memory it needs, and to do so needs a GPU
+    if job.variant == "cudnn":  # only cuDNN can tell how much memory it needs, and it needs a GPU for that
         from jax.experimental import rnn
 
         sizes = "compute_rnn_workspace_reserve_space_sizes"
@@ -83,7 +83,7 @@ STEPS: list[tuple[Cell, str, Precision]] = [
 
 
 @pytest.mark.parametrize(("cell", "variant", "precision"), STEPS, ids=map("-".join, STEPS))
-def test_what_executed_reads_there_is_what_the_variants_name_says(
+def test_what_executed_finds_is_what_the_variants_name_says(
     cell: Cell, variant: str, precision: Precision, h100: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the conformance suite's deepest network."""
@@ -91,7 +91,8 @@ def test_what_executed_reads_there_is_what_the_variants_name_says(
     executed = described(job, h100, monkeypatch).executed(some_batches(job, 1)[0].astype(job.dtype))
     patterns = {each.name: each.runs for each in backend.variants(job.model, "cuda")}
     assert re.match(patterns[variant], executed), executed
-    for other in {"scan": ("deferred-dw", "cudnn", "chunk"), "cudnn": ("deferred-dw",), "deferred-dw": ("cudnn",)}.get(variant, ()):
+    others = {"scan": ("deferred-dw", "cudnn", "chunk"), "cudnn": ("deferred-dw",), "deferred-dw": ("cudnn",)}
+    for other in others.get(variant, ()):
         assert not re.match(patterns[other], executed), (other, executed)
 
 
@@ -106,7 +107,7 @@ def test_float32_products_are_ieee_and_those_of_tf32_are_not(
     [staged] = trainer.stage([some_batches(job, 1)[0].astype(job.dtype)])
     text = trainer._program(staged).as_text()
     found = re.findall(r'"operand_precision":\["(\w+)","(\w+)"\],"algorithm":"(\w+)"', text)
-    assert len(found) >= 4, "one product there, one back, and the weights' gradients"
+    assert len(found) >= 4, "one product forward, one backward, and the weights' gradients"
     assert set(found) == {(wanted, wanted, "ALG_UNSET")}
 
 
