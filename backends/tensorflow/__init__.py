@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
 from backends.registered import RegisteredBackend
-from backends.tensorflow import variants
+from backends.tensorflow.variants import VARIANTS
+
+#: Up to SMALL hidden units the dispatch of operators dominates, from LARGE on matrix products do.
+SMALL, LARGE = 64, 256
+#: Up to so many steps, starting a second thread costs more than it computes.
+SHORT = 16
 
 
 class TensorflowBackend(RegisteredBackend):
@@ -15,7 +21,7 @@ class TensorflowBackend(RegisteredBackend):
 
     name = "tensorflow"
     distribution = "tensorflow"
-    registry = variants.REGISTRY
+    registry = VARIANTS
 
     def version(self) -> str:
         """TensorFlow's."""
@@ -54,8 +60,29 @@ class TensorflowBackend(RegisteredBackend):
         return super().lacks(job) or why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
-        """See ``variants.choose``."""
-        return variants.choose(job)
+        """By cell, hidden units and length, as measured."""
+        model = job.model
+        if job.device == "cuda":
+            if model.cell in ("lstm", "gru"):
+                return Choice("keras", "runs on cuDNN; expected to be the fastest, not measured")
+            return Choice("xla", "no cuDNN kernel computes this cell in TensorFlow; not measured")
+        if model.cell == "gru-reset-before":
+            return Choice("xla", "measured about twice as fast as Keras, at every size")
+        if job.loss == "ctc":
+            return Choice("keras", "the CTC operator measured faster than the only form of it that XLA compiles")
+        if model.hidden >= LARGE:
+            return Choice("xla", f"measured 1.05 to 2 times as fast as Keras from {LARGE} hidden units on")
+        has_parts = parts.why_not(job) is None
+        if model.hidden > SMALL:
+            if not has_parts:
+                return Choice("keras", "no second part for a second thread")
+            return Choice(
+                "keras-parts", "measured 0.9 to 1.2 times as fast as Keras on the whole batch, at 128 hidden units"
+            )
+        if model.cell == "lstm" and job.precision == "float32":
+            reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
+            return Choice("block-parts" if has_parts and job.length > SHORT else "block", reason)
+        return Choice("xla", f"measured as fast or faster up to {SMALL} hidden units, where dispatch dominates")
 
     def start(self, job: Job) -> Runtime:
         """See ``runtime.start``."""

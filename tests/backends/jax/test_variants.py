@@ -9,16 +9,8 @@ import pytest
 from backends.base import Unsupported
 from backends.conformance import a_job
 from backends.jax import JaxBackend
-from backends.jax.variants import REGISTRY
 
 backend = JaxBackend()
-
-
-@pytest.mark.parametrize(
-    ("former", "current"), [("halves", "parts"), ("late-dw", "deferred-dw"), ("late-dw-graph", "deferred-dw-graph")]
-)
-def test_former_names_are_taken_for_the_present_ones(former: str, current: str) -> None:
-    assert backend.current_variant(former) == REGISTRY[former].name == current
 
 
 def test_a_variant_is_what_executed_says() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from backends.conformance import a_job
 from backends.job import Cell, Device, Job
-from backends.tensorflow import TensorflowBackend
-from backends.tensorflow.variants import LARGE, LONGEST_UNROLLED, REGISTRY, SHORT, SMALL
+from backends.tensorflow import LARGE, SHORT, SMALL, TensorflowBackend
+from backends.tensorflow.variants import LONGEST_UNROLLED
 
 backend = TensorflowBackend()
 
@@ -18,11 +18,6 @@ def sized(cell: Cell, hidden: int, **changes: Any) -> Job:
     """A job with so many hidden units, of a sequence long enough for parts."""
     model = {**vars(a_job(cell).model), "hidden": hidden}
     return a_job(cell, **{"model": type(a_job().model)(**model), "length": SHORT + 1, **changes})
-
-
-@pytest.mark.parametrize(("former", "current"), [("keras-halves", "keras-parts"), ("block-halves", "block-parts")])
-def test_former_names_are_taken_for_the_present_ones(former: str, current: str) -> None:
-    assert backend.current_variant(former) == REGISTRY[former].name == current
 
 
 @pytest.mark.parametrize(
