@@ -59,9 +59,7 @@ class JaxBackend(RegisteredBackend):
     def choose(self, job: Job) -> Choice:
         """By whether there are parts for more than one thread, as measured."""
         if job.device == "cuda":
-            return Choice(
-                "deferred-dw", "fewer operations in each backward step than scan; not measured on CUDA"
-            )
+            return Choice("deferred-dw", "fewer operations in each backward step than scan; not measured on CUDA")
         if parts.why_not(job):
             return Choice(
                 "deferred-dw", "measured 1.3 to 2.2 times as fast as scan, LSTM and GRU; unrolling adds nothing to it"
