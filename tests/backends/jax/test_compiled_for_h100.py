@@ -1,6 +1,6 @@
-"""What XLA makes of JAX's training steps for an H100, found without one: it compiles for a GPU that is described to it.
+"""JAX's training steps compiled for an H100, without one: XLA compiles for a GPU from its description. Nothing runs.
 
-Needs JAX's plugin for CUDA (``pip install jax[cuda13]``), not a GPU. Nothing runs.
+Needs JAX's plugin for CUDA (``pip install jax[cuda13]``), not a GPU.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from backends.parameters import InitialisationSpec, initial
 
 jax = pytest.importorskip("jax")
 pytestmark = pytest.mark.skipif(not installed(*PLUGINS), reason="JAX's plugin for CUDA is not installed")
-# Read when JAX first looks for devices, which is after all tests are collected. Its plugin looks for a driver and,
-# where it finds none, would not be there for this either.
+# Read when JAX first looks for devices, which is after all tests are collected. Without it, the plugin looks for a
+# driver and is not loaded where there is none.
 os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
 
 backend = JaxBackend()
@@ -52,21 +52,21 @@ def h100() -> Any:
 
 
 def described(job: Job, h100: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The trainer of a job on CUDA, its arrays on the CPU and its programmes compiled for the GPU that is described."""
+    """The trainer of a job on CUDA, its arrays on the CPU and its programs compiled for the GPU that is described."""
     backend.start(replace(job, device="cpu"))
     parameters = {name: p.astype(job.dtype) for name, p in start(job).items()}
     trainer: Any = backend.build(replace(job, device="cpu"), parameters)
     trainer.job = replace(job, device="cuda")
 
     def lowered(function: Any, arguments: Any, donate: tuple[int, ...]) -> Any:
-        there = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=h100), arguments)
-        return jax.jit(function, donate_argnums=donate).trace(*there).lower(lowering_platforms=("cuda",))
+        on_h100 = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=h100), arguments)
+        return jax.jit(function, donate_argnums=donate).trace(*on_h100).lower(lowering_platforms=("cuda",))
 
     options = trainer._options
     monkeypatch.setattr(trainer, "_lowered", lowered)
-    # Deterministic products are cuBLAS's, but a GPU is needed to choose between it and Triton's: so nothing to choose.
+    # Deterministic products are cuBLAS's. Choosing between them and Triton's needs a GPU, so leave no choice.
     monkeypatch.setattr(trainer, "_options", lambda: {**options(), "xla_gpu_enable_triton_gemm": False})
-    if job.variant == "cudnn":  # cuDNN itself says how much memory it needs, and to do so needs a GPU
+    if job.variant == "cudnn":  # only cuDNN can tell how much memory it needs, and it needs a GPU for that
         from jax.experimental import rnn
 
         sizes = "compute_rnn_workspace_reserve_space_sizes"
@@ -75,15 +75,15 @@ def described(job: Job, h100: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 STEPS: list[tuple[Cell, str, Precision]] = [
-    *(("lstm", v, "float32") for v in ("scan", "late-dw", "late-dw-graph", "unrolled", "cudnn", "chunk")),
-    *((cell, "late-dw", "float64") for cell in ("rnn", "gru", "gru-reset-before")),
-    ("lstm", "late-dw", "bfloat16"),
-    ("gru-reset-before", "late-dw-graph", "float64"),
+    *(("lstm", v, "float32") for v in ("scan", "deferred-dw", "deferred-dw-graph", "unrolled", "cudnn", "chunk")),
+    *((cell, "deferred-dw", "float64") for cell in ("rnn", "gru", "gru-reset-before")),
+    ("lstm", "deferred-dw", "bfloat16"),
+    ("gru-reset-before", "deferred-dw-graph", "float64"),
 ]
 
 
 @pytest.mark.parametrize(("cell", "variant", "precision"), STEPS, ids=map("-".join, STEPS))
-def test_what_executed_reads_there_is_what_the_variants_name_says(
+def test_what_executed_finds_is_what_the_variants_name_says(
     cell: Cell, variant: str, precision: Precision, h100: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the conformance suite's deepest network."""
@@ -91,7 +91,8 @@ def test_what_executed_reads_there_is_what_the_variants_name_says(
     executed = described(job, h100, monkeypatch).executed(some_batches(job, 1)[0].astype(job.dtype))
     patterns = {each.name: each.runs for each in backend.variants(job.model, "cuda")}
     assert re.match(patterns[variant], executed), executed
-    for other in {"scan": ("late-dw", "cudnn", "chunk"), "cudnn": ("late-dw",), "late-dw": ("cudnn",)}.get(variant, ()):
+    others = {"scan": ("deferred-dw", "cudnn", "chunk"), "cudnn": ("deferred-dw",), "deferred-dw": ("cudnn",)}
+    for other in others.get(variant, ()):
         assert not re.match(patterns[other], executed), (other, executed)
 
 
@@ -100,13 +101,13 @@ def test_float32_products_are_ieee_and_those_of_tf32_are_not(
     precision: Precision, wanted: str, h100: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """XLA gives cuBLAS TF32 for all but the highest precision. Products so small that they stay outside it aside."""
-    job = a_job("lstm", 0, device="cuda", variant="late-dw", precision=precision, batch=16, length=20)
+    job = a_job("lstm", 0, device="cuda", variant="deferred-dw", precision=precision, batch=16, length=20)
     job = replace(job, model=replace(job.model, hidden=32))
     trainer = described(job, h100, monkeypatch)
     [staged] = trainer.stage([some_batches(job, 1)[0].astype(job.dtype)])
-    text = trainer._programme(staged).as_text()
+    text = trainer._program(staged).as_text()
     found = re.findall(r'"operand_precision":\["(\w+)","(\w+)"\],"algorithm":"(\w+)"', text)
-    assert len(found) >= 4, "one product there, one back, and the weights' gradients"
+    assert len(found) >= 4, "one product forward, one backward, and the weights' gradients"
     assert set(found) == {(wanted, wanted, "ALG_UNSET")}
 
 

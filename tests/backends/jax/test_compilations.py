@@ -1,4 +1,4 @@
-"""Nothing is compiled in the steady state: not by ``Trainer.compilations``'s own count, but by JAX's."""
+"""Nothing is compiled in the steady state, by JAX's own count, not only by that of ``Trainer.compilations``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIANTS = [each.name for each in backend.variants(a_job().model, "cpu") if each
 
 @pytest.fixture
 def compiled() -> Iterator[list[str]]:
-    """What JAX compiles, by the name of the event, while the test runs."""
+    """The compilations that JAX reports while the test runs."""
     events: list[str] = []
 
     def hear(event: str, seconds: float, **more: object) -> None:
@@ -31,7 +31,7 @@ def compiled() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_blocks_of_another_size_compile_nothing(variant: str, compiled: list[str]) -> None:
-    """An operation outside the compiled step is a programme too, one for each shape that it meets."""
+    """An operation outside the compiled step is a program too, one for each shape that it is called with."""
     job = a_job(variant=variant, precision="float64", chunk=4)
     backend.start(job)
     trainer, batches = backend.build(job, start(job)), some_batches(job, 8)

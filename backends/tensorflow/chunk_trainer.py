@@ -1,4 +1,4 @@
-"""Several updates in one compiled programme: a loop of training steps around the loop over time."""
+"""Several updates in one compiled program: a loop of training steps around the loop over time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from backends.tensorflow.trainer import TensorflowTrainer
 from tasks.base import Batch
 
 Chunk = tuple[Any, ...]
-"""How many updates, and the batches stacked; always ``job.chunk`` of them, so that one programme serves any number."""
+"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. There are always so many, the last
+one repeated if need be, so that one compiled program serves any number of updates."""
 
 
 class TensorflowChunkTrainer(TensorflowTrainer):
@@ -22,12 +23,13 @@ class TensorflowChunkTrainer(TensorflowTrainer):
 
     @cached_property
     def step(self) -> Any:
-        """The count, xs, ys and lengths, where they vary, to the losses before each update."""
+        """Up to ``job.chunk`` updates: maps a ``Chunk`` to the losses before each of them."""
         batch = self._input_spec(), self._target_spec(), *self._length_specs()
         stacked = [tf.TensorSpec((self.job.chunk, *spec.shape), spec.dtype) for spec in batch]
         return self._compiled(self._chunk, tf.TensorSpec((), "int32"), *stacked)
 
     def stage(self, batches: Sequence[Batch]) -> list[Chunk]:
+        """Stacked on the device."""
         staged = [self._stacked(count, padded) for count, padded in chunks(batches, self.job.chunk)]
         self._synchronize()
         return staged
@@ -38,6 +40,7 @@ class TensorflowChunkTrainer(TensorflowTrainer):
             return tf.constant(count), *(tf.stack(values) for values in arrays)
 
     def train(self, staged: list[Chunk]) -> Array:
+        """One call of ``step`` per chunk."""
         with tf.device(self.device):
             losses = [self.step(*chunk) for chunk in staged]
         self._synchronize()

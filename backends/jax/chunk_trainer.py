@@ -1,4 +1,4 @@
-"""Several updates in one compiled programme: a loop of training steps around the loop over time."""
+"""Several updates in one compiled program: a loop of training steps around the loop over time."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ import numpy as np
 from jax import lax
 
 from backends.jax.cells import Tensor, Tensors
-from backends.jax.trainer import JaxTrainer, OptimizerState
+from backends.jax.optimizer import OptimizerState
+from backends.jax.trainer import JaxTrainer
 from backends.job import Array, chunks
 from tasks.base import Batch
 
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None]
-"""How many updates, and the batches stacked; always ``job.chunk`` of them, so that one programme serves any number."""
+"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. There are always so many, the last
+one repeated if need be, so that one compiled program serves any number of updates."""
 
 
 class JaxChunkTrainer(JaxTrainer):
     """Up to ``job.chunk`` updates per dispatch."""
 
     def stage(self, batches: Sequence[Batch]) -> list[Chunk]:  # type: ignore[override]
+        """Stacked on the device."""
         staged = [self._stacked(count, padded) for count, padded in chunks(batches, self.job.chunk)]
         jax.block_until_ready(staged)
         return staged
 
     def train(self, staged: list[Chunk]) -> Array:  # type: ignore[override]
+        """One call of the compiled loop per chunk."""
         losses = []
         for chunk in staged:
-            self.tensors, self.state, values = self._programme(chunk)(self.tensors, self.state, *chunk)
+            self.tensors, self.state, values = self._program(chunk)(self.tensors, self.state, *chunk)
             losses.append(values)
         jax.block_until_ready((self.tensors, self.state))
-        # cut on the host: on the device it would be a programme of its own for each count, compiled unseen
+        # cut on the host: on the device that would be one more program for each count, compiled unseen
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
 
-    def _programme(self, chunk: Chunk) -> Any:  # type: ignore[override]
+    def _program(self, chunk: Chunk) -> Any:  # type: ignore[override]
         return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
 
     def _stacked(self, count: int, batches: list[Batch]) -> Chunk:

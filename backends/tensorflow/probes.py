@@ -1,4 +1,4 @@
-"""The limits of the device as TensorFlow reaches them: a large product, a large sum, many small steps."""
+"""The device's limits as TensorFlow reaches them: one large matrix product, one large sum, many small steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from backends.job import Job
 
 
 def probes(job: Job) -> Probes:
+    """The work that measures the limits of the job's device, in the type in which its layers compute."""
     side, dtype = PRODUCT_SIDE[job.device], tf.as_dtype(job.layer_dtype)
     device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
     with tf.device(device):
@@ -31,7 +32,7 @@ def probes(job: Job) -> Probes:
         synchronize()
 
     def add() -> None:
-        """In place: TensorFlow copies into fresh memory only, which would cost the kernel's zeroing of its pages."""
+        """In place. TensorFlow copies only into fresh memory, whose pages the kernel would have to zero first."""
         with tf.device(device):
             target.assign_add(source, read_value=False)
         synchronize()

@@ -1,4 +1,4 @@
-"""What TensorFlow's variants for CUDA are, as far as it can be seen without a GPU: traced, not run."""
+"""TensorFlow's variants for CUDA, as far as they can be tested without a GPU: traced, not run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ JOBS = [
 
 def traced(job: Job, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, str]:
     """The graph of the training step where Keras believes that there is a GPU, and what ``executed`` says of it."""
-    import keras  # noqa: F401 - loads the module below, whose name its package gives to a function
+    import keras  # noqa: F401 - loads the module below; its package has a function of the same name
 
     monkeypatch.setattr(sys.modules["keras.src.backend.tensorflow.rnn"], "_is_gpu_available", lambda: True)
     trainer: Any = backend.build(job, {name: p.astype(job.dtype) for name, p in start(job).items()})
@@ -38,16 +38,16 @@ def _started() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.model.cell}-{job.loss}-{job.precision}-{job.variable}")
-def test_keras_layers_are_cudnns_there_and_back(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras falls back to its loop without a word, where cuDNN cannot be had: for none of these jobs."""
+def test_keras_layers_are_cudnns_forward_and_backward(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cuDNN is not available Keras silently takes its loop: for none of these jobs."""
     graph, executed = traced(job, monkeypatch)
     patterns = {each.name: each.runs for each in backend.variants(job.model, "cuda")}
     assert re.match(patterns["keras"], executed), executed
     calls = job.model.layers * job.model.directions
-    there, back = ([node for node in graph.node if node.op == f"CudnnRNN{kind}V3"] for kind in ("", "Backprop"))
-    assert (len(there), len(back)) == (calls, calls)
+    forward, backward = ([node for node in graph.node if node.op == f"CudnnRNN{kind}V3"] for kind in ("", "Backprop"))
+    assert (len(forward), len(backward)) == (calls, calls)
     dtype = {"float64": 2, "float32": 1, "bfloat16": 14}[job.precision]
-    assert {node.attr["T"].type for node in (*there, *back)} == {dtype}
+    assert {node.attr["T"].type for node in (*forward, *backward)} == {dtype}
 
 
 @pytest.mark.parametrize(
