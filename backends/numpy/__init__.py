@@ -23,11 +23,6 @@ class NumpyBackend(RegisteredBackend):
     distribution = "numpy"
     registry = VARIANTS
 
-    def version(self) -> str:
-        import numpy
-
-        return numpy.__version__
-
     def versions(self) -> Mapping[str, str]:
         from backends.numpy import runtime
 

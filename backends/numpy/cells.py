@@ -118,6 +118,12 @@ class GatedUnit(Layer):
 
     gates = 3
 
+    def interpolate(self, at_0: Array, at_1: Array, z: Array, out: Array) -> None:
+        """(1 − z) ∘ at_0 + z ∘ at_1."""
+        self.xp.subtract(at_1, at_0, out=out)
+        out *= z
+        out += at_0
+
     def gates_and_slopes(self, a: Array, da: Array) -> tuple[Array, ...]:
         """Views r, z, n of the gates ``a`` and d_r, d_z, d_n of their gradients ``da``, which become their slopes."""
         H = self.H
@@ -149,10 +155,7 @@ class Gru(GatedUnit):
         xp.multiply(r, self.u_n[t], out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
-        h_next = self.hs[t + 1]
-        xp.subtract(h, n, out=h_next)
-        h_next *= z
-        h_next += n
+        self.interpolate(n, h, z, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
         H, xp, dh = self.H, self.xp, self.dh
@@ -204,10 +207,7 @@ class GruResetBefore(GatedUnit):
         xp.matmul(rh, self.U_n, out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
-        h_next = self.hs[t + 1]
-        xp.subtract(n, h, out=h_next)
-        h_next *= z
-        h_next += h
+        self.interpolate(h, n, z, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
         H, xp, dh, d_rh = self.H, self.xp, self.dh, self.d_rh

@@ -42,25 +42,11 @@ def compiled(xp: Any, kernel: Kernel) -> Any:
     return xp.ElementwiseKernel(inputs, outputs, kernel.body, kernel.name, preamble=PREAMBLE, no_return=True)
 
 
-RNN = Kernel(
-    "rnn_step",
-    "a u",
-    "h_next",
-    "h_next = tanh(a + u);",
-)
+RNN = Kernel("rnn_step", "a u", "h_next", "h_next = tanh(a + u);")
 
-RNN_BACKWARD = Kernel(
-    "rnn_step_backward",
-    "d_out dh h_next",
-    "da",
-    "da = (dh + d_out) * (1 - h_next * h_next);",
-)
+RNN_BACKWARD = Kernel("rnn_step_backward", "d_out dh h_next", "da", "da = (dh + d_out) * (1 - h_next * h_next);")
 
-LSTM = Kernel(
-    "lstm_step",
-    "u_i u_f u_g u_o c",
-    "a_i a_f a_g a_o c_next tanh_c h_next",
-    """
+LSTM = Kernel("lstm_step", "u_i u_f u_g u_o c", "a_i a_f a_g a_o c_next tanh_c h_next", """
     a_i = sigmoid(a_i + u_i);
     a_f = sigmoid(a_f + u_f);
     a_g = tanh(a_g + u_g);
@@ -68,14 +54,9 @@ LSTM = Kernel(
     c_next = a_f * c + a_i * a_g;
     tanh_c = tanh(c_next);
     h_next = a_o * tanh_c;
-    """,
-)
+""")  # fmt: skip
 
-LSTM_BACKWARD = Kernel(
-    "lstm_step_backward",
-    "d_out dh a_i a_f a_g a_o c tanh_c",
-    "dc d_i d_f d_g d_o",
-    """
+LSTM_BACKWARD = Kernel("lstm_step_backward", "d_out dh a_i a_f a_g a_o c tanh_c", "dc d_i d_f d_g d_o", """
     T by_h = dh + d_out;
     T by_c = dc + by_h * a_o * (1 - tanh_c * tanh_c);
     d_i = by_c * a_g * a_i * (1 - a_i);
@@ -83,27 +64,17 @@ LSTM_BACKWARD = Kernel(
     d_g = by_c * a_i * (1 - a_g * a_g);
     d_o = by_h * tanh_c * a_o * (1 - a_o);
     dc = by_c * a_f;
-    """,
-)
+""")  # fmt: skip
 
-GRU = Kernel(
-    "gru_step",
-    "u_r u_z u_n b_r b_z b_n h",
-    "a_r a_z a_n kept h_next",
-    """
+GRU = Kernel("gru_step", "u_r u_z u_n b_r b_z b_n h", "a_r a_z a_n kept h_next", """
     a_r = sigmoid(a_r + u_r + b_r);
     a_z = sigmoid(a_z + u_z + b_z);
     kept = u_n + b_n;
     a_n = tanh(a_n + a_r * kept);
     h_next = a_n + a_z * (h - a_n);
-    """,
-)
+""")  # fmt: skip
 
-GRU_BACKWARD = Kernel(
-    "gru_step_backward",
-    "d_out dh a_r a_z a_n kept h",
-    "left d_r d_z d_n by_r by_z by_n",
-    """
+GRU_BACKWARD = Kernel("gru_step_backward", "d_out dh a_r a_z a_n kept h", "left d_r d_z d_n by_r by_z by_n", """
     T by_h = dh + left + d_out;
     d_z = by_h * (h - a_n) * a_z * (1 - a_z);
     d_n = by_h * (1 - a_z) * (1 - a_n * a_n);
@@ -112,54 +83,33 @@ GRU_BACKWARD = Kernel(
     by_r = d_r;
     by_z = d_z;
     by_n = d_n * a_r;
-    """,
-)
+""")  # fmt: skip
 
-RESET = Kernel(
-    "gru_reset_before_step_gates",
-    "u_r u_z h",
-    "a_r a_z rh",
-    """
+RESET = Kernel("gru_reset_before_step_gates", "u_r u_z h", "a_r a_z rh", """
     a_r = sigmoid(a_r + u_r);
     a_z = sigmoid(a_z + u_z);
     rh = a_r * h;
-    """,
-)
+""")  # fmt: skip
 
-RESET_STATE = Kernel(
-    "gru_reset_before_step_state",
-    "u_n a_z h",
-    "a_n h_next",
-    """
+RESET_STATE = Kernel("gru_reset_before_step_state", "u_n a_z h", "a_n h_next", """
     a_n = tanh(a_n + u_n);
     h_next = h + a_z * (a_n - h);
-    """,
-)
+""")  # fmt: skip
 
-RESET_STATE_BACKWARD = Kernel(
-    "gru_reset_before_step_backward_state",
-    "d_out dh a_z a_n h",
-    "left d_z d_n by_n",
-    """
+RESET_STATE_BACKWARD = Kernel("gru_reset_before_step_backward_state", "d_out dh a_z a_n h", "left d_z d_n by_n", """
     T by_h = dh + left + d_out;
     d_z = by_h * (a_n - h) * a_z * (1 - a_z);
     d_n = by_h * a_z * (1 - a_n * a_n);
     left = by_h * (1 - a_z);
     by_n = d_n;
-    """,
-)
+""")  # fmt: skip
 
-RESET_BACKWARD = Kernel(
-    "gru_reset_before_step_backward_gates",
-    "a_r h d_rh d_z",
-    "left d_r by_r by_z",
-    """
+RESET_BACKWARD = Kernel("gru_reset_before_step_backward_gates", "a_r h d_rh d_z", "left d_r by_r by_z", """
     d_r = d_rh * h * a_r * (1 - a_r);
     left += d_rh * a_r;
     by_r = d_r;
     by_z = d_z;
-    """,
-)
+""")  # fmt: skip
 
 
 class KernelLayer(Layer):

@@ -13,10 +13,11 @@ from threadpoolctl import ThreadpoolController
 from backends import parts
 from backends.base import DeviceMemory, Trainer
 from backends.device_clock import DeviceClock
-from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
+from backends.job import Array, Job, Parameters, checked_lengths, time_major
 from backends.numpy.convert import views_of
 from backends.numpy.layers import Layer
 from backends.numpy.network import Network
+from backends.numpy.optimizer import Optimizer, clip
 from backends.numpy.runtime import array_module, blas_name
 from backends.variants import Entry
 from tasks.base import Batch
@@ -123,7 +124,7 @@ class NumpyTrainer(Trainer):
         for other in others:
             first.flat_grads += other.flat_grads
         if self.job.optimizer.clip:
-            self._clip(first.flat_grads, self.job.optimizer.clip)
+            clip(self.xp, first.flat_grads, self.job.optimizer.clip)
         self.optimizer.update(self.flat, first.flat_grads)
         return sum(losses[1:], losses[0])
 
@@ -134,10 +135,6 @@ class NumpyTrainer(Trainer):
     def _threads_of_blas(self) -> AbstractContextManager[Any]:
         """One thread of BLAS for each part: the parts themselves take up the job's threads."""
         return self.blas.limit(limits=1, user_api="blas") if self.threads else nullcontext()
-
-    def _clip(self, grads: Array, clip: float) -> None:
-        norm = self.xp.sqrt(grads @ grads)
-        grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
 
     def _stage(self, share: parts.Share) -> Share:
         batch, lengths = share.batch, checked_lengths(self.job, share.batch.lengths)
@@ -152,46 +149,6 @@ class NumpyTrainer(Trainer):
     def _synchronize(self) -> None:
         if self.xp is not np:
             self.xp.cuda.get_current_stream().synchronize()
-
-
-class Optimizer:
-    """The update rules of ``OptimizerSpec``, in place."""
-
-    def __init__(self, xp: Any, spec: OptimizerSpec, flat: Array) -> None:
-        self.xp, self.spec, self.t = xp, spec, 0
-        self.m, self.v, self.step = (xp.zeros_like(flat) for _ in range(3))
-
-    def update(self, p: Array, g: Array) -> None:
-        xp, s, step = self.xp, self.spec, self.step
-        self.t += 1
-        if s.name == "adam":
-            _blend(xp, self.m, g, s.beta1, step)
-            xp.multiply(g, g, out=g)
-            _blend(xp, self.v, g, s.beta2, step)
-            xp.multiply(self.v, 1 / (1 - s.beta2**self.t), out=step)
-            xp.sqrt(step, out=step)
-            step += s.epsilon
-            xp.divide(self.m, step, out=step)
-            step *= s.lr / (1 - s.beta1**self.t)
-        elif s.name == "rmsprop":
-            xp.multiply(g, g, out=step)
-            self.v *= s.alpha
-            step *= 1 - s.alpha
-            self.v += step
-            xp.sqrt(self.v, out=step)
-            step += s.epsilon
-            xp.divide(g, step, out=step)
-            step *= s.lr
-        else:
-            xp.multiply(g, s.lr, out=step)
-        p -= step
-
-
-def _blend(xp: Any, mean: Array, value: Array, beta: float, scratch: Array) -> None:
-    """mean ← β·mean + (1−β)·value."""
-    mean *= beta
-    xp.multiply(value, 1 - beta, out=scratch)
-    mean += scratch
 
 
 def _device_clock(xp: Any) -> DeviceClock:

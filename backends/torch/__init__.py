@@ -18,11 +18,6 @@ class TorchBackend(RegisteredBackend):
     distribution = "torch"
     registry = VARIANTS
 
-    def version(self) -> str:
-        import torch
-
-        return str(torch.__version__)
-
     def versions(self) -> Mapping[str, str]:
         from backends.torch import runtime
 

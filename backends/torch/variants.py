@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backends import allocator
 from backends.job import Device, Job, ModelSpec
 from backends.torch.toolchain import why_no_compiler
-from backends.variants import Entry, VariantRegistry
-
-TRAINER = "backends.torch.trainer:TorchTrainer"
-GRAPH_TRAINER = "backends.torch.cuda_graph:GraphTrainer"
-STOCK_LAYERS = "backends.torch.layers:StockLayers"
-DEFERRED_DW_LAYERS = "backends.torch.deferred_dw:DeferredDwLayers"
+from backends.variants import Entry, Pattern, VariantRegistry
 
 #: Where kernels can be seen, those of the replay are; where they cannot, it is seen to have made an update.
 REPLAYED = r"CUDA graph \((cudaGraphLaunch, [1-9]\d* kernels|updates; no CUPTI to see its kernels)\) of "
 BY_HAND = r"Python loop of \S+, backward pass by hand"
-ONLY_CUDA = "CUDA graphs are replayed on CUDA only"
 
 
 def stock_operator(model: ModelSpec, device: Device) -> str:
@@ -47,82 +43,43 @@ def why_not_captured(job: Job) -> str | None:
     return None
 
 
-VARIANTS = VariantRegistry(
-    Entry(
-        name="nn",
-        summary="nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)",
-        tier="default",
-        layers=STOCK_LAYERS,
-        trainer=TRAINER,
-        runs=stock_operator,
-        cannot=why_no_stock_layer,
-    ),
-    Entry(
-        name="nn-kept",
-        summary="the same layers; freed memory stays with the process",
-        tier="best",
-        layers=STOCK_LAYERS,
-        trainer=TRAINER,
-        runs=lambda model, device: f"{stock_operator(model, device)}, freed memory kept$",
-        like="nn",
-        keeps_freed_memory=True,
-        devices=("cpu",),
-        elsewhere="it is about the host's memory",
-        cannot=why_not_kept,
-    ),
-    Entry(
-        name="deferred-dw",
-        former=("late-dw",),
-        summary="a loop with its backward pass by hand, in place: dW_hh is one GEMM after it",
-        tier="best",
-        layers=DEFERRED_DW_LAYERS,
-        trainer=TRAINER,
-        runs=f"{BY_HAND}(,|$)(?!.*TorchInductor)",
-        keeps_freed_memory=True,
-    ),
-    Entry(
-        name="compiled",
-        summary="deferred-dw, its element-wise work fused by torch.compile",
-        tier="best",
-        layers="backends.torch.compiled:CompiledLayers",
-        trainer="backends.torch.compiled:CompiledTrainer",
-        runs=f"{BY_HAND}, gates by TorchInductor",
-        keeps_freed_memory=True,
-        cannot=why_not_compiled,
-    ),
-    Entry(
-        name="loop",
-        summary="a Python loop over time, input projection hoisted out of it",
-        tier="best",
-        layers="backends.torch.layers:LoopLayers",
-        trainer=TRAINER,
-        runs=r"Python loop of \S+, by autograd",
-        keeps_freed_memory=True,
-    ),
-    Entry(
-        name="graph",
-        summary="nn, the whole update captured once in a CUDA graph and replayed",
-        tier="best",
-        layers=STOCK_LAYERS,
-        trainer=GRAPH_TRAINER,
-        runs=lambda model, device: REPLAYED + stock_operator(model, device),
-        keeps_freed_memory=True,
-        devices=("cuda",),
-        elsewhere=ONLY_CUDA,
-        cannot=why_no_stock_layer,
-        lacks=why_not_captured,
-    ),
-    Entry(
-        name="graph-deferred-dw",
-        former=("graph-late-dw",),
-        summary="deferred-dw, the whole update captured once in a CUDA graph and replayed",
-        tier="best",
-        layers=DEFERRED_DW_LAYERS,
-        trainer=GRAPH_TRAINER,
-        runs=f"{REPLAYED}{BY_HAND}",
-        keeps_freed_memory=True,
-        devices=("cuda",),
-        elsewhere=ONLY_CUDA,
-        lacks=why_not_captured,
-    ),
-)
+def on_graph(eager: Entry, name: str, runs: Pattern, former: tuple[str, ...] = ()) -> Entry:
+    """``eager`` with its whole update captured once in a CUDA graph, and replayed for each batch."""
+    return replace(
+        eager, name=name, tier="best", runs=runs, former=former, trainer="backends.torch.cuda_graph:GraphTrainer",
+        summary=f"{eager.name}, the whole update captured once in a CUDA graph and replayed",
+        keeps_freed_memory=True, lacks=why_not_captured,
+        devices=("cuda",), elsewhere="CUDA graphs are replayed on CUDA only",
+    )  # fmt: skip
+
+
+NN = Entry(
+    name="nn", tier="default", runs=stock_operator, cannot=why_no_stock_layer,
+    summary="nn.RNN, nn.LSTM or nn.GRU: oneDNN (LSTM on CPU), cuDNN (CUDA)",
+    layers="backends.torch.layers:StockLayers", trainer="backends.torch.trainer:TorchTrainer",
+)  # fmt: skip
+NN_KEPT = replace(
+    NN, name="nn-kept", tier="best", like="nn", cannot=why_not_kept,
+    runs=lambda model, device: f"{stock_operator(model, device)}, freed memory kept$",
+    summary="the same layers; freed memory stays with the process", keeps_freed_memory=True,
+    devices=("cpu",), elsewhere="it is about the host's memory",
+)  # fmt: skip
+LOOP = Entry(
+    name="loop", tier="best", runs=r"Python loop of \S+, by autograd", keeps_freed_memory=True,
+    summary="a Python loop over time, input projection hoisted out of it",
+    layers="backends.torch.layers:LoopLayers", trainer="backends.torch.trainer:TorchTrainer",
+)  # fmt: skip
+DEFERRED_DW = replace(
+    LOOP, name="deferred-dw", former=("late-dw",), runs=f"{BY_HAND}(,|$)(?!.*TorchInductor)",
+    summary="a loop with its backward pass by hand, in place: dW_hh is one GEMM after it",
+    layers="backends.torch.deferred_dw:DeferredDwLayers",
+)  # fmt: skip
+COMPILED = replace(
+    LOOP, name="compiled", runs=f"{BY_HAND}, gates by TorchInductor", cannot=why_not_compiled,
+    summary="deferred-dw, its element-wise work fused by torch.compile",
+    layers="backends.torch.compiled:CompiledLayers", trainer="backends.torch.compiled:CompiledTrainer",
+)  # fmt: skip
+GRAPH = on_graph(NN, "graph", lambda model, device: REPLAYED + stock_operator(model, device))
+GRAPH_DEFERRED_DW = on_graph(DEFERRED_DW, "graph-deferred-dw", f"{REPLAYED}{BY_HAND}", ("graph-late-dw",))
+
+VARIANTS = VariantRegistry(NN, NN_KEPT, DEFERRED_DW, COMPILED, LOOP, GRAPH, GRAPH_DEFERRED_DW)

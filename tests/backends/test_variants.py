@@ -22,7 +22,7 @@ from backends.job import CELLS, Device, Job, Precision
 from backends.registered import RegisteredBackend
 from backends.variants import Entry, Variant, VariantRegistry
 
-OURS = ("numpy", "torch")
+OURS = ("numpy", "torch", "tensorflow", "jax")
 #: Present names by former ones: those that records of earlier releases may hold.
 FORMER = {
     "numpy": {"halves": "parts"},
@@ -30,9 +30,7 @@ FORMER = {
     "tensorflow": {"keras-halves": "keras-parts", "block-halves": "block-parts"},
     "jax": {"halves": "parts", "late-dw": "deferred-dw", "late-dw-graph": "deferred-dw-graph"},
 }
-ALIASES = [
-    (name, former, present) for name, names in FORMER.items() if name in OURS for former, present in names.items()
-]
+ALIASES = [(name, former, present) for name, names in FORMER.items() for former, present in names.items()]
 
 
 def registry(name: str) -> VariantRegistry:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from backends.job import Cell, Job, ModelSpec, OptimizerSpec
+from backends.numpy.optimizer import clip
 from backends.numpy.trainer import NumpyTrainer
 from backends.numpy.variants import VARIANTS
 from backends.parameters import InitialisationSpec, initial
@@ -32,7 +33,7 @@ def programme(
         losses = []
         for x, y in batches:
             losses.append(part.network.loss_and_gradients(x, y, None))
-            trainer._clip(part.flat_grads, CLIP)
+            clip(np, part.flat_grads, CLIP)
             trainer.optimizer.update(trainer.flat, part.flat_grads)
         return losses
 
