@@ -82,7 +82,7 @@ def test_a_block_waits_at_its_end_alone_and_hands_over_its_losses_alone(cupy: Cu
         assert (counts.waits, counts.transfers) == (2, 1)
 
 
-#: Of ``kernels``: what CuPy starts for one time step of a layer, there and back. Each takes the host some microseconds.
+#: Of ``kernels``: what CuPy launches for one step of a layer, forward and backward. Each takes the host microseconds.
 CALLS: dict[Cell, int] = {"rnn": 4, "lstm": 4, "gru": 4, "gru-reset-before": 8}
 
 
