@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import ClassVar
 
 from backends import allocator
@@ -14,6 +15,10 @@ class RegisteredBackend(Backend):
     """A framework with a registry of its variants, such as ``backends.torch.variants``."""
 
     registry: ClassVar[VariantRegistry]
+
+    def version(self) -> str:
+        """As ``Backend.version``, of the module that has the backend's name."""
+        return str(import_module(self.name).__version__)
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         """All variants in the registry's order, each with the reason where it cannot compute ``model``."""

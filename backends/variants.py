@@ -1,6 +1,7 @@
 """The registry of a backend's variants: each entry states once everything that the backend must know to run it.
 
-Nothing here imports a framework. An entry names its layers and its trainer as ``"module:attribute"``; they are
+Nothing here imports a framework. A variant that runs another's code in another arrangement is stated as that one with
+changes (``dataclasses.replace``). An entry names its layers and its trainer as ``"module:attribute"``; they are
 imported when a job is built.
 """
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from backends.base import Trainer
 
 Tier = Literal["default", "best", "fused"]
+#: A regular expression; a function where it depends on the model and the device.
+Pattern = str | Callable[[ModelSpec, Device], str]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Entry:
 
     Attributes:
         name, summary, tier, precisions, like, devices: as in ``Variant``.
-        runs: as in ``Variant``; a function where the pattern depends on the model and the device.
+        runs: as in ``Variant``.
         layers: what computes the recurrent layers, as ``"module:attribute"``; the backend's network knows what it is.
         trainer: the ``Trainer``, as ``"module:class"``. It is constructed with job, parameters and this entry.
         former: names that it had before, by which records and command lines may still call it.
@@ -75,7 +78,7 @@ class Entry:
     tier: Tier
     layers: str
     trainer: str
-    runs: str | Callable[[ModelSpec, Device], str]
+    runs: Pattern
     precisions: tuple[Precision, ...] = get_args(Precision)
     devices: tuple[Device, ...] = get_args(Device)
     like: str | None = None

@@ -23,12 +23,6 @@ class JaxBackend(RegisteredBackend):
     distribution = "jax"
     registry = VARIANTS
 
-    def version(self) -> str:
-        """JAX's."""
-        import jax
-
-        return str(jax.__version__)
-
     def versions(self) -> Mapping[str, str]:
         """Of JAX, jaxlib, the CUDA plugin and CUDA's libraries."""
         return {self.name: self.version(), **installed("jaxlib", *PLUGINS, *CUDA_LIBRARIES)}

@@ -23,12 +23,6 @@ class TensorflowBackend(RegisteredBackend):
     distribution = "tensorflow"
     registry = VARIANTS
 
-    def version(self) -> str:
-        """TensorFlow's."""
-        import tensorflow as tf
-
-        return str(tf.__version__)
-
     def versions(self) -> Mapping[str, str]:
         """Of TensorFlow, Keras, CUDA and cuDNN."""
         from backends.tensorflow import runtime

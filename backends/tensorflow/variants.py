@@ -13,8 +13,6 @@ LONGEST_UNROLLED = 128
 #: What ``BlockLSTM`` computes in: it has neither float64 nor bfloat16.
 BLOCK_PRECISIONS: tuple[Precision, ...] = ("float32", "tf32")
 
-TRAINER = "backends.tensorflow.trainer:TensorflowTrainer"
-
 
 def keras_operator(model: ModelSpec, device: Device) -> str:
     """A pattern of the operator that computes Keras's layers on ``device``."""
@@ -37,69 +35,36 @@ def why_not_unrolled(job: Job) -> str | None:
 def on_parts(whole: Entry, former: str, summary: str, runs: str) -> Entry:
     """``whole`` on parts of the batch, a thread for each."""
     return replace(
-        whole,
-        name=f"{whole.name}-parts",
-        former=(former,),
-        summary=summary,
-        tier="best",
-        runs=runs,
-        like=whole.name,
-        parts=True,
-        keeps_freed_memory=True,
-        devices=("cpu",),
-        elsewhere="a thread for each part of the batch is of use on the CPU only",
-        lacks=parts.why_not,
-    )
+        whole, name=f"{whole.name}-parts", former=(former,), tier="best", runs=runs, like=whole.name,
+        summary=summary, keeps_freed_memory=True, parts=True, lacks=parts.why_not,
+        devices=("cpu",), elsewhere="a thread for each part of the batch is of use on the CPU only",
+    )  # fmt: skip
 
 
 KERAS = Entry(
-    name="keras",
+    name="keras", tier="default", runs=keras_operator,
     summary="keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)",
-    tier="default",
-    layers="backends.tensorflow.layers:StockLayer",
-    trainer=TRAINER,
-    runs=keras_operator,
-)
+    layers="backends.tensorflow.layers:StockLayer", trainer="backends.tensorflow.trainer:TensorflowTrainer",
+)  # fmt: skip
 UNROLLED = replace(
-    KERAS,
-    name="keras-unrolled",
-    summary="Keras's layers without a loop",
-    tier="best",
-    layers="backends.tensorflow.layers:UnrolledLayer",
-    runs="MatMul, unrolled",
-    like="keras",
-    keeps_freed_memory=True,
-    lacks=why_not_unrolled,
-)
-BLOCK = Entry(
-    name="block",
-    summary="the fused operator BlockLSTM",
-    tier="best",
-    layers="backends.tensorflow.layers:BlockLayer",
-    trainer=TRAINER,
-    runs="BlockLSTM$",
-    precisions=BLOCK_PRECISIONS,
-    keeps_freed_memory=True,
-    cannot=why_no_block,
-)
-XLA = Entry(
-    name="xla",
+    KERAS, name="keras-unrolled", tier="best", like="keras", runs="MatMul, unrolled",
+    summary="Keras's layers without a loop", layers="backends.tensorflow.layers:UnrolledLayer",
+    keeps_freed_memory=True, lacks=why_not_unrolled,
+)  # fmt: skip
+BLOCK = replace(
+    KERAS, name="block", tier="best", runs="BlockLSTM$", precisions=BLOCK_PRECISIONS, cannot=why_no_block,
+    summary="the fused operator BlockLSTM", layers="backends.tensorflow.layers:BlockLayer", keeps_freed_memory=True,
+)  # fmt: skip
+XLA = replace(
+    KERAS, name="xla", tier="best", runs="XLA While",
     summary="the step compiled by XLA; input projection and weight gradient out of the loop",
-    tier="best",
-    layers="backends.tensorflow.layers:LoopLayer",
-    trainer=TRAINER,
-    runs="XLA While",
-    keeps_freed_memory=True,
-)
+    layers="backends.tensorflow.layers:LoopLayer", keeps_freed_memory=True,
+)  # fmt: skip
 CHUNK = replace(
-    XLA,
-    name="chunk",
+    XLA, name="chunk", tier="fused", like="xla", runs="XLA updates in a loop, While",
     summary="xla, several updates in one compiled loop",
-    tier="fused",
     trainer="backends.tensorflow.chunk_trainer:TensorflowChunkTrainer",
-    runs="XLA updates in a loop, While",
-    like="xla",
-)
+)  # fmt: skip
 
 VARIANTS = VariantRegistry(
     KERAS,

@@ -137,7 +137,7 @@ class MadeUpBackend(NumpyBackend):
         return Choice("good", "made up")
 
     def build(self, job, parameters):
-        return MadeUpTrainer(job, parameters)
+        return MadeUpTrainer(job, parameters, self.registry["hoisted"])
 
 
 class HangingBackend(MadeUpBackend):

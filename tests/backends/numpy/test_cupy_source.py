@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy import kernels
+from backends.numpy import cuda_kernels as kernels
 from backends.numpy.runtime import COMPUTE_TYPE_DEFAULT
-from tests.backends import strict_array, strict_cupy
+from tests.fixtures import strict_array, strict_cupy
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
 

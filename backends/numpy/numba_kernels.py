@@ -1,6 +1,6 @@
-"""The layers with all element-wise work of a step in one pass, compiled by numba, and the loop over time with it.
+"""Layers whose loop over time is compiled by numba, with all element-wise work of a step in one pass.
 
-The loops hold no lock on the interpreter, so that each part of a batch has a thread of its own. numba's own tanh
+The loops release the interpreter's lock, so that each part of a batch can have a thread of its own. numba's own tanh
 calls the C library element by element; the rational function here is one that compilers turn into vector code.
 """
 
@@ -15,6 +15,9 @@ from numba import njit
 
 from backends.job import Array, Cell
 from backends.numpy import cells
+from backends.numpy.layers import Layer
+from backends.numpy.trainer import NumpyTrainer
+from tasks.base import Batch
 
 F = np.float32
 LIMIT = F(7.90531110763549805)  # beyond it tanh is 1 in float32
@@ -77,7 +80,9 @@ def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, produc
 
 
 @compiled
-def lstm_back(d_hs: Array, a: Array, da: Array, W_hh: Array, cs: Array, tanh_c: Array, dh: Array, dc: Array) -> None:
+def lstm_backward(
+    d_hs: Array, a: Array, da: Array, W_hh: Array, cs: Array, tanh_c: Array, dh: Array, dc: Array
+) -> None:
     T, B, H = tanh_c.shape
     one = F(1)
     for t in range(T - 1, -1, -1):
@@ -109,7 +114,7 @@ def rnn_forward(a: Array, U: Array, hs: Array, product: Array) -> None:
 
 
 @compiled
-def rnn_back(d_hs: Array, hs: Array, da: Array, W_hh: Array, dh: Array) -> None:
+def rnn_backward(d_hs: Array, hs: Array, da: Array, W_hh: Array, dh: Array) -> None:
     T, B, H = da.shape
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -139,7 +144,7 @@ def gru_forward(a: Array, U: Array, b_hh: Array, hs: Array, u_n: Array, product:
 
 
 @compiled
-def gru_back(
+def gru_backward(
     d_hs: Array, a: Array, da: Array, da_h: Array, W_hh: Array, hs: Array, u_n: Array, dh: Array, left: Array
 ) -> None:
     """``left`` (B, H) is for what passes by the recurrent product."""
@@ -186,7 +191,7 @@ def gru_reset_before_forward(a: Array, U_rz: Array, U_n: Array, hs: Array, rh: A
 
 
 @compiled
-def gru_reset_before_back(
+def gru_reset_before_backward(
     d_hs: Array,
     a: Array,
     da: Array,
@@ -227,38 +232,38 @@ def gru_reset_before_back(
 
 
 class Rnn(cells.Rnn):
-    def there(self) -> None:
+    def forward_loop(self) -> None:
         rnn_forward(self.a, self.U, self.hs, self.product)
 
-    def back(self, d_hs: Array) -> None:
-        rnn_back(d_hs, self.hs, self.da, self.p["W_hh"], self.dh)
+    def backward_loop(self, d_hs: Array) -> None:
+        rnn_backward(d_hs, self.hs, self.da, self.p["W_hh"], self.dh)
 
 
 class Lstm(cells.Lstm):
-    def there(self) -> None:
+    def forward_loop(self) -> None:
         lstm_forward(self.a, self.U, self.hs, self.cs, self.tanh_c, self.product)
 
-    def back(self, d_hs: Array) -> None:
-        lstm_back(d_hs, self.a, self.da, self.p["W_hh"], self.cs, self.tanh_c, self.dh, self.dc)
+    def backward_loop(self, d_hs: Array) -> None:
+        lstm_backward(d_hs, self.a, self.da, self.p["W_hh"], self.cs, self.tanh_c, self.dh, self.dc)
 
 
 class Gru(cells.Gru):
-    def there(self) -> None:
+    def forward_loop(self) -> None:
         gru_forward(self.a, self.U, self.p["b_hh"], self.hs, self.u_n, self.product)
 
-    def back(self, d_hs: Array) -> None:
-        gru_back(d_hs, self.a, self.da, self.da_h, self.p["W_hh"], self.hs, self.u_n, self.dh, self.scratch)
+    def backward_loop(self, d_hs: Array) -> None:
+        gru_backward(d_hs, self.a, self.da, self.da_h, self.p["W_hh"], self.hs, self.u_n, self.dh, self.scratch)
 
 
 class GruResetBefore(cells.GruResetBefore):
-    def there(self) -> None:
+    def forward_loop(self) -> None:
         U_rz, U_n = np.ascontiguousarray(self.U[:, : 2 * self.H]), np.ascontiguousarray(self.U[:, 2 * self.H :])
         gru_reset_before_forward(self.a, U_rz, U_n, self.hs, self.rh, self.product_rz, self.scratch)
 
-    def back(self, d_hs: Array) -> None:
+    def backward_loop(self, d_hs: Array) -> None:
         W_rz, W_n = self.p["W_hh"][: 2 * self.H], self.p["W_hh"][2 * self.H :]
         room = self.product_rz, self.scratch, self.d_rh
-        gru_reset_before_back(d_hs, self.a, self.da, W_rz, W_n, self.hs, self.dh, *room)
+        gru_reset_before_backward(d_hs, self.a, self.da, W_rz, W_n, self.hs, self.dh, *room)
 
 
 def compilations() -> int:
@@ -267,7 +272,24 @@ def compilations() -> int:
 
 
 KERNELS: tuple[Any, ...] = (
-    rnn_forward, rnn_back, lstm_forward, lstm_back, gru_forward, gru_back, gru_reset_before_forward,
-    gru_reset_before_back,
+    rnn_forward, rnn_backward, lstm_forward, lstm_backward, gru_forward, gru_backward, gru_reset_before_forward,
+    gru_reset_before_backward,
 )  # fmt: skip
-LAYERS: dict[Cell, type[cells.Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
+LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
+
+
+class NumbaTrainer(NumpyTrainer):
+    """Knows which kernels numba has compiled."""
+
+    def executed(self, batch: Batch) -> str:
+        """As ``Trainer.executed``; a prediction first, so that the kernels are there."""
+        self.predict(batch.x)
+        return super().executed(batch)
+
+    def loop(self) -> str:
+        """The kernels, if numba has compiled any."""
+        return f"numba loop ({found} kernels compiled)" if (found := compilations()) else "nothing compiled"
+
+    def compilations(self) -> int:
+        """How many of the kernels have been compiled in this process."""
+        return compilations()

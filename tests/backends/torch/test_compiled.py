@@ -7,28 +7,27 @@ from pathlib import Path
 
 import pytest
 
-import backends.torch
 from backends.conformance import a_job
-from backends.torch import TorchBackend
+from backends.torch import TorchBackend, toolchain
 
 torch = pytest.importorskip("torch")
 
 
-def test_each_shape_may_be_compiled_in_the_thread_of_the_way_back_too() -> None:
+def test_each_shape_may_be_compiled_in_the_thread_of_the_backward_pass_too() -> None:
     """On CUDA that is autograd's own, and settings are a thread's own."""
     compiled = pytest.importorskip("backends.torch.compiled")
-    if why := backends.torch._why_no_compiler("cpu"):
+    if why := toolchain.why_no_compiler("cpu"):
         pytest.skip(why)
     layer = compiled.LAYERS["gru-reset-before"]()
     layer.forward(torch.ones(1, 2, 3), torch.ones(12, 3), torch.ones(12, 4), torch.ones(12))
 
-    def way_back() -> tuple[int, bool]:
+    def backward_pass() -> tuple[int, bool]:
         with torch.no_grad():
             layer.backward(torch.ones(1, 2, 4), False)
         return torch._dynamo.config.recompile_limit, torch._dynamo.config.fail_on_recompile_limit_hit
 
     with ThreadPoolExecutor(1) as other:
-        assert other.submit(way_back).result() == (compiled.RECOMPILATIONS, True)
+        assert other.submit(backward_pass).result() == (compiled.RECOMPILATIONS, True)
 
 
 def test_what_triton_lacks_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,15 +36,15 @@ def test_what_triton_lacks_is_said_before_anything_is_built(monkeypatch: pytest.
         return next(each.reason for each in variants if each.name == "compiled")
 
     (tmp_path / "Python.h").touch()
-    monkeypatch.setattr(backends.torch, "find_spec", lambda name: object())
-    monkeypatch.setattr(backends.torch, "python_headers", lambda: tmp_path)
-    monkeypatch.setattr(backends.torch.shutil, "which", lambda name: "/usr/bin/gcc" if name == "gcc" else None)
+    monkeypatch.setattr(toolchain, "find_spec", lambda name: object())
+    monkeypatch.setattr(toolchain, "python_headers", lambda: tmp_path)
+    monkeypatch.setattr(toolchain.shutil, "which", lambda name: "/usr/bin/gcc" if name == "gcc" else None)
     assert reason() is None
     (tmp_path / "Python.h").unlink()
     assert "python3-dev" in str(reason())
-    monkeypatch.setattr(backends.torch.shutil, "which", lambda name: None)
+    monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
     assert "C compiler" in str(reason())
 
 
 def test_pythons_headers_are_looked_for_where_they_can_be() -> None:
-    assert backends.torch.python_headers().parts[-2] == "include"
+    assert toolchain.python_headers().parts[-2] == "include"

@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.base import COPY_BYTES, PRODUCT_FLOPS, PRODUCT_SIDE, STEP_SIDE, STEPS, Probe, Probes
 from backends.job import Job
-from backends.numpy.trainer import array_module
+from backends.numpy.runtime import array_module
 
 
 def probes(job: Job) -> Probes:

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from backends.conformance import a_job, assert_close, some_batches, start, train
+from backends.conformance import a_job, assert_close, some_batches, train
 from backends.job import CELLS, OptimizerSpec
-from backends.torch import REPLAYED, TorchBackend
+from backends.torch import TorchBackend
+from backends.torch.variants import REPLAYED
+from tests.backends.torch.support import f32, graph_trainer
 
 torch = pytest.importorskip("torch")
-graph = pytest.importorskip("backends.torch.graph")
-cpu_graph = pytest.importorskip("tests.backends.cpu_graph")
+graph = pytest.importorskip("backends.torch.cuda_graph")
+cpu_graph = pytest.importorskip("tests.fixtures.cpu_graph")
 
-EAGER = {"graph": "nn", "graph-late-dw": "late-dw"}
+EAGER = {"graph": "nn", "graph-deferred-dw": "deferred-dw"}
 CASES = [(cell, variant) for cell in CELLS for variant in EAGER if (cell, variant) != ("gru-reset-before", "graph")]
 
 
@@ -31,10 +33,6 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     graph.side_stream.cache_clear()
 
 
-def f32(job: Any) -> Any:
-    return {name: p.astype("float32") for name, p in start(job).items()}
-
-
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
 @pytest.mark.parametrize(("cell", "variant"), CASES, ids=lambda each: each)
 def test_replays_are_the_eager_updates(cell: str, variant: str, optimizer: Any) -> None:
@@ -43,7 +41,7 @@ def test_replays_are_the_eager_updates(cell: str, variant: str, optimizer: Any) 
     batches = some_batches(job, 5)
     x = batches[0].astype("float32").x
     eager = TorchBackend().build(a_job(cell, 3, variant=EAGER[variant], optimizer=job.optimizer), f32(job))
-    replayed = graph.GraphTrainer(job, f32(job))
+    replayed = graph_trainer(job)
     losses = [*train(replayed, job, batches[:2])]
     replayed.predict(x)
     losses += [*train(replayed, job, batches[2:])]
@@ -60,7 +58,7 @@ def test_looking_at_a_replay_leaves_no_trace(variant: str, trained: bool) -> Non
     """And no release of the profiler has anything to warn of."""
     job = a_job(variant=variant)
     first, *later = some_batches(job, 3)
-    looked_at, other = (graph.GraphTrainer(job, f32(job)) for _ in range(2))
+    looked_at, other = (graph_trainer(job) for _ in range(2))
     for trainer in (looked_at, other) if trained else ():
         train(trainer, job, [first])
     executed = looked_at.executed(first.astype(job.dtype))
@@ -70,7 +68,7 @@ def test_looking_at_a_replay_leaves_no_trace(variant: str, trained: bool) -> Non
 
 
 def test_a_prediction_of_another_shape_is_refused() -> None:
-    job = a_job(variant="graph-late-dw")
-    trainer = graph.GraphTrainer(job, f32(job))
+    job = a_job(variant="graph-deferred-dw")
+    trainer = graph_trainer(job)
     with pytest.raises(ValueError, match="5 sequences of 6 steps"):
         trainer.predict(some_batches(job, 1)[0].x[:2].astype("float32"))

@@ -11,9 +11,9 @@ import pytest
 from backends import reference
 from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, assert_close, some_batches, start
 from backends.job import CELLS, Array, Job, time_major
-from backends.numpy import cells, kernels
+from backends.numpy import cells, cuda_kernels
 from backends.numpy.network import Network
-from tests.backends.strict_cupy import Cupy
+from tests.fixtures.strict_cupy import Cupy
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def name_of(job: Job) -> str:
 
 @pytest.mark.parametrize("job", JOBS, ids=name_of)
 def test_the_kernels_compute_the_references_loss_and_gradients(xp: Cupy, job: Job) -> None:
-    loss, ours = gradients(xp, kernels.LAYERS, job)
+    loss, ours = gradients(xp, cuda_kernels.LAYERS, job)
     expected_loss, expected = reference.loss_and_gradients(job, start(job), some_batches(job, 2)[0])
     by_numpy_loss, by_numpy = gradients(np, cells.LAYERS, job)
     assert loss == pytest.approx(expected_loss, rel=1e-12)

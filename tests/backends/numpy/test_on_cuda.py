@@ -24,10 +24,10 @@ from backends.conformance import (
     start,
 )  # fmt: skip
 from backends.job import CELLS, Cell, Job
-from backends.numpy import NumpyBackend, kernels
+from backends.numpy import NumpyBackend, cuda_kernels
 from backends.numpy.trainer import NumpyTrainer, Staged
 from harness.store import read_all
-from tests.backends.strict_cupy import Counts, Cupy
+from tests.fixtures.strict_cupy import Counts, Cupy
 
 VARIANTS = [each.name for each in NumpyBackend().variants(a_job().model, "cuda") if "cuda" in each.devices]
 
@@ -41,7 +41,7 @@ def cupy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cupy]:
         there = Cupy(tmp_path_factory.mktemp("kernels"))
         patch.setitem(sys.modules, "cupy", there)
         yield there
-    kernels.compiled.cache_clear()
+    cuda_kernels.compiled.cache_clear()
 
 
 class TestNumpyOnCuda(BackendConformance):
@@ -171,7 +171,7 @@ MODULE = """
 import sys, tempfile
 from pathlib import Path
 from harness.store import read_all
-from tests.backends.strict_cupy import Cupy
+from tests.fixtures.strict_cupy import Cupy
 sys.modules["cupy"] = Cupy(Path(tempfile.mkdtemp(dir=Path(__file__).parent)))
 """
 
@@ -179,7 +179,7 @@ sys.modules["cupy"] = Cupy(Path(tempfile.mkdtemp(dir=Path(__file__).parent)))
 def test_a_worker_trains_there(tmp_path: Path) -> None:
     """Gate, memory, the device's clock and what was executed, of every variant."""
     (tmp_path / "cupy.py").write_text(MODULE)
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, tmp_path)))}
     where = ["--device", "cuda", "--backend", "numpy", "--variant", "all", "--results", str(tmp_path)]
     what = ["--task", "copy", "--preset", "smoke", "--steps", "4"]

@@ -12,17 +12,18 @@ from typing import Any
 
 import pytest
 
-from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, some_batches, start
+from backends.conformance import NETWORKS, SEQUENCES, a_job, a_sequence_job, some_batches
 from backends.job import CELLS, OptimizerSpec
+from backends.torch.variants import VARIANTS
+from tests.backends.torch.support import f32
 
 torch = pytest.importorskip("torch")
-trainer = pytest.importorskip("backends.torch.trainer")
 python_dispatch = pytest.importorskip("torch.utils._python_dispatch")
 pytree = pytest.importorskip("torch.utils._pytree")
 
 DEVICE: Any = "meta"
 CAPTURED = [
-    (cell, v) for cell in CELLS for v in ("graph", "graph-late-dw") if (cell, v) != ("gru-reset-before", "graph")
+    (cell, v) for cell in CELLS for v in ("graph", "graph-deferred-dw") if (cell, v) != ("gru-reset-before", "graph")
 ]
 #: Lengths are on the host by design, and CTC and packing read them there: the loops with another loss compute only.
 LOOPED = [case for case, (*_, loss, variable) in enumerate(SEQUENCES) if variable and loss != "ctc"]
@@ -56,9 +57,8 @@ def optimizers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def steps(job: Any, lengths: bool = False) -> Any:
     """Two updates: the optimizer's state is made in the first. The trainer."""
-    there = trainer.TorchTrainer(
-        replace(job, device=DEVICE), {name: p.astype(job.dtype) for name, p in start(job).items()}
-    )
+    entry = VARIANTS[job.variant]
+    there: Any = entry.load_trainer()(replace(job, device=DEVICE), f32(job), entry)
     batches = there.stage([batch.astype(job.dtype) for batch in some_batches(job, 2)])
     with OnlyThere(lengths):
         losses = [there._step(*batch) for batch in batches]
@@ -79,10 +79,10 @@ def test_a_captured_step_touches_nothing_elsewhere(cell: str, variant: str, opti
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_in_bfloat16_too(cell: str) -> None:
-    steps(a_job(cell, 3, variant="graph-late-dw", precision="bfloat16"))
+    steps(a_job(cell, 3, variant="graph-deferred-dw", precision="bfloat16"))
 
 
 @pytest.mark.parametrize("case", LOOPED)
-@pytest.mark.parametrize("variant", ["loop", "late-dw"])
+@pytest.mark.parametrize("variant", ["loop", "deferred-dw"])
 def test_with_lengths_nothing_but_them_is_on_the_host(variant: str, case: int) -> None:
     steps(a_sequence_job(case, variant=variant), lengths=True)

@@ -1,8 +1,8 @@
-"""The training step captured once in a CUDA graph: an update is one launch, whatever its number of kernels.
+"""The training step captured once in a CUDA graph: an update is one launch, however many kernels it has.
 
 A graph reads and writes the addresses that it was captured with: batches are copied into tensors made once, and
-parameters, optimizer state and gradients stay where they are. Capturing computes nothing, but libraries must have
-started before, and so a few updates come first, of which nothing remains.
+parameters, optimizer state and gradients stay where they are. Capturing computes nothing, but libraries must have been
+initialised before: a few warm-up updates come first, and are undone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from backends.job import Array, Job, Parameters
 from backends.torch.runtime import side_stream
 from backends.torch.trainer import Staged, TorchTrainer
+from backends.variants import Entry
 from tasks.base import Batch
 
 #: Updates before the capture: cuBLAS, cuDNN and autograd set themselves up in the first ones.
@@ -23,10 +24,12 @@ WARM_UP = 3
 
 
 class GraphTrainer(TorchTrainer):
-    """Sequences have no lengths here: ``TorchBackend.lacks`` says so. All batches have the job's shape."""
+    """Replays the captured update for each batch. All batches have the job's shape, and no lengths."""
 
-    def __init__(self, job: Job, parameters: Parameters) -> None:
-        super().__init__(job, parameters)
+    capturable = True
+
+    def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
+        super().__init__(job, parameters, entry)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.captures = 0
 
@@ -42,7 +45,11 @@ class GraphTrainer(TorchTrainer):
         return values
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """Raises ValueError for another shape: its buffers would take the place of those that the graph writes to."""
+        """As ``Trainer.predict``.
+
+        Raises:
+            ValueError: x has another shape than the job's: buffers for it would replace those of the graph.
+        """
         if x.shape[:2] != (self.job.batch, self.job.length):
             raise ValueError(
                 f"the graph is of {self.job.batch} sequences of {self.job.length} steps, not {x.shape[:2]}"
@@ -50,7 +57,7 @@ class GraphTrainer(TorchTrainer):
         return super().predict(x, lengths)
 
     def executed(self, batch: Batch) -> str:
-        """From a profile of one replay, its update undone, and of the eager forward pass, for what was captured."""
+        """Two profiles: of one replay, whose update is undone, and of the eager forward pass that was captured."""
         captured, staged = super().executed(batch), self.stage([batch])
         self._captured(staged)
         with undone(list(self.tensors.values()), self.optimizer):
@@ -64,7 +71,7 @@ class GraphTrainer(TorchTrainer):
         return super().compilations() + self.captures
 
     def _captured(self, staged: Staged) -> None:
-        """Capture the update, unless that is done. Parameters and optimizer are left as they were."""
+        """Capture the update unless that is done. Parameters and optimizer state are left as they were."""
         if self.graph is not None:
             return
         x, y, _ = staged[0]
@@ -81,14 +88,18 @@ class GraphTrainer(TorchTrainer):
         self.graph, self.captures = graph, self.captures + 1
 
     def _warm_up(self, x: Tensor, y: Tensor) -> None:
-        """Updates of which nothing remains, but the optimizer's state is there, all zero; no gradients either."""
+        """Make updates and undo them. What remains is the optimizer's state, all zero; no gradients."""
         with undone(list(self.tensors.values()), self.optimizer):
             for _ in range(WARM_UP):
                 self._step(x, y, None)
         self.optimizer.zero_grad(set_to_none=True)  # the capture's own lie in the graph's memory
 
     def _replay(self, x: Tensor, y: Tensor) -> None:
-        """One update. Raises ValueError for a batch of another shape: the graph has its own."""
+        """One update.
+
+        Raises:
+            ValueError: the batch has another shape than the graph's.
+        """
         assert self.graph is not None
         if x.shape != self.x.shape or y.shape != self.y.shape:
             raise ValueError(f"the graph is of x {tuple(self.x.shape)}, y {tuple(self.y.shape)}, not {tuple(x.shape)}")
@@ -97,10 +108,10 @@ class GraphTrainer(TorchTrainer):
         self.graph.replay()
 
     def _profiled(self, staged: Staged) -> dict[str, int]:
-        """How often what ran in one replay: calls of the host by name, ``kernels`` and ``memory`` of the device."""
+        """What ran in one replay, and how often: the host's calls by name, the device's ``kernels`` and ``memory``."""
         x, y, _ = staged[0]
         torch.cuda.synchronize()
-        # of all that can be seen here; without acc_events some releases warn that later cycles would replace this one
+        # without acc_events some releases warn that a later cycle of the profiler would replace this one
         with torch.profiler.profile(acc_events=True) as profile:
             self._replay(x, y)
             torch.cuda.synchronize()
@@ -113,9 +124,12 @@ class GraphTrainer(TorchTrainer):
 
 
 def described(seen: dict[str, int], updates: bool) -> str:
-    """What a profile of one replay shows. Where CUPTI is missing nothing of the device is seen, but parameters move.
+    """What a profile of one replay shows, in words.
 
-    Kernels alone do not prove an update: a replay may launch some that only fill the generator's seeds.
+    Args:
+        seen: as ``GraphTrainer._profiled`` gives it. Without CUPTI nothing of the device is in it.
+        updates: whether the replay changed parameters. Kernels alone do not prove an update: a replay may launch some
+            that only fill the random generator's seeds.
     """
     if not updates:
         return "no update"
@@ -127,9 +141,9 @@ def described(seen: dict[str, int], updates: bool) -> str:
 
 @contextmanager
 def undone(parameters: list[Tensor], optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """What is done within leaves parameters and optimizer state as they were, at the addresses where they are then.
+    """Undo what is done within: parameters and optimizer state get their values back, at their present addresses.
 
-    State that was first made within becomes zero, from which all of ``OptimizerSpec`` start.
+    State that was first made within becomes zero, where every rule of ``OptimizerSpec`` starts.
     """
     changed = [*parameters, *_state(optimizer)]
     before = [tensor.detach().clone() for tensor in changed]

@@ -1,9 +1,7 @@
-"""A loop over time with its way back by hand: the recurrent weights' gradient is one GEMM after it.
+"""A loop over time with a backward pass written by hand: dW_hh is deferred, and is one GEMM after the loop.
 
-Its buffers are made once.
-
-Autograd would record every operation of every step, keep what each of them made, and add to the
-weights' gradients step by step. Here a layer is one node of the graph. The mathematics is that of
+Autograd would record every operation of every step, keep the result of each, and add to the weights' gradients step by
+step. Here a layer is one node of autograd's graph, and its buffers are made once. The mathematics is that of
 ``backends.reference``; sequences are time-major, x (T, B, D), hidden states (T, B, H).
 """
 
@@ -15,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backends.job import Cell
+from backends.job import Cell, ModelSpec
+from backends.parameters import BIASES, layer_names
+from backends.torch.layers import LoopLayers
 
 #: grad · s(1−s) and grad · (1−y²), each in one pass, into ``grad_input``.
 sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
@@ -41,7 +41,7 @@ class Recurrence(torch.autograd.Function):
 
 
 class Layer(ABC):
-    """One layer in one direction. Its buffers, and the views of them that each step works on, are made once."""
+    """One layer in one direction. Its buffers, and each step's views of them, are made once."""
 
     gates: int
 
@@ -49,7 +49,10 @@ class Layer(ABC):
         self.shape: tuple[int, ...] = ()
 
     def forward(self, x: Tensor, *weights: Tensor) -> Tensor:
-        """Hidden states (T, B, H) from a zero state, with W_ih, W_hh and biases. A view: valid until the next call."""
+        """Hidden states (T, B, H) for x (T, B, D) from a zero state; ``weights`` are W_ih, W_hh and the biases.
+
+        A view: valid until the next call.
+        """
         # what is kept must not keep autograd's graph of the layers below alive until the next call
         x, W_ih, W_hh, *biases = (each.detach() for each in (x, *weights))
         if self.shape != x.shape:
@@ -63,7 +66,7 @@ class Layer(ABC):
         return self.hs[1:]
 
     def prepare(self, x: Tensor, hidden: int) -> None:
-        """Buffers for sequences like x; step t reads hs[t] and writes hs[t + 1]."""
+        """Make the buffers for sequences like x; step t reads hs[t] and writes hs[t + 1]."""
         self.shape = x.shape
         (self.T, self.B), self.H, self.like = x.shape[:2], hidden, x
         self.a = self.buffer(self.T, self.gates)  # the projected input, then the gates
@@ -80,43 +83,46 @@ class Layer(ABC):
         return [step.split(self.H, dim=1) for step in steps.unbind(0)]
 
     def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
-        """Gradients by x (or None), by W_ih, W_hh and the biases."""
+        """Gradients by x (None if not wanted), W_ih, W_hh and the biases, from those by the hidden states (T, B, H)."""
         self.dh.zero_()
-        self.start_back()
+        self.start_backward()
         for t, d_h in zip(reversed(range(self.T)), reversed(d_hs.unbind(0)), strict=True):
             self.dh += d_h
-            self.step_back(t)
+            self.step_backward(t)
         da, before = self.da.flatten(0, 1), self.hs[:-1].flatten(0, 1)
         d_W = (self.x.flatten(0, 1).t() @ da).t()  # the narrow matrix first: up to three times as fast
-        return self.d_x(da) if d_x_wanted else None, d_W, *self.late(da, before)
+        return self.d_x(da) if d_x_wanted else None, d_W, *self.recurrent_gradients(da, before)
 
     def d_x(self, da: Tensor) -> Tensor:
+        """The gradient by x (T, B, D)."""
         return (da @ self.W_ih).view(self.shape)
 
-    def late(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+    def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
         """Gradients by W_hh and the biases, for all steps at once."""
         return da.t() @ before, da.sum(0)
 
-    def start_back(self) -> None:  # noqa: B027 - most cells carry nothing else
-        """Clear what the way back carries besides ``dh``."""
+    def start_backward(self) -> None:  # noqa: B027 - most cells carry nothing else
+        """Clear what the backward pass carries from step to step besides ``dh``."""
 
     @abstractmethod
     def step(self, t: int, U: Tensor) -> None:
         """From ``a[t]``, which holds the projected input, and ``hs[t]`` to ``hs[t + 1]``; U is W_hhᵀ."""
 
     @abstractmethod
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         """From ``dh``, the gradient by ``hs[t + 1]``, to ``da[t]``; leaves ``dh`` as that by ``hs[t]``."""
 
 
 class Rnn(Layer):
+    """h' = tanh(a + U h), the plain recurrent network."""
+
     gates = 1
 
     def step(self, t: int, U: Tensor) -> None:
         h = self.hs[t + 1]
         torch.addmm(self.a[t], self.hs[t], U, out=h).tanh_()
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         tanh_backward(self.dh, self.hs[t + 1], grad_input=self.da[t])
         torch.mm(self.da[t], self.W_hh, out=self.dh)
 
@@ -140,10 +146,10 @@ class Lstm(Layer):
         c = torch.mul(f, self.cs[t], out=self.cs[t + 1]).addcmul_(i, g)
         torch.mul(o, torch.tanh(c, out=self.tanh_c[t]), out=self.hs[t + 1])
 
-    def start_back(self) -> None:
+    def start_backward(self) -> None:
         self.dc.zero_()
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         dh, dc, tanh_c, (i, f, g, o) = self.dh, self.dc, self.tanh_c[t], self.i_f_g_o[t]
         da, (d_i, d_f, d_g, d_o) = self.da[t], self.d_i_f_g_o[t]
         H = self.H
@@ -188,7 +194,7 @@ class Gru(Layer):
         tanh_(n.addcmul_(r, self.u_n[t]))
         torch.lerp(n, h, z, out=self.h[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         dh, (r, z, n), (d_n, d_r, d_z, d_nr) = self.dh, self.r_z_n[t], self.d_n_r_z_nr[t]
         torch.sub(self.h[t], n, out=d_z).mul_(dh)
         torch.addcmul(dh, dh, z, value=-1, out=d_n)
@@ -199,15 +205,15 @@ class Gru(Layer):
         dh.mul_(z).addmm_(self.d_h[t], self.W_hh)
 
     def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
-        d_x, d_W, *late = super().backward(d_hs, d_x_wanted)
+        d_x, d_W, *recurrent = super().backward(d_hs, d_x_wanted)
         assert d_W is not None
-        return d_x, self.in_order(d_W[: 3 * self.H]), *late
+        return d_x, self.in_order(d_W[: 3 * self.H]), *recurrent
 
     def d_x(self, da: Tensor) -> Tensor:
         n_r_z = torch.cat([self.W_ih[2 * self.H :], self.W_ih[: 2 * self.H]])
         return (da[:, : 3 * self.H] @ n_r_z).view(self.shape)
 
-    def late(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+    def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
         d_b = da.sum(0)
         return da[:, self.H :].t() @ before, self.in_order(d_b[: 3 * self.H]), d_b[self.H :]
 
@@ -232,7 +238,7 @@ class GruResetBefore(Layer):
         n.addmm_(torch.mul(r, h, out=rh), U[:, 2 * H :]).tanh_()
         torch.lerp(h, n, z, out=self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         H, dh, h, (r, z, n) = self.H, self.dh, self.hs[t], self.r_z_n[t]
         d_r, d_z, d_n = self.d_r_z_n[t]
         d_rz = self.da[t, :, : 2 * H]
@@ -245,10 +251,28 @@ class GruResetBefore(Layer):
         sigmoid_backward(d_rz, self.a[t, :, : 2 * H], grad_input=d_rz)
         dh.addcmul_(d_rh, r).addmm_(d_rz, self.W_hh[: 2 * H])
 
-    def late(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+    def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
         by_rz = da[:, : 2 * self.H].t() @ before
         by_n = da[:, 2 * self.H :].t() @ self.rh.flatten(0, 1)
         return torch.cat([by_rz, by_n]), da.sum(0)
 
 
 LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
+
+
+class DeferredDwLayers(LoopLayers):
+    """All layers and directions, each of them a ``Layer``."""
+
+    cells = LAYERS
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__(model)
+        self.recurrences = {prefix: self.cells[model.cell]() for _, _, prefix in layer_names(model)}
+
+    def layer(self, prefix: str, x: Tensor) -> Tensor:
+        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads."""
+        p = self.own(prefix, x.dtype)
+        hs: Tensor = Recurrence.apply(
+            self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
+        )
+        return hs
