@@ -9,9 +9,9 @@ from backends.job import Device, ModelSpec
 from backends.variants import Entry, VariantRegistry
 
 #: As many products in the loop of the backward pass as in that of the forward pass: none of them is a weight's
-#: gradient. Where XLA unrolls the whole of a short loop, the forward pass has fewer: XLA leaves out a product with the
-#: first state, zero.
-PRODUCTS = r"(while, (\d+) \+ \2|unrolled, \d+ \+ \d+) products in it"
+#: gradient. Of a single sequence there are none in the backward pass, where XLA makes sums of them. Where XLA unrolls
+#: the whole of a short loop, the forward pass has fewer: XLA leaves out a product with the first state, zero.
+PRODUCTS = r"(while, (\d+) \+ (\2|0)|unrolled, \d+ \+ \d+) products in it"
 
 
 def why_no_cudnn(model: ModelSpec, device: Device) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from backends.conformance import a_job
+from backends.conformance import a_job, some_batches, start
 from backends.jax import JaxBackend
 from backends.job import CELLS, Cell
 from backends.parameters import GATES
@@ -60,3 +61,13 @@ def test_one_step_backwards_is_the_gradient_of_the_step_forwards(cell: Cell) -> 
         jax.tree.leaves(rules.backward(p, saved, d_after)), jax.tree.leaves(autodiff(d_after)), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("variant", ["deferred-dw", "unrolled", "chunk"])
+def test_what_executed_finds_for_a_single_sequence_is_what_the_variants_name_says(variant: str) -> None:
+    """XLA makes sums of the backward pass's products with a single row."""
+    backend = JaxBackend()
+    job = a_job("lstm", 0, variant=variant, batch=1, length=20)
+    trainer = backend.build(job, {name: p.astype(job.dtype) for name, p in start(job).items()})
+    executed = trainer.executed(some_batches(job, 1)[0].astype(job.dtype))
+    assert re.match(backend.variant(job).runs, executed), executed

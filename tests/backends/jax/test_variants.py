@@ -23,6 +23,20 @@ def test_a_variant_is_what_executed_says() -> None:
     assert re.match(patterns["cudnn"], "XLA, __cublas$lt$matmul, cudnn_rnn_bwd_ffi, cudnn_rnn_ffi")
 
 
+@pytest.mark.parametrize(("products", "is_it"), [("1 + 1", True), ("4 + 0", True), ("1 + 2", False), ("0 + 1", False)])
+def test_deferred_dw_has_no_product_for_the_weights_gradient_in_its_loop(products: str, is_it: bool) -> None:
+    """The last two are what ``scan`` shows, of a batch and of a single sequence."""
+    found = f"while, {products} products in it"
+    texts = {
+        "deferred-dw": f"XLA {found}",
+        "parts": f"XLA {found}, 2 parts",
+        "chunk": f"XLA updates in a loop, {found}",
+    }
+    for variant in backend.variants(a_job().model, "cpu"):
+        if variant.name in texts:
+            assert bool(re.match(variant.runs, texts[variant.name])) is is_it, variant.name
+
+
 @pytest.mark.parametrize("variant", ["cudnn", "deferred-dw-graph"])
 def test_on_the_cpu_a_variant_for_cuda_says_why_not(variant: str) -> None:
     with pytest.raises(Unsupported, match=f"variant '{variant}': .* on CUDA only"):
