@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,13 @@ def test_the_command_of_a_spec_plans_that_spec_again(spec: RunSpec) -> None:
     assert plan(parse(RUN, given_words)) == [spec]
 
 
-def test_the_commands_of_the_published_records_are_still_what_they_say() -> None:
+def test_the_commands_of_the_published_records_are_still_made() -> None:
+    """Word by word and in order; an option that is younger than a record may stand between."""
     records = read_all([ROOT / "results" / "published"]).records
     assert len(records) >= 40
     for record in records:
-        assert command_line(record.spec) == record.command
+        made = iter(words(record.spec))
+        assert all(word in made for word in shlex.split(record.command or "nothing"))
 
 
 @pytest.mark.parametrize("path", WITHOUT_OPTION)
