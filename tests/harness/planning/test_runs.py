@@ -31,7 +31,7 @@ def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
         "input_init": "orthogonal", "forget_bias": 2.0, "chrono": 9, "precision": "float64", "deterministic": False,
         "score_at": "best-validation", "parameter": "length=7",
     })  # fmt: skip
-    assert spec.model.model_dump() == {"cell": "lstm", "hidden": 24, "layers": 2, "bidirectional": True}
+    assert (spec.model.cell, spec.model.hidden, spec.model.layers, spec.model.bidirectional) == ("lstm", 24, 2, True)
     assert spec.initialisation.model_dump() == {
         "recurrent": "uniform", "input": "orthogonal", "forget_bias": 2.0, "chrono": 9
     }  # fmt: skip
