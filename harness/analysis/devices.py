@@ -11,7 +11,7 @@ from harness.records.base import Ratio
 from harness.records.figures import Block
 from harness.records.speed import Contest, Row, SpeedRecord
 
-#: Tiers that are ranked: a fused programme does several updates per dispatch.
+#: Tiers that are ranked: a fused program does several updates per dispatch.
 RANKED = ("default", "best")
 
 

@@ -216,11 +216,11 @@ def _device(module: Management, find: Callable[..., Any], name: int | str) -> De
 
 
 def visible(module: Management, variable: str | None) -> list[Device]:
-    """The devices that a CUDA programme sees, in its order: its device 0 is the first.
+    """The devices that a CUDA program sees, in its order: its device 0 is the first.
 
     Args:
         variable: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set. Indices count in the order of the
-            PCI bus: the programme must run with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, as workers do.
+            PCI bus: the program must run with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, as workers do.
     """
     if variable is None:
         return devices(module)
@@ -247,7 +247,7 @@ def _named(module: Management, word: str) -> Device | None:
 
 
 def first_visible(variable: str | None, module: Management | None = None) -> Device:
-    """Device 0 of a CUDA programme that runs with this ``CUDA_VISIBLE_DEVICES``.
+    """Device 0 of a CUDA program that runs with this ``CUDA_VISIBLE_DEVICES``.
 
     Raises:
         NotThere: NVML cannot be asked, or no device is visible.

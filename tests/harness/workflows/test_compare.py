@@ -10,12 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+import tasks
 from harness.analysis.difference import Difference, accuracy, difference
 from harness.errors import CannotCompare, UsageError
+from harness.planning.runs import Request, plan
 from harness.records.run import Record
-from harness.workflows.compare import Effort, shape
+from harness.specs.run import RunSpec
+from harness.workflows.compare import Effort, compare, shape
 
 RecordFactory = Callable[..., Record]
 
@@ -97,6 +101,28 @@ def test_a_contestant_has_the_shape_of_the_run(make_record: RecordFactory) -> No
     contestant = shape(spec)
     assert (contestant.batch, contestant.model, contestant.loss) == (spec.batch, spec.model, "cross-entropy")
     assert contestant.length == 2 * 10 + 20
+
+
+def test_a_contestant_computes_the_runs_job_chunk_and_all(make_record: RecordFactory) -> None:
+    """A fused variant compiles for a chunk: another chunk would be another program."""
+    spec = make_record("copy").spec.model_copy(update={"chunk": 3})
+    assert shape(spec).job() == spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
+
+
+def madeup(variant: str) -> RunSpec:
+    return plan(Request(backends=["madeup"], tasks=["echo"], run={"variant": variant, "threads": 1}))[0]
+
+
+def test_a_side_that_compiles_in_the_steady_state_cannot_be_compared(plugin: Path) -> None:
+    with pytest.raises(CannotCompare, match=r"^B .*compiled again in the steady state"):
+        compare(madeup("good"), madeup("recompiles"), Effort(pairs=2, restarts=2, block_s=1e-9), lambda _: None)
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_side_that_dies_between_its_turns_is_named_with_the_reason(plugin: Path) -> None:
+    with pytest.raises(CannotCompare, match=r"^A .*exited with status 3"):
+        compare(madeup("late"), madeup("good"), Effort(pairs=8, restarts=2, block_s=1e-9), lambda _: None)
+    assert not psutil.Process().children(recursive=True)
 
 
 def harness(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
