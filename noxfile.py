@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import nox
 
 nox.options.sessions = ["tests", "lint", "types"]
-nox.options.error_on_missing_interpreters = True
+# A session whose Python is missing says which one that is. Under CI it has failed; elsewhere it is skipped.
+nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 nox.needs_version = ">=2024.10.9"
 
 CONSTRAINTS = "constraints.txt"
+#: Found on PATH or among pyenv's; where uv is installed, downloaded by it if need be.
+PYTHONS = ("3.11", "3.12", "3.13")
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: The tasks whose data needs no download.
 OFFLINE_TASKS = ("adding", "copy", "sine", "sequential-digits")
+
+
+# pyenv shows a program only those versions that are switched on; the others are on this machine all the same
+_PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(_PYENV.glob("3.*/bin")))])
 
 
 def install(session: nox.Session, extras: str) -> None:
@@ -26,36 +40,44 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
-@nox.session(name="tests-numpy")
-def tests_numpy(session: nox.Session) -> None:
-    """With no framework installed."""
-    _tests_with_only(session, "numpy")
+def only(framework: str, *pythons: str) -> None:
+    """Register the session ``tests-FRAMEWORK``, which installs no other framework; one for each of ``pythons``."""
+
+    def run(session: nox.Session) -> None:
+        install(session, f"{framework},test")
+        others = [name for name in FRAMEWORKS if name != framework]
+        code = f"from importlib.util import find_spec as f; had = [n for n in {others} if f(n)]; assert not had, had"
+        session.run("python", "-c", code)
+        session.run("pytest", *session.posargs)
+
+    run.__doc__ = f"With {'no framework' if framework == 'numpy' else framework + ' alone'} installed."
+    backend = "uv|virtualenv" if pythons else None  # uv downloads a Python that is missing
+    nox.session(run, name=f"tests-{framework}", python=pythons or None, venv_backend=backend)
 
 
-@nox.session(name="tests-torch")
-def tests_torch(session: nox.Session) -> None:
-    """With PyTorch alone installed."""
-    _tests_with_only(session, "torch")
+only("numpy", *PYTHONS)
+for framework in FRAMEWORKS:
+    only(framework)
 
 
-@nox.session(name="tests-tensorflow")
-def tests_tensorflow(session: nox.Session) -> None:
-    """With TensorFlow alone installed."""
-    _tests_with_only(session, "tensorflow")
-
-
-@nox.session(name="tests-jax")
-def tests_jax(session: nox.Session) -> None:
-    """With JAX alone installed."""
-    _tests_with_only(session, "jax")
-
-
-def _tests_with_only(session: nox.Session, framework: str) -> None:
-    install(session, f"{framework},test")
-    others = [name for name in FRAMEWORKS if name != framework]
-    code = f"from importlib.util import find_spec as f; found = [n for n in {others} if f(n)]; assert not found, found"
-    session.run("python", "-c", code)
-    session.run("pytest", *session.posargs)
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the sdist, the wheel from it, and test that one in an empty environment, away from the checkout."""
+    session.install("-c", CONSTRAINTS, "build")
+    constraints = str(Path(CONSTRAINTS).resolve())
+    with TemporaryDirectory(prefix="rnn-harness-") as folder:
+        away = Path(folder).resolve()
+        session.run("python", "-m", "build", "--outdir", str(away / "dist"), ".")
+        (built,) = (away / "dist").glob("*.whl")
+        session.run("python", "-m", "venv", str(away / "bare"))
+        python = str(away / "bare" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+        session.run(python, "-m", "pip", "install", "-q", "-c", constraints, str(built), "pytest", external=True)
+        shutil.copytree("tests/packaging", away / "checks")
+        # nothing of the checkout may help: no PYTHONPATH, no working folder on the path, no pytest settings of ours
+        words = (python, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", "checks", "-p", "no:cacheprovider")
+        env = {"PYTHONPATH": None, "RNN_HARNESS_DIST": str(away / "dist")}
+        with session.chdir(away):
+            session.run(*words, "checks", *session.posargs, external=True, env=env)
 
 
 @nox.session

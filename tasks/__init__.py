@@ -1,4 +1,4 @@
-"""Ground floor: what is learned. NumPy only."""
+"""Ground floor: what is learned. Imports no framework, only NumPy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ registry = Registry("harness.tasks", "task")
 
 
 def load(name: str, parameters: Mapping[str, Scalar] | None = None, seed: int = 0) -> Task:
-    """The task ``name`` with these parameters, the rest at their defaults.
+    """Make the task ``name``; parameters that are not given keep their defaults.
+
+    Args:
+        name: as registered, such as ``adding``.
+        parameters: values by parameter name, of the parameter's type.
+        seed: chooses the training data, from 0 to 2**63 - 1. Held-out splits do not depend on it.
 
     Raises:
         UnknownName: no such task.
-        TaskError: a parameter that the task does not have, or one out of its range.
+        TaskError: a parameter that the task does not have, one of the wrong type or one out of range.
     """
     kind: type[Task] = registry.load(name)
     for parameter in parameters or {}:

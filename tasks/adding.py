@@ -1,4 +1,4 @@
-"""The adding problem: remember two numbers among many, and add them."""
+"""The adding problem: remember two marked numbers of a long sequence, and add them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 from tasks.base import Array, Batch, Loss, Preset, Readout, loss_value
 from tasks.synthetic import Synthetic
 
+#: The task is solved below this test MSE.
 SOLVED_MSE = 0.01
+#: A prediction counts as right within this distance of the target.
 CLOSE = 0.04
 
 
@@ -46,22 +48,26 @@ class Adding(Synthetic):
 
     @property
     def steps_in(self) -> int:
+        """``length``."""
         return self.length
 
     @property
     def inputs(self) -> int:
+        """2: the value and its marker."""
         return 2
 
     @property
     def outputs(self) -> int:
+        """1: the sum."""
         return 1
 
     @property
     def readout(self) -> Readout:
+        """At the last step."""
         return "last"
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """x (count, length, 2) and y (count, 1), float32."""
+        """Draw ``count`` fresh sequences: x (count, length, 2) and y (count, 1), float32."""
         first, second = self._marked(rng, count)
         rows = np.arange(count)
         u = rng.random((count, self.length), dtype=np.float32)
@@ -78,17 +84,20 @@ class Adding(Synthetic):
         return first, (first + rng.integers(1, T, count)) % T
 
     def score(self, predictions: Array, batch: Batch) -> dict[str, float]:
+        """``mse``, and ``within_0.04`` as a share from 0 to 1, of predictions (batch, 1)."""
         error = np.abs(predictions.astype(np.float64) - batch.y)
         return {"mse": loss_value("mse", predictions, batch.y), "within_0.04": float(np.mean(error < CLOSE))}
 
     @property
     def baseline(self) -> Mapping[str, float]:
-        """Always answering 1: the variance of a sum of two uniforms, 2/12."""
+        """Always answering 1, the mean: its MSE is the variance of the sum of two uniforms, 2/12."""
         return {"loss": 1 / 6, "mse": 1 / 6}
 
     @property
     def landmarks(self) -> Mapping[str, float]:
+        """MSE of always answering 1, and of knowing one of the two marked values."""
         return {"always 1": 1 / 6, "one marker known": 1 / 12}
 
     def solved(self, scores: Mapping[str, float]) -> bool:
+        """Whether the test MSE is below 0.01."""
         return scores["mse"] < SOLVED_MSE

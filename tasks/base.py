@@ -1,8 +1,7 @@
-"""What a task is: the data, the score and the yardsticks of one learning problem.
+"""What a task is: the data, the scores and the baselines of one learning problem.
 
-A task is a frozen dataclass. Its fields are its parameters; an instance with
-valid fields can draw its own data, bit for bit the same on every machine, and
-judge predictions with NumPy, so that no framework grades itself.
+A task is a frozen dataclass whose fields are its parameters. An instance draws its own data, bit for
+bit the same on every machine, and scores predictions with NumPy, so that no framework grades itself.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class TaskError(ValueError):
-    """A task parameter out of its range, or one that the task does not have."""
+    """A parameter that the task does not have, or a value that it cannot take."""
 
 
 class DataUnavailable(RuntimeError):
@@ -48,8 +47,8 @@ class Batch:
             For ``ctc`` labels (int32) of shape (batch, labels), from 1 up (0 is the blank),
             at least one in each row, padded on the right with -1.
         lengths: how many steps each sequence has, int32 of shape (batch,), from 1 to length; the
-            rest of its row is padding, which counts for nothing in loss and gradient whatever finite
-            numbers (and, in y, valid classes) it holds. None: all have the full length.
+            rest of its row is padding, which does not enter loss or gradient, whatever finite
+            numbers (and, in y, valid classes) it holds. None: all sequences have the full length.
     """
 
     x: Array
@@ -57,7 +56,7 @@ class Batch:
     lengths: Array | None = None
 
     def astype(self, precision: str) -> Batch:
-        """The same batch with its floats rounded to ``precision``."""
+        """The same batch with its floats rounded to ``precision``, such as ``float64``; integers stay as they are."""
         y = self.y.astype(precision) if self.y.dtype.kind == "f" else self.y
         return Batch(np.ascontiguousarray(self.x, dtype=precision), y, self.lengths)
 
@@ -67,7 +66,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class Preset:
-    """A task's sizes under one name: its own parameters and those of the training."""
+    """Sizes of a task and of the training, under one name.
+
+    Attributes:
+        steps: training updates.
+        hidden: units of the recurrent layer.
+        batch: sequences per update.
+        evaluate_every: updates between two evaluations on the validation split; divides ``steps``.
+        lr: learning rate.
+        optimizer: its name, such as ``adam``.
+        clip: largest global norm of the gradient; a larger gradient is scaled down to it.
+        forget_bias: initial bias of the LSTM's forget gate.
+        parameters: the task's own parameters; those left out keep their defaults.
+    """
 
     steps: int
     hidden: int
@@ -82,16 +93,25 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True)
 class Task(ABC):
-    """One learning problem. Subclasses are frozen dataclasses whose fields are its parameters."""
+    """One learning problem. Subclasses are frozen dataclasses whose fields are its parameters.
+
+    Attributes:
+        name: as registered, such as ``adding``.
+        summary: one line for ``harness list``.
+        presets: ``smoke``, ``quick`` and ``paper``.
+        loss: what is trained on; decides the shape of targets (see ``Batch``).
+        score_name: the score that decides ``solved``.
+        higher_is_better: whether more of that score is better.
+        milestones: levels of that score; for each, the training steps until it is first reached are reported.
+        seed: chooses the training data, from 0 to 2**63 - 1; no parameter of the task.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     presets: ClassVar[Mapping[str, Preset]]
     loss: ClassVar[Loss]
-    #: The score that decides ``solved``, and whether more of it is better.
     score_name: ClassVar[str]
     higher_is_better: ClassVar[bool] = False
-    #: Levels of the main score whose first crossing, in training steps, is worth a figure.
     milestones: ClassVar[tuple[float, ...]] = ()
 
     seed: int = field(default=0, metadata={"parameter": False})
@@ -99,7 +119,7 @@ class Task(ABC):
     def __post_init__(self) -> None:
         """Check every field's type; subclasses call this first, then check their ranges.
 
-        A whole number given for a float becomes one, so that equal tasks compare and print equal.
+        An int given for a float field is converted, so that equal tasks compare and print equal.
 
         Raises:
             TaskError: a field of the wrong type.
@@ -127,7 +147,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers that the model gives per readout: targets or classes."""
+        """Numbers that the model puts out per readout: target values or class logits."""
 
     @property
     @abstractmethod
@@ -137,14 +157,24 @@ class Task(ABC):
     # -- data ---------------------------------------------------------------------------
     @abstractmethod
     def size(self, split: Split) -> int | None:
-        """Number of sequences in ``split``; None where fresh ones are drawn without end."""
+        """Number of sequences in ``split``; None where training draws fresh sequences without end."""
 
     @abstractmethod
     def batch(self, split: Split, index: int, size: int) -> Batch:
-        """Batch number ``index`` of ``size`` sequences; the same bits for the same arguments."""
+        """Batch number ``index`` of ``size`` sequences; the same bits for the same arguments.
+
+        Raises:
+            TaskError: ``size`` or ``index`` does not fit the split.
+            DataUnavailable: the data is missing or corrupt.
+        """
 
     def held_out(self, split: Split) -> Batch:
-        """The whole of a held-out split. It does not depend on the run's seed."""
+        """A whole held-out split as one batch. It does not depend on the seed.
+
+        Raises:
+            TaskError: the split has no fixed size.
+            DataUnavailable: the data is missing or corrupt.
+        """
         size = self.size(split)
         if size is None:
             raise TaskError(f"{self.name} has no fixed {split} split")
@@ -153,12 +183,18 @@ class Task(ABC):
     # -- judgement ----------------------------------------------------------------------
     @abstractmethod
     def score(self, predictions: Array, batch: Batch) -> dict[str, float]:
-        """Scores by name, of predictions shaped as the model's outputs for ``batch``."""
+        """Scores by name.
+
+        Args:
+            predictions: the model's outputs for ``batch``, (batch, outputs) or, read out at every step,
+                (batch, length, outputs).
+        """
 
     def closing_scores(self, predict: Predict) -> dict[str, float]:
-        """Further scores taken once, at the end, by asking the trained model for predictions.
+        """Further scores, computed once after training from predictions of the trained model.
 
-        ``predict`` maps inputs (n, length, inputs) to predictions for any n.
+        Args:
+            predict: maps inputs (n, length, inputs), for any n, to predictions.
         """
         del predict
         return {}
@@ -166,14 +202,14 @@ class Task(ABC):
     @property
     @abstractmethod
     def baseline(self) -> Mapping[str, float]:
-        """What a model that learned nothing of the problem reaches, by score name.
+        """Scores, by name, of a model that has learned nothing of the problem.
 
-        Always holds the main score; holds ``loss`` as well where that is known.
+        Always has the main score, and ``loss`` where that is known.
         """
 
     @property
     def landmarks(self) -> Mapping[str, float]:
-        """Named levels of the loss worth a line in a plot of it."""
+        """Levels of the loss, by name, that a plot of the loss marks with a line."""
         return {}
 
     @abstractmethod
@@ -193,10 +229,10 @@ class Task(ABC):
 
     @classmethod
     def parse(cls, name: str, text: str) -> Scalar:
-        """Turn a parameter written as text into a value of the parameter's type.
+        """Convert a parameter's value from text to the parameter's type.
 
         Raises:
-            TaskError: no such parameter (with the nearest one), or not of its type.
+            TaskError: no such parameter (the message suggests the nearest), or text that is no such value.
         """
         cls.check_parameter(name)
         hint = get_type_hints(cls)[name]
@@ -211,29 +247,44 @@ class Task(ABC):
 
     @classmethod
     def check_parameter(cls, name: str) -> None:
-        """Raises TaskError, naming the nearest parameter, if the task has none of that name."""
+        """Check that the task has a parameter of this name.
+
+        Raises:
+            TaskError: it has none; the message suggests the nearest.
+        """
         known = list(cls.defaults())
         if name not in known:
             raise TaskError(nearest(f"parameter of {cls.name}", name, known))
 
     def require(self, condition: bool, message: str) -> None:
-        """Raises TaskError with ``message`` unless ``condition`` holds."""
+        """Check a condition on the task's fields or arguments.
+
+        Raises:
+            TaskError: ``condition`` does not hold; says the task's name and ``message``.
+        """
         if not condition:
             raise TaskError(f"{self.name}: {message}")
 
+    def _slice(self, split: Split, index: int, size: int) -> slice:
+        """Rows of batch number ``index`` of a held-out split, in order; the last batch may be short."""
+        total = self.size(split) or 0
+        self.require(0 <= index * size < total, f"the {split} split of {total} has no batch {index} of {size}")
+        return slice(index * size, (index + 1) * size)
 
+
+#: What a parameter of each type is called in a message.
 _SPOKEN = {int: "a whole number", float: "a finite number", str: "a word", bool: "true or false"}
 _EXACT_IN_FLOAT = 2**53
 
 
 def _spoken(hint: Any) -> str:
-    """What a value of type ``hint`` is called in a message."""
+    """The kind of value that ``hint`` asks for, in words."""
     choices = get_args(hint)
     return " or ".join(map(repr, map(str, choices))) if choices else _SPOKEN[hint]
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether ``value`` is of type ``hint``; to Python a bool is an int, to us it is not."""
+    """Whether ``value`` is of type ``hint``. Unlike in Python, a bool is no int."""
     if choices := get_args(hint):
         return any(value == choice and type(value) is type(choice) for choice in choices)
     if hint is float:
@@ -242,9 +293,9 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def generator(seed: int, split: Split, index: int) -> np.random.Generator:
-    """The random stream of one batch: counter-based (Philox), so any batch can be drawn alone.
+    """The random stream of one batch. It is counter-based (Philox), so any batch can be drawn on its own.
 
-    Held-out splits ignore the seed: every run of a task is judged on the same sequences.
+    Held-out splits ignore the seed: every run of a task is scored on the same sequences.
     Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
     """
     key = [seed if split == "train" else 0, SPLITS.index(split)]
@@ -252,13 +303,14 @@ def generator(seed: int, split: Split, index: int) -> np.random.Generator:
 
 
 def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
-    """The mean loss in float64.
+    """The mean loss, computed in float64.
 
-    ``mse``: mean of squared differences over all elements. ``cross-entropy``: mean over all
-    positions of −log softmax(predictions)[target], predictions (..., classes) being logits.
+    ``mse``: mean squared difference over all elements, predictions and targets of one shape.
+    ``cross-entropy``: mean over all positions of −log softmax(predictions)[target], for logits
+    (..., classes) and class numbers (...).
 
     Raises:
-        ValueError: ``ctc``, which no task asks for yet.
+        ValueError: ``ctc``, which is not computed here.
     """
     if loss == "ctc":
         raise ValueError("the tasks' floor has no CTC loss; backends.ctc computes it")
@@ -272,6 +324,9 @@ def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
 
 
 def correct(predictions: Array, targets: Array) -> Array:
-    """Whether the largest of predictions (..., classes) is the target (...); never where one is not finite."""
+    """Whether the largest logit is the target's: bool (...), for logits (..., classes) and class numbers (...).
+
+    False where the largest logit is not finite.
+    """
     hits: Array = (predictions.argmax(axis=-1) == targets) & np.isfinite(predictions.max(axis=-1))
     return hits

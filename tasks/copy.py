@@ -1,4 +1,4 @@
-"""The copy problem: hold a string through a long silence, then repeat it."""
+"""The copy problem: remember a string over a long delay, then repeat it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 from tasks.base import Array, Batch, Loss, Preset, Readout, correct, loss_value
 from tasks.synthetic import Synthetic
 
+#: The task is solved at this recall accuracy or above.
 SOLVED_RECALL = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copy(Synthetic):
-    """S symbols out of K, T−1 blanks, a delimiter, S blanks; the answer is T+S blanks, then the S symbols.
+    """Input: S symbols out of K, T−1 blanks, a delimiter, S blanks. Target: T+S blanks, then the S symbols.
 
     Arjovsky et al. 2016, with T = ``delay``, S = ``symbols`` and K = ``alphabet``: T+2S steps, inputs
     one-hot over K+2, cross-entropy over K+1 classes at every step. Classes 0…K−1 are the symbols,
     K is the blank; input K+1 is the delimiter. Scores: ``recall_accuracy`` and ``recall_loss`` over
-    the last S steps, ``accuracy`` over all steps (which misleads: blanks alone give 99.1 % at T=1000).
+    the last S steps; ``accuracy`` over all steps, which misleads: blanks alone give 99.1 % at T=1000.
     Solved: recall accuracy of at least 0.99.
     """
 
@@ -52,22 +53,26 @@ class Copy(Synthetic):
 
     @property
     def steps_in(self) -> int:
+        """T+2S."""
         return self.delay + 2 * self.symbols
 
     @property
     def inputs(self) -> int:
+        """K+2: symbols, blank and delimiter, one-hot."""
         return self.alphabet + 2
 
     @property
     def outputs(self) -> int:
+        """K+1 classes: symbols and blank."""
         return self.alphabet + 1
 
     @property
     def readout(self) -> Readout:
+        """At every step."""
         return "every"
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """x (count, T+2S, K+2) one-hot float32, y (count, T+2S) int32."""
+        """Draw ``count`` fresh sequences: x (count, T+2S, K+2), one-hot float32; y (count, T+2S), int32."""
         S, K = self.symbols, self.alphabet
         string = rng.integers(0, K, (count, S), dtype=np.int32)
         shown = np.full((count, self.steps_in), K, dtype=np.int32)
@@ -80,6 +85,7 @@ class Copy(Synthetic):
         return Batch(x, y)
 
     def score(self, predictions: Array, batch: Batch) -> dict[str, float]:
+        """Recall accuracy and loss over the last S steps, accuracy over all, of logits (batch, T+2S, K+1)."""
         hits, S = correct(predictions, batch.y), self.symbols
         return {
             "recall_accuracy": float(hits[:, -S:].mean()),
@@ -89,7 +95,7 @@ class Copy(Synthetic):
 
     @property
     def baseline(self) -> Mapping[str, float]:
-        """Blanks while there is nothing to say, then symbols at random."""
+        """Blanks for the first T+S steps, then symbols at random."""
         S, K, steps = self.symbols, self.alphabet, self.steps_in
         return {
             "loss": S * log(K) / steps,
@@ -100,7 +106,9 @@ class Copy(Synthetic):
 
     @property
     def landmarks(self) -> Mapping[str, float]:
+        """The loss of that baseline."""
         return {"blanks, then chance": self.baseline["loss"]}
 
     def solved(self, scores: Mapping[str, float]) -> bool:
+        """Whether the recall accuracy is at least 0.99."""
         return scores["recall_accuracy"] >= SOLVED_RECALL

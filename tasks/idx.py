@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST (LeCun, Cortes & Burges 1998), read strictly."""
+"""A strict reader of IDX, the file format of MNIST (LeCun, Cortes & Burges 1998)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import numpy as np
 
 from tasks.base import Array
 
-#: The third byte of the magic number, with the element type that it stands for.
+#: Element types, big-endian, by the third byte of the magic number.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP_MAGIC = b"\x1f\x8b"
 
 
 class IdxError(ValueError):
-    """Bytes that are not one whole IDX array; the message says what they are."""
+    """Bytes that are not exactly one IDX array; the message says what is wrong."""
 
 
 def contents(path: Path) -> bytes:
-    """The file's bytes, uncompressed if it is gzipped, whatever its name.
+    """The file's bytes, decompressed if they are gzipped, whatever the file's name.
 
     Raises:
-        IdxError: a gzip stream that is cut short or corrupt.
+        IdxError: the gzip stream is cut short or corrupt.
         OSError: the file cannot be read.
     """
     data = path.read_bytes()
@@ -38,10 +38,10 @@ def contents(path: Path) -> bytes:
 
 
 def parse(data: bytes) -> Array:
-    """The array that ``data`` holds, read-only: two zero bytes, type, rank, sizes, then exactly its elements.
+    """Read the one array in ``data``: two zero bytes, type, rank, sizes, then the elements. It is read-only.
 
     Raises:
-        IdxError: anything else.
+        IdxError: not that format, or too few or too many bytes.
     """
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
         raise IdxError(f"not an IDX file: it begins with {data[:8]!r}")

@@ -1,7 +1,7 @@
-"""Where the MNIST files come from: a folder the user names, the user's cache, or a download into it.
+"""Where the MNIST files come from: a folder that the user names, the user's cache, or a download into the cache.
 
-Whatever the way, what counts is the checksum of the uncompressed contents: the same images are
-about under several gzip wrappers. A folder that is named is never silently passed over.
+In each case the checksum of the uncompressed contents decides, as the same images are in circulation
+compressed in several ways. A folder that the user names is never silently replaced by another source.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ADVICE = f"pass --data DIR or set {ENVIRONMENT}=DIR, where DIR/mnist/ holds the 
 
 @dataclass(frozen=True)
 class File:
-    """One of the four files; ``sha256`` is that of its uncompressed contents."""
+    """One of the four files: its name without ``.gz``, and the SHA-256 of its uncompressed contents."""
 
     name: str
     sha256: str
@@ -52,17 +52,21 @@ FILES: dict[Part, tuple[File, File]] = {
 
 @cache
 def load(part: Part) -> tuple[Array, Array]:
-    """Images (n, 28, 28) and labels (n,), uint8; read once per process.
+    """Images (n, 28, 28) and labels (n,), uint8, read once per process.
 
     Raises:
-        DataUnavailable: one line that says which file is wrong, and what to do.
+        DataUnavailable: a file is missing or corrupt; the message, one line, says which and what to do.
     """
     images, labels = FILES[part]
     return read(images), read(labels)
 
 
 def read(file: File) -> Array:
-    """One file's array, from the named folder if there is one, else from the cache, else downloaded."""
+    """The array in one file: from the folder in HARNESS_DATA if that is set, else the cache, else a download.
+
+    Raises:
+        DataUnavailable: the file is missing or corrupt; the message, one line, says what to do.
+    """
     if named := os.environ.get(ENVIRONMENT):
         return verified(_in_named_folder(Path(named), file), file, "replace it with a good copy")
     folder = cache_folder()
@@ -72,17 +76,17 @@ def read(file: File) -> Array:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """The folder in the user's cache where downloads are kept."""
     from platformdirs import user_cache_path
 
     return user_cache_path("harness") / "mnist"
 
 
 def verified(path: Path, file: File, advice: str) -> Array:
-    """The array at ``path``, known to be ``file`` by its checksum.
+    """Read the array at ``path`` and check by its SHA-256 that it is ``file``.
 
     Raises:
-        DataUnavailable: it is not; says what it is instead, and ends in ``advice``.
+        DataUnavailable: it is not; the message says what it is instead, and ends with ``advice``.
     """
     try:
         data = idx.contents(path)
@@ -117,10 +121,13 @@ def _in_named_folder(named: Path, file: File) -> Path:
 
 
 def download(folder: Path, file: File) -> Array:
-    """Fetch ``file`` from the first mirror that has it into ``folder``.
+    """Download ``file`` into ``folder`` from the first mirror that has it, and read it.
 
-    Each download is checked in a scratch folder of its own and then renamed into place: half a file
-    is never left under its name, and of two processes at once the later replaces like by like.
+    A download is checked in a scratch folder of its own and then renamed into place, so that no partial
+    file ever has the final name; of two processes at once the later replaces the file by an equal one.
+
+    Raises:
+        DataUnavailable: no mirror sent the file; the message, one line, says what each did instead.
     """
     import pooch
 

@@ -1,9 +1,8 @@
-"""Names to objects, through entry points: the one plug-in mechanism of all three floors.
+"""Finding tasks and backends by name, through entry points: the one plug-in mechanism of all three floors.
 
-A built-in and a third party's addition register the same way, as a line
-``name = "module:attribute"`` in their distribution's entry points. Nothing is
-imported until a name is loaded. A checkout that is not installed, on a machine without a network
-say, has its own ``pyproject.toml`` read instead.
+Built-ins and third parties' additions register the same way, with a line ``name = "module:attribute"``
+in their distribution's entry points. Nothing is imported until a name is loaded. In a checkout that is
+not installed, entry points and version are read from ``pyproject.toml``.
 """
 
 from __future__ import annotations
@@ -11,27 +10,34 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
-#: Of the checkout that this file lies in, if it lies in one.
+#: The distribution that holds all three floors. ``harness`` on the package index is somebody else's.
+DISTRIBUTION = "rnn-harness"
+#: The checkout's project file; missing where this file was installed from a wheel.
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
 class UnknownName(LookupError):
-    """A name that nothing registered; the message suggests the nearest one."""
+    """A name that is not registered, or registered twice; the message suggests what to do."""
 
 
 def nearest(noun: str, name: str, known: list[str]) -> str:
-    """One line that refuses ``name`` and says what would be right."""
+    """A message of one line: ``name`` is unknown, did you mean the nearest of ``known``?"""
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"unknown {noun} {name!r}; {hint}"
 
 
 class Registry:
-    """The entry points of one group, by name."""
+    """The entry points of one group, by name.
+
+    Args:
+        group: of the entry points, such as ``harness.tasks``.
+        noun: what they are called in messages, such as ``task``.
+    """
 
     def __init__(self, group: str, noun: str) -> None:
         self.group = group
@@ -40,7 +46,7 @@ class Registry:
     def _entries(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
         installed = entry_points(group=self.group)
-        own = [] if any(entry.dist and entry.dist.name == "harness" for entry in installed) else _own(self.group)
+        own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(self.group)
         for entry in (*installed, *own):
             other = found.setdefault(entry.name, entry)
             if other.value != entry.value:
@@ -51,14 +57,18 @@ class Registry:
         return found
 
     def names(self) -> list[str]:
-        """All registered names, sorted."""
+        """All registered names, sorted.
+
+        Raises:
+            UnknownName: two distributions register one name for different objects.
+        """
         return sorted(self._entries())
 
     def check(self, name: str) -> str:
-        """Return ``name`` if it is registered, without importing anything.
+        """Return ``name`` if it is registered; imports nothing.
 
         Raises:
-            UnknownName: with the nearest registered name.
+            UnknownName: it is not; the message suggests the nearest registered name.
         """
         entries = self._entries()
         if name not in entries:
@@ -66,17 +76,31 @@ class Registry:
         return name
 
     def load(self, name: str) -> Any:
-        """Import and return what ``name`` stands for.
+        """Import and return the object registered as ``name``.
 
         Raises:
-            UnknownName: with the nearest registered name.
+            UnknownName: no such name; the message suggests the nearest.
         """
         return self._entries()[self.check(name)].load()
 
 
+def project_version() -> str | None:
+    """This project's version: that of the installed distribution, else the one in the checkout's ``pyproject.toml``."""
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return _project().get("version")
+
+
 def _own(group: str) -> Iterator[EntryPoint]:
-    """What this checkout registers once it is installed; nothing where this is no checkout."""
-    if PROJECT.exists():
-        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-        for name, value in project["entry-points"].get(group, {}).items():
-            yield EntryPoint(name, value, group)
+    """The entry points that this checkout would register if it were installed; none outside a checkout."""
+    for name, value in _project().get("entry-points", {}).get(group, {}).items():
+        yield EntryPoint(name, value, group)
+
+
+def _project() -> dict[str, Any]:
+    """The ``[project]`` table of the checkout that this file lies in; empty outside a checkout."""
+    if not PROJECT.exists():
+        return {}
+    found: dict[str, Any] = tomllib.loads(PROJECT.read_text(encoding="utf-8")).get("project", {})
+    return found if found.get("name") == DISTRIBUTION else {}

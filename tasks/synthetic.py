@@ -1,4 +1,4 @@
-"""Tasks whose sequences are drawn, not read: endless training data, fixed held-out splits."""
+"""Tasks whose sequences are drawn at random: endless training data, fixed held-out splits."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ HELD_OUT: dict[Split, int] = {"validation": 1000, "test": 2000}
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic(Task):
-    """A task that is given by how one draws from it."""
+    """A task defined by how its sequences are drawn."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """``count`` fresh sequences."""
+        """Draw ``count`` fresh sequences from ``rng``."""
 
     def size(self, split: Split) -> int | None:
+        """1,000 validation and 2,000 test sequences; None for training, which never runs out."""
         return HELD_OUT.get(split)
 
     def batch(self, split: Split, index: int, size: int) -> Batch:
-        """Training batches are drawn each from its own stream; held-out ones are slices of the fixed split.
+        """A training batch from a random stream of its own, or a slice of a fixed held-out split.
 
         Raises:
             TaskError: a slice beyond the end of a held-out split.
         """
-        total = HELD_OUT.get(split)
+        total = self.size(split)
         if total is None:
             return self.draw(generator(self.seed, split, index), size)
-        self.require(0 <= index * size < total, f"the {split} split of {total} has no batch {index} of {size}")
+        rows = self._slice(split, index, size)
         whole = self.draw(generator(self.seed, split, 0), total)
-        rows = slice(index * size, (index + 1) * size)
         return Batch(whole.x[rows], whole.y[rows])

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from harness.analysis.columns import COLUMNS
 from harness.records.base import Environment
 from harness.records.run import CurvePoint, Metrics, Record
+from tasks.registry import DISTRIBUTION
 
 Verdict = Literal["bit-identical", "same result", "different", "cannot run", "altered"]
 #: Where fewer seeds than these were recorded, their spread says nothing.
@@ -159,6 +160,7 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     else:
         first += [("commit of the harness", a.git_commit, b.git_commit)]
     versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
+    then, now = _packages(a), _packages(b)
     rest: list[tuple[str, Any, Any]] = [
         *first,
         *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
@@ -171,12 +173,17 @@ def causes(record: Record, again: Record) -> Iterator[str]:
         ("Python", a.python, b.python),
         ("C library", a.libc or b.libc, b.libc),
         ("operating system", a.os, b.os),
-        *((name, a.packages.get(name), b.packages.get(name)) for name in sorted({*a.packages, *b.packages})
-          if a.packages and name not in versions),
+        *((name, then.get(name), now.get(name)) for name in sorted({*then, *now}) if then and name not in versions),
     ]  # fmt: skip
-    for what, then, now in rest:
-        if then != now:
-            yield f"{what}: {_short(now)}, recorded {_short(then)}"
+    for what, recorded, found in rest:
+        if recorded != found:
+            yield f"{what}: {_short(found)}, recorded {_short(recorded)}"
+
+
+def _packages(environment: Environment) -> dict[str, str]:
+    """Distributions by the names that they have now: ours was called ``harness`` in older records."""
+    renamed = {"harness": DISTRIBUTION} if DISTRIBUTION not in environment.packages else {}
+    return {renamed.get(name, name): version for name, version in environment.packages.items()}
 
 
 def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
+from tasks.registry import project_version
+
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 
 
@@ -16,9 +18,10 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 
 def library_versions() -> dict[str, str]:
-    """Installed versions of this project and of the libraries that every run uses."""
-    found = {}
-    for name in ("harness", *LIBRARIES):
+    """Versions of this project, under the name ``harness``, and of the libraries that every run uses."""
+    ours = project_version()
+    found = {"harness": ours} if ours else {}
+    for name in LIBRARIES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

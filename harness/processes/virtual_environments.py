@@ -18,12 +18,13 @@ from platformdirs import user_cache_path
 
 from harness.machine import software
 from harness.records.run import Record
+from tasks.registry import DISTRIBUTION
 
 Tell = Callable[[str], None]
 #: PEP 508's names, and no longer than any on the index.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
-#: Ours comes from this checkout; these come with the environment.
-_NOT_PINNED = {"harness", "pip", "setuptools", "wheel"}
+#: Ours comes from this checkout (older records call it ``harness``); the others come with any environment.
+_NOT_PINNED = {DISTRIBUTION, "harness", "pip", "setuptools", "wheel"}
 #: Parts of this project that bring a framework.
 EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy")
 _DONE = "harness-environment.json"

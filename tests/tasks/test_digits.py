@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks import digits as module
-from tasks.base import DataUnavailable, TaskError
+from tasks.base import DataUnavailable
 from tasks.digits import SequentialDigits
 
 
@@ -21,19 +21,6 @@ def test_the_splits_hold_every_digit_once() -> None:
     np.testing.assert_array_equal(np.unique(together, axis=0), np.unique(everything, axis=0))
     assert together.min() == 0
     assert together.max() == 1
-
-
-def test_an_epoch_visits_every_training_sequence_once_in_an_order_of_its_own() -> None:
-    task = SequentialDigits(seed=3)
-    epochs = [np.concatenate([task.batch("train", e * 3 + i, 419).x for i in range(3)]) for e in range(2)]
-    assert not np.array_equal(*epochs)
-    ordered = [epoch[np.lexsort(epoch.reshape(1257, -1).T)] for epoch in epochs]
-    np.testing.assert_array_equal(*ordered)
-
-
-def test_a_batch_larger_than_the_training_split_is_refused() -> None:
-    with pytest.raises(TaskError, match="batch of 1258 is larger than the 1257 training sequences"):
-        SequentialDigits().batch("train", 0, 1258)
 
 
 def test_pixels_are_the_rows_in_reading_order() -> None:

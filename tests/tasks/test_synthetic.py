@@ -1,203 +1,28 @@
-"""The drawn tasks: their data against their definitions, their yardsticks against the literature's numbers."""
+"""Drawn tasks: training never runs out, held-out splits have one size and one content."""
 
 from __future__ import annotations
 
-from math import log
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import tasks
 from tasks.adding import Adding
-from tasks.base import generator, loss_value
-from tasks.copy import Copy
-from tasks.sine import (
-    AMPLITUDES,
-    FORECASTS,
-    HORIZON,
-    Sine,
-    linear_predictor,
-    mean_square,
-    mean_square_step,
-    waves,
-)
-
-seeds = st.integers(0, 2**63 - 1)
+from tasks.base import TaskError
 
 
-# -- adding -----------------------------------------------------------------------------
-@given(length=st.integers(2, 40), markers=st.sampled_from(["halves", "anywhere"]), seed=seeds)
-@settings(max_examples=60, deadline=None)
-def test_adding_targets_are_the_sums_of_two_marked_values(length: int, markers: str, seed: int) -> None:
-    batch = tasks.load("adding", {"length": length, "markers": markers}, seed).batch("train", 5, 16)
-    u, m = batch.x[..., 0], batch.x[..., 1]
-    assert ((u >= 0) & (u < 1)).all()
-    assert set(np.unique(m)) <= {0, 1}
-    assert (m.sum(axis=1) == 2).all()
-    np.testing.assert_allclose(batch.y[:, 0], (u * m).sum(axis=1), rtol=1e-6)
-    if markers == "halves":
-        assert (m[:, : length // 2].sum(axis=1) == 1).all()
+def test_training_never_runs_out_and_held_out_splits_have_one_size() -> None:
+    task = Adding(length=4)
+    assert [task.size(split) for split in ("train", "validation", "test")] == [None, 1000, 2000]
+    assert len(task.batch("train", 10**9, 3)) == 3
+    with pytest.raises(TaskError, match="adding has no fixed train split"):
+        task.held_out("train")
 
 
-@pytest.mark.parametrize("markers", ["halves", "anywhere"])
-def test_every_place_can_be_marked(markers: str) -> None:
-    m = tasks.load("adding", {"length": 7, "markers": markers}).batch("train", 0, 500).x[..., 1]
-    assert (m.sum(axis=0) > 0).all()
-
-
-def test_answering_one_reaches_the_adding_baseline() -> None:
-    task = Adding(length=30)
-    test = task.held_out("test")
-    scores = task.score(np.ones_like(test.y), test)
-    assert scores["mse"] == pytest.approx(1 / 6, rel=0.05)
-    assert task.baseline["mse"] == pytest.approx(1 / 6)
-    knows_one = (test.x[:, :15, 0] * test.x[:, :15, 1]).sum(axis=1, keepdims=True) + 0.5
-    assert task.score(knows_one, test)["mse"] == pytest.approx(task.landmarks["one marker known"], rel=0.05)
-
-
-def test_adding_counts_errors_below_four_hundredths() -> None:
-    task = Adding(length=10)
-    test = task.batch("test", 0, 4)
-    off = np.array([[0.0], [0.039], [-0.039], [0.05]])
-    assert task.score(test.y + off, test)["within_0.04"] == 0.75
-
-
-# -- copy -------------------------------------------------------------------------------
-@given(delay=st.integers(1, 30), symbols=st.integers(1, 12), alphabet=st.integers(2, 9), seed=seeds)
-@settings(max_examples=60, deadline=None)
-def test_copy_shows_a_string_and_asks_for_it_after_the_delay(
-    delay: int, symbols: int, alphabet: int, seed: int
-) -> None:
-    task = Copy(delay=delay, symbols=symbols, alphabet=alphabet, seed=seed)
-    batch = task.batch("train", 2, 5)
-    assert (batch.x.sum(axis=2) == 1).all()
-    shown = batch.x.argmax(axis=2)
-    assert shown.shape[1] == delay + 2 * symbols
-    blank, delimiter = alphabet, alphabet + 1
-    assert (shown[:, :symbols] < alphabet).all()
-    assert (shown[:, symbols : symbols + delay - 1] == blank).all()
-    assert (shown[:, symbols + delay - 1] == delimiter).all()
-    assert (shown[:, symbols + delay :] == blank).all()
-    np.testing.assert_array_equal(batch.y[:, -symbols:], shown[:, :symbols])
-    assert (batch.y[:, :-symbols] == blank).all()
-
-
-@pytest.mark.parametrize(
-    ("delay", "loss"),
-    [
-        *[(10, 0.6931), (20, 0.5199), (30, 0.4159), (50, 0.2971)],
-        *[(100, 0.1733), (200, 0.0945), (500, 0.0400), (1000, 0.02039)],
-    ],
-)
-def test_copy_baselines_are_those_of_the_literature(delay: int, loss: float) -> None:
-    baseline = Copy(delay=delay).baseline
-    assert baseline["loss"] == pytest.approx(loss, abs=6e-5)
-    assert baseline["recall_accuracy"] == 0.125
-
-
-def test_the_short_copy_task_has_a_baseline_of_its_own() -> None:
-    assert Copy(delay=10, symbols=4).baseline["loss"] == pytest.approx(0.4621, abs=5e-5)
-
-
-def test_blanks_alone_mislead_over_all_steps() -> None:
-    task = Copy(delay=1000)
-    test = task.batch("test", 0, 100)
-    predictions = np.zeros((*test.y.shape, 9), dtype=np.float32)
-    predictions[:, :, 8] = 100
-    predictions[:, -10:, 8] = -100
-    scores = task.score(predictions, test)
-    assert scores["accuracy"] > 0.99
-    assert scores["recall_accuracy"] == pytest.approx(0.125, abs=0.04)
-    assert scores["recall_loss"] == pytest.approx(log(8), rel=1e-6)
-    assert loss_value("cross-entropy", predictions, test.y) == pytest.approx(task.baseline["loss"], rel=1e-4)
-
-
-# -- sine -------------------------------------------------------------------------------
-@given(seed=seeds)
-@settings(max_examples=20, deadline=None)
-def test_sine_targets_are_the_next_value_of_one_clean_wave(seed: int) -> None:
-    clean = Sine(noise=0.0, seed=seed).batch("train", 0, 8)
-    np.testing.assert_array_equal(clean.x[:, 1:], clean.y[:, :-1])
-    # c_{t+1} + c_{t−1} = 2 cos(2π/P) c_t holds for a sine of period P and for nothing else.
-    c = clean.x[..., 0].astype(np.float64)
-    ratio = np.sum((c[:, 2:] + c[:, :-2]) * c[:, 1:-1], axis=1) / np.sum(c[:, 1:-1] ** 2, axis=1)
-    P = 2 * np.pi / np.arccos(ratio / 2)
-    assert ((P > 9.99) & (P < 50.01)).all()
-    assert (np.abs(c).max(axis=1) <= AMPLITUDES[1]).all()
-    assert (np.abs(c).max(axis=1) >= AMPLITUDES[0] * np.cos(np.pi / 10)).all()
-
-
-def test_periods_are_log_uniform_and_amplitudes_uniform() -> None:
-    c = waves(np.random.default_rng(0), 4000, 200)
-    A = np.sqrt(2 * np.mean(c**2, axis=1))
-    assert A.mean() == pytest.approx(0.75, rel=0.02)
-    crossings = (np.diff(np.signbit(c), axis=1)).sum(axis=1)
-    P = 2 * 200 / np.maximum(crossings, 1)
-    assert np.median(P) == pytest.approx(np.sqrt(10 * 50), rel=0.05)
-
-
-def test_every_sensor_sees_the_same_wave_with_noise_of_its_own() -> None:
-    noisy = Sine(features=10, noise=0.1).batch("train", 0, 400)
-    clean = Sine(features=10, noise=0.0).batch("train", 0, 400)
-    hiss = (noisy.x - clean.x).reshape(-1, 10)
-    assert hiss.std() == pytest.approx(0.1, rel=0.02)
-    assert np.abs(np.corrcoef(hiss.T) - np.eye(10)).max() < 0.05
-    np.testing.assert_array_equal(noisy.y, clean.y)
-
-
-def test_sine_baselines_are_the_computed_ones() -> None:
-    task = Sine()
-    test = task.held_out("test")
-    assert mean_square() == pytest.approx(0.2917, rel=1e-3)
-    assert task.score(np.zeros_like(test.y), test)["mse"] == pytest.approx(0.2917, rel=0.05)
-    assert task.landmarks["persistence"] == pytest.approx(0.0435, rel=0.05)
-    assert task.score(test.x, test)["mse"] == pytest.approx(task.landmarks["persistence"], rel=0.05)
-    assert mean_square_step() == pytest.approx(0.0335, rel=0.05)
-    assert task.baseline["mse"] == pytest.approx(0.0164, rel=0.05)
-
-
-@pytest.mark.parametrize(("order", "mse"), [(10, 0.0189), (20, 0.0164), (40, 0.0144)])
-def test_linear_predictors_reach_what_was_computed_for_them(order: int, mse: float) -> None:
-    c = waves(generator(1, "test", 0), 20_000, order + 1)
-    readings = c[:, :-1] + 0.1 * np.random.default_rng(1).standard_normal((20_000, order))
-    assert np.mean((readings @ linear_predictor(order, 0.1) - c[:, -1]) ** 2) == pytest.approx(mse, rel=0.05)
-
-
-def test_without_noise_a_linear_predictor_is_exact_and_is_not_the_yardstick() -> None:
-    task = Sine(noise=0.0)
-    assert task.baseline["mse"] < 1e-6
-    assert task.solved({"mse": 9e-4})
-    assert not task.solved({"mse": 2e-3})
-
-
-def test_more_sensors_or_a_single_readout_keep_the_yardstick_honest() -> None:
-    many = Sine(features=10, readout="last")
-    mean_of_ten = Sine(noise=0.1 / np.sqrt(10).item())
-    assert many.autoregression == pytest.approx(mean_of_ten.autoregression, rel=0.1)
-
-
-@pytest.mark.parametrize("readout", ["every", "last"])
-def test_a_perfect_model_forecasts_fifty_clean_steps(readout: str) -> None:
-    task = tasks.load("sine", {"length": 60, "noise": 0.0, "features": 2, "readout": readout})
-
-    def recurrence(x: np.ndarray) -> np.ndarray:
-        """c_{t+1} = 2 cos(2π/P) c_t − c_{t−1}, with P read off the window."""
-        assert x.shape == (FORECASTS, 60, 2)
-        assert x.dtype == np.float32
-        np.testing.assert_array_equal(x[..., 0], x[..., 1])
-        c = x[..., 0].astype(np.float64)
-        twice_cos = np.sum((c[:, 2:] + c[:, :-2]) * c[:, 1:-1], axis=1) / np.sum(c[:, 1:-1] ** 2, axis=1)
-        following = twice_cos * c[:, -1] - c[:, -2]
-        return np.repeat(following[:, None, None], 60, axis=1) if readout == "every" else following[:, None]
-
-    assert task.closing_scores(recurrence)["forecast_mse"] < 1e-4
-
-
-def test_forecasting_nothing_scores_the_wave_itself() -> None:
-    task = Sine(length=21)
-    calls = []
-    scores = task.closing_scores(lambda x: (calls.append(len(x)), np.zeros((len(x), 21, 1), np.float32))[1])
-    assert calls == [FORECASTS] * HORIZON
-    assert scores["forecast_mse"] == pytest.approx(0.290, rel=0.05)
+def test_a_held_out_split_ends_with_a_short_batch() -> None:
+    task = Adding(length=4)
+    last = task.batch("validation", 14, 70)
+    assert len(last) == 1000 - 14 * 70
+    np.testing.assert_array_equal(last.x, task.held_out("validation").x[14 * 70 :])
+    with pytest.raises(TaskError, match="the validation split of 1000 has no batch 15 of 70"):
+        task.batch("validation", 15, 70)
+    with pytest.raises(TaskError, match="no batch -1 of 70"):
+        task.batch("validation", -1, 70)

@@ -58,6 +58,7 @@ def test_the_description_names_machine_python_and_versions() -> None:
     assert found.logical_cpus >= 1
     assert found.python.count(".") == 2
     assert {"harness", "numpy", "pydantic"} <= set(found.versions)
+    assert "rnn-harness" not in found.versions, "records of before and after the new name have the same key"
     assert (found.variables, found.strays) == ({"A": "b"}, {"C": "d"})
 
 

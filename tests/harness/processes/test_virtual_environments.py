@@ -28,8 +28,9 @@ def test_equal_versions_are_one_environment(make_record: RecordFactory) -> None:
 
 
 def test_local_versions_and_our_own_are_not_asked_of_an_index(make_record: RecordFactory) -> None:
-    pins = recipe(make_record(environment={"packages": {"harness": "0.1.0", "torch": "2.13.0+cpu", "pip": "1"}})).pins
-    assert pins == {"torch": "2.13.0"}
+    for ours in ("harness", "rnn-harness"):  # what this project was called, and is
+        pins = recipe(make_record(environment={"packages": {ours: "0.1.0", "torch": "2.13.0+cpu", "pip": "1"}})).pins
+        assert pins == {"torch": "2.13.0"}
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,14 @@ def test_the_likeliest_cause_comes_first(make_record: RecordFactory) -> None:
     assert judgement.speed.startswith("not judged: another processor")
 
 
+def test_the_new_name_of_our_distribution_is_no_cause(make_record: RecordFactory) -> None:
+    record = make_record(environment={"packages": {"harness": "0.1.0", "numpy": "2.3.0"}})
+    again = make_record(environment={"packages": {"rnn-harness": "0.1.0", "numpy": "2.3.0"}})
+    assert list(causes(record, again)) == []
+    newer = make_record(environment={"packages": {"rnn-harness": "0.2.0", "numpy": "2.3.0"}})
+    assert list(causes(record, newer)) == ["rnn-harness: 0.2.0, recorded 0.1.0"]
+
+
 def test_names_outside_the_registries_are_never_loaded(make_record: RecordFactory) -> None:
     spec = make_record().spec
     for update in ({"backend": "os"}, {"task": "subprocess"}, {"threads": 4096}):
