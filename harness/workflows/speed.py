@@ -17,7 +17,8 @@ from rich.console import Console
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.machine import system
-from harness.planning.contests import Bout, Entry, Place
+from harness.planning.contests import BackendOnDevice, PlannedContest
+from harness.planning.contests import Contestant as PlannedContestant
 from harness.presentation import screen
 from harness.presentation.progress import line
 from harness.processes import environment
@@ -34,9 +35,9 @@ from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
 
 
-def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
+def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
     """Hold every contest, print what came of them, and draw it into ``out``; True if all is well and kept."""
-    record, well = hold_all(bouts, settings, store)
+    record, well = hold_all(planned, settings, store)
 
     # slow to import: not while anything is measured
     from harness.presentation import speedplots
@@ -57,7 +58,7 @@ def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, 
     return well
 
 
-def hold_all(bouts: Sequence[Bout], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
+def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
     """Hold every contest, one after the other; their record, and whether all is well and kept."""
     stderr = Console(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -65,14 +66,14 @@ def hold_all(bouts: Sequence[Bout], settings: Settings, store: Store) -> tuple[S
     record, kept = None, True
     identity = f"{now:%Y%m%dT%H%M%SZ}-speed-{uuid.uuid4().hex[:8]}"
     with terminated_as_interrupted():
-        for number, bout in enumerate(bouts, 1):
+        for number, each in enumerate(planned, 1):
             with line(stderr) as tell:
-                held = hold(bout, settings, partial(_told, tell, f"{number}/{len(bouts)}"))
-            contests.append(Contest(name=bout.name, changed=bout.changed, rows=held.rows()))
+                held = hold(each, settings, partial(_told, tell, f"{number}/{len(planned)}"))
+            contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
             if held.contest.how == "interrupted":
-                stderr.print(f"interrupted; {len(bouts) - number} contests not started", highlight=False)
+                stderr.print(f"interrupted; {len(planned) - number} contests not started", highlight=False)
                 break
     assert record is not None
     return record, kept and record.status == "ok"
@@ -82,14 +83,14 @@ def _told(tell: Tell, position: str, what: str) -> None:
     tell(f"{position}  {what}")
 
 
-def hold(bout: Bout, settings: Settings, tell: Tell) -> Held:
+def hold(planned: PlannedContest, settings: Settings, tell: Tell) -> Held:
     """Hold one contest to its end, or until ``settings.timeout`` or Ctrl-C ends it; no worker is left."""
-    starts = {entry: partial(Contestant, entry.spec) for entry in bout.entries if entry.reason is None}
-    held = Held(bout, live.Contest(starts, settings, limits=True, tell=tell))
+    starts = {entry: partial(Contestant, entry.spec) for entry in planned.contestants if entry.reason is None}
+    held = Held(planned, live.Contest(starts, settings, limits=True, tell=tell))
     with suppress(TimedOut, KeyboardInterrupt), held.contest as contest:
         contest.get_ready()
         contest.take_turns()
-        held.gpu = gpu_of(bout.entries)  # now: the clocks are still those of the work
+        held.gpu = gpu_of(planned.contestants)  # now: the clocks are still those of the work
         contest.finish()
     return held
 
@@ -102,8 +103,8 @@ class Held:
         gpu: what the GPU is, and its clocks right after the last round; None where that was not reached.
     """
 
-    bout: Bout
-    contest: live.Contest[Entry]
+    planned: PlannedContest
+    contest: live.Contest[PlannedContestant]
     gpu: dict[str, str] | None = None
 
     def rows(self) -> list[Row]:
@@ -113,11 +114,11 @@ class Held:
             for entry, contestant in self.contest.contestants.items()
         }
         return [
-            self._row(entry, taken_part.get((_place(entry), self.bout.references.get(_place(entry)))))
-            for entry in self.bout.entries
+            self._row(entry, taken_part.get((_place(entry), self.planned.references.get(_place(entry)))))
+            for entry in self.planned.contestants
         ]
 
-    def _row(self, entry: Entry, reference: Contestant | None) -> Row:
+    def _row(self, entry: PlannedContestant, reference: Contestant | None) -> Row:
         if entry.reason is not None:
             return Row(spec=entry.spec, status="unavailable", reason=entry.reason, variant=_named(entry))
         contestant = self.contest.contestants.get(entry)
@@ -147,17 +148,17 @@ class Held:
         return "interrupted", "stopped by the user"
 
 
-def _named(entry: Entry) -> str | None:
+def _named(entry: PlannedContestant) -> str | None:
     return None if entry.spec.variant == "auto" else entry.spec.variant
 
 
-def gpu_of(entries: Sequence[Entry]) -> dict[str, str]:
+def gpu_of(entries: Sequence[PlannedContestant]) -> dict[str, str]:
     """What the GPU of a contest is, and its clocks now; empty where none takes part on one."""
     return system.gpu() if any(entry.spec.device == "cuda" for entry in entries) else {}
 
 
-def _place(entry: Entry) -> Place:
-    return entry.spec.backend, entry.spec.device
+def _place(entry: PlannedContestant) -> BackendOnDevice:
+    return BackendOnDevice(entry.spec.backend, entry.spec.device)
 
 
 def _figures(row: Row, blocks: Mapping[int, Block], reference: Mapping[int, Block] | None) -> Figures | None:
@@ -195,6 +196,7 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
     settings = held.contest.settings
     workers = [contestant.channel for contestant in held.contest.contestants.values()]
     where = environment.describe(_shared([w.variables for w in workers]), workers[0].strays if workers else {})
+    gpu = gpu_of(held.planned.contestants) if held.gpu is None else held.gpu
     return SpeedRecord(
         id=identity,
         created=now,
@@ -202,7 +204,9 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
         rounds=settings.rounds,
         block_s=settings.block_s,
         starts=settings.starts,
-        environment=where.model_copy(update={"gpu": gpu_of(held.bout.entries) if held.gpu is None else held.gpu}),
+        environment=where.model_copy(
+            update={"gpu": gpu_of(held.planned.contestants) if held.gpu is None else held.gpu}
+        ),
         roofs=roofs,
         contests=[
             contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})

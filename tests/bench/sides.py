@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from harness.processes.channel import COMMAND, TimedOut
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.records.figures import Block
-from harness.specs.shapes import SHAPES as SHAPES
+from harness.specs.shapes import Shape
 from harness.specs.speed import SpeedSpec
 from harness.workflows.contest import Contest, Settings
 
@@ -26,9 +25,6 @@ TIMEOUT_S = 300.0
 CHUNK = int(SpeedSpec.model_fields["chunk"].default)
 #: A call of ``model.fit`` is an epoch, and an epoch is a whole turn.
 WHOLE_EPOCH = 100_000
-
-Shape = Mapping[str, Any]
-"""A named shape of ``harness speed``: fields of a spec, ``hidden`` among them."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +44,8 @@ class Side:
 
 def ours(name: str, backend: str, variant: str, cell: str, shape: Shape, chunk: int = CHUNK) -> Side:
     """A variant, as ``harness speed`` measures it."""
-    fields = {field: value for field, value in shape.items() if field != "hidden"}
-    spec = SpeedSpec.model_validate({
-        **fields, "model": {"cell": cell, "hidden": shape["hidden"]}, "backend": backend, "variant": variant,
-        "threads": 2, "chunk": chunk,
-    })  # fmt: skip
-    return Side(name, spec)
+    chosen = {"backend": backend, "variant": variant, "cell": cell, "threads": 2, "chunk": chunk}
+    return Side(name, SpeedSpec.of_shape(shape, **chosen))
 
 
 def bare(name: str, framework: str, cell: str, shape: Shape) -> Side:

@@ -40,9 +40,10 @@ import overhead
 import sides
 import startup
 from rows import Row, estimate, show
-from sides import SHAPES, Outcome, Shape, Side
+from sides import Outcome, Side
 
 from harness.processes import supervise
+from harness.specs.shapes import SHAPES, Shape
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: Geometric means over the shapes.
@@ -249,11 +250,14 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
 
 def shapes(words: Iterable[str]) -> dict[str, Shape]:
     """Named ones, or ``BATCHxLENGTHxFEATURESxHIDDEN`` with one output and mean squared error."""
-    sizes = ("batch", "length", "features", "hidden")
-    return {
-        word: SHAPES[word] if word in SHAPES else dict(zip(sizes, map(int, word.split("x")), strict=True))
-        for word in words
-    }
+    found: dict[str, Shape] = {}
+    for word in words:
+        if word in SHAPES:
+            found[word] = SHAPES[word]
+        else:
+            batch, length, features, hidden = map(int, word.split("x"))
+            found[word] = Shape(batch=batch, length=length, features=features, hidden=hidden)
+    return found
 
 
 def main(words: Sequence[str] | None = None) -> None:

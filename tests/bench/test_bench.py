@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from harness.specs.shapes import SHAPES
+from harness.planning.contests import plan
+from harness.specs.shapes import SHAPES, Shape
 
 BENCH = Path(__file__).resolve().parent
 TINY = ("--backend", "numpy", "--shape", "2x3x2x4", "--rounds", "3", "--block", "0.001")
@@ -63,7 +64,7 @@ def test_a_bare_script_takes_turns_with_a_worker_and_one_that_cannot_says_why(mo
     monkeypatch.syspath_prepend(str(BENCH))
     import sides
 
-    shape = {"batch": 2, "length": 3, "features": 2, "hidden": 4, "outputs": 10, "loss": "cross-entropy"}
+    shape = Shape(batch=2, length=3, features=2, hidden=4, outputs=10, loss="cross-entropy")
     broken = sides.Side("broken", sides.ours("broken", "numpy", "auto", "lstm", shape).spec, "no_such_script")
     found = sides.contest(
         [sides.bare("bare", "numpy", "lstm", shape), sides.ours("ours", "numpy", "hoisted", "lstm", shape), broken],
@@ -161,10 +162,9 @@ def test_the_shapes_of_the_benches_are_those_of_harness_speed(monkeypatch: pytes
     monkeypatch.syspath_prepend(str(BENCH))
     import sides
 
-    for name, fields in SHAPES.items():
-        spec = sides.ours("it", "numpy", "auto", "lstm", sides.SHAPES[name]).spec
-        model = {"hidden": spec.model.hidden}
-        assert {field: {**spec.model_dump(), **model}[field] for field in fields} == fields, name
+    for name, shape in SHAPES.items():
+        asked = plan({"backend": "numpy", "variant": "hoisted", "shape": name, "threads": 2})[0].contestants[0].spec
+        assert sides.ours("it", "numpy", "hoisted", "lstm", shape).spec == asked, name
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax", "keras_fit"])

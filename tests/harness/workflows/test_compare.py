@@ -16,7 +16,7 @@ import pytest
 import tasks
 from harness.analysis.difference import Difference, accuracy, difference
 from harness.errors import CannotCompare, UsageError
-from harness.planning.runs import Request, plan
+from harness.planning.runs import plan
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 from harness.workflows.compare import Effort, compare, shape
@@ -110,7 +110,7 @@ def test_a_contestant_computes_the_runs_job_chunk_and_all(make_record: RecordFac
 
 
 def madeup(variant: str) -> RunSpec:
-    return plan(Request(backends=["madeup"], tasks=["echo"], run={"variant": variant, "threads": 1}))[0]
+    return plan({"backend": "madeup", "task": "echo", "variant": variant, "threads": 1})[0]
 
 
 def test_a_side_that_compiles_in_the_steady_state_cannot_be_compared(plugin: Path) -> None:
@@ -146,7 +146,7 @@ def test_live_workers_are_compared(tmp_path: Path) -> None:
         ("--nonsense", "A: No such option"),
         ("--backend numpi", "did you mean 'numpy'"),
         ("--backend all", "A names 4 runs"),
-        ("--hidden 'x", "no line of words"),
+        ("--hidden 'x", "no command line"),
         ("--backend numpy --seeds 2", "need the same seeds"),
     ],
 )

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from harness.errors import UsageError
-from harness.planning.contests import SpeedRequest, plan
+from harness.planning.contests import plan
 from harness.presentation import speedtable
 from harness.processes.channel import TimedOut
 from harness.processes.contestant import Contestant
@@ -104,7 +104,7 @@ def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, 
 
 def test_no_more_get_ready_at_a_time_than_were_asked_for(plugin: Path) -> None:
     """The first never gets ready: who comes after those that may begin beside it has no process."""
-    (bout,) = plan(SpeedRequest(["hanging"], ["hang", "good", "late"], sizes=SIZES, options={"threads": 1}))
+    (bout,) = plan({"backend": "hanging", "variant": ["hang", "good", "late"], "threads": 1, **SIZES})
     for starts in (1, 2):
         held = hold(bout, Settings(1, 1e-9, timeout=4, starts=starts), lambda _: None)
         assert [entry.spec.variant for entry in held.contest.contestants] == ["hang", "good", "late"][:starts]
