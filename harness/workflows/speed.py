@@ -204,9 +204,7 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
         rounds=settings.rounds,
         block_s=settings.block_s,
         starts=settings.starts,
-        environment=where.model_copy(
-            update={"gpu": gpu_of(held.planned.contestants) if held.gpu is None else held.gpu}
-        ),
+        environment=where.model_copy(update={"gpu": gpu}),
         roofs=roofs,
         contests=[
             contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})
