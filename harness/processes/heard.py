@@ -105,22 +105,11 @@ class Heard:
 
     def ran(self) -> dict[str, Any]:
         """What ran and how it was checked: fields that a run's record and a contest's row share."""
-        found: dict[str, Any] = {"executed": self.executed, "gate": self.gate}
-        if decided := self.decided:
-            found |= {
-                "variant": decided.variant,
-                "tier": decided.tier,
-                "variant_reason": decided.variant_reason,
-            }
-        return found
+        return {"executed": self.executed, "gate": self.gate, **self._decided("variant", "tier", "variant_reason")}
 
     def in_force(self) -> dict[str, Any]:
         """The settings read back from the framework: fields that an environment and a contest's row share."""
-        found: dict[str, Any] = {"affinity": self.affinity}
-        if decided := self.decided:
-            found |= {
-                "threads": decided.threads,
-                "flushes_denormals": decided.flushes_denormals,
-                "device_name": decided.device_name,
-            }
-        return found
+        return {"affinity": self.affinity, **self._decided("threads", "flushes_denormals", "device_name")}
+
+    def _decided(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self.decided, name) for name in names} if self.decided else {}

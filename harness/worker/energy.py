@@ -55,6 +55,7 @@ class Meter:
         self._looked_s = 0.0
 
     def __call__(self, done: int) -> None:
+        """Take the readings that are due after ``done`` updates."""
         if self.device is None:
             return
         with self.clocks("meter"):

@@ -53,21 +53,14 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
 
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     trainer = preparation.build(backend, job, draw, start, clocks, emit)
-    meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps)
-    if why_unread:
-        print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
+    meter = _meter(spec, clocks)
     training = Training(spec, task, trainer, clocks, _throttled(emit), _tell_point(emit), meter)
     memory = preparation.Memory(trainer)
-    before = noise.read(time.perf_counter())
-    outcome = training()
-    after = noise.read(time.perf_counter())
-    disturbed = noise.judge([b.seconds / b.steps for b in outcome.train_blocks], before, after, spec.threads)
-    emit(Disturbance(disturbed.model_dump(), preparation.blas()))
+    outcome = _observed(training, emit)
     emit(Gpu(meter.gpu))
     metrics = Metrics(
         **known, **_learned(task, outcome), **_speed(task, spec, outcome), **_spent(clocks),
-        first_step_s=outcome.first_step_s,
-        wall_s=time.perf_counter() - started,
+        first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
         **_counted(job), compilations=outcome.compilations,
@@ -75,6 +68,24 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     preparation.check_executed(backend, job, trainer, draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version()))
     emit(Measured(metrics.model_dump()))
+
+
+def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:
+    meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps)
+    if why_unread:
+        print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
+    return meter
+
+
+def _observed(training: Training, emit: Emit) -> Outcome:
+    """Train, and tell what disturbed it meanwhile."""
+    before = noise.read(time.perf_counter())
+    outcome = training()
+    after = noise.read(time.perf_counter())
+    per_update = [block.seconds / block.steps for block in outcome.train_blocks]
+    disturbed = noise.judge(per_update, before, after, training.spec.threads)
+    emit(Disturbance(disturbed.model_dump(), preparation.blas()))
+    return outcome
 
 
 def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:

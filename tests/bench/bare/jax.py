@@ -15,8 +15,37 @@ if TYPE_CHECKING:
 CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
 
 
-def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
-    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+def lstm(p: Any, x: Any) -> Any:
+    """Every hidden state of an LSTM over inputs (length, batch, features)."""
+
+    def body(carry: Any, a: Any) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(a + h @ p["U"].T, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zero = jnp.zeros((x.shape[1], p["U"].shape[1]), x.dtype)
+    return jax.lax.scan(body, (zero, zero), x @ p["W"].T + p["b"])[1]
+
+
+def gru(p: Any, x: Any) -> Any:
+    """Every hidden state of a GRU over inputs (length, batch, features), reset after the recurrent product."""
+
+    def body(h: Any, a: Any) -> Any:
+        r_a, z_a, n_a = jnp.split(a, 3, axis=1)
+        r_h, z_h, n_h = jnp.split(h @ p["U"].T + p["d"], 3, axis=1)
+        r, z = jax.nn.sigmoid(r_a + r_h), jax.nn.sigmoid(z_a + z_h)
+        n = jnp.tanh(n_a + r * n_h)
+        h = (1 - z) * n + z * h
+        return h, h
+
+    zero = jnp.zeros((x.shape[1], p["U"].shape[1]), x.dtype)
+    return jax.lax.scan(body, zero, x @ p["W"].T + p["b"])[1]
+
+
+def draw(sizes: Sizes) -> dict[str, Any]:
+    """Random parameters; a GRU has a second bias, of the recurrent product."""
     rng = np.random.default_rng(0)
     gates, hidden = {"lstm": 4, "gru": 3}[sizes.cell], sizes.hidden
     shapes: dict[str, tuple[int, ...]] = {
@@ -24,35 +53,15 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
         "V": (sizes.outputs, hidden), "c": (sizes.outputs,),
     }  # fmt: skip
     if sizes.cell == "gru":
-        shapes["d"] = (gates * hidden,)  # reset after the recurrent product: that has a bias of its own
-    parameters = {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
+        shapes["d"] = (gates * hidden,)
+    return {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
+
+
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    parameters, states = draw(sizes), {"lstm": lstm, "gru": gru}[sizes.cell]
     zeros = jax.tree.map(jnp.zeros_like, parameters)
     state = [parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.zeros((), "float32")]
-
-    def lstm(p: Any, x: Any) -> Any:
-        def body(carry: Any, a: Any) -> Any:
-            h, c = carry
-            i, f, g, o = jnp.split(a + h @ p["U"].T, 4, axis=1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            h = jax.nn.sigmoid(o) * jnp.tanh(c)
-            return (h, c), h
-
-        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
-        return jax.lax.scan(body, (zero, zero), x @ p["W"].T + p["b"])[1]
-
-    def gru(p: Any, x: Any) -> Any:
-        def body(h: Any, a: Any) -> Any:
-            r_a, z_a, n_a = jnp.split(a, 3, axis=1)
-            r_h, z_h, n_h = jnp.split(h @ p["U"].T + p["d"], 3, axis=1)
-            r, z = jax.nn.sigmoid(r_a + r_h), jax.nn.sigmoid(z_a + z_h)
-            n = jnp.tanh(n_a + r * n_h)
-            h = (1 - z) * n + z * h
-            return h, h
-
-        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
-        return jax.lax.scan(body, zero, x @ p["W"].T + p["b"])[1]
-
-    states = {"lstm": lstm, "gru": gru}[sizes.cell]
 
     def loss(p: Any, x: Any, y: Any) -> Any:
         out = states(p, x)[-1] @ p["V"].T + p["c"]
