@@ -1,19 +1,22 @@
-"""What can go wrong, by who has to act on it."""
+"""What can go wrong, by who has to act on it, and the exit status that says so to the shell."""
 
 from __future__ import annotations
 
+#: Exit statuses: all is well; a run, record or backend is not; the command was used wrongly.
+OK, NOT_OK, USAGE = 0, 1, 2
+
 
 class UsageError(ValueError):
-    """The command's words are wrong; the message says what would be right."""
+    """The user asked for something that cannot be; the message says what would be right."""
 
 
 class Lost(Exception):
-    """A contestant cannot go on; it knows why."""
+    """A contestant's worker failed, died or was stopped; its ``Live`` knows why."""
 
 
 class RunFailed(RuntimeError):
-    """The run went wrong in a way that its figures must not hide; the message says how."""
+    """A run cannot have a valid result; the message says why."""
 
 
 class CannotCompare(RuntimeError):
-    """One side cannot run; says which and why."""
+    """One side of a comparison cannot run; the message says which and why."""

@@ -1,41 +1,77 @@
-"""The ``harness`` command: which commands there are, in the order of ``--help``.
-
-Exit status: 0 all well, 1 at least one run or record was not, 2 wrong usage.
-"""
+"""The ``harness`` command: which commands there are, in the order of ``--help``."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from harness.cli import check, compare, env, read, run, speed
-from harness.cli.common import OK
+from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
+from harness.errors import OK
+
+#: By name. ``env`` has commands of its own.
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
+    "run": run.run,
+    "compare": compare.compare,
+    "parity": parity.parity,
+    "speed": speed.speed,
+    "verify": verify.verify,
+    "reproduce": reproduce.reproduce,
+    "list": listing.list_,
+    "doctor": doctor.doctor,
+    "show": show.show,
+    "table": table.table,
+    "plot": plot.plot,
+    "report": report.report,
+    "env": env.env,
+}
+#: Commands that also take the options of ``run``, and hand them on.
+HANDING_ON = ("compare", "parity")
+
+
+class OnDemand(TyperGroup):
+    """Makes the parameters of the one command that is called: those of all take longer than the rest of ``--help``."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=_help(command)) for name, command in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first of ``args`` names, complete, and the words that are left."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, _complete(name) if name else None, rest
+
+
+def _help(command: Callable[..., None] | typer.Typer) -> str | None:
+    return str(command.info.help) if isinstance(command, typer.Typer) else command.__doc__
+
+
+def _complete(name: str) -> Any:
+    """The command of that name with its parameters, as typer calls it."""
+    command = COMMANDS[name]
+    if isinstance(command, typer.Typer):
+        return typer.main.get_command(command)
+    alone = typer.Typer(add_completion=False)
+    handing_on = {"allow_extra_args": True, "ignore_unknown_options": True} if name in HANDING_ON else {}
+    alone.command(name, context_settings=handing_on)(command)
+    return typer.main.get_command(alone)
+
 
 app = typer.Typer(
     name="harness",
-    help="Recurrent networks in NumPy, PyTorch, TensorFlow and JAX: one spec, one clock, one table.",
+    cls=OnDemand,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-#: Their options are those of ``run`` too, which they hand on.
-PASSING_ON: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app.command()(run.run)
-app.command(context_settings=PASSING_ON)(compare.compare)
-app.command(context_settings=PASSING_ON)(check.parity)
-app.command()(speed.speed)
-app.command()(check.verify)
-app.command()(check.reproduce)
-app.command("list")(read.list_)
-app.command()(read.doctor)
-app.command()(read.show)
-app.command()(read.table)
-app.command()(read.plot)
-app.command()(read.report)
-app.add_typer(env.env)
+
+@app.callback()
+def harness() -> None:
+    """Recurrent networks in NumPy, PyTorch, TensorFlow and JAX: one spec, one clock, one table."""
 
 
 def main() -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from harness.cli.common import NOT_OK, OK, fail, print_table, read_records
-from harness.cli.run import run_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,12 +132,18 @@ def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
     """What the words of a side name: one spec, or one for each of its seeds. Raises UsageError."""
     import shlex
 
+    from harness.cli.parameters import parse
     from harness.errors import UsageError
-    from harness.planning.runs import plan, request
+    from harness.planning.runs import plan
+    from harness.specs.options import RUN
     from harness.workflows.compare import by_seed
 
     try:
         more = shlex.split(words)
     except ValueError as error:
-        raise UsageError(f"{side}: {words!r} is no line of words: {error}") from None
-    return by_seed(side, plan(request(run_options([*common, *more], f"{side}: "))))
+        raise UsageError(f"{side}: {words!r} is no command line: {error}") from None
+    try:
+        options = parse(RUN, [*common, *more])
+    except UsageError as error:
+        raise UsageError(f"{side}: {error}") from None
+    return by_seed(side, plan(options))

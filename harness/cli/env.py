@@ -8,7 +8,12 @@ import typer
 
 from harness.cli.common import NOT_OK, fail
 
-env = typer.Typer(name="env", help="Environments of exact versions, which reproduce builds.", no_args_is_help=True)
+env = typer.Typer(
+    name="env",
+    help="Environments of exact versions, which reproduce builds.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @env.command("list")

@@ -1,1 +1,1 @@
-"""From options to specs: refuses what cannot be right before anything runs."""
+"""From options to specs, looking at what tasks and backends there are."""

@@ -1,1 +1,1 @@
-"""What is asked for: immutable, hashable, and free of everything that does not decide a run."""
+"""What is asked for, immutable and hashable: options, and the specs of runs and speed contests."""

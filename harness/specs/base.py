@@ -1,28 +1,19 @@
-"""What run and speed specs share."""
+"""What the specs of runs and of speed contests share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backends.job import Cell, Job, ModelSpec, OptimizerName, OptimizerSpec
+from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
 from backends.parameters import Scheme
 from tasks.base import Loss, Readout
 
-if TYPE_CHECKING:
-    from harness.specs.run import RunSpec
-    from harness.specs.speed import SpeedSpec
-
 Count = Annotated[int, Field(ge=0)]
-
-
 Positive = Annotated[int, Field(ge=1)]
-
-
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-
-
 Denormals = Literal["flush", "keep"]
 
 
@@ -62,16 +53,61 @@ class Optimizer(Frozen):
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
 
 
-def job_of(
-    spec: RunSpec | SpeedSpec, inputs: int, outputs: int, readout: Readout, loss: Loss, length: int, labels: int = 0
-) -> Job:
+class Computation(Protocol):
+    """What every spec says of how a model is trained; the rest of a job comes with the data."""
+
+    @property
+    def backend(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def device(self) -> Device: ...
+    @property
+    def precision(self) -> Precision: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def deterministic(self) -> bool: ...
+    @property
+    def model(self) -> Model: ...
+    @property
+    def optimizer(self) -> Optimizer: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataShape:
+    """What a task, or the random data of a speed contest, says of a job.
+
+    Attributes:
+        inputs, outputs: numbers per time step, and numbers or classes that are read out.
+        length: time steps of the longest sequence.
+        labels: of each sequence, for the loss ``ctc``.
+        variable: whether sequences have lengths of their own.
+    """
+
+    inputs: int
+    outputs: int
+    readout: Readout
+    loss: Loss
+    length: int
+    labels: int = 0
+    variable: bool = False
+
+
+def job_of(spec: Computation, data: DataShape) -> Job:
+    """The job of a backend: a spec's computation on data of this shape."""
     return Job(
-        model=ModelSpec(inputs=inputs, outputs=outputs, readout=readout, **spec.model.model_dump()),
-        loss=loss,
+        model=ModelSpec(inputs=data.inputs, outputs=data.outputs, readout=data.readout, **spec.model.model_dump()),
+        loss=data.loss,
         optimizer=OptimizerSpec(**spec.optimizer.model_dump()),
         batch=spec.batch,
-        length=length,
-        labels=labels,
+        length=data.length,
+        labels=data.labels,
+        variable=data.variable,
         device=spec.device,
         variant=spec.variant,
         precision=spec.precision,
@@ -84,7 +120,7 @@ def job_of(
 def one_line(error: ValidationError) -> str:
     """The first complaint of a validation error, in one line."""
     first = error.errors()[0]
-    if not first["loc"]:  # of the whole: it names what it is about
+    if not first["loc"]:  # of the whole model: its message names the field
         return str(first.get("ctx", {}).get("error", first["msg"]))[:300]
     where = ".".join(str(part) for part in first["loc"]) or "value"
     message = first["msg"][0].lower() + first["msg"][1:]

@@ -1,4 +1,4 @@
-"""The run spec: everything that decides one run, immutable, hashable, and nothing that does not."""
+"""The spec of one run: everything that decides it, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from pydantic import Field
 
 from backends.job import Device, Job, Precision
 from backends.parameters import InitialisationSpec
-from harness.specs.base import Denormals, Frozen, Initialisation, Model, Name, Optimizer, Positive, job_of
+from harness.specs.base import DataShape, Denormals, Frozen, Initialisation, Model, Name, Optimizer, Positive, job_of
 from tasks.base import Scalar, Task
 
 ScoreAt = Literal["final", "best-validation"]
 
 
 class RunSpec(Frozen):
-    """Everything that decides one run.
+    """Everything that decides one run; immutable and hashable.
 
     Attributes:
         task, preset, parameters: what is learned; ``parameters`` is complete, defaults included.
         seed: of the training data and of the initial parameters.
         backend, variant, device, precision: how it is computed.
         model, initialisation, optimizer: what is trained, from where, by which rule.
-        batch, steps: sequences per update, and updates.
-        chunk: updates per timed block, which ends in a synchronisation.
+        batch, steps: sequences per update, and number of updates.
+        chunk: updates per timed block, which ends when the device is done.
         evaluate_every: updates between two evaluations on the validation split.
-        threads: of the framework, and the number of CPUs that the worker may use.
+        threads: threads of the framework, and the number of CPUs that the worker may use.
         denormals: whether the CPU flushes denormal numbers to zero, in every thread.
         deterministic: ask the framework for deterministic kernels.
-        score_at: which parameters the reported test scores belong to, decided before the run.
+        score_at: the parameters whose test scores are reported: those after the last update, or the best on the
+            validation split. Part of the spec, so that it is chosen before the run.
     """
 
     task: Name
@@ -62,8 +63,11 @@ class RunSpec(Frozen):
 
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
-        return job_of(self, task.inputs, task.outputs, task.readout, task.loss, task.steps_in)
+        data = DataShape(
+            inputs=task.inputs, outputs=task.outputs, readout=task.readout, loss=task.loss, length=task.steps_in
+        )
+        return job_of(self, data)
 
     def initialisation_spec(self) -> InitialisationSpec:
-        """The initialisation in the backends' words."""
+        """The initialisation as the backends take it."""
         return InitialisationSpec(**self.initialisation.model_dump())

@@ -1,31 +1,32 @@
-"""The spec of one contestant in a speed contest: a shape without a task."""
+"""The spec of one contestant in a speed contest: a model and the shape of its data, without a task."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from backends.job import Device, Job, Precision
-from harness.specs.base import Count, Denormals, Frozen, Model, Name, Optimizer, Positive, job_of
+from harness.specs.base import Count, DataShape, Denormals, Frozen, Model, Name, Optimizer, Positive, job_of
+from harness.specs.options import SPEED, filled, nested
+from harness.specs.shapes import Shape, in_proportion
 from tasks.base import Loss, Readout, Scalar
 
-#: By field, a value and what stands in its place.
+#: Fields that differ from the named shape: by name, the shape's value and the spec's.
 Changes = dict[str, tuple[Scalar | None, Scalar | None]]
 
 
 class SpeedSpec(Frozen):
-    """Everything that decides one contestant of a speed contest: a shape without a task.
+    """Everything that decides one contestant of a speed contest; immutable.
 
     Attributes:
         backend, variant, device, precision, threads, denormals, deterministic: as in ``RunSpec``.
-        model, optimizer: what is trained, by which rule; initial parameters are drawn as a run's.
-        batch, length, features: the input's shape, (batch, length, features) per update.
+        model, optimizer: what is trained, by which rule; initial parameters are drawn as those of a run.
+        batch, length, features: the input of one update has the shape (batch, length, features).
         shortest: length of the shortest sequence where lengths vary; None where all have ``length``.
-        outputs, loss, readout: of the readout; targets are random as the inputs are.
-        labels: of each sequence, for ``ctc``; 0 for other losses.
-        chunk: most updates that are handed over at once; a fused variant compiles for it.
+        outputs, loss, readout: as a task has them; targets are random, as the inputs are.
+        labels: labels of each sequence, for ``ctc``; 0 for other losses.
+        chunk: the most updates that are handed over at once; a fused variant compiles for it.
         seed: of the data and of the initial parameters.
     """
 
@@ -56,7 +57,7 @@ class SpeedSpec(Frozen):
         return self
 
     def _impossible(self) -> str | None:
-        """What cannot be: sequences or labels that do not fit, or a CTC loss without what it needs."""
+        """Why no contest can be held: lengths or labels that do not fit, or CTC without what it needs."""
         if self.shortest is not None and self.shortest > self.length:
             return f"shortest: at most the length, {_steps(self.length)}, not {self.shortest}"
         if self.loss != "ctc":
@@ -68,15 +69,27 @@ class SpeedSpec(Frozen):
         if not self.labels:
             return "loss: ctc needs labels, at least 1 per sequence"
         room = self.length if self.shortest is None else self.shortest
-        # of one class, any two labels have a blank between them
+        # labels of one class need a blank between any two of them
         most, of_one_class = ((room + 1) // 2, " of one class") if self.outputs == 2 else (room, "")
         if self.labels > most:
             where = _steps(room) if self.shortest is None else f"the {_steps(room)} of the shortest sequence"
             return f"labels: {self.labels}{of_one_class} do not fit into {where}: at most {most}"
         return None
 
+    @classmethod
+    def of_shape(cls, shape: Shape, **chosen: Any) -> SpeedSpec:
+        """The spec of a contestant on ``shape``.
+
+        Args:
+            chosen: values of options of ``harness speed``, one each, which win over the shape's.
+
+        Raises:
+            ValidationError: a value out of its range, or values that do not fit together.
+        """
+        return cls.model_validate(nested(filled(SPEED, shape.fields() | chosen)))
+
     def shortened(self, length: int) -> SpeedSpec:
-        """The same at ``length`` steps, should it have more; shortest length and labels follow in proportion."""
+        """The same with at most ``length`` steps; the shortest length and the labels change in proportion."""
         if self.length <= length:
             return self
         followers = {name: n for name, n in (("shortest", self.shortest), ("labels", self.labels)) if n}
@@ -85,17 +98,15 @@ class SpeedSpec(Frozen):
 
     def job(self) -> Job:
         """The part of this spec that a backend may know."""
-        job = job_of(self, self.features, self.outputs, self.readout, self.loss, self.length, self.labels)
-        return replace(job, variable=self.shortest is not None)
+        data = DataShape(
+            inputs=self.features, outputs=self.outputs, readout=self.readout, loss=self.loss, length=self.length,
+            labels=self.labels, variable=self.shortest is not None,
+        )  # fmt: skip
+        return job_of(self, data)
 
     def shape(self) -> dict[str, Any]:
-        """What all contestants of one contest share: everything but who computes it, and on what."""
+        """What all contestants of one contest share: everything but backend, variant and device."""
         return self.model_dump(mode="json", exclude={"backend", "variant", "device"})
-
-
-def in_proportion(number: int, length: int, named_length: int) -> int:
-    """What ``number`` steps or labels of ``named_length`` steps become at ``length`` steps: at least one."""
-    return max(1, number * length // named_length)
 
 
 def _steps(number: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.analysis.verdict import Judgement
+from harness.errors import NOT_OK
 from harness.machine import software
 from harness.presentation.progress import line
 from harness.processes.virtual_environments import NotBuilt, python, recipe
@@ -30,7 +31,7 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
         judgement = Judgement("cannot run", str(error))
         told = {"record": path.name, **judgement._asdict()}
         print(json.dumps(told) if json_lines else f"{judgement.verdict}: {judgement.why}")
-        return 1
+        return NOT_OK
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []
     words += ["--json"] if json_lines else []

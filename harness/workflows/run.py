@@ -19,35 +19,35 @@ from harness.records.store import Store
 from harness.specs.run import RunSpec
 from harness.workflows.common import keep, terminated_as_interrupted
 
+#: By backend, the versions of its framework to run it under; None stands for the version installed here.
+Versions = Mapping[str, Sequence[str | None]]
+
 
 def run_all(
-    specs: Sequence[RunSpec],
-    store: Store,
-    timeout: float | None,
-    json_lines: bool,
-    versions: Mapping[str, Sequence[str | None]] | None = None,
+    specs: Sequence[RunSpec], store: Store, timeout: float | None, json_lines: bool, versions: Versions | None = None
 ) -> bool:
-    """Run every spec; True if all were ok and kept.
+    """Run every spec under every version asked for; True if all were ok and their records kept.
 
     Args:
-        versions: by backend, the versions of its framework to run it under, each in an environment of its own.
+        timeout: seconds that one run may take.
+        json_lines: print each record as a line of JSON, in place of the table at the end.
     """
     stderr = Console(stderr=True)
     records: list[Record] = []
     well = True
+    runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
     with terminated_as_interrupted():
-        runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
         for number, (spec, version) in enumerate(runs, 1):
+            stopped = False
             try:
-                record, stop = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr), False
+                record = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr)
             except Interrupted as interruption:
-                record, stop = interruption.record, True
+                record, stopped = interruption.record, True
             records.append(record)
-            well = keep(record, store, stderr) and record.status == "ok" and well
+            well = keep(record, store, stderr) and record.status == "ok" and not stopped and well
             if json_lines:
                 print(record.model_dump_json(), flush=True)
-            if stop:
-                well = False
+            if stopped:
                 stderr.print(f"interrupted; {len(runs) - number} runs not started", highlight=False)
                 break
     if not json_lines:
@@ -56,7 +56,7 @@ def run_all(
 
 
 def _run(spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console) -> Record:
-    """Run in this environment, or in another where the spec's framework is asked for by version or is only there."""
+    """Run in this environment; in one of its own where a version is asked for, or where only that has the framework."""
     python = None
     if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
         try:
@@ -69,7 +69,7 @@ def _run(spec: RunSpec, version: str | None, position: str, timeout: float | Non
 
 
 def print_summary(records: Sequence[Record]) -> None:
-    """The table of these runs, and a line for each that was not ok."""
+    """Print the table of these runs, what repeated runs amount to, and why each run that was not ok was not."""
     from harness.analysis import repeats
     from harness.presentation.table import rich_table
     from harness.records.naming import reasons
@@ -82,11 +82,16 @@ def print_summary(records: Sequence[Record]) -> None:
 
 
 def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
-    """What would run."""
+    """Print what would run: a table, or each spec as a line of JSON."""
     if json_lines:
         for spec in specs:
             print(spec.model_dump_json())
-        return
+    else:
+        screen.show(plan_table(specs), width=200)
+
+
+def plan_table(specs: Sequence[RunSpec]) -> Table:
+    """A row for each run that would be started."""
     shown = Table(title=f"{len(specs)} runs, none started")
     for heading in ("task", "parameters", "cell", "backend", "variant", "device", "precision"):
         shown.add_column(heading)
@@ -101,4 +106,4 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
             str(spec.model.hidden), f"{parameters.count(job.model):,}", str(spec.batch), f"{spec.steps:,}",
             str(spec.seed), str(spec.threads),
         )  # fmt: skip
-    screen.show(shown, width=200)
+    return shown

@@ -18,7 +18,7 @@ from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.errors import Lost, UsageError
 from harness.machine import system
-from harness.planning.contests import Bout, Entry, Place
+from harness.planning.contests import BackendOnDevice, Contestant, PlannedContest
 from harness.presentation import screen
 from harness.presentation.progress import line
 from harness.processes import environment
@@ -56,9 +56,9 @@ class Settings:
             raise UsageError(f"--starts must be at least 1, not {self.starts}")
 
 
-def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
+def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
     """Hold every contest, print what came of them, and draw it into ``out``; True if all is well and kept."""
-    record, well = hold_all(bouts, settings, store)
+    record, well = hold_all(planned, settings, store)
 
     # slow to import: not while anything is measured
     from harness.presentation import speedplots
@@ -79,7 +79,7 @@ def measure(bouts: Sequence[Bout], settings: Settings, store: Store, out: Path, 
     return well
 
 
-def hold_all(bouts: Sequence[Bout], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
+def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
     """Hold every contest, one after the other; their record, and whether all is well and kept."""
     stderr = Console(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -87,15 +87,15 @@ def hold_all(bouts: Sequence[Bout], settings: Settings, store: Store) -> tuple[S
     record, kept = None, True
     identity = f"{now:%Y%m%dT%H%M%SZ}-speed-{uuid.uuid4().hex[:8]}"
     with terminated_as_interrupted():
-        for number, bout in enumerate(bouts, 1):
+        for number, bout in enumerate(planned, 1):
             with line(stderr) as tell:
-                held = Held(bout, settings, partial(_told, tell, f"{number}/{len(bouts)}"))
+                held = Held(bout, settings, partial(_told, tell, f"{number}/{len(planned)}"))
                 held()
             contests.append(Contest(name=bout.name, changed=bout.changed, rows=held.rows()))
             record = _record(identity, now, settings, contests, held)
             kept = keep(record, store, stderr) and kept
             if held.how == "interrupted":
-                stderr.print(f"interrupted; {len(bouts) - number} contests not started", highlight=False)
+                stderr.print(f"interrupted; {len(planned) - number} contests not started", highlight=False)
                 break
     assert record is not None
     return record, kept and record.status == "ok"
@@ -108,11 +108,11 @@ def _told(tell: Callable[[str], None], position: str, what: str) -> None:
 class Held:
     """One contest, from starting the workers to their rows. However it ends, no worker is left."""
 
-    def __init__(self, bout: Bout, settings: Settings, tell: Callable[[str], None]) -> None:
+    def __init__(self, bout: PlannedContest, settings: Settings, tell: Callable[[str], None]) -> None:
         self.bout, self.settings, self.tell = bout, settings, tell
-        self.lives: dict[Entry, Live] = {}
-        self.lanes: dict[Entry, Lane] = {}
-        self.readings: dict[Entry, list[Mapping[str, list[float]]]] = {}
+        self.lives: dict[Contestant, Live] = {}
+        self.lanes: dict[Contestant, Lane] = {}
+        self.readings: dict[Contestant, list[Mapping[str, list[float]]]] = {}
         self.how: Status = "ok"
         self.round = -1
         self.gpu: dict[str, str] | None = None
@@ -120,14 +120,14 @@ class Held:
 
     def __call__(self) -> None:
         try:
-            self._get_ready([entry for entry in self.bout.entries if entry.reason is None])
+            self._get_ready([entry for entry in self.bout.contestants if entry.reason is None])
             for entry, lane in self.lanes.items():
                 self.tell(f"{_name(entry)}: how many updates fill a block")
                 fit(lane, self.settings.block_s)
                 if not lane.lost:
                     self._guarded(entry, self.lives[entry].steady)
             hold(list(self.lanes.values()), self.settings.rounds, 0, self._between)
-            self.gpu = gpu_of(self.bout.entries)  # now: the clocks are still those of the work
+            self.gpu = gpu_of(self.bout.contestants)  # now: the clocks are still those of the work
             self._limits()
             for entry in self._alive():
                 self._guarded(entry, self.lives[entry].finish)
@@ -141,7 +141,7 @@ class Held:
             for live in self.lives.values():
                 live.stop()
 
-    def _get_ready(self, entries: Sequence[Entry]) -> None:
+    def _get_ready(self, entries: Sequence[Contestant]) -> None:
         """One after the other unless asked otherwise: what a framework's start costs is a figure too."""
         for place, entry in enumerate(entries):
             for next_one in entries[len(self.lives) : place + self.settings.starts]:
@@ -159,7 +159,7 @@ class Held:
         self.round = number
         time.sleep(SETTLE_S)
 
-    def _alive(self) -> Iterable[Entry]:
+    def _alive(self) -> Iterable[Contestant]:
         return [entry for entry, lane in self.lanes.items() if not lane.lost]
 
     def _limits(self) -> None:
@@ -169,11 +169,11 @@ class Held:
             time.sleep(SETTLE_S)
             self._guarded(entry, partial(self._read, entry))
 
-    def _read(self, entry: Entry) -> None:
+    def _read(self, entry: Contestant) -> None:
         if found := self.lives[entry].limits():
             self.readings.setdefault(entry, []).append(found)
 
-    def _guarded(self, entry: Entry, ask: Callable[[], None]) -> None:
+    def _guarded(self, entry: Contestant, ask: Callable[[], None]) -> None:
         try:
             ask()
         except Lost:
@@ -183,12 +183,12 @@ class Held:
         """A row for each that was to take part."""
         steady = {(_place(entry), self.lives[entry].heard.get("variant")): lane for entry, lane in self.lanes.items()}
         found = []
-        for entry in self.bout.entries:
+        for entry in self.bout.contestants:
             reference = steady.get((_place(entry), self.bout.references.get(_place(entry))))
             found.append(self._row(entry, reference))
         return found
 
-    def _row(self, entry: Entry, reference: Lane | None) -> Row:
+    def _row(self, entry: Contestant, reference: Lane | None) -> Row:
         if entry.reason is not None:
             return Row(spec=entry.spec, status="unavailable", reason=entry.reason, variant=_named(entry))
         live = self.lives.get(entry)
@@ -228,21 +228,21 @@ _AS_HEARD = (
 )  # fmt: skip
 
 
-def _named(entry: Entry) -> str | None:
+def _named(entry: Contestant) -> str | None:
     return None if entry.spec.variant == "auto" else entry.spec.variant
 
 
-def gpu_of(entries: Sequence[Entry]) -> dict[str, str]:
+def gpu_of(entries: Sequence[Contestant]) -> dict[str, str]:
     """What the GPU of a contest is, and its clocks now; empty where none takes part on one."""
     return system.gpu() if any(entry.spec.device == "cuda" for entry in entries) else {}
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: Contestant) -> str:
     return f"{entry.spec.backend} {entry.spec.variant} on {entry.spec.device}"
 
 
-def _place(entry: Entry) -> Place:
-    return entry.spec.backend, entry.spec.device
+def _place(entry: Contestant) -> BackendOnDevice:
+    return BackendOnDevice(entry.spec.backend, entry.spec.device)
 
 
 def _figures(row: Row, lane: Lane | None, reference: Lane | None) -> Figures | None:
@@ -285,7 +285,7 @@ def _record(identity: str, now: datetime, settings: Settings, contests: Sequence
         rounds=settings.rounds,
         block_s=settings.block_s,
         starts=settings.starts,
-        environment=where.model_copy(update={"gpu": gpu_of(held.bout.entries) if held.gpu is None else held.gpu}),
+        environment=where.model_copy(update={"gpu": gpu_of(held.bout.contestants) if held.gpu is None else held.gpu}),
         roofs=roofs,
         contests=[
             contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})

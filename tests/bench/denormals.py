@@ -75,12 +75,12 @@ def measured(names: Iterable[str], length: int, count: int) -> Iterator[Row]:
     """A row per backend and policy."""
     from rows import Row, estimate  # NumPy: not in the process that measures, whose mode its threads would miss
 
-    from harness.planning.runs import Request, plan
+    from harness.planning.runs import plan
     from harness.processes import environment
 
     for name in names:
         for policy in POLICIES:
-            spec = plan(Request(backends=[name], run={"denormals": policy}))[0]
+            spec = plan({"backend": name, "denormals": policy})[0]
             env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
             words = [name, policy, str(length), str(count)]
             command = [sys.executable, str(Path(__file__).resolve()), "--measure", *words]

@@ -41,11 +41,11 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     import backends
     import tasks
     from backends.parameters import initial
-    from harness.planning.runs import Request, plan
+    from harness.planning.runs import plan
     from harness.worker.clocks import Clocks
     from harness.worker.training import Run
 
-    spec = plan(Request(backends=[name], preset=preset))[0]
+    spec = plan({"backend": name, "preset": preset})[0]
     task = tasks.load(spec.task, spec.parameters)
     spec = spec.model_copy(update={"variant": STOCK[name]})
     backend = backends.load(name)
@@ -84,10 +84,10 @@ def measured(names: Iterable[str], processes: int, count: int, preset: str = "qu
 
 
 def _process(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
-    from harness.planning.runs import Request, plan
+    from harness.planning.runs import plan
     from harness.processes import environment
 
-    spec = plan(Request(backends=[name], preset=preset))[0]
+    spec = plan({"backend": name, "preset": preset})[0]
     env, _ = environment.worker_environment(environment.worker_variables(spec), os.environ)
     words = [name, preset, str(count), *(["--bare-first"] if bare_first else [])]
     command = [sys.executable, str(Path(__file__).resolve()), "--measure", *words]

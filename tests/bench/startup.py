@@ -121,10 +121,10 @@ def commands(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Sta
 def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
     """By name, what starts a backend's training and gives the seconds to its first step."""
     import tasks
-    from harness.planning.runs import Request, plan
+    from harness.planning.runs import plan
     from harness.processes.environment import worker_environment, worker_variables
 
-    for spec in plan(Request(backends=given.backend)):
+    for spec in plan({"backend": given.backend}):
         task = tasks.load(spec.task, spec.parameters)
         sizes = map(str, (spec.batch, task.steps_in, task.inputs, spec.model.hidden))
         env, _ = worker_environment(worker_variables(spec), os.environ)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.groups import groups
 from harness.machine import nvml
-from harness.planning.runs import Request, plan
+from harness.planning.runs import plan
 from harness.processes.supervise import execute
 from harness.records.run import Record
 from harness.worker import energy as meter
@@ -170,7 +170,7 @@ def driver(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def on_cuda() -> Record:
     run = {"device": "cuda", "threads": 1, "steps": 40, "chunk": 2}
-    (spec,) = plan(Request(backends=["oncuda"], tasks=["echo"], run=run))
+    (spec,) = plan({"backend": "oncuda", "task": "echo", **run})
     return execute(spec, 120, lambda _: None)
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from backends.parameters import bytes_per_step, count
 from harness.errors import UsageError
-from harness.planning.contests import SpeedRequest, numbers, plan
+from harness.planning.contests import items, plan
 from harness.presentation import speedtable
 from harness.records.speed import Contest, Row
-from harness.specs.shapes import BRAUN, SHAPES, SIZES
+from harness.specs.shapes import BRAUN, SHAPES
 from harness.specs.speed import SpeedSpec
 from harness.worker.turns import draw
 from tests.conftest import Harness
@@ -30,13 +30,13 @@ FIELDS: dict[str, Any] = {
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1), min_size=1))
 def test_lists_of_numbers_are_read_once_each_in_order(lists: list[list[int]]) -> None:
     words = [", ".join(map(str, items)) for items in lists]
-    assert numbers("length", words) == list(dict.fromkeys(n for items in lists for n in items))
+    assert items("length", {"length": words}) == list(dict.fromkeys(n for items in lists for n in items))
 
 
 @given(st.text().filter(lambda text: not all(w.strip().isdigit() and w.strip().isascii() for w in text.split(","))))
 def test_what_is_no_list_of_numbers_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageError, match="--length"):
-        numbers("length", [text])
+        items("length", {"length": [text]})
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,12 @@ def test_wrong_words_get_one_line_that_says_what_would_be_right(
 
 
 def test_shapes_lists_and_cells_multiply_and_what_is_given_wins() -> None:
-    request = SpeedRequest(["numpy"], shapes=["a,C"], cells=["lstm,gru"], sizes={"hidden": ["7,9"]})
-    bouts = plan(request)
-    specs = [bout.entries[0].spec for bout in bouts]
-    assert len(bouts) == 8
-    assert {(bout.name, spec.model.cell, spec.model.hidden) for bout, spec in zip(bouts, specs, strict=True)} == {
-        (name, cell, hidden) for name in "AC" for cell in ("lstm", "gru") for hidden in (7, 9)
-    }
+    contests = plan({"backend": "numpy", "shape": ["a,C"], "cell": ["lstm,gru"], "hidden": ["7,9"]})
+    specs = [contest.contestants[0].spec for contest in contests]
+    assert len(contests) == 8
+    assert {
+        (contest.name, spec.model.cell, spec.model.hidden) for contest, spec in zip(contests, specs, strict=True)
+    } == {(name, cell, hidden) for name in "AC" for cell in ("lstm", "gru") for hidden in (7, 9)}
     assert {(spec.batch, spec.length, spec.features, spec.loss) for spec in specs} == {
         (64, 100, 10, "mse"), (128, 28, 28, "cross-entropy"),
     }  # fmt: skip
@@ -85,9 +84,9 @@ def test_shapes_lists_and_cells_multiply_and_what_is_given_wins() -> None:
 
 @pytest.mark.parametrize(("word", "named"), [("all", SHAPES), ("Braun", BRAUN)])
 def test_every_named_shape_is_a_spec(word: str, named: dict[str, Any]) -> None:
-    bouts = plan(SpeedRequest(["numpy"], shapes=[word]))
-    assert [bout.name for bout in bouts] == list(named)
-    assert not any(bout.changed for bout in bouts)
+    contests = plan({"backend": "numpy", "shape": word})
+    assert [contest.name for contest in contests] == list(named)
+    assert not any(contest.changed for contest in contests)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +120,9 @@ def test_what_a_named_shape_is_not_here_is_in_its_title(shape: str, asked: dict[
 
 def contest_of(shape: str | None, asked: dict[str, Any]) -> Contest:
     """What was asked for, as a contest's record."""
-    options = dict(asked)
-    sizes = {name: [str(options.pop(name))] for name in SIZES if name in options}
-    (bout,) = plan(
-        SpeedRequest(["numpy"], ["textbook"], [options.pop("cell", "lstm")], [shape] if shape else [], sizes, options)
-    )
-    rows = [Row(spec=entry.spec, status="interrupted") for entry in bout.entries]
-    return Contest(name=bout.name, changed=bout.changed, rows=rows)
+    (planned,) = plan({"backend": "numpy", "variant": "textbook", "shape": shape, **asked})
+    rows = [Row(spec=each.spec, status="interrupted") for each in planned.contestants]
+    return Contest(name=planned.name, changed=planned.changed, rows=rows)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +153,8 @@ def test_lengths_and_labels_that_cannot_be_are_refused(shape: str | None, asked:
 
 def test_what_a_backend_lacks_for_a_loss_or_a_length_is_a_row_that_says_so() -> None:
     def reasons(**options: Any) -> dict[str, str | None]:
-        (bout,) = plan(SpeedRequest(["tensorflow"], ["all"], sizes={"length": ["600"]}, options=options))
-        return {entry.spec.variant: entry.reason for entry in bout.entries}
+        (contest,) = plan({"backend": "tensorflow", "variant": "all", "length": 600, **options})
+        return {each.spec.variant: each.reason for each in contest.contestants}
 
     ctc = reasons(loss="ctc", labels=2, outputs=3, precision="float64")
     assert set(ctc.values()) == {"tf.nn.ctc_loss computes in float32 only"}
@@ -168,8 +163,8 @@ def test_what_a_backend_lacks_for_a_loss_or_a_length_is_a_row_that_says_so() -> 
 
 def test_the_stock_layer_takes_part_unasked(plugin: Path) -> None:
     def variants(*asked: str) -> list[tuple[str, bool]]:
-        (bout,) = plan(SpeedRequest(["madeup"], asked))
-        return [(entry.spec.variant, entry.added) for entry in bout.entries]
+        (contest,) = plan({"backend": "madeup", "variant": asked})
+        return [(each.spec.variant, each.added) for each in contest.contestants]
 
     assert variants("chatty") == [("chatty", False), ("good", True)]
     assert variants("auto") == [("auto", False)], "auto is the stock layer here"
@@ -178,17 +173,17 @@ def test_the_stock_layer_takes_part_unasked(plugin: Path) -> None:
 
 
 def test_both_devices_share_a_contest_each_with_its_own_stock_layer(plugin: Path) -> None:
-    (bout,) = plan(SpeedRequest(["madeup"], ["chatty"], devices=["cpu, cuda", "cpu"]))
-    assert [(e.spec.device, e.spec.variant, e.added) for e in bout.entries] == [
+    (contest,) = plan({"backend": "madeup", "variant": "chatty", "device": ["cpu, cuda", "cpu"]})
+    assert [(e.spec.device, e.spec.variant, e.added) for e in contest.contestants] == [
         (device, variant, added) for device in ("cpu", "cuda") for variant, added in (("chatty", False), ("good", True))
     ]
-    assert bout.references == {("madeup", "cpu"): "good", ("madeup", "cuda"): "good"}
-    assert len({json.dumps(entry.spec.shape()) for entry in bout.entries}) == 1
+    assert contest.references == {("madeup", "cpu"): "good", ("madeup", "cuda"): "good"}
+    assert len({json.dumps(each.spec.shape()) for each in contest.contestants}) == 1
 
 
 def test_a_variant_that_one_backend_lacks_is_a_row_that_says_so(plugin: Path) -> None:
-    (bout,) = plan(SpeedRequest(["madeup", "numpy"], ["chatty"]))
-    reasons = {entry.spec.backend: entry.reason for entry in bout.entries if not entry.added}
+    (contest,) = plan({"backend": ["madeup", "numpy"], "variant": "chatty"})
+    reasons = {each.spec.backend: each.reason for each in contest.contestants if not each.added}
     assert reasons["madeup"] is None
     assert (reasons["numpy"] or "").startswith("numpy has no such variant; it has ")
 
@@ -266,9 +261,9 @@ def test_all_is_what_a_device_has_and_a_variant_may_be_asked_of_one_backend() ->
     """Those for CUDA would be rows that can only say so."""
 
     def named(*variants: str, backends: tuple[str, ...] = ("numpy", "jax")) -> list[tuple[str, str]]:
-        sizes = {"batch": ["3"], "length": ["4"], "features": ["2"], "hidden": ["5"]}
-        (bout,) = plan(SpeedRequest(backends, variants, sizes=sizes, options={"threads": 1}))
-        return [(entry.spec.backend, entry.spec.variant) for entry in bout.entries if not entry.added]
+        sizes = {"batch": 3, "length": 4, "features": 2, "hidden": 5}
+        (contest,) = plan({"backend": backends, "variant": variants, "threads": 1, **sizes})
+        return [(each.spec.backend, each.spec.variant) for each in contest.contestants if not each.added]
 
     everything = named("all")
     assert ("numpy", "hoisted") in everything

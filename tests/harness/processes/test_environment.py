@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.machine import nvml
 from harness.machine.system import GPU_FIELDS, gpu
-from harness.planning.runs import Request, plan
+from harness.planning.runs import plan
 from harness.processes.environment import (
     INHERITED,
     INHERITED_PREFIXES,
@@ -114,7 +114,7 @@ def test_which_gpu_a_worker_sees_is_the_users_to_say(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    (spec,) = plan(Request(backends=["numpy"], tasks=["adding"], run={"device": "cuda", "threads": 1}))
+    (spec,) = plan({"backend": "numpy", "device": "cuda", "threads": 1})
     set_for_it = worker_variables(spec)
     assert device_variables().items() <= set_for_it.items()
     assert set_for_it.get("CUDA_VISIBLE_DEVICES") == visible

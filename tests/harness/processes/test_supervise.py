@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.planning.runs import Request, plan
+from harness.planning.runs import plan
 from harness.processes.channel import GRACE_S
 from harness.processes.supervise import execute, probe
 from harness.records.run import Record
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("plugin")
 
 
 def a_spec(variant: str = "good", **run: Any) -> RunSpec:
-    return plan(Request(backends=["madeup"], tasks=["echo"], run={"variant": variant, "threads": 1, **run}))[0]
+    return plan({"backend": "madeup", "task": "echo", "variant": variant, "threads": 1, **run})[0]
 
 
 def ended(variant: str, timeout: float | None = 60, **run: Any) -> Record:
@@ -84,7 +84,7 @@ def test_a_run_past_its_time_is_stopped() -> None:
 
 
 def test_a_framework_that_is_not_installed_is_unavailable_with_the_command_that_installs_it() -> None:
-    spec = plan(Request(backends=["uninstalled"], tasks=["echo"]))[0]
+    spec = plan({"backend": "uninstalled", "task": "echo"})[0]
     record = execute(spec, 60, lambda _: None)
     assert record.status == "unavailable"
     assert record.reason is not None

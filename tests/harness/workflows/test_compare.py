@@ -120,7 +120,7 @@ def test_live_workers_are_compared(tmp_path: Path) -> None:
         ("--nonsense", "A: No such option"),
         ("--backend numpi", "did you mean 'numpy'"),
         ("--backend all", "A names 4 runs"),
-        ("--hidden 'x", "no line of words"),
+        ("--hidden 'x", "no command line"),
         ("--backend numpy --seeds 2", "need the same seeds"),
     ],
 )

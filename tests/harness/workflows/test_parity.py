@@ -15,12 +15,12 @@ import pytest
 from backends.base import Trainer
 from backends.job import Job, Parameters
 from backends.numpy import NumpyBackend
-from harness.planning.runs import Request, plan
+from harness.planning.runs import plan
 from harness.worker import agreement
 from harness.worker import preparation as prepare
 from harness.workflows.parity import Agreement, agree, closing, small
 
-SPEC = small(plan(Request(backends=["numpy"], run={"variant": None, "threads": 1}, model={"hidden": 4})), None)[0]
+SPEC = small(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
 
 
 class Faster(NumpyBackend):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.planning.contests import SpeedRequest, plan
+from harness.planning.contests import plan
 from harness.records.store import read_all
 from harness.worker.turns import GATE_LENGTH
 from harness.workflows.speed import Settings, hold_all
@@ -58,9 +58,9 @@ def test_a_fused_variant_is_handed_whole_chunks(plugin: Path) -> None:
 
 
 def test_the_gate_of_long_sequences_sees_shorter_ones_and_says_so(plugin: Path) -> None:
-    options = {"loss": "ctc", "outputs": 3, "labels": 20, "shortest": 40, "readout": "every"}
-    request = SpeedRequest(["madeup"], sizes={"batch": ["3"], "length": ["80"], "hidden": ["5"]}, options=options)
-    record, _ = hold_all(plan(request), Settings(1, 1e-9), NoStore())
+    ctc = {"loss": "ctc", "outputs": 3, "labels": 20, "shortest": 40, "readout": "every"}
+    contests = plan({"backend": "madeup", "batch": 3, "length": 80, "hidden": 5, **ctc})
+    record, _ = hold_all(contests, Settings(1, 1e-9), NoStore())
     row = rows(record)["good"]
     assert row.status == "ok", row.reason
     assert row.gate is not None
@@ -68,8 +68,8 @@ def test_the_gate_of_long_sequences_sees_shorter_ones_and_says_so(plugin: Path) 
 
 
 def test_a_contest_past_its_time_is_stopped_and_says_so(plugin: Path) -> None:
-    bouts = plan(SpeedRequest(["hanging"], ["hang"], sizes={"batch": ["3"], "hidden": ["5"]}, options={"threads": 1}))
-    record, well = hold_all(bouts, Settings(2, 1e-9, timeout=4), NoStore())
+    contests = plan({"backend": "hanging", "variant": "hang", "batch": 3, "hidden": 5, "threads": 1})
+    record, well = hold_all(contests, Settings(2, 1e-9, timeout=4), NoStore())
     assert not well
     assert rows(record)["hang"].status == "timeout"
     assert not psutil.Process().children(recursive=True)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from harness.errors import UsageError
-from harness.planning.contests import SpeedRequest, plan
+from harness.planning.contests import plan
 from harness.presentation import report, speedtable
 from harness.records.run import Record
 from harness.records.speed import Row, SpeedRecord
@@ -24,13 +24,13 @@ from harness.workflows.speed import Held, Settings, hold_all
 from tests.conftest import ROOT, python_path
 from tests.harness.conftest import made_contestant, made_record, made_speed
 
-SIZES = {"batch": ["3"], "length": ["4"], "features": ["2"], "hidden": ["5"]}
+SIZES = {"batch": 3, "length": 4, "features": 2, "hidden": 5}
 GPU = {"name": "Made-up GPU", "driver_version": "580", "power.limit": "700.00 W"}
 
 
 def hold(tmp_path: Path, backend: str, variants: list[str], settings: Settings, device: str = "cpu") -> SpeedRecord:
-    request = SpeedRequest([backend], variants, sizes=SIZES, options={"threads": 1}, devices=[device])
-    hold_all(plan(request), settings, Store(tmp_path))
+    contests = plan({"backend": backend, "variant": variants, "device": device, "threads": 1, **SIZES})
+    hold_all(contests, settings, Store(tmp_path))
     (record,) = read_all([tmp_path]).speeds
     return record
 
@@ -75,7 +75,7 @@ def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, 
 
 def test_no_more_get_ready_at_a_time_than_were_asked_for(plugin: Path) -> None:
     """The first never gets ready: who comes after those that may begin beside it has no process."""
-    (bout,) = plan(SpeedRequest(["hanging"], ["hang", "good", "late"], sizes=SIZES, options={"threads": 1}))
+    (bout,) = plan({"backend": "hanging", "variant": ["hang", "good", "late"], "threads": 1, **SIZES})
     for starts in (1, 2):
         contest = Held(bout, Settings(1, 1e-9, timeout=4, starts=starts), lambda _: None)
         contest()

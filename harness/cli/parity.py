@@ -1,0 +1,44 @@
+"""``harness parity``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import NOT_OK, OK, fail, print_table
+
+
+def parity(
+    context: typer.Context,
+    updates: Annotated[int, typer.Option(min=1, max=1000, help="Updates after which parameters are compared.")] = 10,
+    drift: Annotated[int, typer.Option(min=0, max=100_000, help="Updates over which losses are compared.")] = 100,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one backend may take.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per variant and precision.")] = False,
+) -> None:
+    """Where every backend and variant agrees with the float64 reference: loss, gradients, parameters, curves.
+
+    Other options are run's: --task copy --cell gru --hidden 32; --precision all compares all that a device has.
+    Exit status 1 where any disagrees.
+    """
+    from harness.cli.parameters import parse
+    from harness.errors import UsageError
+    from harness.planning.runs import plan
+    from harness.specs.options import RUN
+    from harness.workflows import parity as parities
+    from harness.workflows.common import terminated_as_interrupted
+
+    try:
+        options = parse(RUN, context.args)
+        precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
+        if precisions == ["all"]:
+            options["precision"] = None
+        specs = parities.small(plan(options), options["batch"])
+    except UsageError as error:
+        fail(error)
+    with terminated_as_interrupted():
+        found = parities.measure(specs, updates, drift, precisions, timeout, json_lines)
+    if not json_lines:
+        print_table(parities.table(found))
+        typer.echo("\n".join(parities.closing(found)))
+    raise typer.Exit(OK if parities.agree(found) else NOT_OK)

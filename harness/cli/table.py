@@ -1,0 +1,40 @@
+"""``harness table``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import Folders, fail, read_records
+
+
+def table(
+    places: Folders = None,
+    columns: Annotated[str | None, typer.Option(help="Comma-separated columns; help lists them.")] = None,
+    sort: Annotated[str, typer.Option(help="Comma-separated columns to sort by; -column for descending.")] = "",
+    where: Annotated[list[str] | None, typer.Option(help="Condition such as backend=torch. Repeatable.")] = None,
+    summary: Annotated[bool, typer.Option("--summary", help="A row for all runs of a spec, over seeds.")] = False,
+    format_: Annotated[str | None, typer.Option("--format", help="text, markdown, csv or parquet.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
+) -> None:
+    """Records as a table: any column, sorted and filtered."""
+    from harness.analysis.columns import DESCRIPTIONS
+    from harness.presentation import table as tables
+
+    if columns == "help":
+        width = max(map(len, DESCRIPTIONS))
+        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in DESCRIPTIONS.items()))
+        return
+    found = read_records(places)
+    try:
+        text = tables.render(found, _names(columns), _names(sort), where or [], format_, out, summary)
+    except (ValueError, OSError) as error:
+        fail(error)
+    if text is not None:
+        typer.echo(text, nl=False)
+
+
+def _names(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]

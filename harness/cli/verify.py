@@ -1,0 +1,40 @@
+"""``harness verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import DEFAULT_RESULTS, NOT_OK, OK, Folders, fail, look_for_data_in, print_table
+from harness.cli.parameters import takes
+from harness.specs.options import option
+
+
+@takes(option("data"))
+def verify(
+    data: Path | None,
+    places: Folders = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one run may take.")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
+) -> None:
+    """Run records again, here, and judge: bit-identical, same result, different, cannot run, altered."""
+    from harness.records.store import Store, StoreError
+    from harness.workflows.verify import GOOD, closing, table, verify_all
+
+    look_for_data_in(data)
+    store = Store(results) if results else None
+    try:
+        if store:
+            store.prepare()
+    except StoreError as error:
+        fail(error)
+    rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines)
+    for problem in problems:
+        typer.echo(f"harness: skipped {problem}", err=True)
+    if not json_lines:
+        print_table(table(rows))
+        typer.echo("\n".join(closing(rows)))
+    raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)

@@ -1,0 +1,230 @@
+"""The options of ``harness run`` and ``harness speed``, each stated once.
+
+The command line (``harness.cli.parameters``), planning (``harness.planning``) and the command that a record prints
+(``harness.specs.commandline``) are made from these statements. To add an option, state it here and give the spec the
+field that it fills. ``harness --help`` imports this module, so it imports nothing slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+
+#: Headings under which ``--help`` lists options; those without a group come first.
+MODEL, DATA, TRAINING, DEVICE, MEASURING, OUTPUT = "Model", "Data", "Training", "Device", "Measuring", "Output"
+DEFAULT_RESULTS = Path("results/local")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option, as a user sees it and as a spec has it.
+
+    Attributes:
+        name: on the command line, without ``--``.
+        about: the help text.
+        kind: type of one value; ``dict`` for NAME=VALUE.
+        fills: the spec field that it fills, as a path ("model.hidden"); None for an option that decides no result.
+        default: its value where it is not given; None leaves the spec field to the preset, the shape or the spec.
+        otherwise: what ``--help`` shows for a default of None.
+        repeatable: may be given several times; each value is one more run.
+        lists: a value may be a comma-separated list of ``kind``.
+        short: another spelling, with its dash.
+        metavar: what ``--help`` shows in place of the type.
+        negatable: a switch that also has the form ``--no-…``.
+        off: the value that stands for a spec field of None, as 0 does for no clipping.
+        least: the smallest value that is taken.
+        variable: environment variable that is read where the option is not given.
+        group: heading in ``--help``.
+    """
+
+    name: str
+    about: str
+    kind: type = str
+    fills: str | None = None
+    default: Any = None
+    otherwise: str | None = None
+    repeatable: bool = False
+    lists: bool = False
+    short: str | None = None
+    metavar: str | None = None
+    negatable: bool = False
+    off: Any = None
+    least: float | None = None
+    variable: str | None = None
+    group: str | None = None
+
+    @property
+    def parameter(self) -> str:
+        """Its name in Python."""
+        return self.name.replace("-", "_")
+
+    def words(self, value: Any) -> list[str]:
+        """The command-line words that give it ``value``, which is the spec field's; none where it is to be left out."""
+        flag = self.short or f"--{self.name}"
+        if value is None:
+            return [] if self.off is None else [flag, str(self.off)]
+        if self.kind is dict:
+            return [word for name, each in value.items() for word in (flag, f"{name}={each}")]
+        if self.kind is bool:
+            return [flag] if value else [f"--no-{self.name}"] if self.negatable else []
+        return [flag, str(value)]
+
+
+#: Of ``harness run``, in the order in which a record's command names them.
+RUN = (
+    Option("backend", "Backend, torch@2.13.0 for a version, or all. Repeatable.", fills="backend",
+           default=("all",), repeatable=True),
+    Option("task", "Task, or all. Repeatable.", fills="task", default=("adding",), repeatable=True),
+    Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
+    Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
+    Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",
+           repeatable=True),
+    Option("seeds", "Number of seeds, counted from 0, or a list: 0,3,7.", metavar="N|LIST"),
+    Option("variant", "How the backend computes the cell; auto is the fastest; all.", fills="variant",
+           otherwise="auto", group=DEVICE),
+    Option("device", "cpu or cuda. Repeatable.", fills="device", default=("cpu",), repeatable=True, group=DEVICE),
+    Option("precision", "float32 (IEEE), float64, tf32 (CUDA) or bfloat16.", fills="precision", otherwise="float32",
+           group=DEVICE),
+    Option("hidden", "Hidden units per layer and direction.", int, "model.hidden", otherwise="the preset's",
+           group=MODEL),
+    Option("layers", "Recurrent layers.", int, "model.layers", otherwise="1", group=MODEL),
+    Option("batch", "Sequences per update.", int, "batch", otherwise="the preset's", group=TRAINING),
+    Option("steps", "Updates.", int, "steps", otherwise="the preset's", group=TRAINING),
+    Option("chunk", "Updates per timed block.", int, "chunk", otherwise="10, or a tenth of --steps", group=MEASURING),
+    Option("evaluate-every", "Updates between evaluations.", int, "evaluate_every", otherwise="the preset's",
+           group=MEASURING),
+    Option("optimizer", "adam, rmsprop or sgd.", fills="optimizer.name", otherwise="the preset's", group=TRAINING),
+    Option("lr", "Learning rate.", float, "optimizer.lr", otherwise="the preset's", group=TRAINING),
+    Option("clip", "Global gradient norm; 0 for no clipping.", float, "optimizer.clip", otherwise="the preset's",
+           off=0, group=TRAINING),
+    Option("init", "Recurrent weights: orthogonal, glorot or uniform.", fills="initialisation.recurrent",
+           otherwise="orthogonal", group=TRAINING),
+    Option("input-init", "Other weights: orthogonal, glorot or uniform.", fills="initialisation.input",
+           otherwise="glorot", group=TRAINING),
+    Option("forget-bias", "Initial forget-gate bias.", float, "initialisation.forget_bias", otherwise="the preset's",
+           group=TRAINING),
+    Option("chrono", "Chrono initialisation, for dependencies of up to T_MAX steps.", int, "initialisation.chrono",
+           metavar="T_MAX", group=TRAINING),
+    Option("threads", "Threads and CPUs of a run.", int, "threads", otherwise="2", group=DEVICE),
+    Option("denormals", "flush or keep.", fills="denormals", otherwise="flush", group=DEVICE),
+    Option("score-at", "final or best-validation.", fills="score_at", otherwise="final", group=MEASURING),
+    Option("bidirectional", "Read the sequence both ways.", bool, "model.bidirectional", default=False, group=MODEL),
+    Option("deterministic", "Ask for deterministic kernels.", bool, "deterministic", otherwise="yes", negatable=True,
+           group=DEVICE),
+    Option("parameter", "Task parameter. Repeatable.", dict, "parameters", repeatable=True, short="-P",
+           metavar="NAME=VALUE"),
+    Option("timeout", "Seconds that one run may take.", float, least=0, group=MEASURING),
+    Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=OUTPUT),
+    Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
+    Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
+    Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
+)  # fmt: skip
+
+
+def option(name: str, among: Iterable[Option] = RUN) -> Option:
+    """The option of that name."""
+    return next(each for each in among if each.name == name)
+
+
+def _as_in_run(name: str, **differing: Any) -> Option:
+    return replace(option(name), **differing)
+
+
+_LIST: dict[str, Any] = {"repeatable": True, "lists": True}
+_SIZES: dict[str, Any] = {**_LIST, "kind": int, "metavar": "N,…"}
+#: Of ``harness speed``. What is not given is the named shape's.
+SPEED = (
+    _as_in_run("backend", about="Backends, or all.", **_LIST),
+    _as_in_run("variant", about="Variants, auto or all.", default=("auto",), otherwise=None, group=None, **_LIST),
+    _as_in_run("cell", about="Cells, or all.", **_LIST),
+    Option("shape", "Named shapes: A to F, all, braun-…, braun.", otherwise="B", **_LIST),
+    Option("batch", "Sequences per update.", fills="batch", group=DATA, **_SIZES),
+    Option("length", "Steps of a sequence.", fills="length", group=DATA, **_SIZES),
+    Option("features", "Inputs per step.", fills="features", group=DATA, **_SIZES),
+    _as_in_run("hidden", about="Hidden units.", otherwise=None, **_SIZES),
+    _as_in_run("layers", otherwise=None, **_SIZES),
+    _as_in_run("bidirectional", default=None),
+    Option("outputs", "Numbers or classes that are read out.", int, "outputs", group=MODEL),
+    Option("loss", "mse, cross-entropy or ctc.", fills="loss", group=MODEL),
+    Option("labels", "Labels of each sequence, for ctc.", int, "labels", group=DATA),
+    Option("shortest", "Shortest sequence; lengths vary from it to --length.", int, "shortest", group=DATA),
+    Option("readout", "last or every step.", fills="readout", group=MODEL),
+    _as_in_run("optimizer", otherwise="adam"),
+    _as_in_run("device", about="cpu, cuda, or both: cpu,cuda.", **_LIST),
+    _as_in_run("precision"),
+    _as_in_run("threads", about="Threads and CPUs of each worker."),
+    _as_in_run("denormals"),
+    _as_in_run("deterministic"),
+    _as_in_run("chunk", about="Updates handed over at once.", otherwise="8"),
+    _as_in_run("seed", about="Of the data and the initial parameters.", repeatable=False, group=DATA),
+    Option("rounds", "Turns that each contestant takes.", int, default=20, group=MEASURING),
+    Option("block", "What a turn should take.", float, default=0.25, metavar="SECONDS", group=MEASURING),
+    _as_in_run("timeout", about="Seconds that one shape may take."),
+    Option("starts", "Contestants that get ready at a time; they share CPUs.", int, default=1, group=MEASURING),
+    Option("ready", "What a contestant may take to get ready.", float, least=0, metavar="SECONDS", group=MEASURING),
+    _as_in_run("results", about="Folder for the record."),
+    Option("out", "Folder for the plots.", Path, otherwise="plots/ in --results", group=OUTPUT),
+    _as_in_run("json", about="The record as JSON on standard output."),
+)  # fmt: skip
+
+#: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
+WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
+WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", *WITHOUT_OPTION)
+
+
+def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option's value by its name in Python: the one given, or its default where it is None or not given.
+
+    Repeatable options have lists of values; a single value stands for a list of it.
+
+    Raises:
+        UsageError: a name that is no option's.
+    """
+    values = {each.parameter: each.default for each in options}
+    for name, value in given.items():
+        if name not in values:
+            from tasks.registry import nearest
+
+            raise UsageError(nearest("option", name, list(values)))
+        if value is not None:
+            values[name] = value
+    for each in options:
+        value = values[each.parameter]
+        if each.repeatable and value is not None:
+            values[each.parameter] = list(value) if isinstance(value, list | tuple) else [value]
+    return values
+
+
+def filled(options: Sequence[Option], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the path of the spec field that each fills; options without a value fill none.
+
+    ``chosen`` has one value for each repeatable option.
+    """
+    return {
+        each.fills: None if each.off is not None and value == each.off else value
+        for each in options
+        if each.fills and (value := chosen.get(each.parameter)) is not None
+    }
+
+
+def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by path as a spec has them: {"model.hidden": 24} gives {"model": {"hidden": 24}}."""
+    found: dict[str, Any] = {}
+    for path, value in fields.items():
+        *parts, name = path.split(".")
+        inner = found
+        for part in parts:
+            inner = inner.setdefault(part, {})
+        inner[name] = value
+    return found
+
+
+def value_at(spec: Any, path: str) -> Any:
+    """The value of a spec's field: ``value_at(spec, "model.hidden")``."""
+    for name in path.split("."):
+        spec = getattr(spec, name)
+    return spec
