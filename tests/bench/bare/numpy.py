@@ -11,7 +11,9 @@ from typing import Any, cast
 import numpy as np
 
 from backends.job import Cell, Job, ModelSpec, OptimizerSpec
+from backends.numpy.optimizer import clip
 from backends.numpy.trainer import NumpyTrainer
+from backends.numpy.variants import VARIANTS
 from backends.parameters import InitialisationSpec, initial
 
 CLIP = 1.0
@@ -24,14 +26,14 @@ def programme(
     model = ModelSpec(cast(Cell, cell), features, hidden, 1, "last")
     job = Job(model, "mse", OptimizerSpec(lr=lr), batch=batch, length=length, variant="hoisted", threads=2)
     start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
-    trainer = NumpyTrainer(job, start)
+    trainer = NumpyTrainer(job, start, VARIANTS["hoisted"])
     (part,) = trainer.parts
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:
         losses = []
         for x, y in batches:
             losses.append(part.network.loss_and_gradients(x, y, None))
-            trainer._clip(part.flat_grads, CLIP)
+            clip(np, part.flat_grads, CLIP)
             trainer.optimizer.update(trainer.flat, part.flat_grads)
         return losses
 
