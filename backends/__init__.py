@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from backends.base import Backend, Unsupported
 from tasks.registry import Registry, UnknownName
 
@@ -18,4 +20,16 @@ def load(name: str) -> Backend:
     return backend
 
 
-__all__ = ["Backend", "UnknownName", "Unsupported", "load", "registry"]
+@cache
+def current_variant(backend: str, variant: str) -> str:
+    """The present name of a variant that a record may call by a former one. No framework is imported.
+
+    A name that the backend never had, or of a backend that is not there, is given back as it is.
+    """
+    try:
+        return load(backend).current_variant(variant)
+    except (UnknownName, ImportError):
+        return variant
+
+
+__all__ = ["Backend", "UnknownName", "Unsupported", "current_variant", "load", "registry"]

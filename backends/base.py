@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 from backends.job import IEEE, Array, Device, Job, ModelSpec, Parameters, Precision
+from backends.variants import Tier, Variant
 from tasks.base import Batch
 
-Tier = Literal["default", "best", "fused"]
+__all__ = [
+    "AMPERE", "COPY_BYTES", "PRODUCT_FLOPS", "PRODUCT_SIDE", "STEPS", "STEP_SIDE", "Backend", "Choice", "DeviceMemory",
+    "Probe", "Probes", "Runtime", "Tier", "Trainer", "Unsupported", "Variant", "installed", "why_too_old",
+]  # fmt: skip
 
 #: Compute capability of the first GPUs with TF32 and bfloat16.
 AMPERE = 8, 0
@@ -24,33 +28,6 @@ AMPERE = 8, 0
 
 class Unsupported(RuntimeError):
     """The job cannot run on this backend here; the message says why and what would help."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way of computing a cell in a framework.
-
-    Attributes:
-        name: as given to ``--variant``.
-        summary: one line.
-        tier: ``default`` for what a user gets without trying, ``best`` for the fastest forms that dispatch
-            update by update, ``fused`` for several updates per dispatch: never ranked against the others unmarked.
-        reason: why it cannot compute the model asked for; None where it can.
-        precisions: those that it computes in, as far as its backend has them on the device.
-        runs: regular expression that ``Trainer.executed`` must match, from its start: a variant
-            that ran something else is not what its name says, and its run fails.
-        like: the variant whose code it runs in another arrangement, as on parts of a batch; None where it has its own.
-        devices: those that it is for; elsewhere it has a ``reason``, and ``--variant all`` leaves it out.
-    """
-
-    name: str
-    summary: str
-    tier: Tier
-    reason: str | None = None
-    precisions: tuple[Precision, ...] = get_args(Precision)
-    runs: str = ""
-    like: str | None = None
-    devices: tuple[Device, ...] = get_args(Device)
 
 
 @dataclass(frozen=True)
@@ -244,12 +221,16 @@ class Backend(ABC):
         del job
         return None
 
+    def current_variant(self, name: str) -> str:
+        """The present name of a variant that may be called by a former one; ``name`` where it is unknown."""
+        return name
+
     def variant(self, job: Job) -> Variant:
         """The variant that ``job``, once resolved, names."""
         return next(variant for variant in self.variants(job.model, job.device) if variant.name == job.variant)
 
     def resolve(self, job: Job) -> tuple[Job, str]:
-        """``job`` with its variant decided, and the reason for the choice.
+        """``job`` with its variant decided, under its present name, and the reason for the choice.
 
         Raises:
             Unsupported: device, precision or variant cannot be had; says why.
@@ -262,7 +243,11 @@ class Backend(ABC):
             why = self.why_no(job.precision, job.device)
             because = f": {why}" if why else ""
             raise Unsupported(f"{self.name} on {job.device} has no {job.precision}{because}; it has {have}")
-        choice = self._chosen(job) if job.variant == "auto" else Choice(job.variant, "asked for by name")
+        choice = (
+            self._chosen(job)
+            if job.variant == "auto"
+            else Choice(self.current_variant(job.variant), "asked for by name")
+        )
         known = {variant.name: variant for variant in self.variants(job.model, job.device)}
         if choice.variant not in known:
             raise Unsupported(f"{self.name} has no variant {choice.variant!r}; it has {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""Canonical parameters to cuDNN's own: one flat vector for all layers and directions."""
+"""Canonical parameters to cuDNN's: one flat vector for all layers and directions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def cudnn_weights(model: ModelSpec, parameters: Tensors) -> Tensor:
     """The LSTM's weights as ``jax.experimental.rnn`` lays them out: gates i, f, g, o, as ours.
 
     First W_ih and W_hh of l0, l0r, l1, l1r, …, then b_ih and b_hh of the same. cuDNN adds the two biases: ours is
-    b_ih, and b_hh is a constant. A differentiable function, so that gradients come back in the canonical layout.
+    b_ih, and b_hh is constant zero. The function is differentiable, so gradients arrive in the canonical layout.
     """
     layers = [layer(parameters, prefix) for _, _, prefix in layer_names(model)]
     matrices = [p[name] for p in layers for name in ("W_ih", "W_hh")]

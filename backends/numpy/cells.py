@@ -1,113 +1,40 @@
-"""The recurrent layers, forward and backward, vectorised over the batch.
+"""The equations of one step of each cell, forward and backward, in place and vectorised over the batch.
 
-Per layer: one GEMM projects the input of all steps; a loop over time adds the recurrent GEMM
-and computes the gates in place in preallocated buffers; the way back stores the gates'
-gradients, so that each weight's gradient is one GEMM after the loop. The mathematics is that of
-``backends.reference``, where each equation stands on its own line.
-
-``xp`` is ``numpy`` or ``cupy``. Arrays are time-major: x (T, B, D), hidden states (T, B, H).
+The mathematics is that of ``backends.reference``, where each equation stands on its own line. The loop over time is
+that of ``backends.numpy.layers``.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 from backends.job import Array, Cell, Parameters
+from backends.numpy.layers import Layer, flat
 
 
-class Layer(ABC):
-    """One layer in one direction. ``p`` and ``grads`` are views that the optimizer owns."""
+def sigmoid(xp: Any, a: Array) -> None:
+    """In place, as ½·tanh(½a) + ½: NumPy vectorises tanh, and nothing overflows."""
+    a *= 0.5
+    xp.tanh(a, out=a)
+    a *= 0.5
+    a += 0.5
 
-    gates: int
-    input_bias = "b"
-    product_by = "matmul"  # of ``xp``; what computes a step's recurrent product
 
-    def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
-        self.xp, self.p, self.grads = xp, p, grads
-        self.T, self.B, self.H = length, batch, p["W_hh"].shape[1]
-        self.dtype = p["W_hh"].dtype
-        self.a = self.buffer(length, batch, self.gates * self.H)  # pre-activations, then gates
-        self.da = self.buffer(length, batch, self.gates * self.H)  # gradients by the pre-activations
-        self.hs = self.buffer(length + 1, batch, self.H)  # hs[t] enters step t
-        self.dh = self.buffer(batch, self.H)
-        self.product = self.buffer(batch, self.gates * self.H)
-        self.scratch = self.buffer(batch, self.H)
+def sigmoid_slope(xp: Any, s: Array, out: Array) -> None:
+    """σ' = s − s²."""
+    xp.multiply(s, s, out=out)
+    xp.subtract(s, out, out=out)
 
-    def buffer(self, *shape: int) -> Array:
-        array: Array = self.xp.zeros(shape, self.dtype)
-        return array
 
-    def forward(self, x: Array) -> Array:
-        """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
-        self.x = x
-        W_ih, W_hh, b = self.weights()
-        self.U = self.xp.ascontiguousarray(W_hh.T)  # small beside the T products that read it, and they gain a third
-        self.xp.matmul(_flat(x), W_ih.T, out=_flat(self.a))
-        self.a += b
-        self.there()
-        return self.hs[1:]
-
-    def weights(self) -> tuple[Array, Array, Array]:
-        """W_ih, W_hh and the bias as the way there wants them."""
-        return self.p["W_ih"], self.p["W_hh"], self.p[self.input_bias]
-
-    def there(self) -> None:
-        """All steps: from ``a``, which holds the projected input, to ``hs``."""
-        for t in range(self.T):
-            self.step(t)
-
-    def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
-        """Fills ``grads`` from the gradients by the hidden states; gives those by x if wanted."""
-        self.dh[:] = 0
-        self.start_back()
-        self.back(d_hs)
-        da = _flat(self.da)
-        self.grads["W_ih"][:] = (_flat(self.x).T @ da).T  # the narrow matrix first: up to three times as fast
-        self.xp.sum(da, axis=0, out=self.grads[self.input_bias])
-        self.recurrent_gradients()
-        return (da @ self.p["W_ih"]).reshape(self.x.shape) if d_x_wanted else None
-
-    def back(self, d_hs: Array) -> None:
-        """All steps back: from the gradients by the hidden states to ``da``."""
-        for t in reversed(range(self.T)):
-            self.dh += d_hs[t]
-            self.step_back(t)
-
-    def start_back(self) -> None:  # noqa: B027 - most cells carry nothing else
-        """Clear what the way back carries besides ``dh``."""
-
-    @abstractmethod
-    def step(self, t: int) -> None:
-        """From ``a[t]``, which holds the projected input, and ``hs[t]`` to ``hs[t + 1]``."""
-
-    @abstractmethod
-    def step_back(self, t: int) -> None:
-        """From ``dh``, the gradient by ``hs[t + 1]``, to ``da[t]``; leaves ``dh`` as that by ``hs[t]``."""
-
-    def recurrent_gradients(self) -> None:
-        """The gradient by ``W_hh``, from ``da`` and ``hs``."""
-        self.xp.matmul(_flat(self.da).T, _flat(self.hs[:-1]), out=self.grads["W_hh"])
-
-    def sigmoid(self, a: Array) -> None:
-        """In place, as ½·tanh(½a) + ½: NumPy vectorises tanh, and nothing overflows."""
-        a *= 0.5
-        self.xp.tanh(a, out=a)
-        a *= 0.5
-        a += 0.5
-
-    def sigmoid_slope(self, s: Array, out: Array) -> None:
-        """σ' = s − s²."""
-        self.xp.multiply(s, s, out=out)
-        self.xp.subtract(s, out, out=out)
-
-    def tanh_slope(self, y: Array, out: Array) -> None:
-        """tanh' = 1 − y²."""
-        self.xp.multiply(y, y, out=out)
-        self.xp.subtract(1, out, out=out)
+def tanh_slope(xp: Any, y: Array, out: Array) -> None:
+    """tanh' = 1 − y²."""
+    xp.multiply(y, y, out=out)
+    xp.subtract(1, out, out=out)
 
 
 class Rnn(Layer):
+    """h' = tanh(a + U h), the plain recurrent network."""
+
     gates = 1
 
     def step(self, t: int) -> None:
@@ -116,9 +43,9 @@ class Rnn(Layer):
         a += self.product
         self.xp.tanh(a, out=self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         da = self.da[t]
-        self.tanh_slope(self.hs[t + 1], out=da)
+        tanh_slope(self.xp, self.hs[t + 1], out=da)
         da *= self.dh
         self.xp.matmul(da, self.p["W_hh"], out=self.dh)
 
@@ -127,7 +54,7 @@ class Lstm(Layer):
     """The gates lie side by side in ``a[t]`` as i, f, g, o.
 
     σ(a) = ½·tanh(½a) + ½: with the weights of i, f and o halved beforehand, one tanh serves all four gates.
-    Two products of the way there, i∘g and h = o∘tanh c, serve the way back: h·tanh c = o·tanh² c, and so on.
+    Two products of the forward pass, i∘g and h = o∘tanh c, serve the backward pass: h·tanh c = o·tanh² c, and so on.
     """
 
     gates = 4
@@ -158,10 +85,10 @@ class Lstm(Layer):
         c += xp.multiply(i, g, out=ig)
         xp.multiply(o, xp.tanh(c, out=self.tanh_c[t]), out=self.hs[t + 1])
 
-    def start_back(self) -> None:
+    def start_backward(self) -> None:
         self.dc[:] = 0
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         H, xp, dh, dc, scratch = self.H, self.xp, self.dh, self.dc, self.scratch
         a, da, ig, h = self.a[t], self.da[t], self.ig[t], self.hs[t + 1]
         i, f, g, o = a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
@@ -186,10 +113,29 @@ class Lstm(Layer):
         dc *= f
 
 
-class Gru(Layer):
-    """Reset after the recurrent product. The gates lie in ``a[t]`` as r, z, n."""
+class GatedUnit(Layer):
+    """What both gated recurrent units have: the gates r, z, n side by side in ``a[t]``."""
 
     gates = 3
+
+    def interpolate(self, at_0: Array, at_1: Array, z: Array, out: Array) -> None:
+        """(1 − z) ∘ at_0 + z ∘ at_1."""
+        self.xp.subtract(at_1, at_0, out=out)
+        out *= z
+        out += at_0
+
+    def gates_and_slopes(self, a: Array, da: Array) -> tuple[Array, ...]:
+        """Views r, z, n of the gates ``a`` and d_r, d_z, d_n of their gradients ``da``, which become their slopes."""
+        H = self.H
+        n, d_n = a[:, 2 * H :], da[:, 2 * H :]
+        sigmoid_slope(self.xp, a[:, : 2 * H], out=da[:, : 2 * H])
+        tanh_slope(self.xp, n, out=d_n)
+        return a[:, :H], a[:, H : 2 * H], n, da[:, :H], da[:, H : 2 * H], d_n
+
+
+class Gru(GatedUnit):
+    """Reset after the recurrent product."""
+
     input_bias = "b_ih"
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
@@ -204,23 +150,17 @@ class Gru(Layer):
         u += self.p["b_hh"]
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
         rz += u[:, : 2 * H]
-        self.sigmoid(rz)
+        sigmoid(xp, rz)
         self.u_n[t] = u[:, 2 * H :]
         xp.multiply(r, self.u_n[t], out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
-        h_next = self.hs[t + 1]
-        xp.subtract(h, n, out=h_next)
-        h_next *= z
-        h_next += n
+        self.interpolate(n, h, z, out=self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         H, xp, dh = self.H, self.xp, self.dh
         a, da, da_h = self.a[t], self.da[t], self.da_h[t]
-        r, z, n = a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
-        d_r, d_z, d_n = da[:, :H], da[:, H : 2 * H], da[:, 2 * H :]
-        self.sigmoid_slope(a[:, : 2 * H], out=da[:, : 2 * H])
-        self.tanh_slope(n, out=d_n)
+        r, z, n, d_r, d_z, d_n = self.gates_and_slopes(a, da)
         xp.subtract(self.hs[t], n, out=self.scratch)
         d_z *= self.scratch
         d_z *= dh
@@ -236,15 +176,13 @@ class Gru(Layer):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
-        da_h = _flat(self.da_h)
-        self.xp.matmul(da_h.T, _flat(self.hs[:-1]), out=self.grads["W_hh"])
+        da_h = flat(self.da_h)
+        self.xp.matmul(da_h.T, flat(self.hs[:-1]), out=self.grads["W_hh"])
         self.xp.sum(da_h, axis=0, out=self.grads["b_hh"])
 
 
-class GruResetBefore(Layer):
-    """Reset before the recurrent product; h' = (1−z)∘h + z∘n. The gates lie in ``a[t]`` as r, z, n."""
-
-    gates = 3
+class GruResetBefore(GatedUnit):
+    """Reset before the recurrent product; h' = (1−z)∘h + z∘n."""
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         super().__init__(xp, p, grads, length, batch)
@@ -252,11 +190,11 @@ class GruResetBefore(Layer):
         self.product_rz = self.buffer(batch, 2 * self.H)
         self.d_rh = self.buffer(batch, self.H)
 
-    def there(self) -> None:
+    def forward_loop(self) -> None:
         # apart: of a matrix that is a part of another's columns CuPy makes a copy for every product
         self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
         self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
-        super().there()
+        super().forward_loop()
 
     def step(self, t: int) -> None:
         H, xp = self.H, self.xp
@@ -264,23 +202,17 @@ class GruResetBefore(Layer):
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
         xp.matmul(h, self.U_rz, out=self.product_rz)
         rz += self.product_rz
-        self.sigmoid(rz)
+        sigmoid(xp, rz)
         xp.multiply(r, h, out=rh)
         xp.matmul(rh, self.U_n, out=self.scratch)
         n += self.scratch
         xp.tanh(n, out=n)
-        h_next = self.hs[t + 1]
-        xp.subtract(n, h, out=h_next)
-        h_next *= z
-        h_next += h
+        self.interpolate(h, n, z, out=self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         H, xp, dh, d_rh = self.H, self.xp, self.dh, self.d_rh
         a, da, h = self.a[t], self.da[t], self.hs[t]
-        r, z, n = a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
-        d_r, d_z, d_n = da[:, :H], da[:, H : 2 * H], da[:, 2 * H :]
-        self.sigmoid_slope(a[:, : 2 * H], out=da[:, : 2 * H])
-        self.tanh_slope(n, out=d_n)
+        r, z, n, d_r, d_z, d_n = self.gates_and_slopes(a, da)
         d_n *= z
         d_n *= dh
         xp.subtract(n, h, out=self.scratch)
@@ -299,14 +231,9 @@ class GruResetBefore(Layer):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
-        H, da, d_W = self.H, _flat(self.da), self.grads["W_hh"]
-        self.xp.matmul(da[:, : 2 * H].T, _flat(self.hs[:-1]), out=d_W[: 2 * H])
-        self.xp.matmul(da[:, 2 * H :].T, _flat(self.rh), out=d_W[2 * H :])
-
-
-def _flat(array: Array) -> Array:
-    """(T, B, n) as (T·B, n), without copying."""
-    return array.reshape(-1, array.shape[-1])
+        H, da, d_W = self.H, flat(self.da), self.grads["W_hh"]
+        self.xp.matmul(da[:, : 2 * H].T, flat(self.hs[:-1]), out=d_W[: 2 * H])
+        self.xp.matmul(da[:, 2 * H :].T, flat(self.rh), out=d_W[2 * H :])
 
 
 LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}

@@ -1,4 +1,4 @@
-"""Recurrent layers, linear readout and loss, with the way back through all of them."""
+"""Recurrent layers, linear readout and loss, with the backward pass through all of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from typing import Any
 
 from backends import ctc
 from backends.job import Array, Job, Parameters
-from backends.numpy.cells import Layer
+from backends.numpy.layers import Layer
 from backends.parameters import layer, layer_names
 
 
 class Network:
-    """The model of ``job`` on parameters ``p``; ``grads`` receives their gradients. Time-major.
+    """The model of a job, time-major.
 
-    ``kind`` is the layer that computes the job's cell.
+    Args:
+        xp: ``numpy`` or ``cupy``.
+        kind: the layer that computes the job's cell.
+        job: says the model, the loss and the shapes.
+        p: the parameters, by their canonical names.
+        grads: receives their gradients; same names and shapes.
     """
 
     def __init__(self, xp: Any, kind: type[Layer], job: Job, p: Parameters, grads: Parameters) -> None:
@@ -25,12 +30,14 @@ class Network:
             self.layers[index].append((backward, built))
 
     def forward(self, x: Array, lengths: Array | None = None) -> Array:
-        """Outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs) and, if they vary, lengths (B,)."""
+        """The outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs) and, if lengths vary, lengths (B,)."""
         self.lengths = lengths
         hs = x
         for directions in self.layers:
             below = hs
-            outs = [self._in_order(each.forward(self._in_order(below, back)), back) for back, each in directions]
+            outs = [
+                self._in_order(each.forward(self._in_order(below, backward)), backward) for backward, each in directions
+            ]
             hs = outs[0] if len(outs) == 1 else self.xp.concatenate(outs, axis=2)
         if self.model.readout == "last":
             H = self.model.hidden
@@ -47,16 +54,16 @@ class Network:
         self.xp.sum(flat, axis=0, out=self.grads["head.b"])
         d_hs = self._through_readout(x, d_out @ self.p["head.W"])
         for index in reversed(range(self.model.layers)):
-            d_hs = self._back_layer(index, d_hs)
+            d_hs = self._backward_layer(index, d_hs)
         return value
 
-    def _back_layer(self, index: int, d_hs: Array) -> Array:
+    def _backward_layer(self, index: int, d_hs: Array) -> Array:
         H, d_below = self.model.hidden, None
-        for number, (back, each) in enumerate(self.layers[index]):
+        for number, (backward, each) in enumerate(self.layers[index]):
             half = d_hs[:, :, number * H : (number + 1) * H]
-            d_x = each.backward(self._in_order(half, back), d_x_wanted=index > 0)
+            d_x = each.backward(self._in_order(half, backward), d_x_wanted=index > 0)
             if d_x is not None:
-                d_x = self._in_order(d_x, back)
+                d_x = self._in_order(d_x, backward)
                 d_below = d_x if d_below is None else d_below + d_x
         return d_hs if d_below is None else d_below
 
@@ -91,7 +98,7 @@ class Network:
         return xp.mean(xp.log(total[..., 0]).reshape(-1) - chosen), d_out
 
     def _loss_within(self, out: Array, y: Array) -> tuple[Array, Array]:
-        """The same over the positions within each sequence's length; ``share`` is each one's part in the mean."""
+        """The same over the positions within each sequence's length; ``share`` is the weight of each in the mean."""
         xp = self.xp
         valid = (xp.arange(len(out))[:, None] < self.lengths)[:, :, None]
         share = (valid / valid.sum()).astype(out.dtype)

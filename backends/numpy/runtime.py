@@ -1,7 +1,8 @@
-"""Threads of the BLAS that NumPy calls, and the products of CuPy, put in force and read back."""
+"""The array module of a device; BLAS threads and CuPy's product precision, put in force and read back."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,18 @@ from backends.job import Job
 COMPUTE_TYPE_DEFAULT = 1
 
 
+def array_module(device: str) -> ModuleType:
+    """``numpy``, or for CUDA ``cupy``, which has the same interface."""
+    if device == "cpu":
+        return np
+    import cupy
+
+    module: ModuleType = cupy
+    return module
+
+
 def start(job: Job) -> Runtime:
+    """Set the number of BLAS threads and, on CUDA, IEEE products; read back what is in force."""
     threadpoolctl.threadpool_limits(limits=job.threads, user_api="blas")
     if job.device == "cuda":
         _ieee_products()
@@ -29,7 +41,7 @@ def start(job: Job) -> Runtime:
 
 
 def _ieee_products() -> None:
-    """float32 products on CUDA stay so, whatever the variable CUPY_TF32 says.
+    """float32 products on CUDA are computed in float32, whatever the environment variable CUPY_TF32 says.
 
     Raises:
         Unsupported: CuPy says that something else is in force.
@@ -61,6 +73,7 @@ def _gpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
+    """Of NumPy and of its BLAS."""
     return {"numpy": np.__version__, "blas": blas_name()}
 
 

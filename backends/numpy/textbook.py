@@ -1,7 +1,7 @@
 """The layers as a textbook has them: a Python loop over time, a matrix for each gate, gradients added up step by step.
 
-What one writes from the equations, and so the yardstick of the other variants. Slow on purpose,
-not by mistake: vectorised over the batch, and nothing is computed twice.
+This is what one writes from the equations, and so the yardstick for the other variants. It is slow by design, not by
+mistake: it is vectorised over the batch and computes nothing twice.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ State = tuple[Array, ...]
 
 
 class Layer(ABC):
-    """One layer in one direction: see ``backends.numpy.cells.Layer``, whose interface this is."""
+    """One layer in one direction, with the interface of ``backends.numpy.layers.Layer``."""
 
     states = 1
+    steps_by = "textbook"
     product_by = "matmul"
 
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
@@ -45,7 +46,9 @@ class Layer(ABC):
         d_state: State = (self.zeros,) * self.states
         d_x = []
         for t in reversed(range(self.T)):
-            d_state, d_xt = self.step_back(self.x[t], self.saved[t], (d_state[0] + d_hs[t], *d_state[1:]), d_x_wanted)
+            d_state, d_xt = self.step_backward(
+                self.x[t], self.saved[t], (d_state[0] + d_hs[t], *d_state[1:]), d_x_wanted
+            )
             d_x.append(d_xt)
         return self.xp.stack(d_x[::-1]) if d_x_wanted else None
 
@@ -55,8 +58,8 @@ class Layer(ABC):
         array: Array = x @ self.p["W_ih"][k_th].T + h @ self.p["W_hh"][k_th].T + self.p[bias][k_th]
         return array
 
-    def affine_back(self, k: int, da: Array, x: Array, h: Array, bias: str = "b") -> Array:
-        """Adds to the gradients by W_k, U_k and b_k; gives that by h."""
+    def affine_backward(self, k: int, da: Array, x: Array, h: Array, bias: str = "b") -> Array:
+        """Add to the gradients by W_k, U_k and b_k; return that by h."""
         k_th = self.gate(k)
         self.grads["W_ih"][k_th] += da.T @ x
         self.grads["W_hh"][k_th] += da.T @ h
@@ -76,11 +79,11 @@ class Layer(ABC):
 
     @abstractmethod
     def step(self, x: Array, state: State) -> State:
-        """The next state; appends to ``saved`` what the way back needs."""
+        """The next state. Appends to ``saved`` what the backward pass needs."""
 
     @abstractmethod
-    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
-        """Gradients by the previous state and by x, from that by the next state."""
+    def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """The gradients by the previous state and by x, from that by the next state."""
 
 
 class Rnn(Layer):
@@ -90,10 +93,10 @@ class Rnn(Layer):
         self.saved.append((h, h_next))
         return (h_next,)
 
-    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+    def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
         (h, h_next), (dh,) = saved, d_state
         da = dh * (1 - h_next**2)
-        return (self.affine_back(0, da, x, h),), self.by_x([da], d_x_wanted)
+        return (self.affine_backward(0, da, x, h),), self.by_x([da], d_x_wanted)
 
 
 class Lstm(Layer):
@@ -110,11 +113,11 @@ class Lstm(Layer):
         self.saved.append((h, c, i, f, g, o, tanh_c))
         return o * tanh_c, c_next
 
-    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+    def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
         (h, c, i, f, g, o, tanh_c), (dh, dc) = saved, d_state
         dc = dc + dh * o * (1 - tanh_c**2)
         d_gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
-        d_hs = [self.affine_back(k, da, x, h) for k, da in enumerate(d_gates)]
+        d_hs = [self.affine_backward(k, da, x, h) for k, da in enumerate(d_gates)]
         return (d_hs[0] + d_hs[1] + d_hs[2] + d_hs[3], dc * f), self.by_x(d_gates, d_x_wanted)
 
 
@@ -130,14 +133,14 @@ class Gru(Layer):
         self.saved.append((h, r, z, n, u))
         return ((1 - z) * n + z * h,)
 
-    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+    def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
         (h, r, z, n, u), (dh,), n_th = saved, d_state, self.gate(2)
         da_z = dh * (h - n) * z * (1 - z)
         da_n = dh * (1 - z) * (1 - n**2)
         da_r = da_n * u * r * (1 - r)
         dh = dh * z
         for k, da in enumerate((da_r, da_z)):
-            dh = dh + self.affine_back(k, da, x, h, "b_ih")
+            dh = dh + self.affine_backward(k, da, x, h, "b_ih")
             self.grads["b_hh"][self.gate(k)] += da.sum(axis=0)
         du = da_n * r
         self.grads["W_ih"][n_th] += da_n.T @ x
@@ -158,13 +161,13 @@ class GruResetBefore(Layer):
         self.saved.append((h, r, z, n))
         return ((1 - z) * h + z * n,)
 
-    def step_back(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+    def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
         (h, r, z, n), (dh,) = saved, d_state
         da_z = dh * (n - h) * z * (1 - z)
         da_n = dh * z * (1 - n**2)
-        d_rh = self.affine_back(2, da_n, x, r * h)
+        d_rh = self.affine_backward(2, da_n, x, r * h)
         da_r = d_rh * h * r * (1 - r)
-        by_gates = self.affine_back(0, da_r, x, h) + self.affine_back(1, da_z, x, h)
+        by_gates = self.affine_backward(0, da_r, x, h) + self.affine_backward(1, da_z, x, h)
         return (dh * (1 - z) + d_rh * r + by_gates,), self.by_x([da_r, da_z, da_n], d_x_wanted)
 
 

@@ -1,11 +1,10 @@
-"""The training step: forward, backward, clip, update, all in place on two flat vectors."""
+"""The training step: forward pass, backward pass, clipping and update, all in place on two flat vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,16 +12,15 @@ from threadpoolctl import ThreadpoolController
 
 from backends import parts
 from backends.base import DeviceMemory, Trainer
-from backends.job import Array, Cell, Job, OptimizerSpec, Parameters, checked_lengths, time_major
-from backends.numpy import cells
-from backends.numpy.clock import DeviceClock
+from backends.device_clock import DeviceClock
+from backends.job import Array, Job, Parameters, checked_lengths, time_major
+from backends.numpy.convert import views_of
+from backends.numpy.layers import Layer
 from backends.numpy.network import Network
-from backends.numpy.runtime import blas_name
-from backends.parameters import shapes
+from backends.numpy.optimizer import Optimizer, clip
+from backends.numpy.runtime import array_module, blas_name
+from backends.variants import Entry
 from tasks.base import Batch
-
-#: Variants that give each part of a batch a thread of its own.
-IN_PARTS = ("halves", "numba")
 
 
 class Share(NamedTuple):
@@ -40,14 +38,14 @@ Staged = list[list[Share]]
 class Part:
     """A slice of the batch with a network of its own on the common parameters, and its own gradients."""
 
-    def __init__(self, xp: Any, job: Job, rows: slice, views: Parameters) -> None:
+    def __init__(self, xp: Any, kind: type[Layer], job: Job, rows: slice, views: Parameters) -> None:
         self.rows = rows
         self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.dtype)
         own = job.resized(rows.stop - rows.start)
-        self.network = Network(xp, layers(job.variant)[job.model.cell], own, views, _views(self.flat_grads, job))
+        self.network = Network(xp, kind, own, views, views_of(self.flat_grads, job.model))
 
     def step(self, share: Share) -> Array:
-        """What this part adds to the batch's loss; the gradients are weighted alike."""
+        """What this part adds to the batch's loss, shape (); its gradients get the same weight."""
         loss = self.network.loss_and_gradients(share.x, share.y, share.lengths)
         if share.weight != 1:
             self.flat_grads *= share.weight
@@ -55,23 +53,24 @@ class Part:
 
 
 class NumpyTrainer(Trainer):
-    """Parameters and gradients are views into one vector each, so that an update is a few passes."""
+    """Parameters and gradients are views into one vector each, so that an update is a few passes over two vectors."""
 
-    def __init__(self, job: Job, parameters: Parameters) -> None:
+    def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
         self.job = job
         self.xp = array_module(job.device)
         if self.xp is not np:
-            self.xp.get_default_memory_pool().free_all_blocks()  # what the gate took is not this trainer's
+            self.xp.get_default_memory_pool().free_all_blocks()  # what the gate's trainer took is not this one's
         self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
-        self.views = _views(self.flat, job)
+        self.views = views_of(self.flat, job.model)
         for name, view in self.views.items():
             view[:] = self.xp.asarray(parameters[name])
-        rows = parts.rows(job) if job.variant in IN_PARTS else [slice(0, job.batch)]
-        self.parts = [Part(self.xp, job, each, self.views) for each in rows]
+        kind = entry.load_layers()[job.model.cell]
+        rows = parts.rows(job) if entry.parts else [slice(0, job.batch)]
+        self.parts = [Part(self.xp, kind, job, each, self.views) for each in rows]
         self.threads = ThreadPoolExecutor(len(rows), "part") if len(rows) > 1 else None
         self.blas = ThreadpoolController()
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
-        self.clock = DeviceClock(self.xp)
+        self.clock = _device_clock(self.xp)
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         rows = [part.rows for part in self.parts]
@@ -101,25 +100,12 @@ class NumpyTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         library = blas_name() if self.xp is np else "cuBLAS"
-        if self.job.variant == "numba":
-            from backends.numpy import fused
+        return f"{self.loop()}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
 
-            self.predict(batch.x)
-            loop = (
-                f"numba loop ({fused.compilations()} kernels compiled)" if fused.compilations() else "nothing compiled"
-            )
-        else:
-            layer = self.parts[0].network.layers[0][0][1]
-            kind = type(layer).__module__.rpartition(".")[2]
-            loop = f"Python loop of {kind} {self.xp.__name__}.{layer.product_by}"
-        return f"{loop}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
-
-    def compilations(self) -> int:
-        if self.job.variant != "numba":
-            return 0
-        from backends.numpy import fused
-
-        return fused.compilations()
+    def loop(self) -> str:
+        """What ``executed`` says of the loop over time."""
+        layer = self.parts[0].network.layers[0][0][1]
+        return f"Python loop of {layer.steps_by} {self.xp.__name__}.{layer.product_by}"
 
     def memory(self) -> DeviceMemory:
         if self.xp is np:
@@ -138,21 +124,17 @@ class NumpyTrainer(Trainer):
         for other in others:
             first.flat_grads += other.flat_grads
         if self.job.optimizer.clip:
-            self._clip(first.flat_grads, self.job.optimizer.clip)
+            clip(self.xp, first.flat_grads, self.job.optimizer.clip)
         self.optimizer.update(self.flat, first.flat_grads)
         return sum(losses[1:], losses[0])
 
     def _for_each(self, function: Callable[[Any], Array], items: Iterable[Any]) -> Iterable[Array]:
-        """In the threads of the parts, where there are several."""
+        """``function`` of each item, in the threads of the parts where there are several."""
         return self.threads.map(function, items) if self.threads else map(function, items)
 
     def _threads_of_blas(self) -> AbstractContextManager[Any]:
-        """One for each part: the parts themselves are the job's threads."""
+        """One thread of BLAS for each part: the parts themselves take up the job's threads."""
         return self.blas.limit(limits=1, user_api="blas") if self.threads else nullcontext()
-
-    def _clip(self, grads: Array, clip: float) -> None:
-        norm = self.xp.sqrt(grads @ grads)
-        grads *= self.xp.minimum(clip / self.xp.maximum(norm, 1e-30), 1)
 
     def _stage(self, share: parts.Share) -> Share:
         batch, lengths = share.batch, checked_lengths(self.job, share.batch.lengths)
@@ -169,77 +151,7 @@ class NumpyTrainer(Trainer):
             self.xp.cuda.get_current_stream().synchronize()
 
 
-class Optimizer:
-    """The update rules of ``OptimizerSpec``, in place."""
-
-    def __init__(self, xp: Any, spec: OptimizerSpec, flat: Array) -> None:
-        self.xp, self.spec, self.t = xp, spec, 0
-        self.m, self.v, self.step = (xp.zeros_like(flat) for _ in range(3))
-
-    def update(self, p: Array, g: Array) -> None:
-        xp, s, step = self.xp, self.spec, self.step
-        self.t += 1
-        if s.name == "adam":
-            _blend(xp, self.m, g, s.beta1, step)
-            xp.multiply(g, g, out=g)
-            _blend(xp, self.v, g, s.beta2, step)
-            xp.multiply(self.v, 1 / (1 - s.beta2**self.t), out=step)
-            xp.sqrt(step, out=step)
-            step += s.epsilon
-            xp.divide(self.m, step, out=step)
-            step *= s.lr / (1 - s.beta1**self.t)
-        elif s.name == "rmsprop":
-            xp.multiply(g, g, out=step)
-            self.v *= s.alpha
-            step *= 1 - s.alpha
-            self.v += step
-            xp.sqrt(self.v, out=step)
-            step += s.epsilon
-            xp.divide(g, step, out=step)
-            step *= s.lr
-        else:
-            xp.multiply(g, s.lr, out=step)
-        p -= step
-
-
-def _blend(xp: Any, mean: Array, value: Array, beta: float, scratch: Array) -> None:
-    """mean ← β·mean + (1−β)·value."""
-    mean *= beta
-    xp.multiply(value, 1 - beta, out=scratch)
-    mean += scratch
-
-
-def layers(variant: str) -> dict[Cell, Any]:
-    """The layer of each cell, by the variant's way of computing it."""
-    if variant == "textbook":
-        from backends.numpy import textbook
-
-        return textbook.LAYERS
-    if variant == "numba":
-        from backends.numpy import fused
-
-        return fused.LAYERS
-    if variant == "kernels":
-        from backends.numpy import kernels
-
-        return kernels.LAYERS
-    return cells.LAYERS
-
-
-def array_module(device: str) -> ModuleType:
-    """``numpy``, or ``cupy`` with the same interface for CUDA."""
-    if device == "cpu":
-        return np
-    import cupy
-
-    module: ModuleType = cupy
-    return module
-
-
-def _views(flat: Array, job: Job) -> Parameters:
-    views, start = {}, 0
-    for name, shape in shapes(job.model).items():
-        size = int(np.prod(shape))
-        views[name] = flat[start : start + size].reshape(shape)
-        start += size
-    return views
+def _device_clock(xp: Any) -> DeviceClock:
+    if xp is np:
+        return DeviceClock()
+    return DeviceClock((xp.cuda.Event(), xp.cuda.Event()), xp.cuda.get_elapsed_time)

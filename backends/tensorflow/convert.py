@@ -1,7 +1,7 @@
-"""Canonical parameters to a layer's own arrays. Every variant keeps Keras's layout, so one conversion serves all.
+"""Canonical parameters to a layer's own arrays and back. All layers keep Keras's layout, so one conversion serves them.
 
-Keras: ``kernel`` (D, G·H), ``recurrent_kernel`` (H, G·H), ``bias`` (G·H,), or (2, G·H) for the
-GRU that resets after the product: input row, recurrent row. The GRUs' gates stand in the order z, r, n.
+Keras: ``kernel`` (D, G·H), ``recurrent_kernel`` (H, G·H), ``bias`` (G·H,), or (2, G·H) for the GRU that resets after
+the recurrent product: the input's row, then the recurrent one. The GRUs' gates are in the order z, r, n.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def from_own(cell: Cell, own: list[Array]) -> Parameters:
 
 
 def _swap_r_z(cell: Cell, rows: Array) -> Array:
-    """Gates r, z, n to Keras's z, r, n, and back."""
+    """Gates r, z, n to Keras's z, r, n, or the other way round."""
     if cell not in ("gru", "gru-reset-before"):
         return rows
     first, second, n = np.split(rows, 3)
@@ -36,7 +36,7 @@ def _swap_r_z(cell: Cell, rows: Array) -> Array:
 
 
 def _negate_z(cell: Cell, rows: Array) -> Array:
-    """Keras's z keeps the old state, the canonical reset-before z lets the new one in: σ(−a) = 1 − σ(a)."""
+    """Keras's z keeps the old state; the canonical one, reset before, lets the new one in: σ(−a) = 1 − σ(a)."""
     if cell != "gru-reset-before":
         return rows
     r, z, n = np.split(rows, 3)

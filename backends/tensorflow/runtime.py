@@ -13,15 +13,20 @@ from backends.job import Job
 
 
 def start(job: Job) -> Runtime:
-    # Once TensorFlow has run an operator, these raise: what is then in force is read back below.
+    """Put the job's threads, precision and determinism in force, and read back what is.
+
+    Raises:
+        Unsupported: TensorFlow does not take the precision.
+    """
+    # Once TensorFlow has run an operator, these raise. What is in force then is read back below.
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(job.threads)
     with contextlib.suppress(RuntimeError):
-        # Against 1, measured: no difference for Keras's loops, 15% faster for two directions of BlockLSTM.
+        # Measured against 1: no difference for Keras's loops, 15% faster for two directions of BlockLSTM.
         tf.config.threading.set_inter_op_parallelism_threads(job.threads)
     if job.device == "cpu":
         with contextlib.suppress(RuntimeError):
-            tf.config.set_visible_devices([], "GPU")  # Keras picks cuDNN by visible devices, not by placement
+            tf.config.set_visible_devices([], "GPU")  # Keras decides for cuDNN by visible devices, not by placement
     _tf32(job.precision == "tf32")
     if job.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -34,10 +39,10 @@ def start(job: Job) -> Runtime:
 
 
 def _tf32(allowed: bool) -> None:
-    """Whether float32 products and cuDNN may compute in TF32 on CUDA, as TensorFlow lets them unasked.
+    """Whether float32 products and cuDNN may compute in TF32 on CUDA; TensorFlow's default is yes.
 
     Raises:
-        Unsupported: TensorFlow says that something else is in force.
+        Unsupported: TensorFlow reports that the opposite is in force.
     """
     tf.config.experimental.enable_tensor_float_32_execution(allowed)
     if tf.config.experimental.tensor_float_32_execution_enabled() != allowed:
@@ -45,7 +50,7 @@ def _tf32(allowed: bool) -> None:
 
 
 def _flushes_denormals() -> bool:
-    """In a compiled function: that is how training runs."""
+    """Found in a compiled function, since that is how training runs."""
     with tf.device("/CPU:0"):
         halve = tf.function(lambda smallest, half: (smallest * 0.5, smallest @ half), autograph=False)
         return denormals.flushed(*(halves.numpy() for halves in halve(*map(tf.constant, denormals.operands()))))
@@ -58,12 +63,13 @@ def _gpu_name() -> str | None:
 
 
 def versions() -> dict[str, str]:
+    """Of TensorFlow and Keras."""
     import keras
 
     return {"tensorflow": str(tf.__version__), "keras": str(keras.__version__)}
 
 
 def cuda_versions() -> dict[str, str]:
-    """Of CUDA and cuDNN, as this TensorFlow was built for them; empty where it was not."""
+    """Of CUDA and cuDNN that this TensorFlow was built for; empty for a CPU build."""
     build = tf.sysconfig.get_build_info()
     return {name: str(build[f"{name}_version"]) for name in ("cuda", "cudnn") if f"{name}_version" in build}

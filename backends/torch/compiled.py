@@ -1,7 +1,7 @@
-"""The loop of ``backends.torch.late``, each step's element-wise work fused by ``torch.compile`` into one C++ loop.
+"""The loop of ``backends.torch.deferred_dw``, each step's element-wise work fused by ``torch.compile`` into one kernel.
 
-The products stay torch's own: its compiler would call the same library. The equations are those of ``late``, out of
-place; what is stored where is said once, at the end of each.
+The products stay torch's own: its compiler would call the same library. The equations are those of ``deferred_dw``, out
+of place; the last line of each says where its results go. Importing this module takes seconds.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import torch._dynamo.utils
 from torch import Tensor
 
 from backends.job import Cell
-from backends.torch import late
+from backends.torch import deferred_dw
+from backends.torch.trainer import TorchTrainer
 
-#: Each shape and precision is compiled for itself; past torch's own limit one would fail, or run eagerly, unseen.
+#: Each shape and precision is compiled separately; past torch's own limit one would fail, or run eagerly unseen.
 RECOMPILATIONS = 256
 
 
 def allow_recompilations() -> None:
-    """In this thread: from 2.13 on settings are each thread's own, and on CUDA autograd has one for the way back."""
+    """Raise torch's limit in this thread: from 2.13 on settings are each thread's own, and on CUDA autograd runs the
+    backward pass in a thread of its own.
+    """
     config = torch._dynamo.config
     if config.recompile_limit != RECOMPILATIONS:
         config.recompile_limit, config.fail_on_recompile_limit_hit = RECOMPILATIONS, True
@@ -33,12 +36,13 @@ Gates = tuple[Tensor, ...]
 
 
 def fused(function: Kernel) -> Kernel:
-    """One loop over the elements, compiled for each shape when it is first seen."""
+    """``function`` as one loop over the elements, compiled for each shape when that is first seen."""
     compiled: Kernel = torch.compile(function, dynamic=False, fullgraph=True)
     return compiled
 
 
 def store(values: Sequence[Tensor], places: Sequence[Tensor]) -> None:
+    """Write each value into its place."""
     for value, place in zip(values, places, strict=True):
         place.copy_(value)
 
@@ -52,7 +56,7 @@ def lstm(gates: Gates, c: Tensor, c_next: Tensor, tanh_c: Tensor, h_next: Tensor
 
 
 @fused
-def lstm_back(dh: Tensor, dc: Tensor, gates: Gates, c: Tensor, tanh_c: Tensor, d_gates: Gates) -> None:
+def lstm_backward(dh: Tensor, dc: Tensor, gates: Gates, c: Tensor, tanh_c: Tensor, d_gates: Gates) -> None:
     i, f, g, o = gates
     by_c = dc + dh * o * (1 - tanh_c * tanh_c)
     d_i, d_f, d_g = by_c * g * i * (1 - i), by_c * c * f * (1 - f), by_c * i * (1 - g * g)
@@ -67,7 +71,7 @@ def gru(gates: Gates, u: Gates, h: Tensor, h_next: Tensor) -> None:
 
 
 @fused
-def gru_back(dh: Tensor, gates: Gates, u_n: Tensor, h: Tensor, d_gates: Gates) -> None:
+def gru_backward(dh: Tensor, gates: Gates, u_n: Tensor, h: Tensor, d_gates: Gates) -> None:
     r, z, n = gates
     d_n = dh * (1 - z) * (1 - n * n)
     store([d_n, d_n * u_n * r * (1 - r), dh * (h - n) * z * (1 - z), d_n * r, dh * z], [*d_gates, dh])
@@ -84,32 +88,34 @@ def gru_reset_before_new(n: Tensor, z: Tensor, h: Tensor, h_next: Tensor) -> Non
 
 
 @fused
-def gru_reset_before_back(dh: Tensor, z: Tensor, n: Tensor, h: Tensor, d_z: Tensor, d_n: Tensor) -> None:
+def gru_reset_before_backward(dh: Tensor, z: Tensor, n: Tensor, h: Tensor, d_z: Tensor, d_n: Tensor) -> None:
     store([dh * (n - h) * z * (1 - z), dh * z * (1 - n * n), dh * (1 - z)], [d_z, d_n, dh])
 
 
 @fused
-def gru_reset_before_back_r(d_rh: Tensor, dh: Tensor, r: Tensor, h: Tensor, d_r: Tensor) -> None:
+def gru_reset_before_backward_r(d_rh: Tensor, dh: Tensor, r: Tensor, h: Tensor, d_r: Tensor) -> None:
     store([d_rh * h * r * (1 - r), dh + d_rh * r], [d_r, dh])
 
 
-class Compiled(late.Layer):
+class CompiledLayer(deferred_dw.Layer):
+    """A layer whose kernels may be compiled in whatever thread runs the backward pass."""
+
     def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
         allow_recompilations()
         return super().backward(d_hs, d_x_wanted)
 
 
-class Lstm(Compiled, late.Lstm):
+class Lstm(CompiledLayer, deferred_dw.Lstm):
     def step(self, t: int, U: Tensor) -> None:
         self.a[t].addmm_(self.hs[t], U)
         lstm(self.i_f_g_o[t], self.cs[t], self.cs[t + 1], self.tanh_c[t], self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
-        lstm_back(self.dh, self.dc, self.i_f_g_o[t], self.cs[t], self.tanh_c[t], self.d_i_f_g_o[t])
+    def step_backward(self, t: int) -> None:
+        lstm_backward(self.dh, self.dc, self.i_f_g_o[t], self.cs[t], self.tanh_c[t], self.d_i_f_g_o[t])
         torch.mm(self.da[t], self.W_hh, out=self.dh)
 
 
-class Gru(Compiled, late.Gru):
+class Gru(CompiledLayer, deferred_dw.Gru):
     def step(self, t: int, U: Tensor) -> None:
         torch.addmm(self.b_hh, self.h[t], U, out=self.u[t])
         gru(self.r_z_n[t], self.u_r_z_n[t], self.h[t], self.h[t + 1])
@@ -118,12 +124,12 @@ class Gru(Compiled, late.Gru):
         super().prepare(x, hidden)
         self.u_r_z_n = self.views(self.us)
 
-    def step_back(self, t: int) -> None:
-        gru_back(self.dh, self.r_z_n[t], self.u_n[t], self.h[t], self.d_n_r_z_nr[t])
+    def step_backward(self, t: int) -> None:
+        gru_backward(self.dh, self.r_z_n[t], self.u_n[t], self.h[t], self.d_n_r_z_nr[t])
         self.dh.addmm_(self.d_h[t], self.W_hh)
 
 
-class GruResetBefore(Compiled, late.GruResetBefore):
+class GruResetBefore(CompiledLayer, deferred_dw.GruResetBefore):
     def step(self, t: int, U: Tensor) -> None:
         H, h, (r, z, n) = self.H, self.hs[t], self.r_z_n[t]
         self.a[t, :, : 2 * H].addmm_(h, U[:, : 2 * H])
@@ -131,11 +137,11 @@ class GruResetBefore(Compiled, late.GruResetBefore):
         n.addmm_(self.rh[t], U[:, 2 * H :])
         gru_reset_before_new(n, z, h, self.hs[t + 1])
 
-    def step_back(self, t: int) -> None:
+    def step_backward(self, t: int) -> None:
         H, dh, h, (r, z, n), (d_r, d_z, d_n) = self.H, self.dh, self.hs[t], self.r_z_n[t], self.d_r_z_n[t]
-        gru_reset_before_back(dh, z, n, h, d_z, d_n)
+        gru_reset_before_backward(dh, z, n, h, d_z, d_n)
         torch.mm(d_n, self.W_hh[2 * H :], out=self.scratch)
-        gru_reset_before_back_r(self.scratch, dh, r, h, d_r)
+        gru_reset_before_backward_r(self.scratch, dh, r, h, d_r)
         dh.addmm_(self.da[t, :, : 2 * H], self.W_hh[: 2 * H])
 
 
@@ -144,4 +150,18 @@ def compilations() -> int:
     return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 
-LAYERS: dict[Cell, type[late.Layer]] = {"lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
+LAYERS: dict[Cell, type[deferred_dw.Layer]] = {"lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
+
+
+class CompiledLayers(deferred_dw.DeferredDwLayers):
+    """All layers and directions; no plain RNN, whose step has one element-wise operation: nothing to fuse."""
+
+    cells = LAYERS
+
+
+class CompiledTrainer(TorchTrainer):
+    """Knows how many kernels have been compiled."""
+
+    def compilations(self) -> int:
+        """How many kernels have been compiled in this process, shapes and precisions counted apart."""
+        return compilations()

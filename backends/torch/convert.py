@@ -1,4 +1,4 @@
-"""Canonical parameters to a network's own tensors. The layout is torch's, so only names change."""
+"""Canonical parameters and a network's own tensors: the canonical layout is torch's, so that only names differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from torch import Tensor
 
 from backends.job import ModelSpec
 from backends.parameters import shapes
-from backends.torch.cells import Network, StockLayers
+from backends.torch.layers import StockLayers
+from backends.torch.network import Network
 
 
 def tensors(network: Network, model: ModelSpec) -> dict[str, Tensor]:

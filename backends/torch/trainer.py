@@ -1,8 +1,9 @@
-"""The eager training step: forward, backward, clip, update."""
+"""The eager training step: forward pass, backward pass, clipping, update."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,11 +12,11 @@ from torch.nn import functional
 
 from backends import allocator
 from backends.base import DeviceMemory, Trainer
+from backends.device_clock import DeviceClock
 from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
-from backends.torch import GRAPHS
-from backends.torch.cells import Network
-from backends.torch.clock import DeviceClock
 from backends.torch.convert import tensors
+from backends.torch.network import Network
+from backends.variants import Entry
 from tasks.base import Batch
 
 Staged = list[tuple[Tensor, Tensor, Tensor | None]]
@@ -31,21 +32,24 @@ IGNORED = -100
 
 
 class TorchTrainer(Trainer):
-    """Inside, sequences are time-major."""
+    """Updates the network's own tensors. Inside, sequences are time-major."""
 
-    def __init__(self, job: Job, parameters: Parameters) -> None:
+    #: Whether the optimizer counts its steps on the device, so that a CUDA graph can.
+    capturable: ClassVar[bool] = False
+
+    def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
         self.job = job
         self.device = torch.device(job.device)
-        network = Network(job.model, job.variant, getattr(torch, job.layer_dtype))
+        network = Network(job.model, entry.load_layers(), getattr(torch, job.layer_dtype))
         self.network = network.to(self.device, getattr(torch, job.dtype))
         self.tensors = tensors(self.network, job.model)
         with torch.no_grad():
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(parameters[name]))
-        self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), capturable=job.variant in GRAPHS)
-        self.clock = DeviceClock(self.device)
+        self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
+        self.clock = _device_clock(self.device)
         if job.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()  # what the gate took is not this trainer's
+            torch.cuda.reset_peak_memory_stats()  # what the gate's trainer took is not this one's
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         staged = [(self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
@@ -60,7 +64,7 @@ class TorchTrainer(Trainer):
         return values
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        with torch.no_grad():  # as a Recurrence has it: for inference mode a kernel would be compiled again
+        with torch.no_grad():  # as in a Recurrence: for inference mode a kernel would be compiled again
             out = self.network(self._tensor(time_major(x)), self._lengths(lengths))
             values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
             return values
@@ -79,16 +83,9 @@ class TorchTrainer(Trainer):
         if all(ran.get(op, 0) < self.job.length for op in PRODUCTS):
             return "no recurrence known by name"
         product = max(PRODUCTS, key=lambda op: ran.get(op, 0))
-        graph = "by autograd" if "Recurrence" not in ran else "its way back by hand"
+        graph = "by autograd" if "Recurrence" not in ran else "backward pass by hand"
         compiled = any(key.startswith("Torch-Compiled Region") for key in ran)
         return f"Python loop of {product}, {graph}" + (", gates by TorchInductor" if compiled else "") + kept
-
-    def compilations(self) -> int:
-        if self.job.variant != "compiled":
-            return 0
-        from backends.torch import compiled
-
-        return compiled.compilations()
 
     def memory(self) -> DeviceMemory:
         if self.job.device == "cpu":
@@ -133,7 +130,7 @@ class TorchTrainer(Trainer):
         return self._tensor(y if self.job.loss == "mse" else y.astype("int64"))
 
     def _lengths(self, given: Array | None) -> Tensor | None:
-        """On the host, where packing and CTC want them."""
+        """Lengths (B,) on the host, where packing and CTC want them."""
         lengths = checked_lengths(self.job, given)
         return None if lengths is None else torch.from_numpy(lengths.astype("int64"))
 
@@ -145,16 +142,20 @@ class TorchTrainer(Trainer):
             torch.cuda.synchronize()
 
 
+def _device_clock(device: torch.device) -> DeviceClock:
+    if device.type != "cuda":
+        return DeviceClock()
+    first, second = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    return DeviceClock((first, second), torch.cuda.Event.elapsed_time)
+
+
 def _within(out: Tensor, lengths: Tensor) -> Tensor:
     """Whether a position of out (T, B, …) is within its sequence: (T, B)."""
     return torch.arange(len(out), device=out.device)[:, None] < lengths.to(out.device)
 
 
 def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) -> torch.optim.Optimizer:
-    """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments.
-
-    ``capturable``: they count their steps on the device, so that a CUDA graph can.
-    """
+    """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
     if spec.name == "adam":
         betas = (spec.beta1, spec.beta2)
         return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True, capturable=capturable)

@@ -20,11 +20,7 @@ def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio 
     Returns:
         The median with its 95 % percentile bootstrap interval; None where no round has both.
     """
-    pairs = [
-        (theirs.seconds / theirs.steps) / (blocks[number].seconds / blocks[number].steps)
-        for number, theirs in sorted(reference.items())
-        if number in blocks
-    ]
+    pairs = [theirs.step_s / blocks[number].step_s for number, theirs in sorted(reference.items()) if number in blocks]
     if not pairs:
         return None
     low, high = interval(pairs) or (None, None)

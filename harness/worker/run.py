@@ -13,8 +13,7 @@ from backends import parameters as canonical
 from backends.job import Job
 from harness.machine import software
 from harness.protocol import Disturbance, Gpu, Measured, Point, Progress, Software
-from harness.records.figures import rates, spread
-from harness.records.run import CurvePoint, Metrics
+from harness.records.run import CurvePoint, Metrics, throughput
 from harness.specs.run import RunSpec
 from harness.worker import energy, noise, preparation
 from harness.worker.clocks import Clocks
@@ -59,7 +58,8 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     outcome = _observed(training, emit)
     emit(Gpu(meter.gpu))
     metrics = Metrics(
-        **known, **_learned(task, outcome), **_speed(task, spec, outcome), **_spent(clocks),
+        **known, **_learned(task, outcome), **_spent(clocks),
+        **throughput(outcome.train_blocks, outcome.predict_blocks, spec.batch, task.steps_in, outcome.first_step_s),
         first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
@@ -82,8 +82,7 @@ def _observed(training: Training, emit: Emit) -> Outcome:
     before = noise.read(time.perf_counter())
     outcome = training()
     after = noise.read(time.perf_counter())
-    per_update = [block.seconds / block.steps for block in outcome.train_blocks]
-    disturbed = noise.judge(per_update, before, after, training.spec.threads)
+    disturbed = noise.judge([block.step_s for block in outcome.train_blocks], before, after, training.spec.threads)
     emit(Disturbance(disturbed.model_dump(), preparation.blas()))
     return outcome
 
@@ -97,19 +96,6 @@ def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
         "higher_is_better": task.higher_is_better,
         "solved": task.solved(outcome.scores),
         "steps_to": first_crossings(task, outcome.curve),
-    }
-
-
-def _speed(task: Task, spec: RunSpec, outcome: Outcome) -> dict[str, Any]:
-    """What the blocks of the steady state amount to."""
-    step_ms = spread([1e3 * block.seconds / block.steps for block in outcome.train_blocks])
-    return {
-        "train_sequences_per_second": rates(outcome.train_blocks, spec.batch),
-        "train_time_steps_per_second": rates(outcome.train_blocks, spec.batch * task.steps_in),
-        "step_ms": step_ms,
-        "predict_sequences_per_second": rates(outcome.predict_blocks, 1),
-        "predict_time_steps_per_second": rates(outcome.predict_blocks, task.steps_in),
-        "compile_s": max(0.0, outcome.first_step_s - step_ms.median / 1e3) if step_ms else None,
     }
 
 

@@ -12,6 +12,7 @@ from harness.analysis.difference import Difference, difference
 from harness.errors import CannotCompare, UsageError
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
+from harness.records.figures import growth
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 from harness.workflows.contest import Contest, Settings, Tell, check_block
@@ -119,8 +120,7 @@ def _ratios(a: Contestant, b: Contestant) -> list[float]:
     """Seconds per sequence of B over A's, pair by pair."""
 
     def per_sequence(contestant: Contestant, number: int) -> float:
-        block = contestant.blocks[number]
-        return block.seconds / block.steps / contestant.spec.batch
+        return contestant.blocks[number].step_s / contestant.spec.batch
 
     return [per_sequence(b, number) / per_sequence(a, number) for number in sorted(a.blocks.keys() & b.blocks.keys())]
 
@@ -130,9 +130,8 @@ def _variant(contestant: Contestant) -> str:
 
 
 def _growth(heard: Heard) -> int:
-    """Bytes by which memory grew beyond its level after initialisation."""
-    start = heard.ready.host_init_bytes if heard.ready else None
-    return max(0, (heard.peaks.host_peak_bytes or 0) - (start or 0))
+    """Bytes by which memory grew beyond its level after initialisation; 0 where that was not measured."""
+    return growth(heard.ready.host_init_bytes if heard.ready else None, heard.peaks.host_peak_bytes) or 0
 
 
 def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:

@@ -26,7 +26,7 @@ from harness.processes.channel import TimedOut
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.records.base import Status
-from harness.records.figures import Block, spread
+from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
 from harness.workflows import contest as live
@@ -165,18 +165,8 @@ def _figures(row: Row, blocks: Mapping[int, Block], reference: Mapping[int, Bloc
     """What the blocks amount to; none for a contestant that went wrong, whatever it did before."""
     if row.ready is None or row.status in ("failed", "unavailable"):
         return None
-    step_ms = spread([1e3 * b.seconds / b.steps for b in blocks.values()])
-    rates = spread([row.spec.batch * b.steps / b.seconds for b in blocks.values() if b.seconds > 0])
-    if step_ms is None or rates is None:
-        return None
-    return Figures(
-        step_ms=step_ms,
-        sequences_per_second=rates,
-        gflops=row.ready.flops_per_step / step_ms.median / 1e6,
-        gemm_share=None,
-        compile_s=max(0.0, row.ready.first_s - row.ready.first_updates * step_ms.median / 1e3),
-        ratio=ratio(reference, blocks) if reference is not None else None,
-    )
+    compared = ratio(reference, blocks) if reference is not None else None
+    return Figures.of(blocks.values(), row.spec.batch, row.ready, compared)
 
 
 def _pooled(readings: Sequence[Limits]) -> Limits | None:

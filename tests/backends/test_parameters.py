@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.job import CELLS, ModelSpec
-from backends.parameters import InitialisationSpec, count, flops_per_step, initial, shapes
+from backends.parameters import InitialisationSpec, count, dependent_steps, flops_per_step, initial, shapes
 
 models = st.builds(
     ModelSpec,
@@ -76,3 +76,11 @@ def test_flops_by_hand() -> None:
     model = ModelSpec("lstm", 5, 7, 1, "last")
     recurrent = 3 * 2 * 4 * 3 * 2 * 7 * (5 + 7) - 2 * 4 * 3 * 2 * 7 * 5
     assert flops_per_step(model, batch=2, length=3) == recurrent + 3 * 2 * 2 * 7
+
+
+@pytest.mark.parametrize(
+    ("layers", "bidirectional", "steps"), [(1, False, 14), (1, True, 14), (4, False, 20), (4, True, 56)]
+)
+def test_what_must_follow_one_another_of_seven_steps(layers: int, bidirectional: bool, steps: int) -> None:
+    model = ModelSpec("gru", 1, 1, 1, "last", layers=layers, bidirectional=bidirectional)
+    assert dependent_steps(model, 7) == steps

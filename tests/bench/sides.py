@@ -81,7 +81,7 @@ class Outcome:
 
     def seconds(self) -> float:
         """The median update."""
-        return float(np.median([block.seconds / block.steps for block in self.blocks.values()]))
+        return float(np.median([block.step_s for block in self.blocks.values()]))
 
 
 def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = False) -> dict[str, Outcome]:
@@ -113,7 +113,7 @@ def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = F
 def pairs(reference: Outcome, other: Outcome) -> list[float]:
     """How many times as fast as ``reference``, for each round that both held."""
     return [
-        (block.seconds / block.steps) / (other.blocks[number].seconds / other.blocks[number].steps)
+        block.step_s / other.blocks[number].step_s
         for number, block in sorted(reference.blocks.items())
         if number in other.blocks
     ]

@@ -14,7 +14,7 @@ What is measured, by the name that ``--only`` takes:
   stock      ``auto`` against the framework's stock layer in a bare script, LSTM and GRU
   keras      ``auto`` against ``model.fit`` of Keras on the same framework, shape A, LSTM
   numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``
-             (``hoisted`` or ``halves``, whichever is faster at the shape, and ``numba``)
+             (``hoisted`` or ``parts``, whichever is faster at the shape, and ``numba``)
   textbook   NumPy's ``auto``, LSTM, against its variant ``textbook``
   gemm       every variant, LSTM, shape E: GFLOP/s over those of a large product, the highest median of any worker in
              the call; the best variant of all backends has the verdict
@@ -166,10 +166,10 @@ def numpy(how: How) -> Iterator[Row]:
     for name, shape in how.shapes.items():
         found = how.contest(
             sides.bare(f"bare torch {name}", "torch", "lstm", shape),
-            *(sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape) for v in ("hoisted", "halves", "numba")),
+            *(sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape) for v in ("hoisted", "parts", "numba")),
         )
-        torch, hoisted, halves, compiled = found.values()
-        yield pure.row(name, torch, hoisted, halves)
+        torch, hoisted, parts, compiled = found.values()
+        yield pure.row(name, torch, hoisted, parts)
         yield numba.row(name, torch, compiled)
     yield from pure.rows()
     yield from numba.rows()

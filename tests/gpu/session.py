@@ -43,8 +43,8 @@ READY_S = 80
 HARNESS = (sys.executable, "-P", "-m", "harness")
 
 VARIANTS = (
-    "torch:nn", "torch:graph", "torch:graph-late-dw", "torch:compiled",
-    "jax:scan", "jax:late-dw", "jax:late-dw-graph", "numpy:textbook", "numpy:kernels",
+    "torch:nn", "torch:graph", "torch:graph-deferred-dw", "torch:compiled",
+    "jax:scan", "jax:deferred-dw", "jax:deferred-dw-graph", "numpy:textbook", "numpy:kernels",
 )  # fmt: skip
 #: Of cuDNN's layers JAX has this one alone.
 OF_LSTM = (*VARIANTS, "jax:cudnn")

@@ -1,26 +1,15 @@
-"""Every backend passes the public suite on a GPU too. One that sees none is skipped, with its own reason.
-
-Collected without a framework: variants are named without one, and devices are asked for when the first test starts.
-"""
+"""Every backend passes the public suite on a GPU too. One that sees none is skipped, with its own reason."""
 
 from __future__ import annotations
 
 import time
-from importlib.util import find_spec
 
 import pytest
 
 from backends.conformance import BackendConformance, some_batches, start
-from backends.jax import JaxBackend
-from backends.numpy import NumpyBackend
-from backends.tensorflow import TensorflowBackend
-from backends.torch import TorchBackend
+from tests.fixtures.suites import suite
 
 pytestmark = pytest.mark.gpu
-
-
-def needs(framework: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(find_spec(framework) is None, reason=f"{framework} is not installed")
 
 
 class OnGpu(BackendConformance):
@@ -42,20 +31,4 @@ class OnGpu(BackendConformance):
             assert seconds is None
 
 
-class TestNumpy(OnGpu):
-    backend = NumpyBackend()
-
-
-@needs("torch")
-class TestTorch(OnGpu):
-    backend = TorchBackend()
-
-
-@needs("tensorflow")
-class TestTensorflow(OnGpu):
-    backend = TensorflowBackend()
-
-
-@needs("jax")
-class TestJax(OnGpu):
-    backend = JaxBackend()
+TestNumpy, TestTorch, TestTensorflow, TestJax = (suite(name, OnGpu) for name in ("numpy", "torch", "tensorflow", "jax"))

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.job import Job, ModelSpec, OptimizerSpec
+from backends.numpy.optimizer import clip
 from backends.numpy.trainer import NumpyTrainer
+from backends.numpy.variants import VARIANTS
 from backends.parameters import InitialisationSpec, initial
 
 if TYPE_CHECKING:
@@ -26,14 +28,14 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     rule = OptimizerSpec(lr=sizes.lr)
     job = Job(model, sizes.loss, rule, batch=sizes.batch, length=sizes.length, variant="hoisted", threads=2)
     start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
-    trainer = NumpyTrainer(job, start)
+    trainer = NumpyTrainer(job, start, VARIANTS["hoisted"])
     (part,) = trainer.parts
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:
         losses = []
         for x, y in batches:
             losses.append(part.network.loss_and_gradients(x, y, None))
-            trainer._clip(part.flat_grads, CLIP)
+            clip(np, part.flat_grads, CLIP)
             trainer.optimizer.update(trainer.flat, part.flat_grads)
         return losses
 

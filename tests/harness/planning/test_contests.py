@@ -267,8 +267,8 @@ def test_all_is_what_a_device_has_and_a_variant_may_be_asked_of_one_backend() ->
 
     everything = named("all")
     assert ("numpy", "hoisted") in everything
-    assert ("jax", "late-dw") in everything
-    assert not {("numpy", "kernels"), ("jax", "cudnn"), ("jax", "late-dw-graph")} & set(everything)
+    assert ("jax", "deferred-dw") in everything
+    assert not {("numpy", "kernels"), ("jax", "cudnn"), ("jax", "deferred-dw-graph")} & set(everything)
     assert named("numpy:hoisted,jax:scan") == [("numpy", "hoisted"), ("jax", "scan")]
     assert named("kernels", backends=("numpy",)) == [("numpy", "kernels")], "by name it is a row, with the reason"
     with pytest.raises(UsageError, match="unknown backend of this contest 'torch'"):

@@ -1,0 +1,67 @@
+"""Several updates in one compiled program: a loop of training steps around the loop over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.optimizer import OptimizerState
+from backends.jax.trainer import JaxTrainer
+from backends.job import Array, chunks
+from tasks.base import Batch
+
+Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None]
+"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. There are always so many, the last
+one repeated if need be, so that one compiled program serves any number of updates."""
+
+
+class JaxChunkTrainer(JaxTrainer):
+    """Up to ``job.chunk`` updates per dispatch."""
+
+    def stage(self, batches: Sequence[Batch]) -> list[Chunk]:  # type: ignore[override]
+        """Stacked on the device."""
+        staged = [self._stacked(count, padded) for count, padded in chunks(batches, self.job.chunk)]
+        jax.block_until_ready(staged)
+        return staged
+
+    def train(self, staged: list[Chunk]) -> Array:  # type: ignore[override]
+        """One call of the compiled loop per chunk."""
+        losses = []
+        for chunk in staged:
+            self.tensors, self.state, values = self._program(chunk)(self.tensors, self.state, *chunk)
+            losses.append(values)
+        jax.block_until_ready((self.tensors, self.state))
+        # cut on the host: on the device that would be one more program for each count, compiled unseen
+        counts = [int(chunk[0]) for chunk in staged]
+        return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
+
+    def _program(self, chunk: Chunk) -> Any:  # type: ignore[override]
+        return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
+
+    def _stacked(self, count: int, batches: list[Batch]) -> Chunk:
+        xs, ys, lengths = zip(*super().stage(batches), strict=True)
+        own = None if lengths[0] is None else jnp.stack(lengths)
+        return self._tensor(np.array(count, np.int32)), jnp.stack(xs), jnp.stack(ys), own
+
+    def _chunk(
+        self, tensors: Tensors, state: OptimizerState, count: Tensor, xs: Tensor, ys: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensors, OptimizerState, Tensor]:
+        def update(
+            k: Tensor, carried: tuple[Tensors, OptimizerState, Tensor]
+        ) -> tuple[Tensors, OptimizerState, Tensor]:
+            tensors, state, losses = carried
+            x, y, own = jax.tree.map(
+                lambda stack: lax.dynamic_index_in_dim(stack, k, keepdims=False), (xs, ys, lengths)
+            )
+            tensors, state, loss = self._step(tensors, state, x, y, own)
+            return tensors, state, losses.at[k].set(loss)
+
+        start = tensors, state, jnp.zeros(len(xs), self.job.dtype)
+        done: tuple[Tensors, OptimizerState, Tensor] = lax.fori_loop(0, count, update, start)
+        return done

@@ -1,0 +1,115 @@
+"""Stacks of recurrent layers as pure functions: layer by layer, each direction a loop over time, or all in cuDNN.
+
+A stack maps the model, its canonical parameters, x (T, B, D) and, where they vary, the lengths to ``Top``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental import rnn
+
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.convert import cudnn_weights
+from backends.jax.recurrence import deferred_dw, scan
+from backends.job import Cell, ModelSpec
+from backends.parameters import BIASES, layer, layer_names
+
+Recurrence = Callable[[Cell, bool, Tensors, Tensor], Tensor]
+"""Maps cell, whether time is reversed, recurrent weights and projected input to hidden states (T, B, H)."""
+
+
+class Top(NamedTuple):
+    """The top layer's hidden states: at ``every`` step (T, B, features), and the ``last`` ones (B, features).
+
+    The last state of the reverse direction is the one at the first time step. XLA leaves out what the readout does not
+    use.
+    """
+
+    every: Tensor
+    last: Tensor
+
+
+def within(x: Tensor, lengths: Tensor) -> Tensor:
+    """Whether a position of x (T, B, …) is within its sequence: (T, B)."""
+    return jnp.arange(len(x))[:, None] < lengths
+
+
+@jax.custom_vjp  # type: ignore[untyped-decorator]
+def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
+    """x (T, B, n) with each sequence reversed within its own length; padding stays in place.
+
+    It is its own inverse, so its gradient is a gather too; autodiff would scatter.
+    """
+    t = jnp.arange(len(x))[:, None]
+    return jnp.take_along_axis(x, jnp.where(t < lengths, lengths - 1 - t, t)[:, :, None], axis=0)
+
+
+reverse_within.defvjp(
+    lambda x, lengths: (reverse_within(x, lengths), lengths),
+    lambda lengths, d_out: (reverse_within(d_out, lengths), None),
+)
+
+
+def loops(recurrence: Recurrence, model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None) -> Top:
+    """Layer by layer, each direction a loop over time."""
+    below, directions = x, list[Tensor]()
+    for _, reverse, prefix in layer_names(model):
+        if not reverse and directions:
+            below, directions = jnp.concatenate(directions, axis=2), []
+        p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
+        projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
+        recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
+        directions.append(_direction(partial(recurrence, model.cell), reverse, recurrent, projected, lengths))
+    forward, *others = directions
+    end = forward[-1] if lengths is None else forward[lengths - 1, jnp.arange(len(lengths))]
+    return Top(jnp.concatenate(directions, axis=2), jnp.concatenate([end, *(d[0] for d in others)], axis=1))
+
+
+def _direction(
+    recurrence: Callable[[bool, Tensors, Tensor], Tensor],
+    reverse: bool,
+    p: Tensors,
+    projected: Tensor,
+    lengths: Tensor | None,
+) -> Tensor:
+    """One direction's hidden states (T, B, H), in the order of time."""
+    if not reverse or lengths is None:
+        return recurrence(reverse, p, projected)
+    return reverse_within(recurrence(False, p, reverse_within(projected, lengths)), lengths)
+
+
+def cudnn_layers(model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None) -> Top:
+    """All layers and directions in one call of cuDNN's LSTM.
+
+    cuDNN reads each sequence up to its length, in either direction, and writes zeros past it.
+    """
+    T, B, D = x.shape
+    zero = jnp.zeros((model.layers * model.directions, B, model.hidden), x.dtype)
+    full = jnp.full(B, T, jnp.int32)
+    y, h_n, _ = rnn.lstm(
+        x.swapaxes(0, 1),
+        zero,
+        zero,
+        cudnn_weights(model, parameters),
+        full if lengths is None else lengths,
+        D,
+        model.hidden,
+        model.layers,
+        0.0,  # dropout
+        model.bidirectional,
+        lax.Precision.HIGHEST,  # IEEE float32: left to itself it takes TF32
+    )
+    return Top(y.swapaxes(0, 1), jnp.concatenate(h_n[-model.directions :], axis=1))
+
+
+Stack = Callable[[ModelSpec, Tensors, Tensor, Tensor | None], Top]
+
+scan_layers: Stack = partial(loops, scan)
+deferred_dw_layers: Stack = partial(loops, partial(deferred_dw, 1))
+unrolled_layers: Stack = partial(loops, partial(deferred_dw, 4))

@@ -1,0 +1,85 @@
+"""The batch in parts, each computed by a thread that calls a program of its own.
+
+XLA's CPU client runs the loops of one program one after the other, and a step of a loop is too small to be shared among
+threads; but it runs two programs at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backends import parts
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.hlo import described
+from backends.jax.optimizer import OptimizerState
+from backends.jax.trainer import JaxTrainer
+from backends.job import Array, Job, Parameters
+from backends.variants import Entry
+from tasks.base import Batch
+
+Share = tuple[Tensor, Tensor, Tensor, Tensor | None]
+"""A part's weight in the batch's loss, its x, y and, where they vary, lengths."""
+Found = tuple[Tensor, Tensors]
+"""What a part adds to the loss, and to the gradients."""
+
+
+class JaxPartsTrainer(JaxTrainer):
+    """One program for a part's gradients, one for the update with their sum."""
+
+    def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
+        super().__init__(job, parameters, entry)
+        self.rows = parts.rows(job)
+        self.threads = ThreadPoolExecutor(len(self.rows) - 1, "part")
+
+    def stage(self, batches: Sequence[Batch]) -> list[list[Share]]:  # type: ignore[override]
+        """Each batch as its parts, on the device."""
+        staged = [[self._share(share) for share in parts.shares(self.job, batch, self.rows)] for batch in batches]
+        jax.block_until_ready(staged)
+        return staged
+
+    def train(self, staged: list[list[Share]]) -> Array:  # type: ignore[override]
+        """The thread that dispatches computes the first part itself: one thread fewer to wake in each update."""
+        losses = []
+        for shares in staged:
+            programs = [self._program(share) for share in shares]  # here, since two threads might compile the same one
+            others = self.threads.map(self._found, programs[1:], shares[1:])
+            found = [self._found(programs[0], shares[0]), *others]
+            arguments = self.tensors, self.state, found
+            update = self._compiled(("update",), self._add_up, arguments, donate=(0, 1))
+            self.tensors, self.state, loss = update(*arguments)
+            losses.append(loss)
+        jax.block_until_ready((self.tensors, self.state))
+        return np.array(jax.device_get(losses))
+
+    def executed(self, batch: Batch) -> str:
+        """Read from the compiled program of the first part."""
+        [shares] = self.stage([batch])
+        return f"{described(self._program(shares[0]).as_text())}, {len(shares)} parts"
+
+    def _share(self, share: parts.Share) -> Share:
+        weight = self._tensor(np.array(share.weight, self.job.dtype))
+        return weight, *self._staged(share.batch)
+
+    def _program(self, share: Share) -> Any:  # type: ignore[override]
+        return self._compiled(("part", share[1].shape), self._part, (self.tensors, *share))
+
+    def _found(self, program: Any, share: Share) -> Found:
+        found: Found = program(self.tensors, *share)
+        return found
+
+    def _part(self, tensors: Tensors, weight: Tensor, x: Tensor, y: Tensor, lengths: Tensor | None) -> Found:
+        found: Found = jax.value_and_grad(lambda p: weight * self._loss(p, x, y, lengths))(tensors)
+        return found
+
+    def _add_up(
+        self, tensors: Tensors, state: OptimizerState, found: list[Found]
+    ) -> tuple[Tensors, OptimizerState, Tensor]:
+        losses, gradients = zip(*found, strict=True)
+        total = jax.tree.map(lambda *each: sum(each[1:], each[0]), *gradients)
+        return *self._updated(tensors, state, total), jnp.sum(jnp.stack(losses))

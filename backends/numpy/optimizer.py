@@ -1,0 +1,54 @@
+"""Clipping and the update, in place on the flat vectors of all parameters and of all gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.job import Array, OptimizerSpec
+
+
+def clip(xp: Any, grads: Array, largest: float) -> None:
+    """Scale the gradients to the global norm ``largest`` where theirs is larger."""
+    norm = xp.sqrt(grads @ grads)
+    grads *= xp.minimum(largest / xp.maximum(norm, 1e-30), 1)
+
+
+class Optimizer:
+    """The update rules of ``OptimizerSpec``, with as few passes over the vectors as can be."""
+
+    def __init__(self, xp: Any, spec: OptimizerSpec, flat: Array) -> None:
+        self.xp, self.spec, self.t = xp, spec, 0
+        self.m, self.v, self.step = (xp.zeros_like(flat) for _ in range(3))
+
+    def update(self, p: Array, g: Array) -> None:
+        """One update of the parameters p in place; g, the gradient after clipping, is overwritten."""
+        xp, s, step = self.xp, self.spec, self.step
+        self.t += 1
+        if s.name == "adam":
+            _blend(xp, self.m, g, s.beta1, step)
+            xp.multiply(g, g, out=g)
+            _blend(xp, self.v, g, s.beta2, step)
+            xp.multiply(self.v, 1 / (1 - s.beta2**self.t), out=step)
+            xp.sqrt(step, out=step)
+            step += s.epsilon
+            xp.divide(self.m, step, out=step)
+            step *= s.lr / (1 - s.beta1**self.t)
+        elif s.name == "rmsprop":
+            xp.multiply(g, g, out=step)
+            self.v *= s.alpha
+            step *= 1 - s.alpha
+            self.v += step
+            xp.sqrt(self.v, out=step)
+            step += s.epsilon
+            xp.divide(g, step, out=step)
+            step *= s.lr
+        else:
+            xp.multiply(g, s.lr, out=step)
+        p -= step
+
+
+def _blend(xp: Any, mean: Array, value: Array, beta: float, scratch: Array) -> None:
+    """mean ← β·mean + (1−β)·value."""
+    mean *= beta
+    xp.multiply(value, 1 - beta, out=scratch)
+    mean += scratch

@@ -1,0 +1,38 @@
+"""The variants of NumPy's backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends import parts
+from backends.variants import Entry, VariantRegistry
+
+TEXTBOOK = Entry(
+    name="textbook", tier="default", runs=r"Python loop of textbook \S+,",
+    summary="a Python loop over time, a matrix per gate, gradients added up per step",
+    layers="backends.numpy.textbook:LAYERS", trainer="backends.numpy.trainer:NumpyTrainer",
+)  # fmt: skip
+HOISTED = replace(
+    TEXTBOOK, name="hoisted", tier="best", runs=r"Python loop of cells \S+, [^,]+$",
+    summary="one recurrent GEMM per step; input projection and weight gradients are one GEMM each "
+    "outside the loop; preallocated, in place",
+    layers="backends.numpy.cells:LAYERS",
+)  # fmt: skip
+PARTS = replace(
+    HOISTED, name="parts", former=("halves",), like="hoisted", runs=r"Python loop of cells \S+, [^,]+, \d+ parts",
+    summary="hoisted, with a thread for each part of the batch",
+    parts=True, lacks=parts.why_not, devices=("cpu",), elsewhere="CuPy has threads of its own",
+)  # fmt: skip
+NUMBA = replace(
+    HOISTED, name="numba", runs=r"numba loop \([1-9]", precisions=("float32",), extra="numba",
+    summary="the same, its element-wise work and its loop compiled by numba",
+    layers="backends.numpy.numba_kernels:LAYERS", trainer="backends.numpy.numba_kernels:NumbaTrainer",
+    parts=True, devices=("cpu",), elsewhere="numba computes on the CPU",
+)  # fmt: skip
+KERNELS = replace(
+    HOISTED, name="kernels", runs=r"Python loop of kernels cupy\.dot, cuBLAS$",
+    summary="hoisted, the element-wise work of a step in one CUDA kernel of our own, through CuPy",
+    layers="backends.numpy.cuda_kernels:LAYERS", devices=("cuda",), elsewhere="its kernels are for CUDA only",
+)  # fmt: skip
+
+VARIANTS = VariantRegistry(TEXTBOOK, HOISTED, PARTS, NUMBA, KERNELS)

@@ -1,0 +1,41 @@
+"""A backend whose variants stand in a registry. What follows from an entry is derived here, once for all backends."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import ClassVar
+
+from backends import allocator
+from backends.base import Backend, Trainer
+from backends.job import Device, Job, ModelSpec, Parameters
+from backends.variants import Variant, VariantRegistry
+
+
+class RegisteredBackend(Backend):
+    """A framework with a registry of its variants, such as ``backends.torch.variants``."""
+
+    registry: ClassVar[VariantRegistry]
+
+    def version(self) -> str:
+        """As ``Backend.version``, of the module that has the backend's name."""
+        return str(import_module(self.name).__version__)
+
+    def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
+        """All variants in the registry's order, each with the reason where it cannot compute ``model``."""
+        return [entry.variant(model, device) for entry in self.registry]
+
+    def current_variant(self, name: str) -> str:
+        """The present name of a variant that may be called by a former one."""
+        return self.registry.current(name)
+
+    def lacks(self, job: Job) -> str | None:
+        """What the entry of the job's variant says; a backend adds what holds for all of its variants."""
+        entry = self.registry.get(job.variant)
+        return entry.lacks(job) if entry else None
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        """The entry's trainer, after its memory policy is in force."""
+        entry = self.registry[job.variant]
+        if entry.keeps_freed_memory:
+            allocator.keep_freed_memory()
+        return entry.load_trainer()(job, parameters, entry)

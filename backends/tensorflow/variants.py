@@ -1,0 +1,77 @@
+"""The variants of TensorFlow's backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backends import parts
+from backends.job import Device, Job, ModelSpec, Precision
+from backends.variants import Entry, VariantRegistry
+
+#: Longest sequence for which Keras's layers can be unrolled.
+LONGEST_UNROLLED = 128
+#: What ``BlockLSTM`` computes in: it has neither float64 nor bfloat16.
+BLOCK_PRECISIONS: tuple[Precision, ...] = ("float32", "tf32")
+
+
+def keras_operator(model: ModelSpec, device: Device) -> str:
+    """A pattern of the operator that computes Keras's layers on ``device``."""
+    return "CudnnRNNV3$" if device == "cuda" and model.cell in ("lstm", "gru") else "While$"
+
+
+def why_no_block(model: ModelSpec, device: Device) -> str | None:
+    """The operator computes one cell only."""
+    del device
+    return None if model.cell == "lstm" else "BlockLSTM computes no cell but the LSTM"
+
+
+def why_not_unrolled(job: Job) -> str | None:
+    """Tracing takes time for every step."""
+    if job.length <= LONGEST_UNROLLED:
+        return None
+    return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"
+
+
+def on_parts(whole: Entry, former: str, summary: str, runs: str) -> Entry:
+    """``whole`` on parts of the batch, a thread for each."""
+    return replace(
+        whole, name=f"{whole.name}-parts", former=(former,), tier="best", runs=runs, like=whole.name,
+        summary=summary, keeps_freed_memory=True, parts=True, lacks=parts.why_not,
+        devices=("cpu",), elsewhere="a thread for each part of the batch is of use on the CPU only",
+    )  # fmt: skip
+
+
+KERAS = Entry(
+    name="keras", tier="default", runs=keras_operator,
+    summary="keras.layers.SimpleRNN, LSTM or GRU: a while loop, or cuDNN (CUDA)",
+    layers="backends.tensorflow.layers:StockLayer", trainer="backends.tensorflow.trainer:TensorflowTrainer",
+)  # fmt: skip
+UNROLLED = replace(
+    KERAS, name="keras-unrolled", tier="best", like="keras", runs="MatMul, unrolled",
+    summary="Keras's layers without a loop", layers="backends.tensorflow.layers:UnrolledLayer",
+    keeps_freed_memory=True, lacks=why_not_unrolled,
+)  # fmt: skip
+BLOCK = replace(
+    KERAS, name="block", tier="best", runs="BlockLSTM$", precisions=BLOCK_PRECISIONS, cannot=why_no_block,
+    summary="the fused operator BlockLSTM", layers="backends.tensorflow.layers:BlockLayer", keeps_freed_memory=True,
+)  # fmt: skip
+XLA = replace(
+    KERAS, name="xla", tier="best", runs="XLA While",
+    summary="the step compiled by XLA; input projection and weight gradient out of the loop",
+    layers="backends.tensorflow.layers:LoopLayer", keeps_freed_memory=True,
+)  # fmt: skip
+CHUNK = replace(
+    XLA, name="chunk", tier="fused", like="xla", runs="XLA updates in a loop, While",
+    summary="xla, several updates in one compiled loop",
+    trainer="backends.tensorflow.chunk_trainer:TensorflowChunkTrainer",
+)  # fmt: skip
+
+VARIANTS = VariantRegistry(
+    KERAS,
+    on_parts(KERAS, "keras-halves", "Keras's layers on parts of the batch, a thread for each", r"While, \d+ parts$"),
+    UNROLLED,
+    BLOCK,
+    on_parts(BLOCK, "block-halves", "BlockLSTM on parts of the batch, a thread for each", r"BlockLSTM, \d+ parts$"),
+    XLA,
+    CHUNK,
+)

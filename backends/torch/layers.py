@@ -1,0 +1,110 @@
+"""Recurrent layers over time: PyTorch's own, and a Python loop that hoists the input projection.
+
+Both map x (T, B, D) to the top layer's hidden states (T, B, features), and compute in the type of x, whatever that of
+their weights. Lengths (B,) are int64, on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backends.job import Cell, ModelSpec
+from backends.parameters import BIASES, layer_names, shapes
+from backends.torch.cells import CELLS
+
+STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class StockLayers(nn.Module):
+    """``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``, all layers and directions in one call."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__()
+        self.rnn = STOCK[model.cell](model.inputs, model.hidden, model.layers, bidirectional=model.bidirectional)
+        if len(BIASES[model.cell]) == 1:  # torch sums two biases; the canonical cell has one
+            for name, p in self.rnn.named_parameters():
+                if name.startswith("bias_hh"):
+                    p.requires_grad_(False).zero_()
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if x.dtype == self.rnn.weight_ih_l0.dtype:
+            return self._states(x, lengths)
+        # as a user would: the library's own casts keep cuDNN's weights in one piece
+        with torch.autocast(x.device.type, x.dtype):
+            return self._states(x, lengths)
+
+    def _states(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None:
+            hs: Tensor = self.rnn(x)[0]
+            return hs
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        hs, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], total_length=x.shape[0])
+        return hs
+
+
+class LoopLayers(nn.Module):
+    """One GEMM for the input projection of all steps, then a Python loop over time."""
+
+    def __init__(self, model: ModelSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.weights = nn.ParameterDict(
+            {name.replace(".", "_"): nn.Parameter(torch.zeros(shape))
+             for name, shape in shapes(model).items() if not name.startswith("head")}
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        below, directions = x, list[Tensor]()
+        flip = backward_order(x, lengths)
+        for _, backward, prefix in layer_names(self.model):
+            if not backward and directions:
+                below, directions = torch.cat(directions, dim=2), []
+            hs = self.layer(prefix, flip(below) if backward else below)
+            directions.append(flip(hs) if backward else hs)
+        return torch.cat(directions, dim=2)
+
+    def layer(self, prefix: str, x: Tensor) -> Tensor:
+        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads."""
+        cell, p = self.model.cell, self.own(prefix, x.dtype)
+        rules, projected = CELLS[cell], nn.functional.linear(x, p["W_ih"], p[BIASES[cell][0]])
+        step, hs = rules.step(p), []
+        state = (projected.new_zeros(x.shape[1], self.model.hidden),) * rules.states
+        for a in projected.unbind(0):
+            state = step(a, state)
+            hs.append(state[0])
+        return torch.stack(hs)
+
+    def own(self, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        """One layer's weights by their canonical names, cast to ``dtype``."""
+        own = {name: w for name, w in self.weights.items() if name.startswith(prefix + "_")}
+        return {name.removeprefix(prefix + "_"): w.to(dtype) for name, w in own.items()}
+
+
+def backward_order(x: Tensor, lengths: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """A function that puts sequences like x (T, B, …) into the order in which the backward direction reads them.
+
+    Applied twice, it changes nothing.
+    """
+    if lengths is None:
+        return lambda hs: hs.flip(0)
+    t, ends = torch.arange(len(x), device=x.device)[:, None], lengths.to(x.device)
+    order = torch.where(t < ends, ends - 1 - t, t)
+    return lambda hs: ReverseWithin.apply(hs, order)
+
+
+class ReverseWithin(torch.autograd.Function):
+    """x (T, B, n) in ``order`` (T, B), which is its own inverse: so the gradient is a gather too, not a scatter."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return x[order, torch.arange(x.shape[1], device=x.device)]
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return d_out[order, torch.arange(d_out.shape[1], device=d_out.device)], None
