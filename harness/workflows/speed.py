@@ -29,8 +29,8 @@ from harness.records.base import Status
 from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
-from harness.workflows import contest as live
 from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
 
@@ -83,10 +83,10 @@ def _told(tell: Tell, position: str, what: str) -> None:
     tell(f"{position}  {what}")
 
 
-def hold(planned: PlannedContest, settings: Settings, tell: Tell) -> Held:
+def hold(planned: PlannedContest, settings: Settings, tell: Tell) -> HeldContest:
     """Hold one contest to its end, or until ``settings.timeout`` or Ctrl-C ends it; no worker is left."""
     starts = {entry: partial(Contestant, entry.spec) for entry in planned.contestants if entry.reason is None}
-    held = Held(planned, live.Contest(starts, settings, limits=True, tell=tell))
+    held = HeldContest(planned, LiveContest(starts, settings, limits=True, tell=tell))
     with suppress(TimedOut, KeyboardInterrupt), held.contest as contest:
         contest.get_ready()
         contest.take_turns()
@@ -96,7 +96,7 @@ def hold(planned: PlannedContest, settings: Settings, tell: Tell) -> Held:
 
 
 @dataclass
-class Held:
+class HeldContest:
     """A contest that was held, as the rows of a record.
 
     Attributes:
@@ -104,7 +104,7 @@ class Held:
     """
 
     planned: PlannedContest
-    contest: live.Contest[PlannedContestant]
+    contest: LiveContest[PlannedContestant]
     gpu: dict[str, str] | None = None
 
     def rows(self) -> list[Row]:
@@ -178,7 +178,7 @@ def _pooled(readings: Sequence[Limits]) -> Limits | None:
     })  # fmt: skip
 
 
-def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Held) -> SpeedRecord:
+def _record(identity: str, now: datetime, contests: Sequence[Contest], held: HeldContest) -> SpeedRecord:
     """The record so far; shares are of what each device gave at its best in the call."""
     roofs = roofs_of(contests)
     well = all(row.status == "ok" for contest in contests for row in contest.rows)
