@@ -1,4 +1,4 @@
-"""``harness env``: what there is, and what is refused. ``test_virtual_environments`` builds one, which takes minutes."""
+"""Tests of ``harness env``: what is built, listed and removed."""
 
 from __future__ import annotations
 
