@@ -1,4 +1,4 @@
-"""``harness env``: what there is, and what is refused. ``test_virtual_environments`` builds one, which takes minutes."""
+"""``harness env``: what there is, and what is refused. Building one takes minutes, in test_virtual_environments."""
 
 from __future__ import annotations
 
