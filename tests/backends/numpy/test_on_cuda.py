@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.base import Unsupported
+from backends.base import PRODUCT_SIDE, STEPS, Unsupported
 from backends.conformance import (
     NETWORKS,
     SEQUENCES,
@@ -156,14 +156,19 @@ def test_what_cupy_refuses_is_refused_here(cupy: Cupy) -> None:
             mixed()
 
 
-def test_probes_run(cupy: Cupy) -> None:
-    """But for the large product, which is what it says only on a GPU."""
+def test_probes_are_the_work_that_they_say(cupy: Cupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a smaller product: only a GPU has time for the large one. Each waits once, and allocates nothing."""
+    monkeypatch.setitem(PRODUCT_SIDE, "cuda", 64)
     probes = NumpyBackend().probes(a_job(device="cuda"))
     assert probes is not None
-    for probe in (probes.copy, probes.step):
+    for probe, expected in (
+        (probes.product, Counts(products=1, waits=1)),
+        (probes.copy, Counts(launches=1, waits=1)),
+        (probes.step, Counts(products=STEPS, waits=1)),
+    ):
         cupy.counts = Counts()
         probe.run()
-        assert (cupy.counts.waits, cupy.counts.allocations) == (1, 0)
+        assert cupy.counts == expected
 
 
 #: The module ``cupy`` of another process.

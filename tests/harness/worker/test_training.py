@@ -12,10 +12,11 @@ import backends
 import tasks
 from backends.parameters import initial
 from harness.errors import RunFailed
-from harness.records.figures import Block, rates, spread
+from harness.records.base import Spread
+from harness.records.figures import Block, rates
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
-from harness.worker.training import Run, block_sizes, first_crossings
+from harness.worker.training import Training, block_sizes, first_crossings
 
 
 class Clock:
@@ -38,11 +39,13 @@ def a_spec(**changes: Any) -> RunSpec:
     return RunSpec.model_validate(fields | changes)
 
 
-def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Run:
+def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Training:
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job = spec.job(task)
     trainer = backends.load(spec.backend).trainer(job, initial(job.model, spec.initialisation_spec(), spec.seed))
-    return Run(spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None)
+    return Training(
+        spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None
+    )
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 100))
@@ -119,15 +122,15 @@ def test_the_devices_own_time_is_added_up_where_it_is_known(monkeypatch: pytest.
 def test_progress_is_reported_with_the_recent_rate() -> None:
     reports: list[Any] = []
     a_run(a_spec(), reports)()
-    assert [report["step"] for report in reports] == [1, 3, 6, 9, 12]
-    assert reports[-1]["sequences_per_second"] == 10 * 3 / 1.0
+    assert [report.step for report in reports] == [1, 3, 6, 9, 12]
+    assert reports[-1].sequences_per_second == 10 * 3 / 1.0
 
 
 def test_spread_is_of_blocks() -> None:
-    found = spread([1.0, 2.0, 3.0, 4.0, 5.0])
+    found = Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert found is not None
     assert (found.p10, found.median, found.p90, found.blocks) == (1.4, 3.0, 4.6, 5)
-    assert spread([]) is None
+    assert Spread.of([]) is None
     found = rates([Block(10, 2.0)], 8)
     assert found is not None
     assert found.median == 40.0

@@ -1,0 +1,367 @@
+"""The messages between a parent and its worker, and the rules of their conversation.
+
+A message is a frozen dataclass and travels as one line of JSON: its fields, and ``kind``, the name of its class. The
+parent writes to the worker's standard input and the worker to what was its standard output.
+
+1. The first line to the worker is a request: ``Run``, ``Contest``, ``Parity``, ``Probe`` or ``Variants``.
+2. ``Probe`` is answered by ``Probed`` and ``Variants`` by ``Listed``. That is the whole conversation.
+3. Every other conversation starts with ``Affinity`` and closes with ``End``, which says how it went. Whatever went
+   wrong, a worker that still can says so with ``End``; one that closes its output without it has died.
+4. Between these, in this order:
+
+   * ``Run``: ``Decided``, ``GateDone``; ``Progress`` and ``Point`` as training goes; ``Disturbance``, ``Gpu``,
+     ``Executed``, ``Software``, ``Measured``.
+   * ``Parity``: one ``Compared`` for each variant and precision.
+   * ``Contest``: ``Decided``, ``GateDone``, ``Ready``. From then on the worker waits for orders. It answers ``Turn``
+     with ``BlockDone``, ``Steady`` with ``Armed`` (after it nothing may compile), ``ReadLimits`` with ``Limits``, and
+     ``Finish`` with ``Peaks``, ``Executed`` and ``End``; an order that it cannot carry out with ``End``.
+
+Only the standard library is imported here: a worker reads its request before it imports NumPy. What a record keeps as
+a whole (a gate, a point of the curve, metrics) travels as ``Fields`` of that model, which the parent validates.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from typing import Any, Literal
+
+Fields = dict[str, Any]
+"""A model of ``harness.specs`` or ``harness.records`` as JSON."""
+
+
+class ProtocolError(ValueError):
+    """A line that is none of the messages expected; says what is wrong with it."""
+
+
+# ---- requests
+
+
+@dataclass(frozen=True)
+class Run:
+    """Execute a run spec."""
+
+    spec: Fields
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Get ready with a speed spec, then take turns when told to."""
+
+    spec: Fields
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Hold the variants that a run spec asks for (``auto``: all) against the float64 reference.
+
+    Attributes:
+        updates: after which parameters are compared.
+        drift: updates over which the float32 losses are followed.
+        precisions: those compared, or ``all`` for those that the backend has on the device.
+    """
+
+    spec: Fields
+    updates: int
+    drift: int
+    precisions: list[str]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Say what a backend has on this machine."""
+
+    backend: str
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Say which variants a backend has for each of these speed specs."""
+
+    backend: str
+    specs: list[Fields]
+
+
+Request = Run | Contest | Parity | Probe | Variants
+
+
+# ---- orders to a contestant that stands ready
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Do this many updates on the clock."""
+
+    steps: int
+
+
+@dataclass(frozen=True)
+class Steady:
+    """From now on nothing may compile."""
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """Measure what the machine gives."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Tell memory and what was executed, and end."""
+
+
+Order = Turn | Steady | ReadLimits | Finish
+
+
+# ---- events
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """CPUs that the worker may use, set before anything starts a thread."""
+
+    cpus: list[int]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The variant that computes the job, and the settings that are in force, read back from the framework."""
+
+    variant: str
+    tier: Literal["default", "best", "fused"]
+    variant_reason: str | None = None
+    threads: int | None = None
+    flushes_denormals: bool | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    device_name: str | None = None
+    deterministic: bool | None = None
+
+
+@dataclass(frozen=True)
+class GateDone:
+    """How far the gate found the variant from the reference: ``records.base.Gate``."""
+
+    gate: Fields
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is. Sent every half second or so, for a person to read."""
+
+    step: int
+    loss: float
+    sequences_per_second: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """An evaluation: ``records.run.CurvePoint``."""
+
+    point: Fields
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What disturbed the run (``records.base.Noise``) and the libraries it had loaded (``records.base.Blas``)."""
+
+    noise: Fields
+    blas: list[Fields]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The GPU and its clocks right after training, in the words of nvidia-smi; empty where there is none."""
+
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What computed the recurrence, found by looking."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Software:
+    """Of the worker's interpreter, which need not be the parent's."""
+
+    packages: dict[str, str]
+    libraries: dict[str, str]
+    python: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run amounts to: ``records.run.Metrics``."""
+
+    metrics: Fields
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A contestant stands ready; what that cost, as ``records.speed.Ready``, where that was measured."""
+
+    cost: Fields | None = None
+
+
+@dataclass(frozen=True)
+class BlockDone:
+    """A turn: updates done and the seconds they took."""
+
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Armed:
+    """Whatever compiles from now on will be noticed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Readings of what the machine gives, as ``records.speed.Limits``; None where the backend has no probes."""
+
+    readings: Fields | None = None
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """High-water marks of memory in bytes, and how often something was traced or compiled."""
+
+    host_peak_bytes: int | None = None
+    device_peak_bytes: int | None = None
+    compilations: int | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One variant in one precision against the reference.
+
+    Attributes:
+        tolerance: the largest relative distance that counts as agreement.
+        distances: relative, by quantity, in the order in which they are computed.
+        curve, expected_curve: losses before each update, here and in the reference.
+        unavailable: why the variant cannot compute this; failed: what it died of.
+    """
+
+    variant: str
+    precision: str
+    tolerance: float
+    distances: dict[str, float] = field(default_factory=dict)
+    curve: list[float] = field(default_factory=list)
+    expected_curve: list[float] = field(default_factory=list)
+    unavailable: str | None = None
+    failed: str | None = None
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a backend has: version, devices and variants, or the reason why it cannot be used."""
+
+    backend: Fields
+
+
+@dataclass(frozen=True)
+class Listed:
+    """For each spec, ``variants`` with their reasons and what ``auto`` stands for."""
+
+    specs: list[Fields]
+
+
+@dataclass(frozen=True)
+class End:
+    """How it went. The last event."""
+
+    status: Literal["ok", "failed", "unavailable"]
+    reason: str | None = None
+
+
+Event = (
+    Affinity | Decided | GateDone | Progress | Point | Disturbance | Gpu | Executed | Software | Measured
+    | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | End
+)  # fmt: skip
+Message = Request | Order | Event
+
+
+# ---- lines
+
+
+def encode(message: Message) -> bytes:
+    """The message as a line of JSON. Raises ValueError for a number that JSON does not have."""
+    return json.dumps({"kind": type(message).__name__, **vars(message)}, allow_nan=False).encode() + b"\n"
+
+
+def decode_request(line: str | bytes) -> Request:
+    """The request in a line. Raises ProtocolError."""
+    request: Request = _decode(line, Request)
+    return request
+
+
+def decode_order(line: str | bytes) -> Order:
+    """The order in a line. Raises ProtocolError."""
+    order: Order = _decode(line, Order)
+    return order
+
+
+def decode_event(line: str | bytes) -> Event:
+    """The event in a line. Raises ProtocolError."""
+    event: Event = _decode(line, Event)
+    return event
+
+
+def _decode(line: str | bytes, among: Any) -> Any:
+    kinds = {kind.__name__: kind for kind in typing.get_args(among)}
+    try:
+        given = json.loads(line)
+    except ValueError:
+        raise ProtocolError(f"no JSON: {_shown(line)}") from None
+    if not isinstance(given, dict) or given.get("kind") not in kinds:
+        raise ProtocolError(f"none of {', '.join(kinds)}: {_shown(line)}")
+    kind = kinds[given.pop("kind")]
+    if problem := _problem(kind, given):
+        raise ProtocolError(f"{kind.__name__} {problem}: {_shown(line)}")
+    return kind(**given)
+
+
+def _problem(kind: type, given: Mapping[str, Any]) -> str | None:
+    """What is wrong with these fields of a message."""
+    hints = _hints(kind)
+    needed = {each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING}
+    if missing := needed - given.keys():
+        return f"lacks {', '.join(sorted(missing))}"
+    if unknown := given.keys() - hints.keys():
+        return f"has no {', '.join(sorted(unknown))}"
+    return next((f"has a wrong {name}" for name, value in given.items() if not _fits(value, hints[name])), None)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from JSON is of that type, its items too."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin is types.UnionType:
+        return any(_fits(value, each) for each in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is list:
+        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(each, inner[1]) for each in value.values())
+    if hint is float:  # JSON writes 1.0 and 1 alike
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _shown(line: str | bytes) -> str:
+    text = line.decode(errors="replace") if isinstance(line, bytes) else line
+    return repr(text.strip()[:200])
