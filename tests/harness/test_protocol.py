@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import typing
@@ -59,8 +58,21 @@ def test_a_message_survives_the_line(message: protocol.Message) -> None:
 def test_every_message_has_an_example_and_is_immutable() -> None:
     kinds = {kind for union in UNIONS for kind in typing.get_args(union)}
     assert {type(example) for example in EXAMPLES} == kinds
-    assert all(kind.__dataclass_params__.frozen for kind in kinds if dataclasses.is_dataclass(kind))  # type: ignore[attr-defined]
     assert len({kind.__name__ for kind in kinds}) == len(kinds)
+    with pytest.raises(AttributeError, match="immutable"):
+        EXAMPLES[0].spec = {}  # type: ignore[misc,union-attr]
+
+
+def test_messages_are_made_and_compared_by_their_fields() -> None:
+    assert protocol.Turn(3) == protocol.Turn(steps=3) != protocol.Turn(4)
+    assert protocol.Steady() != protocol.Finish()
+    assert repr(protocol.BlockDone(3, 0.5)) == "BlockDone(steps=3, seconds=0.5)"
+    with pytest.raises(TypeError, match="Turn lacks steps"):
+        protocol.Turn()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Turn has no seconds"):
+        protocol.Turn(3, seconds=1)  # type: ignore[call-arg]
+    first, second = protocol.Decided("a", "best"), protocol.Decided("a", "best")
+    assert first.versions is not second.versions, "a default is no shared mapping"
 
 
 @pytest.mark.parametrize(
