@@ -346,7 +346,7 @@ def _problem(kind: type[Message], given: Mapping[str, Any]) -> str | None:
 
 
 @cache
-def _hints(kind: type[Message]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
