@@ -51,6 +51,8 @@ class Message:
         cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[misc]
 
     def __init__(self, *values: Any, **named: Any) -> None:
+        if len(values) > len(self.__match_args__):
+            raise TypeError(f"{type(self).__name__} has {len(self.__match_args__)} fields, not {len(values)}")
         given = dict(zip(self.__match_args__, values, strict=False)) | named
         if unknown := given.keys() - set(self.__match_args__):
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
@@ -341,13 +343,13 @@ def _problem(kind: type[Message], given: Mapping[str, Any]) -> str | None:
         return f"lacks {', '.join(sorted(missing))}"
     if unknown := given.keys() - set(kind.__match_args__):
         return f"has no {', '.join(sorted(unknown))}"
-    hints = _hints(kind)
+    hints = _hints(kind.__name__)
     return next((f"has a wrong {name}" for name, value in given.items() if not _fits(value, hints[name])), None)
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: str) -> dict[str, Any]:
+    return typing.get_type_hints(globals()[kind])
 
 
 def _fits(value: Any, hint: Any) -> bool:
