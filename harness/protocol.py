@@ -280,7 +280,7 @@ class Probed(Message):
 
 
 class Listed(Message):
-    """For each spec, ``variants`` with their reasons and what ``auto`` stands for."""
+    """For each spec, ``variants``, each with the reason why it cannot compute the job, and ``auto``'s choice."""
 
     specs: list[Fields]
 
