@@ -1,4 +1,4 @@
-"""The worker as a process: what it answers to lines that are no messages. Runs are in ``processes/test_supervise.py``."""
+"""The worker as a process: what it answers to lines that are no messages."""
 
 from __future__ import annotations
 
