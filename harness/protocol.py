@@ -1,7 +1,7 @@
 """The messages between a parent and its worker, and the rules of their conversation.
 
-A message is a frozen dataclass and travels as one line of JSON: its fields, and ``kind``, the name of its class. The
-parent writes to the worker's standard input and the worker to what was its standard output.
+A message is a subclass of ``Message`` and travels as one line of JSON: its fields, and ``kind``, the name of its class.
+The parent writes to the worker's standard input, the worker to what was its standard output.
 
 1. The first line to the worker is a request: ``Run``, ``Contest``, ``Parity``, ``Probe`` or ``Variants``.
 2. ``Probe`` is answered by ``Probed`` and ``Variants`` by ``Listed``. That is the whole conversation.
@@ -26,7 +26,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from copy import copy
 from functools import cache
 from typing import Any, Literal
 
@@ -38,25 +38,61 @@ class ProtocolError(ValueError):
     """A line that is none of the messages expected; says what is wrong with it."""
 
 
+@typing.dataclass_transform(frozen_default=True)
+class Message:
+    """Base of all messages: immutable, and compared by its fields, which are the annotations of the subclass in order.
+
+    A frozen dataclass by hand: ``dataclasses`` takes some 30 ms for so many classes, at the start of every worker.
+    """
+
+    __match_args__: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[misc]
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        if len(values) > len(self.__match_args__):
+            raise TypeError(f"{type(self).__name__} has {len(self.__match_args__)} fields, not {len(values)}")
+        given = dict(zip(self.__match_args__, values, strict=False)) | named
+        if unknown := given.keys() - set(self.__match_args__):
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        if missing := self.required() - given.keys():
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(sorted(missing))}")
+        rest = [name for name in self.__match_args__ if name not in given]
+        vars(self).update(given | {name: copy(getattr(type(self), name)) for name in rest})
+
+    @classmethod
+    def required(cls) -> set[str]:
+        """The fields without a default."""
+        return {name for name in cls.__match_args__ if not hasattr(cls, name)}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a message is immutable: {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+
 # ---- requests
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Message):
     """Execute a run spec."""
 
     spec: Fields
 
 
-@dataclass(frozen=True)
-class Contest:
+class Contest(Message):
     """Get ready with a speed spec, then take turns when told to."""
 
     spec: Fields
 
 
-@dataclass(frozen=True)
-class Parity:
+class Parity(Message):
     """Hold the variants that a run spec asks for (``auto``: all) against the float64 reference.
 
     Attributes:
@@ -71,15 +107,13 @@ class Parity:
     precisions: list[str]
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Message):
     """Say what a backend has on this machine."""
 
     backend: str
 
 
-@dataclass(frozen=True)
-class Variants:
+class Variants(Message):
     """Say which variants a backend has for each of these speed specs."""
 
     backend: str
@@ -92,25 +126,21 @@ Request = Run | Contest | Parity | Probe | Variants
 # ---- orders to a contestant that stands ready
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(Message):
     """Do this many updates on the clock."""
 
     steps: int
 
 
-@dataclass(frozen=True)
-class Steady:
+class Steady(Message):
     """From now on nothing may compile."""
 
 
-@dataclass(frozen=True)
-class ReadLimits:
+class ReadLimits(Message):
     """Measure what the machine gives."""
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(Message):
     """Tell memory and what was executed, and end."""
 
 
@@ -120,15 +150,13 @@ Order = Turn | Steady | ReadLimits | Finish
 # ---- events
 
 
-@dataclass(frozen=True)
-class Affinity:
+class Affinity(Message):
     """CPUs that the worker may use, set before anything starts a thread."""
 
     cpus: list[int]
 
 
-@dataclass(frozen=True)
-class Decided:
+class Decided(Message):
     """The variant that computes the job, and the settings that are in force, read back from the framework."""
 
     variant: str
@@ -136,20 +164,18 @@ class Decided:
     variant_reason: str | None = None
     threads: int | None = None
     flushes_denormals: bool | None = None
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = {}
     device_name: str | None = None
     deterministic: bool | None = None
 
 
-@dataclass(frozen=True)
-class GateDone:
+class GateDone(Message):
     """How far the gate found the variant from the reference: ``records.base.Gate``."""
 
     gate: Fields
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Message):
     """Where training is. Sent every half second or so, for a person to read."""
 
     step: int
@@ -157,37 +183,32 @@ class Progress:
     sequences_per_second: float
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(Message):
     """An evaluation: ``records.run.CurvePoint``."""
 
     point: Fields
 
 
-@dataclass(frozen=True)
-class Disturbance:
+class Disturbance(Message):
     """What disturbed the run (``records.base.Noise``) and the libraries it had loaded (``records.base.Blas``)."""
 
     noise: Fields
     blas: list[Fields]
 
 
-@dataclass(frozen=True)
-class Gpu:
+class Gpu(Message):
     """The GPU and its clocks right after training, in the words of nvidia-smi; empty where there is none."""
 
     facts: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Executed:
+class Executed(Message):
     """What computed the recurrence, found by looking."""
 
     what: str
 
 
-@dataclass(frozen=True)
-class Software:
+class Software(Message):
     """Of the worker's interpreter, which need not be the parent's."""
 
     packages: dict[str, str]
@@ -195,42 +216,36 @@ class Software:
     python: str
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Message):
     """What a run amounts to: ``records.run.Metrics``."""
 
     metrics: Fields
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(Message):
     """A contestant stands ready; what that cost, as ``records.speed.Ready``, where that was measured."""
 
     cost: Fields | None = None
 
 
-@dataclass(frozen=True)
-class BlockDone:
+class BlockDone(Message):
     """A turn: updates done and the seconds they took."""
 
     steps: int
     seconds: float
 
 
-@dataclass(frozen=True)
-class Armed:
+class Armed(Message):
     """Whatever compiles from now on will be noticed."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Message):
     """Readings of what the machine gives, as ``records.speed.Limits``; None where the backend has no probes."""
 
     readings: Fields | None = None
 
 
-@dataclass(frozen=True)
-class Peaks:
+class Peaks(Message):
     """High-water marks of memory in bytes, and how often something was traced or compiled."""
 
     host_peak_bytes: int | None = None
@@ -238,8 +253,7 @@ class Peaks:
     compilations: int | None = None
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(Message):
     """One variant in one precision against the reference.
 
     Attributes:
@@ -252,29 +266,26 @@ class Compared:
     variant: str
     precision: str
     tolerance: float
-    distances: dict[str, float] = field(default_factory=dict)
-    curve: list[float] = field(default_factory=list)
-    expected_curve: list[float] = field(default_factory=list)
+    distances: dict[str, float] = {}
+    curve: list[float] = []
+    expected_curve: list[float] = []
     unavailable: str | None = None
     failed: str | None = None
 
 
-@dataclass(frozen=True)
-class Probed:
+class Probed(Message):
     """What a backend has: version, devices and variants, or the reason why it cannot be used."""
 
     backend: Fields
 
 
-@dataclass(frozen=True)
-class Listed:
-    """For each spec, ``variants`` with their reasons and what ``auto`` stands for."""
+class Listed(Message):
+    """For each spec, ``variants``, each with the reason why it cannot compute the job, and ``auto``'s choice."""
 
     specs: list[Fields]
 
 
-@dataclass(frozen=True)
-class End:
+class End(Message):
     """How it went. The last event."""
 
     status: Literal["ok", "failed", "unavailable"]
@@ -285,8 +296,6 @@ Event = (
     Affinity | Decided | GateDone | Progress | Point | Disturbance | Gpu | Executed | Software | Measured
     | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | End
 )  # fmt: skip
-Message = Request | Order | Event
-
 
 # ---- lines
 
@@ -328,20 +337,19 @@ def _decode(line: str | bytes, among: Any) -> Any:
     return kind(**given)
 
 
-def _problem(kind: type, given: Mapping[str, Any]) -> str | None:
+def _problem(kind: type[Message], given: Mapping[str, Any]) -> str | None:
     """What is wrong with these fields of a message."""
-    hints = _hints(kind)
-    needed = {each.name for each in fields(kind) if each.default is MISSING and each.default_factory is MISSING}
-    if missing := needed - given.keys():
+    if missing := kind.required() - given.keys():
         return f"lacks {', '.join(sorted(missing))}"
-    if unknown := given.keys() - hints.keys():
+    if unknown := given.keys() - set(kind.__match_args__):
         return f"has no {', '.join(sorted(unknown))}"
+    hints = _hints(kind.__name__)
     return next((f"has a wrong {name}" for name, value in given.items() if not _fits(value, hints[name])), None)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: str) -> dict[str, Any]:
+    return typing.get_type_hints(globals()[kind])
 
 
 def _fits(value: Any, hint: Any) -> bool:

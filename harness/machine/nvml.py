@@ -1,6 +1,6 @@
-"""What NVIDIA's management library (NVML) tells of the devices, through the package ``nvidia-ml-py``.
+"""NVIDIA's management library (NVML), through the package ``nvidia-ml-py``: facts, energy and utilisation of devices.
 
-NVML counts for the whole machine: it knows nothing of ``CUDA_VISIBLE_DEVICES``, so that variable is read here. What a
+NVML lists every device of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says, so that variable is read here. What a
 device does not support is None, never an error.
 """
 
@@ -65,7 +65,7 @@ class Management(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """A device at one moment; None for what it does not tell."""
+    """What a device is, and its clocks at one moment; None for what it does not tell."""
 
     name: str | None
     uuid: str | None
@@ -96,7 +96,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Sample:
-    """Share of a device's time, from 0 to 1, in which it computed, in the part of a second before a moment (µs)."""
+    """Utilisation, from 0 to 1, in the fraction of a second that ends at ``at_us`` (µs)."""
 
     at_us: int
     busy: float

@@ -38,7 +38,7 @@ class Heard:
         decided: the variant and the settings in force; None before they were.
         ready: what getting ready cost a contestant; limits: what it read of the machine's.
         status, reason: how it ended; None while it goes on.
-        log_tail: the end of its output, where it did not end well.
+        log_tail: the end of its output, if it did not end well.
     """
 
     affinity: list[int] = field(default_factory=list)

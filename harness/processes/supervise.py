@@ -47,7 +47,7 @@ def execute(
         timeout: in seconds; None for as long as it takes.
         on_progress: called with ``step``, ``loss`` and ``sequences_per_second`` as training goes.
         python: the interpreter of another environment, which runs this same code; None for this one's.
-        version: of the framework, where it was asked for by version: the record's command then names it.
+        version: of the framework, if one was asked for; the record's command then names it.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
@@ -78,7 +78,7 @@ def execute(
 
 
 def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
-    """The record of a run that could not start, because its environment cannot be had."""
+    """The record of a run that could not start, because its environment could not be built."""
     variables = environment.worker_variables(spec)
     _, strays = environment.worker_environment(variables, os.environ)
     heard = Heard(status="unavailable", reason=reason)
@@ -106,7 +106,11 @@ def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) ->
 
 
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
-    """What ``backend`` has here, asked in a process of its own."""
+    """Version, devices and variants of ``backend`` on this machine, found out in a process of its own.
+
+    Returns:
+        The mapping of ``protocol.Probed``; its ``reason`` is why the backend cannot be used, or None.
+    """
     try:
         return _ask(Probe(backend), Probed, timeout).backend
     except WorkerDied as death:
@@ -115,13 +119,13 @@ def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
 
 
 def probe_all() -> list[dict[str, Any]]:
-    """What every registered backend has here, all asked at once."""
+    """As ``probe``, of every registered backend, all at once."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(probe, backends.registry.names()))
 
 
 def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> list[dict[str, Any]]:
-    """For each spec, the variants that ``backend`` has for its job, and which of them ``auto`` stands for.
+    """For each spec, the variants that ``backend`` has for its job, and the one that ``auto`` chooses.
 
     Raises:
         WorkerDied: the backend's module cannot be loaded; the last line of its log says why.

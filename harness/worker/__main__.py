@@ -24,7 +24,11 @@ START = time.perf_counter()
 def main() -> None:
     """Answer one request."""
     emit = _take_over_stdout()
-    request = protocol.decode_request(sys.stdin.readline())
+    try:
+        request = protocol.decode_request(sys.stdin.readline())
+    except protocol.ProtocolError as error:
+        emit(protocol.End("failed", f"the worker was asked what is no request: {error}"))
+        return
     match request:
         case protocol.Probe(backend):
             from harness.worker.listing import probed

@@ -1,4 +1,4 @@
-"""What a device takes to train: energy, memory, idle time. Read between timed blocks, never inside one."""
+"""Energy, memory and idle time of the device that trains. Read between timed blocks, never within one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.worker.clocks import Clocks
 EVERY_S = 5.0
 #: Shortest time over which energy is told: its counter moves about ten times a second.
 SHORTEST_S = 1.0
-#: Samples of utilisation below which their mean says nothing.
+#: With fewer samples of utilisation their mean says nothing.
 FEWEST_SAMPLES = 5
 
 
@@ -126,7 +126,7 @@ def _joules(begin: Reading | None, end: Reading | None) -> float | None:
 
 
 def of_run(device: str, clocks: Clocks, warm_up: int, steps: int) -> tuple[Meter, str | None]:
-    """The meter of a run on ``cpu`` or ``cuda``, and why it reads nothing on CUDA; None where it does."""
+    """The meter of a run, and why it cannot read the device; None if it can, or if ``device`` is ``cpu``."""
     if device != "cuda":
         return Meter(None, clocks, warm_up, steps), None
     try:

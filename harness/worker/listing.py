@@ -45,7 +45,7 @@ def _by_name(backend: Backend) -> dict[str, Any]:
 
 
 def listed(name: str, specs: Sequence[Mapping[str, Any]]) -> Listed:
-    """For each speed spec, the variants that the backend ``name`` has for its job, and what ``auto`` stands for."""
+    """For each speed spec, the variants that a backend has for its job, and the one that ``auto`` chooses."""
     backend = backends.load(name)
     jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
     return Listed([{"variants": _variants(backend, job), "auto": backend.choose(job).variant} for job in jobs])

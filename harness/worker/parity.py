@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import tasks
 from backends import parameters as canonical
@@ -78,21 +78,20 @@ def _precisions(backend: Backend, job: Job, asked: Sequence[str]) -> Sequence[Pr
 
 
 def _one(backend: Backend, job: Job, start: Parameters, expected: Expected) -> Compared:
-    found = Compared(job.variant, job.precision, TOLERANCE[job.precision])
+    found: dict[str, Any] = {
+        "variant": job.variant, "precision": job.precision, "tolerance": TOLERANCE[job.precision]
+    }  # fmt: skip
     try:
         job, _ = backend.resolve(job)
         backend.start(job)
-        return replace(
-            found,
-            distances=dict(_distances(backend, job, start, expected)),
-            curve=_curve(backend, job, start, expected) if job.precision == "float32" else [],
-            expected_curve=list(map(float, expected.curve)),
-        )
+        found["distances"] = dict(_distances(backend, job, start, expected))
+        found["curve"] = _curve(backend, job, start, expected) if job.precision == "float32" else []
+        return Compared(**found, expected_curve=list(map(float, expected.curve)))
     except Unsupported as error:
-        return replace(found, unavailable=str(error))
+        return Compared(**found, unavailable=str(error))
     except Exception as error:
         traceback.print_exc()
-        return replace(found, failed=f"{type(error).__name__}: {error}".split("\n")[0][:300])
+        return Compared(**found, failed=f"{type(error).__name__}: {error}".split("\n")[0][:300])
 
 
 def _distances(backend: Backend, job: Job, start: Parameters, expected: Expected) -> Iterator[tuple[str, float]]:

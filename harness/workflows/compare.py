@@ -66,7 +66,7 @@ def shape(spec: RunSpec) -> SpeedSpec:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Time and memory of B over A; memory is None where it was not measured, or grew by nothing."""
+    """Time and memory of B relative to A; memory is None if it was not measured or did not grow."""
 
     time: Difference
     memory: Difference | None
@@ -135,14 +135,14 @@ def _growth(heard: Heard) -> int:
 
 
 def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
-    """The specs of a side, which may differ in their seed only. Raises UsageError where they differ otherwise."""
+    """The specs of a side. Raises UsageError if they differ in more than their seed."""
     if len({spec.model_copy(update={"seed": 0}).model_dump_json() for spec in specs}) != 1:
         raise UsageError(f"{side} names {len(specs)} runs; name one backend, task and cell")
     return list(specs)
 
 
 def same_seeds(a: Sequence[RunSpec], b: Sequence[RunSpec]) -> None:
-    """Raises UsageError where two sides cannot be paired seed by seed."""
+    """Raises UsageError if two sides cannot be paired by seed."""
     if [spec.seed for spec in a] != [spec.seed for spec in b]:
         raise UsageError("A and B need the same seeds: name them for both, as --seeds 5")
     if len(a) > 1 and (a[0].task, a[0].parameters) != (b[0].task, b[0].parameters):

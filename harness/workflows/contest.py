@@ -47,7 +47,7 @@ class Settings:
     ready_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError where a contest cannot be held so."""
+        """Raises UsageError for values that no contest can have."""
         if self.rounds < 1:
             raise UsageError(f"--rounds must be at least 1, not {self.rounds}")
         check_block(self.block_s)
@@ -56,7 +56,7 @@ class Settings:
 
 
 def check_block(block_s: float) -> None:
-    """Raises UsageError where a block cannot take that many seconds."""
+    """Raises UsageError for seconds that a block cannot take."""
     if not 0 < block_s <= LONGEST_BLOCK_S:
         raise UsageError(f"--block must be above 0 and at most {LONGEST_BLOCK_S:g} seconds, not {block_s:g}")
 
@@ -120,7 +120,7 @@ class Contest(Generic[Key]):
     def get_ready(self) -> None:
         """Let every contestant import, pass the gate, build, compile, and find how many updates fill a block.
 
-        From then on nothing may compile: who does is lost when it finishes.
+        From then on nothing may compile: a contestant that does is lost when it finishes.
 
         Raises:
             TimedOut: ``settings.timeout`` passed first.

@@ -132,6 +132,7 @@ class Mean:
 
 
 def stock(how: How) -> Iterator[Row]:
+    """``auto`` against the stock layer of the same framework in a bare script, at every shape."""
     for framework in FRAMEWORKS:
         for cell in ("lstm", "gru") if framework in how.backends else ():
             mean = Mean(f"{framework} {cell}: auto / bare script", STOCK_MEANS.get((framework, cell)))
@@ -146,6 +147,7 @@ def stock(how: How) -> Iterator[Row]:
 
 
 def keras(how: How) -> Iterator[Row]:
+    """``auto`` against ``model.fit`` of Keras on the same framework, at shape A."""
     name, shape, right = how.one("A")
     for framework, wanted in KERAS.items():
         if framework in how.backends:
@@ -159,6 +161,7 @@ def keras(how: How) -> Iterator[Row]:
 
 
 def numpy(how: How) -> Iterator[Row]:
+    """NumPy's LSTM, with and without numba, against the LSTM of a bare torch script."""
     if not {"numpy", "torch"} <= set(how.backends):
         return
     pure = Mean("numpy lstm: pure NumPy / bare torch", PURE)
@@ -176,6 +179,7 @@ def numpy(how: How) -> Iterator[Row]:
 
 
 def textbook(how: How) -> Iterator[Row]:
+    """NumPy's ``auto`` against ``textbook``, at every shape."""
     if "numpy" not in how.backends:
         return
     mean = Mean("numpy lstm: auto / textbook", TEXTBOOK)
@@ -228,10 +232,12 @@ def variants_of(backend: str, shape: Shape) -> list[str]:
 
 
 def steady_state(how: How) -> Iterator[Row]:
+    """The steady state of the harness against bare scripts."""
     return overhead.measured(how.backends, processes=OVERHEAD_PROCESSES, count=how.rounds)
 
 
 def help_text(how: How) -> Iterator[Row]:
+    """Seconds of ``harness --help``."""
     with TemporaryDirectory() as folder:
         starts = {"harness --help": partial(startup.whole, ["--help"], Path(folder))}
         yield from startup.measured(starts, how.rounds)
@@ -261,6 +267,7 @@ def shapes(words: Iterable[str]) -> dict[str, Shape]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Every target of an update's speed, as a Markdown table.")
     backends = ("numpy", *FRAMEWORKS)
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")

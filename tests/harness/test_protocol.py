@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 import typing
@@ -59,8 +58,21 @@ def test_a_message_survives_the_line(message: protocol.Message) -> None:
 def test_every_message_has_an_example_and_is_immutable() -> None:
     kinds = {kind for union in UNIONS for kind in typing.get_args(union)}
     assert {type(example) for example in EXAMPLES} == kinds
-    assert all(kind.__dataclass_params__.frozen for kind in kinds if dataclasses.is_dataclass(kind))  # type: ignore[attr-defined]
     assert len({kind.__name__ for kind in kinds}) == len(kinds)
+    with pytest.raises(AttributeError, match="immutable"):
+        EXAMPLES[0].spec = {}  # type: ignore[misc,union-attr]
+
+
+def test_messages_are_made_and_compared_by_their_fields() -> None:
+    assert protocol.Turn(3) == protocol.Turn(steps=3) != protocol.Turn(4)
+    assert protocol.Steady() != protocol.Finish()
+    assert repr(protocol.BlockDone(3, 0.5)) == "BlockDone(steps=3, seconds=0.5)"
+    with pytest.raises(TypeError, match="Turn lacks steps"):
+        protocol.Turn()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="Turn has no seconds"):
+        protocol.Turn(3, seconds=1)  # type: ignore[call-arg]
+    first, second = protocol.Decided("a", "best"), protocol.Decided("a", "best")
+    assert first.versions is not second.versions, "a default is no shared mapping"
 
 
 @pytest.mark.parametrize(
@@ -104,11 +116,8 @@ def test_numbers_that_json_does_not_have_are_refused() -> None:
 
 
 def test_a_worker_can_read_its_request_with_the_standard_library_alone() -> None:
-    """NumPy starts threads that must inherit CPUs and floating-point mode, which the request names."""
-    code = (
-        "import sys; before = set(sys.modules); import harness.worker.__main__; "
-        "new = {name.partition('.')[0] for name in set(sys.modules) - before}; "
-        "print(*sorted(new - set(sys.stdlib_module_names)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["harness"]
+    """NumPy starts threads that must inherit CPUs and floating-point mode, which the request names. ``-S`` hides it."""
+    read = "import harness.worker.__main__, harness.protocol as p; print(p.decode_request(p.encode(p.Probe('numpy'))))"
+    done = subprocess.run([sys.executable, "-S", "-c", read], capture_output=True, text=True, check=False)
+    assert done.stdout == "Probe(backend='numpy')\n", done.stderr
+    assert subprocess.run([sys.executable, "-S", "-c", "import numpy"], capture_output=True).returncode
