@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from harness.analysis.ratios import ratio
 from harness.records.base import Ratio
-from harness.records.figures import Block
 from harness.records.speed import Contest, Row, SpeedRecord
 
 #: Tiers that are ranked: a fused programme does several updates per dispatch.
@@ -82,7 +81,7 @@ def _gains(contests: Iterable[Contest]) -> Iterator[tuple[tuple[str, int, int], 
     for contest in contests:
         for backend in sorted({row.spec.backend for row in contest.rows}):
             cpu, cuda = (_fastest(contest.rows, backend, device) for device in ("cpu", "cuda"))
-            if cpu and cuda and (found := ratio(_blocks(cpu), _blocks(cuda))):
+            if cpu and cuda and (found := ratio(cpu.by_round, cuda.by_round)):
                 yield (backend, cpu.spec.model.hidden, cpu.spec.batch), found
 
 
@@ -93,7 +92,3 @@ def _fastest(rows: Iterable[Row], backend: str, device: str) -> Row | None:
         if row.place == (backend, device) and row.figures and row.tier in RANKED
     ]
     return min(timed)[2] if timed else None
-
-
-def _blocks(row: Row) -> dict[int, Block]:
-    return {block.round: Block(block.steps, block.seconds) for block in row.blocks}

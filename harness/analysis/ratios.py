@@ -16,11 +16,7 @@ def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio 
 
     Only rounds in which both had a turn count. The interval is a percentile bootstrap of the median, 95 %.
     """
-    pairs = [
-        (theirs.seconds / theirs.steps) / (blocks[number].seconds / blocks[number].steps)
-        for number, theirs in sorted(reference.items())
-        if number in blocks
-    ]
+    pairs = [theirs.step_s / blocks[number].step_s for number, theirs in sorted(reference.items()) if number in blocks]
     if not pairs:
         return None
     low, high = interval(pairs) or (None, None)

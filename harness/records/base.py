@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, computed_field
 
+from backends.base import Tier
+from harness.records.seal import digest
 from harness.specs.base import Frozen
+from harness.specs.run import RunSpec
+from harness.specs.speed import SpeedSpec
 
 Status = Literal["ok", "failed", "timeout", "interrupted", "unavailable"]
 
@@ -21,29 +28,37 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Spread(Frozen):
-    """A figure measured block by block."""
+    """A figure measured block by block: median, 10th and 90th percentile over the blocks."""
 
     median: float
     p10: float
     p90: float
     blocks: int
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread | None:
+        """The spread of one value per block, percentiles interpolated linearly; None without blocks."""
+        if not values:
+            return None
+        p10, median, p90 = np.percentile(values, [10, 50, 90])
+        return cls(median=float(median), p10=float(p10), p90=float(p90), blocks=len(values))
+
 
 class Ratio(Frozen):
-    """How many times as fast as the reference, pair by pair."""
+    """How many times as fast as the reference: the median over rounds in which both took a turn."""
 
     median: float
     low: Annotated[float | None, Field(description="of the 95 % bootstrap interval of the median")] = None
     high: float | None = None
-    pairs: Annotated[int, Field(description="rounds in which both had a turn")]
+    pairs: Annotated[int, Field(description="rounds in which both took a turn")]
 
 
 class Gate(Frozen):
-    """How far a few updates of a small batch were from the float64 reference, relatively."""
+    """The check before the clock: relative distances from the float64 reference, after updates of a small batch."""
 
     steps: int
     batch: int
-    length: Annotated[int | None, Field(description="of its sequences, where they were shorter than the job's")] = None
+    length: Annotated[int | None, Field(description="length of its sequences, where shorter than the job's")] = None
     loss_distance: float
     parameter_distance: float
     tolerance: float
@@ -62,11 +77,11 @@ class Noise(Frozen):
     )
     steal_share: Annotated[float | None, Field(description="of the worker's CPUs, taken by the hypervisor")] = None
     outside_share: Annotated[float | None, Field(description="of the worker's CPUs, used by other processes")] = None
-    throttled: Annotated[int | None, Field(description="times slowed for heat or by the control group's quota")] = None
+    throttled: Annotated[int | None, Field(description="times slowed by heat or by the control group's quota")] = None
 
 
 class Blas(Frozen):
-    """A library of matrix products or of threads that the worker had loaded."""
+    """A BLAS or threading library that the worker had loaded."""
 
     library: str
     version: str | None = None
@@ -103,3 +118,38 @@ class Environment(Frozen):
     gpu: Annotated[
         dict[str, str], Field(description="driver, memory, clocks and limits, as nvidia-smi names them")
     ] = {}
+
+
+class Execution(Frozen):
+    """One spec executed by one worker process: what a run's record and a contest's row both say of it."""
+
+    spec: RunSpec | SpeedSpec
+    status: Status
+    reason: Annotated[str | None, Field(description="why the status is not ok")] = None
+    variant: Annotated[str | None, Field(description="the variant that ran")] = None
+    tier: Annotated[Tier | None, Field(description="default, best per update, or fused: several updates at once")] = (
+        None
+    )
+    variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
+    executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
+    gate: Gate | None = None
+    log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
+
+    @property
+    def name(self) -> str:
+        """Backend and variant, as in "torch nn"."""
+        return f"{self.spec.backend} {self.variant or self.spec.variant}"
+
+
+class Sealed(Frozen):
+    """A document with an identity and a digest of its own contents."""
+
+    schema_version: int
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    created: datetime
+
+    @computed_field(description="SHA-256 of everything else: see harness.records.seal")  # type: ignore[prop-decorator]
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all other fields, in hexadecimal: a change of any of them shows."""
+        return digest(self.model_dump(mode="json", exclude={"digest"}))

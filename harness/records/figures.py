@@ -1,30 +1,58 @@
-"""What timed blocks amount to."""
+"""The figures that follow from what was measured: each is computed here, and nowhere else."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
-import numpy as np
+from pydantic import ConfigDict, Field
 
 from harness.records.base import Spread
+
+MIB = 2**20
 
 
 @dataclass(frozen=True)
 class Block:
-    """``steps`` things done in ``seconds``: updates, or sequences predicted."""
+    """``steps`` updates of training, or sequences of prediction, that were timed together."""
 
-    steps: int
-    seconds: float
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    steps: Annotated[int, Field(ge=1, description="updates, or sequences predicted")]
+    seconds: Annotated[float, Field(ge=0)]
+
+    @property
+    def step_s(self) -> float:
+        """Seconds per step."""
+        return self.seconds / self.steps
 
 
-def spread(values: list[float]) -> Spread | None:
-    """Median, 10th and 90th percentile (linear interpolation) of figures measured block by block."""
-    if not values:
-        return None
-    p10, median, p90 = np.percentile(values, [10, 50, 90])
-    return Spread(median=float(median), p10=float(p10), p90=float(p90), blocks=len(values))
+def step_ms(blocks: Iterable[Block]) -> Spread | None:
+    """Milliseconds per step, block by block."""
+    return Spread.of([1e3 * block.step_s for block in blocks])
 
 
-def rates(blocks: list[Block], units_per_step: int) -> Spread | None:
-    """Units per second of each block: sequences or time steps."""
-    return spread([block.steps * units_per_step / block.seconds for block in blocks if block.seconds > 0])
+def rates(blocks: Iterable[Block], units_per_step: int) -> Spread | None:
+    """Units per second, block by block: sequences, or time steps."""
+    return Spread.of([block.steps * units_per_step / block.seconds for block in blocks if block.seconds > 0])
+
+
+def compile_s(first_s: float, steady_ms: Spread | None, updates: int = 1) -> float | None:
+    """Seconds that the first call took beyond its ``updates`` at the median of the steady state."""
+    return None if steady_ms is None else max(0.0, first_s - updates * steady_ms.median / 1e3)
+
+
+def gflops(flops_per_step: int, steady_ms: Spread | None) -> float | None:
+    """10⁹ floating-point operations per second, at the median step."""
+    return flops_per_step / steady_ms.median / 1e6 if steady_ms and steady_ms.median else None
+
+
+def growth(level: int | None, peak: int | None) -> int | None:
+    """Bytes that a peak of memory lies above the level after initialisation; None where either was not measured."""
+    return None if level is None or peak is None else max(0, peak - level)
+
+
+def mib(size: float | None) -> float | None:
+    """Bytes in MiB."""
+    return None if size is None else size / MIB

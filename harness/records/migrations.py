@@ -11,7 +11,7 @@ from typing import Any, Final
 from harness.records.seal import digest
 
 #: Of run records, and of speed records.
-CURRENT: Final = 3
+CURRENT: Final = 4
 SPEED_CURRENT: Final = 2
 Document = dict[str, Any]
 
@@ -62,6 +62,11 @@ def _from_2(document: Document) -> Document:
     return {**document, "schema_version": 3}
 
 
+def _from_3(document: Document) -> Document:
+    """Version 4 adds the timed blocks to the metrics; before, only their medians and percentiles were kept."""
+    return {**document, "schema_version": 4}
+
+
 def _speed_from_1(document: Document) -> Document:
     """A call had one device, and its roofs stood alone."""
     _refuse(SPEED_NEW_IN_2, document)
@@ -83,5 +88,5 @@ def _refuse(newer: set[str], document: Document) -> None:
 #: Fields of a record that version 2 brought.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
-STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2}
+STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3}
 SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1}

@@ -6,16 +6,15 @@ in seconds unless the name says otherwise; null stands for "not measured".
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, computed_field
+from pydantic import Field
 
-from backends.base import Tier
-from harness.records.base import Bytes, Environment, Gate, Noise, Scores, Seconds, Spread, Status
+from harness.records import figures
+from harness.records.base import Bytes, Environment, Execution, Noise, Scores, Sealed, Seconds, Spread
+from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.records.seal import digest
 from harness.specs.base import Frozen
 from harness.specs.run import RunSpec
 
@@ -37,7 +36,11 @@ class CurvePoint(Frozen):
 
 
 class Metrics(Frozen):
-    """What was measured. Throughput is of the steady state; the first chunk is kept apart."""
+    """What was measured. Throughput is of the steady state, which begins after the first chunk.
+
+    The spreads of throughput follow from the blocks: see ``throughput``. They are kept for readers who want no
+    arithmetic, and because records before schema 4 have no blocks.
+    """
 
     final_loss: Annotated[float, Field(description="test loss of the reported parameters")]
     score: Annotated[Scores, Field(description="test scores of the reported parameters, by name")]
@@ -56,10 +59,16 @@ class Metrics(Frozen):
     step_ms: Spread | None
     predict_sequences_per_second: Spread | None
     predict_time_steps_per_second: Spread | None
+    train_blocks: Annotated[
+        list[Block] | None, Field(description="the timed blocks of training after the first chunk, in order")
+    ] = None
+    predict_blocks: Annotated[
+        list[Block] | None, Field(description="the timed blocks of prediction after the first evaluation, in order")
+    ] = None
 
     import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
     data_s: Annotated[Seconds, Field(description="drawing or loading data on the host, in total")]
-    gate_s: Annotated[Seconds, Field(description="the parity check before the run")]
+    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference before the run")]
     build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
     first_step_s: Annotated[Seconds, Field(description="the first update, with all tracing and compiling it causes")]
     compile_s: Annotated[
@@ -99,23 +108,56 @@ class Metrics(Frozen):
     flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
     compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
 
+    @property
+    def main(self) -> float | None:
+        """The score that decides whether the task is solved."""
+        return self.score.get(self.main_score)
 
-class Record(Frozen):
+    @property
+    def main_baseline(self) -> float | None:
+        """What a model that learned nothing reaches of that score."""
+        return self.baseline.get(self.main_score)
+
+    @property
+    def gflops(self) -> float | None:
+        """10⁹ floating-point operations of matrix products per second, at the median update."""
+        return figures.gflops(self.flops_per_step, self.step_ms)
+
+    @property
+    def host_growth_bytes(self) -> int | None:
+        """Resident memory at its peak beyond the level after initialisation."""
+        return figures.growth(self.host_init_bytes, self.host_peak_bytes)
+
+
+def throughput(
+    train: Sequence[Block], predict: Sequence[Block], batch: int, length: int, first_step_s: float
+) -> dict[str, Any]:
+    """The fields of ``Metrics`` that follow from the timed blocks, and the blocks themselves.
+
+    Args:
+        train: blocks of updates; predict: blocks of sequences.
+        batch: sequences per update.
+        length: time steps per sequence.
+        first_step_s: seconds of the first update.
+    """
+    step_ms = figures.step_ms(train)
+    return {
+        "train_sequences_per_second": figures.rates(train, batch),
+        "train_time_steps_per_second": figures.rates(train, batch * length),
+        "step_ms": step_ms,
+        "predict_sequences_per_second": figures.rates(predict, 1),
+        "predict_time_steps_per_second": figures.rates(predict, length),
+        "compile_s": figures.compile_s(first_step_s, step_ms),
+        "train_blocks": list(train),
+        "predict_blocks": list(predict),
+    }
+
+
+class Record(Execution, Sealed):
     """One run."""
 
-    schema_version: Literal[3] = SCHEMA_VERSION
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-    created: datetime
-    status: Status
-    reason: Annotated[str | None, Field(description="why the status is not ok")] = None
+    schema_version: Literal[4] = SCHEMA_VERSION
     spec: RunSpec
-    variant: Annotated[str | None, Field(description="the variant that ran")] = None
-    tier: Annotated[Tier | None, Field(description="default, best per update, or fused: several updates at once")] = (
-        None
-    )
-    variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
-    executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
-    gate: Gate | None = None
     deterministic: Annotated[
         bool | None,
         Field(description="whether the backend promises the same losses, bit by bit, here again; null where unknown"),
@@ -124,23 +166,4 @@ class Record(Frozen):
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
     noise: Noise | None = None
-    command: Annotated[str | None, Field(description="makes it again, as a shell takes it")] = None
-    log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
-
-    @computed_field(description="SHA-256 of everything else: see harness.records.seal")  # type: ignore[prop-decorator]
-    @property
-    def digest(self) -> str:
-        """Of the record's contents, so that a change of any field shows."""
-        return digest(self.model_dump(mode="json", exclude={"digest"}))
-
-
-def json_schema() -> dict[str, Any]:
-    """The published JSON Schema of a record."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Record.model_json_schema(mode="serialization"),
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(json_schema(), indent=1))
+    command: Annotated[str | None, Field(description="the command that makes this run again, for a shell")] = None

@@ -7,29 +7,28 @@ kept, so that anyone can compute the figures and intervals again.
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, computed_field
+from pydantic import Field
 
-from backends.base import Tier
 from backends.job import Device
-from harness.records.base import Bytes, Environment, Gate, Ratio, Seconds, Spread, Status
+from harness.records import figures
+from harness.records.base import Bytes, Environment, Execution, Ratio, Sealed, Seconds, Spread
+from harness.records.figures import Block
 from harness.records.migrations import SPEED_CURRENT
-from harness.records.seal import digest
 from harness.specs.base import Frozen, Positive
 from harness.specs.speed import Changes, SpeedSpec
 
 SCHEMA_VERSION: Final = SPEED_CURRENT
 
 
-class Timed(Frozen):
-    """One timed block."""
+@dataclass(frozen=True, kw_only=True)
+class Timed(Block):
+    """The block of updates that a contestant did in one round."""
 
     round: Annotated[int, Field(ge=0)]
-    steps: Annotated[Positive, Field(description="updates")]
-    seconds: Seconds
 
 
 class Limits(Frozen):
@@ -57,7 +56,7 @@ class Ready(Frozen):
     """What getting ready cost, and what an update takes by arithmetic."""
 
     import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
-    gate_s: Annotated[Seconds, Field(description="the parity check")]
+    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
     build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
     first_s: Annotated[Seconds, Field(description="the first call, with all tracing and compiling it causes")]
     first_updates: Annotated[int, Field(description="updates of the first call: one, or a fused variant's chunk")]
@@ -91,19 +90,30 @@ class Figures(Frozen):
     compile_s: Annotated[Seconds, Field(description="what the first call took beyond its updates at the median step")]
     ratio: Annotated[Ratio | None, Field(description="to the stock layer of the same framework on the same device")]
 
+    @classmethod
+    def of(cls, blocks: Iterable[Block], batch: int, ready: Ready, ratio: Ratio | None) -> Figures | None:
+        """The figures of a contestant's blocks, without shares of the machine's limits; None without blocks.
 
-class Row(Frozen):
+        Args:
+            batch: sequences per update.
+        """
+        blocks = list(blocks)
+        step_ms, rates = figures.step_ms(blocks), figures.rates(blocks, batch)
+        compile_s = figures.compile_s(ready.first_s, step_ms, ready.first_updates)
+        gflops = figures.gflops(ready.flops_per_step, step_ms)
+        if step_ms is None or rates is None or compile_s is None or gflops is None:
+            return None
+        return cls(
+            step_ms=step_ms, sequences_per_second=rates, gflops=gflops, gemm_share=None, compile_s=compile_s,
+            ratio=ratio,
+        )  # fmt: skip
+
+
+class Row(Execution):
     """One contestant."""
 
     spec: SpeedSpec
-    status: Status
-    reason: Annotated[str | None, Field(description="why the status is not ok")] = None
-    variant: Annotated[str | None, Field(description="the variant that ran")] = None
-    tier: Tier | None = None
-    variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
     added: Annotated[bool, Field(description="not asked for: takes part as the reference of the ratio")] = False
-    executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
-    gate: Gate | None = None
     threads: Annotated[int | None, Field(description="threads in force, read back from the framework")] = None
     flushes_denormals: Annotated[bool | None, Field(description="read back by a multiplication")] = None
     affinity: Annotated[list[int], Field(description="CPUs that the worker was allowed to use")] = []
@@ -116,12 +126,21 @@ class Row(Frozen):
     device_peak_bytes: Bytes | None = None
     compilations: Annotated[int | None, Field(description="traces and compilations, none in the steady state")] = None
     limits: Limits | None = None
-    log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
 
     @property
-    def name(self) -> str:
-        """Backend and variant."""
-        return f"{self.spec.backend} {self.variant or self.spec.variant}"
+    def by_round(self) -> dict[int, Block]:
+        """Its blocks by the number of the round."""
+        return {block.round: block for block in self.blocks}
+
+    @property
+    def host_growth_bytes(self) -> int | None:
+        """Resident memory at its peak beyond the level after initialisation."""
+        return figures.growth(self.ready.host_init_bytes, self.host_peak_bytes) if self.ready else None
+
+    @property
+    def device_growth_bytes(self) -> int | None:
+        """The device allocator's peak beyond the level after initialisation."""
+        return figures.growth(self.ready.device_init_bytes or 0, self.device_peak_bytes) if self.ready else None
 
     @property
     def place(self) -> tuple[str, str]:
@@ -148,13 +167,11 @@ class Contest(Frozen):
         return f"{row.name} ({row.spec.device})" if len(self.devices) > 1 else row.name
 
 
-class SpeedRecord(Frozen):
+class SpeedRecord(Sealed):
     """One call of ``harness speed``."""
 
     kind: Literal["speed"] = "speed"
     schema_version: Literal[2] = SCHEMA_VERSION
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-    created: datetime
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
     block_s: Annotated[float, Field(description="seconds that a block was to take")]
@@ -169,21 +186,3 @@ class SpeedRecord(Frozen):
         """Who a row is in this call: as ``Contest.name_of``, alike in all contests."""
         several = len({device for contest in self.contests for device in contest.devices}) > 1
         return f"{row.name} ({row.spec.device})" if several else row.name
-
-    @computed_field(description="SHA-256 of everything else: see harness.records.seal")  # type: ignore[prop-decorator]
-    @property
-    def digest(self) -> str:
-        """Of the record's contents, so that a change of any field shows."""
-        return digest(self.model_dump(mode="json", exclude={"digest"}))
-
-
-def json_schema() -> dict[str, Any]:
-    """The published JSON Schema of a speed record."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **SpeedRecord.model_json_schema(mode="serialization"),
-    }
-
-
-if __name__ == "__main__":
-    print(json.dumps(json_schema(), indent=1))

@@ -148,8 +148,7 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     import tasks
     from backends import parameters as canonical
     from harness.machine import software
-    from harness.records.figures import rates, spread
-    from harness.records.run import Metrics
+    from harness.records.run import Metrics, throughput
     from harness.specs.run import RunSpec
     from harness.worker import energy as meter
     from harness.worker import noise
@@ -177,11 +176,9 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
     before = noise.read(time.perf_counter())
     outcome = run()
     after = noise.read(time.perf_counter())
-    block_s = [block.seconds / block.steps for block in outcome.train_blocks]
+    block_s = [block.step_s for block in outcome.train_blocks]
     emit({"noise": noise.judge(block_s, before, after, spec.threads).model_dump(), "blas": prepare.blas()})
     emit({"gpu": device.gpu})
-    step_ms = spread([1e3 * seconds for seconds in block_s])
-    sequences, time_steps = spec.batch, spec.batch * task.steps_in
     metrics = Metrics(
         final_loss=outcome.loss,
         score=outcome.scores,
@@ -192,17 +189,12 @@ def _measure(spec_fields: Mapping[str, Any], numpy_s: float, emit: Emit) -> dict
         landmarks=landmarks,
         solved=task.solved(outcome.scores),
         steps_to=first_crossings(task, outcome.curve),
-        train_sequences_per_second=rates(outcome.train_blocks, sequences),
-        train_time_steps_per_second=rates(outcome.train_blocks, time_steps),
-        step_ms=step_ms,
-        predict_sequences_per_second=rates(outcome.predict_blocks, 1),
-        predict_time_steps_per_second=rates(outcome.predict_blocks, task.steps_in),
+        **throughput(outcome.train_blocks, outcome.predict_blocks, spec.batch, task.steps_in, outcome.first_step_s),
         import_s=clocks["import"],
         data_s=clocks["data"],
         gate_s=clocks["gate"],
         build_s=clocks["build"],
         first_step_s=outcome.first_step_s,
-        compile_s=max(0.0, outcome.first_step_s - step_ms.median / 1e3) if step_ms else None,
         stage_s=clocks["stage"],
         train_s=clocks["train"],
         evaluate_s=clocks["evaluate"],

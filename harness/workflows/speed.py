@@ -25,7 +25,6 @@ from harness.processes import environment
 from harness.processes.channel import TimedOut
 from harness.processes.live import Live, until
 from harness.records.base import Status
-from harness.records.figures import spread
 from harness.records.speed import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
 from harness.records.store import Store
 from harness.workflows.common import keep, terminated_as_interrupted
@@ -249,18 +248,8 @@ def _figures(row: Row, lane: Lane | None, reference: Lane | None) -> Figures | N
     """What the blocks amount to; none for a contestant that went wrong, whatever it did before."""
     if row.ready is None or lane is None or row.status in ("failed", "unavailable"):
         return None
-    step_ms = spread([1e3 * b.seconds / b.steps for b in lane.blocks.values()])
-    rates = spread([row.spec.batch * b.steps / b.seconds for b in lane.blocks.values() if b.seconds > 0])
-    if step_ms is None or rates is None:
-        return None
-    return Figures(
-        step_ms=step_ms,
-        sequences_per_second=rates,
-        gflops=row.ready.flops_per_step / step_ms.median / 1e6,
-        gemm_share=None,
-        compile_s=max(0.0, row.ready.first_s - row.ready.first_updates * step_ms.median / 1e3),
-        ratio=ratio(reference.blocks, lane.blocks) if reference else None,
-    )
+    compared = ratio(reference.blocks, lane.blocks) if reference else None
+    return Figures.of(lane.blocks.values(), row.spec.batch, row.ready, compared)
 
 
 def _pooled(readings: Sequence[Mapping[str, list[float]]]) -> Limits | None:

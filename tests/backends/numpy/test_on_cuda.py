@@ -170,7 +170,7 @@ def test_probes_run(cupy: Cupy) -> None:
 MODULE = """
 import sys, tempfile
 from pathlib import Path
-from harness.store import read_all
+from harness.records.store import read_all
 from tests.fixtures.strict_cupy import Cupy
 sys.modules["cupy"] = Cupy(Path(tempfile.mkdtemp(dir=Path(__file__).parent)))
 """

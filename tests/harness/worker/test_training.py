@@ -12,7 +12,8 @@ import backends
 import tasks
 from backends.parameters import initial
 from harness.errors import RunFailed
-from harness.records.figures import Block, rates, spread
+from harness.records.base import Spread
+from harness.records.figures import Block, rates
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
 from harness.worker.training import Run, block_sizes, first_crossings
@@ -124,10 +125,10 @@ def test_progress_is_reported_with_the_recent_rate() -> None:
 
 
 def test_spread_is_of_blocks() -> None:
-    found = spread([1.0, 2.0, 3.0, 4.0, 5.0])
+    found = Spread.of([1.0, 2.0, 3.0, 4.0, 5.0])
     assert found is not None
     assert (found.p10, found.median, found.p90, found.blocks) == (1.4, 3.0, 4.6, 5)
-    assert spread([]) is None
+    assert Spread.of([]) is None
     found = rates([Block(10, 2.0)], 8)
     assert found is not None
     assert found.median == 40.0
