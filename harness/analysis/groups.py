@@ -11,13 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from backends.job import CELLS
-from harness.analysis.columns import COLUMNS
 from harness.analysis.disturbance import flags
 from harness.records.run import Record
 
 #: Share of its time that a device may be idle before a run is one of dispatching, not of computing.
 LAUNCH_BOUND = 0.5
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,11 +40,6 @@ class Group:
         return [record for record in self.records if record.status == "ok" and record.metrics is not None]
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """One mapping per record, of every fixed column."""
-        return [{name: column.get(record) for name, column in COLUMNS.items()} for record in self.records]
-
-    @cached_property
     def _seeds(self) -> set[int]:
         return {record.spec.seed for record in self.records}
 
@@ -64,8 +57,8 @@ class Group:
         found: dict[str, tuple[set[str | None], set[str | None]]] = {}
         for record in self.ok:
             variants, versions = found.setdefault(record.spec.backend, (set(), set()))
-            variants.add(record.variant)
-            versions.add(COLUMNS["version"].get(record))
+            variants.add(record.current_variant)
+            versions.add(record.framework_version)
         return found
 
     def settings(self, record: Record) -> str:
@@ -83,7 +76,7 @@ class Group:
 
     def _versions(self, record: Record) -> str:
         _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
-        return str(COLUMNS["version"].get(record) or "") if len(versions) > 1 else ""
+        return record.framework_version or "" if len(versions) > 1 else ""
 
     def _where(self, record: Record) -> str:
         """The device, and the GPU's name, each where the group has several."""
@@ -98,7 +91,7 @@ class Group:
         variants, _ = self._by_backend.get(spec.backend, (set(), set()))
         words = [spec.backend]
         if len(variants) > 1:
-            words.append(record.variant or spec.variant)
+            words.append(record.current_variant)
         if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")
         if where := self._where(record):
@@ -177,7 +170,7 @@ def _natural(text: str) -> list[tuple[int, str]]:
 def _place(record: Record) -> tuple[int, str, str, str, int, str]:
     spec = record.spec
     cell = CELLS.index(spec.model.cell)
-    return cell, spec.backend, spec.device, record.variant or spec.variant, spec.seed, record.created.isoformat()
+    return cell, spec.backend, spec.device, record.current_variant, spec.seed, record.created.isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:

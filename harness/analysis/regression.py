@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
-from harness.analysis.columns import COLUMNS
 from harness.analysis.verdict import same_kind
 from harness.analysis.verdict import tolerance as score_tolerance
 from harness.errors import UsageError
 from harness.records.base import Spread
+from harness.records.figures import MIB, mib
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.specs.run import RunSpec
@@ -24,9 +20,8 @@ from harness.text import printable, score_text
 
 CONFIDENCE = 0.95
 #: Below this many bytes the kernel's pages and an allocator's slack are what differs.
-SLACK_BYTES = 4 * 2**20
+SLACK_BYTES = 4 * MIB
 State = Literal["worse", "better", "same", "not judged"]
-STYLES: dict[State, str] = {"worse": "red", "better": "green", "same": "", "not judged": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -199,18 +194,22 @@ def _memory(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> 
     """Growth beyond initialisation, on the host."""
     if other := _machines(then, now):
         return other
-    get = COLUMNS["host_growth_mib"].get
-    old, new = ([get(record) for record in side] for side in (then, now))
-    if any(value is None for value in (*old, *new)):
+    old, new = ([grown for record in side if (grown := _growth_mib(record)) is not None] for side in (then, now))
+    if (len(old), len(new)) != (len(then), len(now)):
         return Change("not judged", "not measured")
     a, b = statistics.median(old), statistics.median(new)
-    if abs(a - b) * 2**20 <= SLACK_BYTES or not a or not b:
+    if abs(a - b) * MIB <= SLACK_BYTES or not a or not b:
         return Change("same", f"{b:.1f} MiB, before {a:.1f}")
     if min(len(old), len(new)) >= 2 and min(*old, *new) > 0:
         ratio, low, high = _welch(old, new)
         return _grown(ratio, low, high, tolerance, "95 % interval")
     # a process of the same spec can grow by a third more or less: one run has no spread to be judged by
     return Change("not judged", f"{b:.1f} MiB, before {a:.1f}: too few runs")
+
+
+def _growth_mib(record: Record) -> float | None:
+    assert record.metrics is not None
+    return mib(record.metrics.host_growth_bytes)
 
 
 def _grown(ratio: float, low: float, high: float, tolerance: float, what: str) -> Change:
@@ -264,21 +263,6 @@ def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> C
 
 def _solved(records: Sequence[Record]) -> int:
     return sum(record.metrics.solved for record in records if record.metrics)
-
-
-def table(found: Regressions) -> Table:
-    """A row per spec, what changed in it by more than is tolerated coloured and named."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("run", "runs", "time", "memory", "score"):
-        shown.add_column(heading, overflow="fold")
-    words: Callable[[Change], str] = lambda c: c.text if c.state == "same" else f"{c.state}: {c.text}"  # noqa: E731
-    for each in found.rows:
-        shown.add_row(
-            Text(printable(each.name)),
-            f"{each.before}, {each.after}",
-            *(Text(printable(words(change)), style=STYLES[change.state]) for change in each.changes),
-        )
-    return shown
 
 
 def closing(found: Regressions) -> list[str]:

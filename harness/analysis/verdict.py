@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from harness.analysis.columns import COLUMNS
 from harness.records.base import Environment
+from harness.records.figures import mib
 from harness.records.run import CurvePoint, Metrics, Record
 from tasks.registry import DISTRIBUTION
 
@@ -140,8 +140,9 @@ def _speed(record: Record, again: Record) -> str:
 def _memory(record: Record, again: Record) -> str:
     if why := same_kind(record.environment, again.environment):
         return f"not judged: {why}"
-    get = COLUMNS["host_growth_mib"].get
-    then, now = get(record), get(again)
+    assert record.metrics is not None
+    assert again.metrics is not None
+    then, now = mib(record.metrics.host_growth_bytes), mib(again.metrics.host_growth_bytes)
     if then is None or now is None:
         return "not judged: not measured"
     # below a few MiB the kernel's pages and an allocator's slack are what differs

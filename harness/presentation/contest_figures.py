@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
-from harness.presentation.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
-from harness.presentation.speedtable import TIERS, latencies, named, ranked, silent, title
+from harness.presentation.contest_words import TIERS, latencies, named, ranked, silent, title
+from harness.presentation.figure import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.shapes import SIZES
 from harness.text import number

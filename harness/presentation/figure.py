@@ -1,6 +1,6 @@
 """What all figures share: the look, the page, the words on it.
 
-Figures are built through ``Figure``, not pyplot: no state is shared and no display is needed.
+Figures are built through matplotlib's ``Figure``, not pyplot: no state is shared and no display is needed.
 """
 
 from __future__ import annotations

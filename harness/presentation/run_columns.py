@@ -1,29 +1,35 @@
-"""The columns of a table of records: what each is called, what it says and where it is found."""
+"""Every column of a run, and which of them each table of runs shows: the one place to add a column.
+
+``COLUMNS`` are about one record. What several runs of one contender amount to is shown by ``REPORT`` and ``SUMMARY``,
+whose columns are about ``Repetitions``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import statistics
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from harness.analysis.disturbance import flags
+from harness.analysis.groups import LAUNCH_BOUND, Group, median_of
+from harness.analysis.interval import Average, averaged
+from harness.analysis.repeats import Repetitions
+from harness.presentation.styles import STATUS_STYLES
+from harness.presentation.table import Column, words
+from harness.records.figures import mib
 from harness.records.run import Record
+from harness.text import number, printable, score_text
 
-Kind = Literal["string", "Int64", "float64", "boolean", "datetime64[us, UTC]"]
-
-
-MIB = 2**20
+Get = Callable[[Record], Any]
 
 
-class Column(NamedTuple):
-    """One column: what it means, what it holds, where it comes from."""
-
-    about: str
-    kind: Kind
-    get: Callable[[Record], Any]
-
-
-def _at(path: str) -> Callable[[Record], Any]:
+# -- one run ----------------------------------------------------------------------------------------
+def _at(path: str) -> Get:
     """Follow a dotted path into a record; None where a part on the way is missing."""
     names = path.split(".")
 
@@ -38,180 +44,427 @@ def _at(path: str) -> Callable[[Record], Any]:
     return get
 
 
-def _metric(name: str) -> Callable[[Record], Any]:
+def _metric(name: str) -> Get:
     return _at(f"metrics.{name}")
 
 
-def _mib(name: str) -> Callable[[Record], float | None]:
+def _in_mib(name: str) -> Get:
     get = _metric(name)
-    return lambda record: None if (found := get(record)) is None else found / MIB
+    return lambda record: mib(get(record))
 
 
-def _growth_mib(record: Record) -> float | None:
-    m = record.metrics
-    if m is None or m.host_peak_bytes is None or m.host_init_bytes is None:
-        return None
-    return max(0, m.host_peak_bytes - m.host_init_bytes) / MIB
-
-
-def _score(record: Record) -> float | None:
-    return _named("score")(record).get(record.metrics.main_score) if record.metrics else None
-
-
-def _baseline(record: Record) -> float | None:
-    return _named("baseline")(record).get(record.metrics.main_score) if record.metrics else None
-
-
-def _named(field: str) -> Callable[[Record], Mapping[str, Any]]:
+def _by_name(field: str) -> Callable[[Record], Mapping[str, Any]]:
     """The values that a mapping among the metrics holds by name."""
     return lambda record: getattr(record.metrics, field, {})
-
-
-def _gflops(record: Record) -> float | None:
-    m = record.metrics
-    return None if m is None or m.step_ms is None or not m.step_ms.median else m.flops_per_step / m.step_ms.median / 1e6
 
 
 def _versions(record: Record) -> str:
     return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
 
 
-def _spread(name: str, field: str, about: str) -> dict[str, Column]:
+def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
     """Three columns: the median over timed blocks, and the 10th and 90th percentile."""
-    return {
-        name: Column(f"{about}: median over timed blocks", "float64", _metric(f"{field}.median")),
-        f"{name}_p10": Column(f"{about}: 10th percentile", "float64", _metric(f"{field}.p10")),
-        f"{name}_p90": Column(f"{about}: 90th percentile", "float64", _metric(f"{field}.p90")),
-    }
+    yield Column(
+        name, _metric(f"{field}.median"), f"{about}: median over timed blocks", "float64", heading=heading, whole=whole
+    )
+    for percentile in (10, 90):
+        get = _metric(f"{field}.p{percentile}")
+        yield Column(f"{name}_p{percentile}", get, f"{about}: {percentile}th percentile", "float64")
 
 
-#: Every fixed column. Further ones come with the records: see ``PREFIXES``.
-COLUMNS: dict[str, Column] = {
-    "id": Column("the record's name, also its file's", "string", _at("id")),
-    "created": Column("when the run was recorded, UTC", "datetime64[us, UTC]", _at("created")),
-    "status": Column("ok, failed, timeout, interrupted or unavailable", "string", _at("status")),
-    "reason": Column("why the status is not ok", "string", _at("reason")),
-    "task": Column("what is learned", "string", _at("spec.task")),
-    "preset": Column("the task's sizes, by name", "string", _at("spec.preset")),
-    "backend": Column("the framework", "string", _at("spec.backend")),
-    "variant": Column(
-        "how the framework computed the cell", "string", lambda record: record.variant or record.spec.variant
+def _named_score(record: Record) -> str:
+    m = record.metrics
+    return "" if m is None or m.main is None else printable(f"{m.main_score} {score_text(m.main)}")
+
+
+_FIXED: Sequence[Column[Record]] = (
+    Column("id", _at("id"), "the record's name, also its file's"),
+    Column("created", _at("created"), "when the run was recorded, UTC", "datetime64[us, UTC]"),
+    Column(
+        "status",
+        _at("status"),
+        "ok, failed, timeout, interrupted or unavailable",
+        whole=True,
+        style=lambda record: STATUS_STYLES[record.status],
     ),
-    "tier": Column("default, best per update, or fused: several updates at once", "string", _at("tier")),
-    "executed": Column("what computed the recurrence, found by looking", "string", _at("executed")),
-    "version": Column(
-        "version of the framework", "string", lambda record: record.environment.versions.get(record.spec.backend)
+    Column("reason", _at("reason"), "why the status is not ok"),
+    Column("task", _at("spec.task"), "what is learned"),
+    Column("preset", _at("spec.preset"), "the task's sizes, by name"),
+    Column("backend", _at("spec.backend"), "the framework", whole=True),
+    Column("variant", _at("current_variant"), "how the framework computed the cell"),
+    Column("tier", _at("tier"), "default, best per update, or fused: several updates at once", whole=True),
+    Column("executed", _at("executed"), "what computed the recurrence, found by looking", prose=True),
+    Column("version", _at("framework_version"), "version of the framework"),
+    Column("device", _at("spec.device"), "cpu or cuda"),
+    Column("precision", _at("spec.precision"), "float32, float64, tf32 or bfloat16"),
+    Column("cell", _at("spec.model.cell"), "the recurrence"),
+    Column("hidden", _at("spec.model.hidden"), "width of the recurrent state", "Int64"),
+    Column("layers", _at("spec.model.layers"), "recurrent layers", "Int64"),
+    Column("bidirectional", _at("spec.model.bidirectional"), "whether each layer also runs backwards", "boolean"),
+    Column("parameters", _metric("parameters"), "trainable numbers", "Int64"),
+    Column("batch", _at("spec.batch"), "sequences per update", "Int64"),
+    Column("steps", _at("spec.steps"), "updates", "Int64"),
+    Column("chunk", _at("spec.chunk"), "updates per timed block", "Int64"),
+    Column("evaluate_every", _at("spec.evaluate_every"), "updates between two evaluations", "Int64"),
+    Column("seed", _at("spec.seed"), "of the training data and of the initial parameters", "Int64", write=str),
+    Column("threads", _at("spec.threads"), "threads of the framework, and CPUs it may use", "Int64"),
+    Column("denormals", _at("spec.denormals"), "whether the CPU flushes denormal numbers or keeps them"),
+    Column("deterministic", _at("spec.deterministic"), "whether deterministic kernels were asked for", "boolean"),
+    Column("optimizer", _at("spec.optimizer.name"), "the update rule"),
+    Column("lr", _at("spec.optimizer.lr"), "its learning rate", "float64"),
+    Column("clip", _at("spec.optimizer.clip"), "largest global norm of the gradient", "float64"),
+    Column("init_recurrent", _at("spec.initialisation.recurrent"), "initial recurrent matrices"),
+    Column("init_input", _at("spec.initialisation.input"), "initial input matrices"),
+    Column("forget_bias", _at("spec.initialisation.forget_bias"), "initial bias of the forget gate", "float64"),
+    Column("chrono", _at("spec.initialisation.chrono"), "longest dependency assumed by chrono initialisation", "Int64"),
+    Column("score_name", _metric("main_score"), "the score that decides whether the task is solved"),
+    Column("score", _metric("main"), "that score on the test split", "float64", write=score_text),
+    Column(
+        "baseline", _metric("main_baseline"), "what a model that learned nothing reaches", "float64", write=score_text
     ),
-    "device": Column("cpu or cuda", "string", _at("spec.device")),
-    "precision": Column("float32, float64, tf32 or bfloat16", "string", _at("spec.precision")),
-    "cell": Column("the recurrence", "string", _at("spec.model.cell")),
-    "hidden": Column("width of the recurrent state", "Int64", _at("spec.model.hidden")),
-    "layers": Column("recurrent layers", "Int64", _at("spec.model.layers")),
-    "bidirectional": Column("whether each layer also runs backwards", "boolean", _at("spec.model.bidirectional")),
-    "parameters": Column("trainable numbers", "Int64", _metric("parameters")),
-    "batch": Column("sequences per update", "Int64", _at("spec.batch")),
-    "steps": Column("updates", "Int64", _at("spec.steps")),
-    "chunk": Column("updates per timed block", "Int64", _at("spec.chunk")),
-    "evaluate_every": Column("updates between two evaluations", "Int64", _at("spec.evaluate_every")),
-    "seed": Column("of the training data and of the initial parameters", "Int64", _at("spec.seed")),
-    "threads": Column("threads of the framework, and CPUs it may use", "Int64", _at("spec.threads")),
-    "denormals": Column("whether the CPU flushes denormal numbers or keeps them", "string", _at("spec.denormals")),
-    "deterministic": Column("whether deterministic kernels were asked for", "boolean", _at("spec.deterministic")),
-    "optimizer": Column("the update rule", "string", _at("spec.optimizer.name")),
-    "lr": Column("its learning rate", "float64", _at("spec.optimizer.lr")),
-    "clip": Column("largest global norm of the gradient", "float64", _at("spec.optimizer.clip")),
-    "init_recurrent": Column("initial recurrent matrices", "string", _at("spec.initialisation.recurrent")),
-    "init_input": Column("initial input matrices", "string", _at("spec.initialisation.input")),
-    "forget_bias": Column("initial bias of the forget gate", "float64", _at("spec.initialisation.forget_bias")),
-    "chrono": Column("longest dependency assumed by chrono initialisation", "Int64", _at("spec.initialisation.chrono")),
-    "score_name": Column("the score that decides whether the task is solved", "string", _metric("main_score")),
-    "score": Column("that score on the test split", "float64", _score),
-    "baseline": Column("what a model that learned nothing reaches", "float64", _baseline),
-    "solved": Column("whether the test scores solve the task", "boolean", _metric("solved")),
-    "score_at": Column(
-        "which parameters are scored: the final or the best on validation", "string", _at("spec.score_at")
+    Column(
+        "solved",
+        _metric("solved"),
+        "whether the test scores solve the task",
+        "boolean",
+        style=lambda record: "green" if record.metrics and record.metrics.solved else "",
     ),
-    "score_step": Column("the update after which they were taken", "Int64", _metric("score_step")),
-    "final_loss": Column("test loss of the scored parameters", "float64", _metric("final_loss")),
-    **_spread("train_seq_s", "train_sequences_per_second", "sequences trained per second"),
-    **_spread("train_time_step_s", "train_time_steps_per_second", "time steps trained per second"),
-    **_spread("step_ms", "step_ms", "milliseconds per update"),
-    **_spread("predict_seq_s", "predict_sequences_per_second", "sequences predicted per second"),
-    **_spread("predict_time_step_s", "predict_time_steps_per_second", "time steps predicted per second"),
-    "flops_per_step": Column(
-        "floating-point operations of one update's matrix products", "Int64", _metric("flops_per_step")
+    Column("score_at", _at("spec.score_at"), "which parameters are scored: the final or the best on validation"),
+    Column("score_step", _metric("score_step"), "the update after which they were taken", "Int64"),
+    Column("final_loss", _metric("final_loss"), "test loss of the scored parameters", "float64"),
+    *_spread("train_seq_s", "train_sequences_per_second", "sequences trained per second", "train\nseq/s", whole=True),
+    *_spread("train_time_step_s", "train_time_steps_per_second", "time steps trained per second"),
+    *_spread("step_ms", "step_ms", "milliseconds per update", "step\nms", whole=True),
+    *_spread("predict_seq_s", "predict_sequences_per_second", "sequences predicted per second", "predict\nseq/s"),
+    *_spread("predict_time_step_s", "predict_time_steps_per_second", "time steps predicted per second"),
+    Column(
+        "flops_per_step",
+        _metric("flops_per_step"),
+        "floating-point operations of one update's matrix products",
+        "Int64",
     ),
-    "gflops": Column("flops_per_step over the median step time, in 10⁹ per second", "float64", _gflops),
-    "import_s": Column("importing the framework", "float64", _metric("import_s")),
-    "data_s": Column("drawing or loading data on the host, in total", "float64", _metric("data_s")),
-    "gate_s": Column("the parity check before the run", "float64", _metric("gate_s")),
-    "build_s": Column("constructing model and optimizer on the device", "float64", _metric("build_s")),
-    "first_step_s": Column("the first update, with all tracing and compiling", "float64", _metric("first_step_s")),
-    "compile_s": Column("what the first update took beyond a median one", "float64", _metric("compile_s")),
-    "stage_s": Column("moving batches to the device, in total", "float64", _metric("stage_s")),
-    "train_s": Column("inside training steps, in total, the first included", "float64", _metric("train_s")),
-    "evaluate_s": Column("predicting and scoring held-out data, in total", "float64", _metric("evaluate_s")),
-    "wall_s": Column("the worker's life, from its first line to its last figure", "float64", _metric("wall_s")),
-    "compilations": Column("traces and compilations, all before the steady state", "Int64", _metric("compilations")),
-    "host_growth_mib": Column("host peak minus host_init_mib, in MiB: what training took", "float64", _growth_mib),
-    "host_peak_mib": Column("the kernel's high-water mark while training, in MiB", "float64", _mib("host_peak_bytes")),
-    "host_init_mib": Column(
-        "resident after data, gate, model and optimizer, in MiB", "float64", _mib("host_init_bytes")
+    Column("gflops", _metric("gflops"), "flops_per_step over the median step time, in 10⁹ per second", "float64"),
+    Column("import_s", _metric("import_s"), "importing the framework", "float64"),
+    Column("data_s", _metric("data_s"), "drawing or loading data on the host, in total", "float64"),
+    Column("gate_s", _metric("gate_s"), "the gate: the check against the float64 reference before the run", "float64"),
+    Column("build_s", _metric("build_s"), "constructing model and optimizer on the device", "float64"),
+    Column("first_step_s", _metric("first_step_s"), "the first update, with all tracing and compiling", "float64"),
+    Column(
+        "compile_s",
+        _metric("compile_s"),
+        "what the first update took beyond a median one",
+        "float64",
+        heading="compile\ns",
+        whole=True,
     ),
-    "host_import_mib": Column("resident after importing the framework, in MiB", "float64", _mib("host_import_bytes")),
-    "device_init_mib": Column("on the device after model and optimizer, in MiB", "float64", _mib("device_init_bytes")),
-    "device_peak_mib": Column("the allocator's peak on the device, in MiB", "float64", _mib("device_peak_bytes")),
-    "device_process_mib": Column(
+    Column("stage_s", _metric("stage_s"), "moving batches to the device, in total", "float64"),
+    Column(
+        "train_s",
+        _metric("train_s"),
+        "inside training steps, in total, the first included",
+        "float64",
+        heading="train\ns",
+        whole=True,
+    ),
+    Column("evaluate_s", _metric("evaluate_s"), "predicting and scoring held-out data, in total", "float64"),
+    Column("wall_s", _metric("wall_s"), "the worker's life, from its first line to its last figure", "float64"),
+    Column("compilations", _metric("compilations"), "traces and compilations, all before the steady state", "Int64"),
+    Column(
+        "host_growth_mib",
+        _in_mib("host_growth_bytes"),
+        "host peak minus host_init_mib, in MiB: what training took",
+        "float64",
+        heading="growth\nMiB",
+        whole=True,
+    ),
+    Column(
+        "host_peak_mib", _in_mib("host_peak_bytes"), "the kernel's high-water mark while training, in MiB", "float64"
+    ),
+    Column(
+        "host_init_mib",
+        _in_mib("host_init_bytes"),
+        "resident after data, gate, model and optimizer, in MiB",
+        "float64",
+        heading="initialised\nMiB",
+    ),
+    Column(
+        "host_import_mib", _in_mib("host_import_bytes"), "resident after importing the framework, in MiB", "float64"
+    ),
+    Column(
+        "device_init_mib", _in_mib("device_init_bytes"), "on the device after model and optimizer, in MiB", "float64"
+    ),
+    Column(
+        "device_peak_mib",
+        _in_mib("device_peak_bytes"),
+        "the allocator's peak on the device, in MiB",
+        "float64",
+        heading="device peak\nMiB",
+    ),
+    Column(
+        "device_process_mib",
+        _in_mib("device_process_bytes"),
         "held on the device by the worker at most, as the driver counts, in MiB",
         "float64",
-        _mib("device_process_bytes"),
     ),
-    "energy_j": Column("joules that the device took from the first update to the last", "float64", _metric("energy_j")),
-    "joules_per_1000_sequences": Column(
-        "joules per 1000 sequences trained, in the steady state", "float64", _metric("joules_per_1000_sequences")
+    Column(
+        "energy_j",
+        _metric("energy_j"),
+        "joules that the device took from the first update to the last",
+        "float64",
+        heading="J",
     ),
-    "device_train_s": Column(
+    Column(
+        "joules_per_1000_sequences",
+        _metric("joules_per_1000_sequences"),
+        "joules per 1000 sequences trained, in the steady state",
+        "float64",
+        heading="J\nper 1000 seq",
+    ),
+    Column(
+        "device_train_s",
+        _metric("device_train_s"),
         "seconds of all training blocks by the device's own events: beside train_s, by the host's clock",
         "float64",
-        _metric("device_train_s"),
     ),
-    "device_idle_share": Column(
+    Column(
+        "device_idle_share",
+        _metric("device_idle_share"),
         "of the time in training and prediction, the share in which the device was idle",
         "float64",
-        _metric("device_idle_share"),
+        heading="idle share",
     ),
-    "gate": Column(
-        "relative distance of the parameters from the float64 reference", "float64", _at("gate.parameter_distance")
+    Column(
+        "gate",
+        _at("gate.parameter_distance"),
+        "relative distance of the parameters from the float64 reference",
+        "float64",
     ),
-    "gate_loss": Column(
-        "relative distance of the losses from the float64 reference", "float64", _at("gate.loss_distance")
+    Column(
+        "gate_loss", _at("gate.loss_distance"), "relative distance of the losses from the float64 reference", "float64"
     ),
-    "gate_passed": Column("whether both were within tolerance", "boolean", _at("gate.passed")),
-    "noise": Column(
-        "what disturbed the measurement: drift, bimodal, preempted, steal, load, throttled; none where nothing did",
-        "string",
+    Column("gate_passed", _at("gate.passed"), "whether both were within tolerance", "boolean"),
+    Column(
+        "noise",
         lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
+        "what disturbed the measurement: drift, bimodal, preempted, steal, load, throttled; none where nothing did",
     ),
-    "cpu": Column("the processor", "string", _at("environment.cpu")),
-    "logical_cpus": Column("logical processors of the machine", "Int64", _at("environment.logical_cpus")),
-    "os": Column("the operating system", "string", _at("environment.os")),
-    "python": Column("version of Python", "string", _at("environment.python")),
-    "versions": Column("of all libraries, as name=version", "string", _versions),
-    "git_commit": Column("commit of the harness", "string", _at("environment.git_commit")),
-    "git_dirty": Column("whether its code differed from that commit", "boolean", _at("environment.git_dirty")),
-}
-
+    Column("cpu", _at("environment.cpu"), "the processor"),
+    Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
+    Column("os", _at("environment.os"), "the operating system"),
+    Column("python", _at("environment.python"), "version of Python"),
+    Column("versions", _versions, "of all libraries, as name=version"),
+    Column("git_commit", _at("environment.git_commit"), "commit of the harness"),
+    Column("git_dirty", _at("environment.git_dirty"), "whether its code differed from that commit", "boolean"),
+)
+#: Every column that all records have, by name. Further ones come with the records: see ``PREFIXES``.
+COLUMNS: Mapping[str, Column[Record]] = {column.name: column for column in _FIXED}
 
 #: Columns that depend on the records: a prefix, what follows it, and the values by that name.
-PREFIXES: dict[str, tuple[str, Callable[[Record], Mapping[str, Any]]]] = {
+PREFIXES: Mapping[str, tuple[str, Callable[[Record], Mapping[str, Any]]]] = {
     "P.": ("a parameter of the task, such as P.length", attrgetter("spec.parameters")),
-    "score.": ("a test score, such as score.mse", _named("score")),
-    "baseline.": ("what a model that learned nothing reaches of a score", _named("baseline")),
-    "steps_to.": ("first evaluated update at which the main score passed a level", _named("steps_to")),
+    "score.": ("a test score, such as score.mse", _by_name("score")),
+    "baseline.": ("what a model that learned nothing reaches of a score", _by_name("baseline")),
+    "steps_to.": ("first evaluated update at which the main score passed a level", _by_name("steps_to")),
 }
-
 
 #: Column to one-line description, the open-ended ones included.
-DESCRIPTIONS: dict[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
+DESCRIPTIONS: Mapping[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
     f"{prefix}<name>": about for prefix, (about, _) in PREFIXES.items()
 }
+
+#: Of a table of runs as text, where none are asked for.
+DEFAULT = (
+    "task", "cell", "backend", "variant", "tier", "status", "score_name", "score", "solved",
+    "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s",
+)  # fmt: skip
+#: What a GPU took: shown where any run has it.
+OF_A_GPU = ("energy_j", "joules_per_1000_sequences", "device_idle_share")
+
+
+def column(name: str) -> Column[Any]:
+    """A column of ``COLUMNS`` or of the summary, or one whose name begins with a prefix."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    if name in SUMMARY:
+        return SUMMARY[name]
+    scores, seed = name.startswith(("score.", "baseline.")), name == "P.seed"
+    return Column(name, get=lambda record: None, write=score_text if scores else str if seed else words)
+
+
+# -- a run among those it may be compared with ------------------------------------------------------
+class Shown(NamedTuple):
+    """A run in the table of a terminal; ``first`` of its group."""
+
+    group: Group
+    record: Record
+    first: bool
+
+
+def _of_record(name: str) -> Column[Shown]:
+    return COLUMNS[name].within(lambda shown: shown.record)
+
+
+def folded(text: str, width: int) -> str:
+    """Text in lines of ``width``, broken at blanks and hyphens; the first four."""
+    return "\n".join(textwrap.wrap(text, width)[:4])
+
+
+_TASK: Column[Shown] = Column(
+    "task", get=lambda shown: shown.group.title, style=lambda shown: "bold", whole=True,
+    words_of=lambda shown: folded(printable(shown.group.title), 12) if shown.first else "",
+)  # fmt: skip
+_CELL: Column[Shown] = Column(
+    "cell", get=lambda shown: shown.record.spec.model.cell, write=lambda cell: folded(cell, 10), whole=True
+)
+_SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record))
+_SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record), least=9)
+
+
+def terminal_columns(runs: Sequence[Shown]) -> list[Column[Shown]]:
+    """Of a terminal's table: settings where runs of a group differ in them, and what a GPU took where one was used."""
+    varies = any(shown.group.settings(shown.record) for shown in runs)
+    measured = [name for name in OF_A_GPU if any(COLUMNS[name].get(shown.record) is not None for shown in runs)]
+    return [
+        _TASK, _CELL, *map(_of_record, ("backend", "variant", "tier")), *([_SETTING] if varies else []),
+        _of_record("status"), _SCORE,
+        *map(_of_record, ("solved", "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s", *measured)),
+    ]  # fmt: skip
+
+
+# -- several runs of one contender ------------------------------------------------------------------
+def _values(name: str, runs: Repetitions) -> list[Any]:
+    """The values of a column of ``COLUMNS``, of the runs that have one."""
+    return [value for record in runs.records if (value := COLUMNS[name].get(record)) is not None]
+
+
+def _median(name: str, heading: str = "", write: Callable[[Any], str] = number) -> Column[Repetitions]:
+    of = COLUMNS[name]
+    return replace(
+        of, get=lambda runs: median_of(_values(name, runs)), write=write, heading=heading or of.heading,  # type: ignore[arg-type, return-value]
+    )  # fmt: skip
+
+
+def _each(name: str, **more: Any) -> Column[Repetitions]:
+    """The different values, in alphabetical order."""
+    of = COLUMNS[name]
+    return replace(of, get=lambda runs: ", ".join(sorted(set(_values(name, runs)))) or None, **more)  # type: ignore[arg-type, return-value]
+
+
+def _solved(runs: Repetitions) -> str:
+    return ("yes" if runs.solved else "no") if len(runs.records) == 1 else f"{runs.solved} of {len(runs.records)}"
+
+
+def _range_of_scores(runs: Repetitions) -> str | None:
+    """The median, and from where to where the runs went."""
+    values = _values("score", runs)
+    if not values:
+        return None
+    middle = score_text(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({score_text(min(values))} to {score_text(max(values))})"
+
+
+def _reach(runs: Repetitions) -> str | None:
+    """From the lowest 10th percentile of the runs to the highest 90th."""
+    low, high = _values("train_seq_s_p10", runs), _values("train_seq_s_p90", runs)
+    return f"{number(min(low))} to {number(max(high))}" if low else None
+
+
+def _idle(share: float) -> str:
+    """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
+    return number(100 * share) + ", launch-bound" * (share > LAUNCH_BOUND)
+
+
+#: Of a report's table, each about all runs of a contender in a cell.
+REPORT: Sequence[Column[Repetitions]] = (
+    Column("cell", get=attrgetter("cell")),
+    Column("backend", get=attrgetter("contender"), write=str),
+    _each("tier"),
+    _each("executed"),
+    Column("runs", get=lambda runs: len(runs.records), kind="Int64", write=str),
+    Column("score", get=_range_of_scores, right=True),
+    Column("solved", get=_solved, style=lambda runs: "green" if _solved(runs) == "yes" else ""),
+    _median("train_seq_s"),
+    Column("p10 to p90", get=_reach, right=True),
+    _median("step_ms"),
+    _median("predict_seq_s"),
+    _median("compile_s"),
+    _median("train_s"),
+    _median("host_growth_mib"),
+    _median("host_init_mib"),
+    _median("device_peak_mib"),
+    _median("energy_j"),
+    _median("joules_per_1000_sequences"),
+    _median("device_idle_share", heading="idle %", write=_idle),
+    _median("parameters"),
+    Column("gate", get=lambda runs: max(_values("gate", runs), default=None), write="{:.0e}".format, right=True),
+)
+
+
+def _with_interval(average: Average, write: Callable[[float], str] = number) -> str:
+    """As in "0.0013 (0.0011–0.0016)"; the average alone where there are too few runs for an interval."""
+    if average.value is None:
+        return ""
+    if average.low is None or average.high is None:
+        return write(average.value)
+    return f"{write(average.value)} ({write(average.low)}–{write(average.high)})"
+
+
+def _average(name: str) -> Callable[[Repetitions], Average]:
+    """Mean scores, and medians of all else, with their 95 % interval."""
+    mean = name == "score"
+    return lambda runs: averaged(_values(name, runs), *((statistics.fmean, np.mean) if mean else ()))
+
+
+def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
+    """Three columns of data files: the average and both ends of its interval."""
+    average = _average(name)
+    about = f"{word} over the runs: {COLUMNS[name].about}"
+    yield Column(f"{name}_{word}", lambda runs: average(runs).value, about, "float64")
+    yield Column(f"{name}_low", lambda runs: average(runs).low, f"low end of its 95 % interval: {name}", "float64")
+    yield Column(f"{name}_high", lambda runs: average(runs).high, f"high end of its 95 % interval: {name}", "float64")
+
+
+def _shown_average(name: str, heading: str) -> Column[Repetitions]:
+    average = _average(name)
+    return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
+
+
+_SUMMARY: Sequence[Column[Repetitions]] = (
+    Column("task", attrgetter("group.title"), "the set of runs that may be compared"),
+    Column("cell", attrgetter("cell"), "the recurrence"),
+    Column("contender", attrgetter("contender"), "who computed it"),
+    Column("runs", lambda runs: len(runs.records), "runs that were ok", "Int64"),
+    Column("seeds", attrgetter("seeds"), "different seeds among them", "Int64"),
+    Column("not_ok", attrgetter("not_ok"), "runs of the same spec that were not ok", "Int64"),
+    Column("solved_runs", attrgetter("solved"), "runs that solved the task", "Int64"),
+    Column("noisy_runs", attrgetter("noisy"), "runs that something disturbed", "Int64"),
+    Column("score_name", attrgetter("score_name"), "the score that decides whether the task is solved"),
+    *_averages("score", "mean"),
+    *(each for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
+      for each in _averages(name, "median")),
+)  # fmt: skip
+#: Of ``harness table --summary`` and its data files, by name.
+SUMMARY: Mapping[str, Column[Repetitions]] = {column.name: column for column in _SUMMARY}
+#: Those of its text, where none are asked for.
+SUMMARY_DEFAULT = (
+    "task", "cell", "contender", "runs", "solved_runs", "noisy_runs", "score_name", "score_mean", "score_low",
+    "score_high", "train_seq_s_median", "train_seq_s_low", "train_seq_s_high",
+)  # fmt: skip
+#: Of the table over repetitions in a terminal and in a report.
+REPEATS: Sequence[Column[Repetitions]] = (
+    SUMMARY["task"],
+    SUMMARY["cell"],
+    replace(SUMMARY["contender"], heading="backend"),
+    replace(
+        SUMMARY["runs"],
+        words_of=lambda runs: f"{len(runs.records)}" + (f" + {runs.not_ok} not ok" if runs.not_ok else ""),
+    ),
+    Column("solved", get=lambda runs: f"{runs.solved}/{len(runs.records)}", right=True),
+    replace(SUMMARY["noisy_runs"], heading="noisy", write=str),
+    Column(
+        "mean score", get=_average("score"), right=True,
+        words_of=lambda runs: printable(f"{runs.score_name} {_with_interval(_average('score')(runs), score_text)}"),
+    ),
+    _shown_average("train_seq_s", "median\ntrain seq/s"),
+    _shown_average("host_growth_mib", "median\ngrowth MiB"),
+)  # fmt: skip

@@ -9,7 +9,6 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,10 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from harness.analysis.columns import MIB
 from harness.analysis.groups import Group, groups, median_of
-from harness.presentation.drawing import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, save, tick
+from harness.presentation.figure import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, tick
 from harness.records.base import Spread
+from harness.records.figures import mib
 from harness.records.naming import reasons
 from harness.records.run import CurvePoint, Record
 from harness.text import number
@@ -35,11 +34,6 @@ NOTES_SHOWN = 6
 LABEL_GAP = 0.055
 #: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
 LOG_TIME_RATIO = 12
-
-
-def draw(records: Iterable[Record], out: Path) -> list[Path]:
-    """Write every figure that the records allow into the folder ``out``, each as PNG and as SVG."""
-    return save(figures(records), out)
 
 
 def figures(records: Iterable[Record]) -> Iterator[Drawn]:
@@ -151,18 +145,16 @@ def _throughput(records: list[Record]) -> Bar | None:
 
 def _memory(records: list[Record]) -> Bar | None:
     """Median over the runs of the level after initialisation and of the growth beyond it, in MiB."""
-    metrics = [
-        r.metrics for r in records if r.metrics and None not in (r.metrics.host_init_bytes, r.metrics.host_peak_bytes)
-    ]
-    before = median_of((m.host_init_bytes or 0) / MIB for m in metrics)
-    growth = median_of(max(0, (m.host_peak_bytes or 0) - (m.host_init_bytes or 0)) / MIB for m in metrics)
-    device = median_of(r.metrics.device_peak_bytes for r in records if r.metrics)
+    metrics = [r.metrics for r in records if r.metrics and r.metrics.host_growth_bytes is not None]
+    before = median_of(mib(m.host_init_bytes) for m in metrics)
+    growth = median_of(mib(m.host_growth_bytes) for m in metrics)
+    device = median_of(mib(r.metrics.device_peak_bytes) for r in records if r.metrics)
     if before is None or growth is None:
         return None
     text = f"+{number(growth)} MiB on {number(before)}"
     mark = None
     if device is not None:
-        mark, text = device / MIB, f"{text}; device {number(device / MIB)}"
+        mark, text = device, f"{text}; device {number(device)}"
     return Bar(colour_of(records[0].spec.backend), (before, growth), text, mark=mark)
 
 

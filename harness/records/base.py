@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, computed_field
 
+import backends
 from backends.base import Tier
 from harness.records.seal import digest
 from harness.specs.base import Frozen
@@ -136,9 +137,14 @@ class Execution(Frozen):
     log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
 
     @property
+    def current_variant(self) -> str:
+        """The variant that ran, else the one asked for, by its present name; ``variant`` stays as it was written."""
+        return backends.current_variant(self.spec.backend, self.variant or self.spec.variant)
+
+    @property
     def name(self) -> str:
         """Backend and variant, as in "torch nn"."""
-        return f"{self.spec.backend} {self.variant or self.spec.variant}"
+        return f"{self.spec.backend} {self.current_variant}"
 
 
 class Sealed(Frozen):

@@ -167,3 +167,8 @@ class Record(Execution, Sealed):
     curve: list[CurvePoint] = []
     noise: Noise | None = None
     command: Annotated[str | None, Field(description="the command that makes this run again, for a shell")] = None
+
+    @property
+    def framework_version(self) -> str | None:
+        """Version of the framework that computed it."""
+        return self.environment.versions.get(self.spec.backend)

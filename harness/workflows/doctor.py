@@ -16,8 +16,8 @@ from rich.console import RenderableType
 
 from harness.machine import nvml, system
 from harness.machine.process import available_cpus
+from harness.presentation.renderers import Facts, facts
 from harness.presentation.screen import show
-from harness.presentation.show import Facts, section
 from harness.processes.supervise import probe_all
 from harness.text import number, printable
 
@@ -185,10 +185,10 @@ def print_findings(found: Findings) -> None:
 
 
 def _parts(found: Findings) -> Iterator[RenderableType]:
-    yield from section("Machine", list(_machine_facts(found.machine)))
-    yield from section("GPUs", _gpu_facts(found.gpus, found.why_no_gpu))
-    yield from section("Backends", [fact for each in found.backends for fact in _backend_facts(each)])
-    yield from section("Tools", [(each.name, printable(_tool(each))) for each in found.tools])
+    yield from facts("Machine", list(_machine_facts(found.machine)))
+    yield from facts("GPUs", _gpu_facts(found.gpus, found.why_no_gpu))
+    yield from facts("Backends", [fact for each in found.backends for fact in _backend_facts(each)])
+    yield from facts("Tools", [(each.name, printable(_tool(each))) for each in found.tools])
     yield ""
     yield _closing(found.backends)
 

@@ -9,16 +9,13 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from harness.presentation.progress import line
+from harness.presentation.table import Column, Table
 from harness.processes import supervise
 from harness.processes.channel import TimedOut, WorkerDied
 from harness.specs.run import RunSpec
-from harness.text import printable
 
 #: Sequences per update unless asked for: the reference walks through every step in Python.
 BATCH = 8
@@ -138,26 +135,31 @@ def _is_wrong(each: Agreement) -> bool:
 
 def table(found: Sequence[Agreement]) -> Table:
     """A row per variant and precision: the largest distance of each kind of quantity."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="Relative distance from float64")
-    for heading in ("run", "variant", "precision", "agrees"):
-        shown.add_column(heading, overflow="fold")
-    for heading in ("loss", "gradients", "parameters"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("float32 losses over training", overflow="fold")
-    for each in found:
-        words = [_distance(each.largest(kind)) for kind in ("loss", "gradient", "parameter")]
-        reason = each.failed or each.unavailable
-        told = "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
-        style = "green" if each.agrees else "yellow" if each.unavailable else "red"
-        shown.add_row(
-            each.name, each.variant, each.precision, Text(told, style=style), *words,
-            Text(printable(reason) if reason else each.drift_text()),
-        )  # fmt: skip
-    return shown
+    columns: list[Column[Agreement]] = [
+        Column("run", lambda each: each.name),
+        Column("variant", lambda each: each.variant),
+        Column("precision", lambda each: each.precision),
+        Column("agrees", _told, style=_style),
+        _largest("loss", "loss"),
+        _largest("gradients", "gradient"),
+        _largest("parameters", "parameter"),
+        Column(
+            "float32 losses over training", lambda each: each.failed or each.unavailable or each.drift_text() or None
+        ),
+    ]
+    return Table.of(columns, found, title="Relative distance from float64", layout="airy")
 
 
-def _distance(apart: float | None) -> str:
-    return "" if apart is None else f"{apart:.1e}"
+def _largest(heading: str, kind: str) -> Column[Agreement]:
+    return Column(heading, lambda each: each.largest(kind), kind="float64", write="{:.1e}".format)
+
+
+def _told(each: Agreement) -> str:
+    return "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
+
+
+def _style(each: Agreement) -> str:
+    return "green" if each.agrees else "yellow" if each.unavailable else "red"
 
 
 def closing(found: Sequence[Agreement]) -> list[str]:

@@ -8,10 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import backends
 import tasks
@@ -19,6 +16,7 @@ from harness.analysis.verdict import Judgement, Verdict, judge
 from harness.errors import UsageError
 from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
+from harness.presentation.table import Column, Table
 from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
@@ -140,17 +138,22 @@ def _say(row: Row, json_lines: bool) -> None:
 
 def table(rows: Sequence[Row]) -> Table:
     """A row per record, its verdict first."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("verdict", "run", "result", "speed", "memory"):
-        shown.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
-    for row in rows:
-        judgement = row.judgement
-        name = f"{run_name(row.record)}, seed {row.record.spec.seed}" if row.record else row.path.name
-        shown.add_row(
-            Text(judgement.verdict, style=STYLES[judgement.verdict]),
-            *(Text(printable(text)) for text in (name, judgement.why, judgement.speed, judgement.memory)),
-        )
-    return shown
+    columns: list[Column[Row]] = [
+        Column("verdict", _verdict, style=lambda row: STYLES[_verdict(row)], whole=True),
+        Column("run", _run),
+        Column("result", lambda row: row.judgement.why),
+        Column("speed", lambda row: row.judgement.speed),
+        Column("memory", lambda row: row.judgement.memory),
+    ]
+    return Table.of(columns, rows, layout="airy")
+
+
+def _verdict(row: Row) -> Verdict:
+    return row.judgement.verdict
+
+
+def _run(row: Row) -> str:
+    return f"{run_name(row.record)}, seed {row.record.spec.seed}" if row.record else row.path.name
 
 
 def closing(rows: Sequence[Row]) -> list[str]:
