@@ -10,13 +10,13 @@ from harness.analysis.ratios import ratio
 from harness.records.base import Ratio
 from harness.records.speed import Contest, Row, SpeedRecord
 
-#: Tiers that are ranked: a fused programme does several updates per dispatch.
+#: Tiers that are ranked: a fused program does several updates per dispatch.
 RANKED = ("default", "best")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Contests that were held on both devices and differ in batch and hidden size alone.
+    """Contests that were held on both devices and differ only in batch and hidden size.
 
     Attributes:
         contests: at least two.
@@ -29,14 +29,17 @@ class Grid:
 
     @property
     def backends(self) -> list[str]:
+        """Those measured on both devices, by name."""
         return sorted({backend for backend, _, _ in self.gains})
 
     @property
     def hiddens(self) -> list[int]:
+        """Hidden sizes, ascending."""
         return sorted({hidden for _, hidden, _ in self.gains})
 
     @property
     def batches(self) -> list[int]:
+        """Batch sizes, ascending."""
         return sorted({batch for _, _, batch in self.gains})
 
     @property
@@ -46,13 +49,13 @@ class Grid:
         return ", ".join(sorted(name for name in names if name)) or "GPU"
 
     def wins(self) -> Iterator[str]:
-        """Of each backend in words: at which hidden size the GPU wins from which batch on."""
+        """For each backend, from which batch on the GPU wins at each hidden size, in words."""
         for backend in self.backends:
             parts = [f"hidden {hidden} {self._from(backend, hidden)}" for hidden in self.hiddens]
             yield f"{backend}: the GPU wins at {', '.join(parts)}"
 
     def _from(self, backend: str, hidden: int) -> str:
-        """The smallest batch from which on it wins at every batch measured."""
+        """The smallest batch from which on the GPU wins at every batch measured."""
         measured = [batch for batch in self.batches if (backend, hidden, batch) in self.gains]
         if not measured:
             return "not measured"
@@ -67,7 +70,7 @@ class Grid:
 
 
 def grids(record: SpeedRecord) -> list[Grid]:
-    """What a call has of both devices at several sizes, by all else that its contests share."""
+    """The contests of a call that were held on both devices at several sizes, grouped by all else that they share."""
     sets: dict[str, list[Contest]] = {}
     for contest in record.contests:
         shape = contest.rows[0].spec.shape()

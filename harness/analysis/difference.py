@@ -1,4 +1,4 @@
-"""Whether one of two is faster, lighter or better, and whether that can be told."""
+"""Whether one of two sides is faster, lighter or more accurate, and whether the measurement can tell."""
 
 from __future__ import annotations
 
@@ -11,32 +11,27 @@ from typing import Literal
 from harness.errors import CannotCompare
 from harness.records.run import Record
 
-#: Of the interval.
+#: Of the intervals.
 CONFIDENCE = 0.95
-
-
-#: A difference is told where chance alone would show one as large less often than this: with the interval's own
-#: 1 in 20, someone who compares every day would be misled once a month.
+#: Significance level: a difference is told if chance alone would show one as large less often than this. At the
+#: interval's own 1 in 20, someone who compares every day would be misled once a month.
 ALPHA = 0.01
-
-
-#: Standard errors away from 1 at which a difference is told, were the spread known.
+#: Standard errors that a difference must have to be told, if the spread were known.
 NORMAL = statistics.NormalDist().inv_cdf(1 - ALPHA / 2)
-
-
+#: More pairs than anyone would wait for.
 HOPELESS = 100_000
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How many times as much B takes as A, restart by restart, and what that amounts to.
+    """How many times as much B takes as A.
 
     Attributes:
-        ratios: of each restart: the median of its pairs.
-        ratio: their geometric mean; low, high: its 95 % interval.
+        ratios: for each restart, the median ratio of its pairs.
+        ratio: the geometric mean of these; low, high: its 95 % interval.
         p: how often chance alone would show a ratio as far from 1.
-        verdict: which side has less, if it can be told: ``p`` below ``ALPHA``.
-        pairs: blocks compared.
+        verdict: the side that takes less, if ``p`` is below ``ALPHA``.
+        pairs: pairs of blocks in all.
     """
 
     ratios: list[float]
@@ -48,7 +43,10 @@ class Difference:
     pairs: int
 
     def more_pairs(self) -> int | None:
-        """About how many more pairs would tell a difference of this size; None where too many, or enough are there."""
+        """About how many more pairs it would take to tell a difference of this size.
+
+        None where the verdict stands already, or the number would be hopeless.
+        """
         logs = [math.log(ratio) for ratio in self.ratios]
         mean, spread = statistics.fmean(logs), statistics.stdev(logs)
         if self.verdict != "neither" or mean == 0:
@@ -72,10 +70,10 @@ class Difference:
 
 
 def difference(ratios: Sequence[Sequence[float]]) -> Difference:
-    """What ratios of B to A, pair by pair for each restart, amount to.
+    """Judge ratios of B to A, given pair by pair for each restart.
 
-    The median of a restart's pairs is robust against blocks that were disturbed. The restarts' medians, in logarithms,
-    are what is independent: their mean has Student's t interval, with one degree of freedom fewer than restarts.
+    Within a restart the median is taken, which disturbed blocks hardly move. The restarts are the independent
+    observations: the mean of the logarithms of their medians has Student's t interval.
     """
     medians = [statistics.median(each) for each in ratios]
     mean, low, high, p = student([math.log(each) for each in medians])
@@ -84,7 +82,7 @@ def difference(ratios: Sequence[Sequence[float]]) -> Difference:
 
 
 def student(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """By Student's t: the mean of independent values, its 95 % interval, how often chance alone is as far from 0."""
+    """Mean of independent values, its 95 % interval (low, high), and how often chance alone is as far from 0 (p)."""
     from scipy.stats import t  # slow to import
 
     mean, n = statistics.fmean(values), len(values)
@@ -97,11 +95,13 @@ def student(values: Sequence[float]) -> tuple[float, float, float, float]:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The main score of whole runs, seed by seed: both sides had the same data and drew the same parameters.
+    """The main scores of whole runs, paired by seed: both sides of a pair had the same data and initial parameters.
 
     Attributes:
-        a, b: means over the seeds; difference: of b less a, with its 95 % interval.
-        better: which side the interval says has learned more.
+        score: the score's name.
+        a, b: means over the seeds.
+        difference: mean of b − a; low, high: its 95 % interval.
+        better: the side that learned more, if the interval excludes 0.
     """
 
     score: str
@@ -123,7 +123,7 @@ class Accuracy:
 
 
 def accuracy(a: Sequence[Record], b: Sequence[Record]) -> Accuracy:
-    """What finished runs of both sides, in the order of their seeds, amount to. Student's interval, paired by seed.
+    """Compare the scores of finished runs, given in the order of their seeds on both sides.
 
     Raises:
         CannotCompare: a run has no result.

@@ -12,9 +12,13 @@ from harness.records.figures import Block
 
 
 def ratio(reference: Mapping[int, Block], blocks: Mapping[int, Block]) -> Ratio | None:
-    """How many times as fast as ``reference``: the median over rounds of the two's seconds per update.
+    """How many times as fast as ``reference``: the median over rounds of the ratio of seconds per update.
 
-    Only rounds in which both had a turn count. The interval is a percentile bootstrap of the median, 95 %.
+    Args:
+        reference, blocks: the turns of each, by round. Only rounds in which both had one count.
+
+    Returns:
+        The median with its 95 % percentile bootstrap interval; None where no round has both.
     """
     pairs = [theirs.step_s / blocks[number].step_s for number, theirs in sorted(reference.items()) if number in blocks]
     if not pairs:

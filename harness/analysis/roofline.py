@@ -1,4 +1,4 @@
-"""What a device gives at its best in a call, and each contestant's share of it."""
+"""The highest rates that a device reached in a call, and each contestant's share of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.records.speed import Contest, Roof, Row
 
 
 def roofs_of(contests: Sequence[Contest]) -> dict[Device, Roof]:
-    """By device, the highest median rates of any contestant, and of each backend the fastest step."""
+    """For each device, the highest median rates of any contestant and the fastest dependent step of each backend."""
     rows: dict[Device, list[Row]] = {}
     for contest in contests:
         for row in contest.rows:
@@ -23,7 +23,7 @@ def _roof(rows: Sequence[Row]) -> Roof:
     limits = [row.limits for row in rows if row.limits]
     steps: dict[str, float] = {}
     for row in rows:
-        # what disturbs a step makes it longer, never shorter: the fastest is the floor
+        # a disturbance makes a step longer, never shorter: the fastest reading is the floor
         for reading in row.limits.us_per_step if row.limits else ():
             steps[row.spec.backend] = min(reading, steps.get(row.spec.backend, reading))
     return Roof(
@@ -34,7 +34,7 @@ def _roof(rows: Sequence[Row]) -> Roof:
 
 
 def with_shares(row: Row, roof: Roof | None) -> Row:
-    """The row with its shares of what its device gives, as far as both were measured."""
+    """The row with its shares of its device's rates, as far as both were measured."""
     if row.figures is None or row.ready is None or roof is None:
         return row
     shares: dict[str, float] = {}

@@ -1,6 +1,6 @@
-"""What NVIDIA's management library (NVML) tells of the devices, through the package ``nvidia-ml-py``.
+"""NVIDIA's management library (NVML), through the package ``nvidia-ml-py``: facts, energy and utilisation of devices.
 
-NVML counts for the whole machine: it knows nothing of ``CUDA_VISIBLE_DEVICES``, so that variable is read here. What a
+NVML lists every device of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says, so that variable is read here. What a
 device does not support is None, never an error.
 """
 
@@ -27,7 +27,7 @@ _FIELDS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 
 
 class NotThere(RuntimeError):
-    """NVML cannot be asked; the message says why, in one line. ``installed``: whether its Python package is there."""
+    """NVML cannot be used; the message says why, in one line. ``installed``: whether its Python package is there."""
 
     def __init__(self, why: str, installed: bool = True) -> None:
         super().__init__(why)
@@ -65,7 +65,7 @@ class Management(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """A device at one moment; None for what it does not tell."""
+    """What a device is, and its clocks at one moment; None for what it does not tell."""
 
     name: str | None
     uuid: str | None
@@ -96,7 +96,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Sample:
-    """Share of a device's time, from 0 to 1, in which it computed, in the part of a second before a moment (µs)."""
+    """Utilisation, from 0 to 1, in the fraction of a second that ends at ``at_us`` (µs)."""
 
     at_us: int
     busy: float
@@ -109,10 +109,11 @@ class Device:
         self.module, self.handle = module, handle
 
     def uuid(self) -> str | None:
+        """NVIDIA's name for this very device; None where it does not tell."""
         return self._ask(self.module.nvmlDeviceGetUUID)
 
     def facts(self) -> Facts:
-        """What it is, and its clocks now."""
+        """What the device is, and its clocks at this moment."""
         m, ask = self.module, self._ask
         cuda = _told(m, m.nvmlSystemGetCudaDriverVersion)
         capability = ask(m.nvmlDeviceGetCudaComputeCapability)
@@ -134,21 +135,21 @@ class Device:
         )
 
     def energy_mj(self) -> int | None:
-        """Millijoules that the whole device, whoever used it, has taken since the driver was loaded."""
+        """Millijoules that the whole device has consumed since the driver was loaded, whoever used it."""
         return self._ask(self.module.nvmlDeviceGetTotalEnergyConsumption)
 
     def process_bytes(self, pid: int) -> int | None:
-        """Memory of the device that a process holds: all of it, the context and every pool.
+        """Bytes of the device's memory that a process holds, its CUDA context and every pool included.
 
-        None where NVML does not name the process. It counts in the host's process ids, so within a container
-        that has ids of its own there is usually nothing to find.
+        None where NVML does not list the process. It lists processes by the host's ids, so there is usually nothing
+        to find from within a container that has ids of its own.
         """
         processes = self._ask(self.module.nvmlDeviceGetComputeRunningProcesses) or []
         held = [each.usedGpuMemory for each in processes if each.pid == pid]
         return held[0] if held else None
 
     def samples(self, since_us: int) -> list[Sample] | None:
-        """Utilisation after ``since_us``, oldest first, as far back as the driver keeps it (some seconds)."""
+        """Utilisation after ``since_us``, oldest first, as far back as the driver keeps it (some seconds); or None."""
         kind = self.module.NVML_GPU_UTILIZATION_SAMPLES
         told = self._ask(self.module.nvmlDeviceGetSamples, kind, since_us)
         if told is None or told[0] >= len(_FIELDS):
@@ -158,7 +159,7 @@ class Device:
         return sorted((each for each in found if each.at_us > since_us), key=lambda each: each.at_us)
 
     def last_sample_us(self) -> int:
-        """The moment of the newest sample, by the clock that NVML stamps them with; now where there is none yet."""
+        """The moment of the newest sample on NVML's own clock; now where there is none yet."""
         found = self.samples(0)
         return found[-1].at_us if found else time.time_ns() // 1000
 
@@ -167,7 +168,7 @@ class Device:
 
 
 def _told(module: Management, question: Callable[..., Value], *arguments: Any) -> Value | None:
-    """What NVML answers; None where it cannot."""
+    """NVML's answer; None where the device or the driver does not support the question."""
     try:
         return question(*arguments)
     except (module.NVMLError, module.NVMLLibraryMismatchError):
@@ -175,10 +176,10 @@ def _told(module: Management, question: Callable[..., Value], *arguments: Any) -
 
 
 def connect(module: Management | None = None) -> Management:
-    """NVML, ready to be asked.
+    """NVML, initialised.
 
     Args:
-        module: stands in for ``pynvml``; None for that.
+        module: a stand-in for ``pynvml``; None for the real one.
 
     Raises:
         NotThere: the package or the library is missing, or the driver is not loaded.
@@ -216,11 +217,11 @@ def _device(module: Management, find: Callable[..., Any], name: int | str) -> De
 
 
 def visible(module: Management, variable: str | None) -> list[Device]:
-    """The devices that a CUDA programme sees, in its order: its device 0 is the first.
+    """The devices that a CUDA program sees, in its order: its device 0 is the first.
 
     Args:
         variable: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set. Indices count in the order of the
-            PCI bus: the programme must run with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, as workers do.
+            PCI bus: the program must run with ``CUDA_DEVICE_ORDER=PCI_BUS_ID``, as workers do.
     """
     if variable is None:
         return devices(module)
@@ -247,7 +248,7 @@ def _named(module: Management, word: str) -> Device | None:
 
 
 def first_visible(variable: str | None, module: Management | None = None) -> Device:
-    """Device 0 of a CUDA programme that runs with this ``CUDA_VISIBLE_DEVICES``.
+    """Device 0 of a CUDA program that runs with this ``CUDA_VISIBLE_DEVICES``.
 
     Raises:
         NotThere: NVML cannot be asked, or no device is visible.

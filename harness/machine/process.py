@@ -1,7 +1,6 @@
-"""What the operating system gives a process: CPUs, floating-point mode, memory. Standard library only.
+"""CPUs, floating-point mode and memory of this process. Standard library only.
 
-The worker calls these before NumPy or a framework is imported, so that every thread they start
-inherits what is set here.
+The worker sets the first two before it imports NumPy or a framework, so that every thread they start inherits them.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def available_cpus() -> list[int]:
 
 
 def pin(threads: int) -> list[int]:
-    """Restrict this process to its first ``threads`` available CPUs; gives those in force."""
+    """Restrict this process to the first ``threads`` CPUs available to it; returns those in force."""
     cpus = available_cpus()[:threads]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
@@ -40,8 +39,8 @@ def flush_denormals(flush: bool) -> bool:
     """Flush denormal numbers to zero, or keep them, in this thread and all that it starts.
 
     Goes through C99 ``fegetenv`` and ``fesetenv``, which carry the control register of the
-    vector unit: no compiler, no framework. Gives whether it is in force; False on processors
-    whose register is not known here.
+    vector unit: no compiler, no framework. Returns whether that worked; False on processors whose
+    control register is not known here.
     """
     place = _FENV.get(platform.machine())
     if place is None or sys.platform == "win32":
@@ -57,12 +56,12 @@ def flush_denormals(flush: bool) -> bool:
 
 
 def resident_bytes() -> int | None:
-    """Memory resident now; None where the kernel does not tell."""
+    """Bytes resident in memory now; None where the kernel does not tell."""
     return _status("VmRSS")
 
 
 def peak_resident_bytes() -> int | None:
-    """The kernel's high-water mark of resident memory since the last ``reset_peak``.
+    """The kernel's high-water mark of resident bytes since the last ``reset_peak``; None where it does not tell.
 
     Not ``ru_maxrss``: a child of a large parent starts with the parent's.
     """
@@ -74,7 +73,7 @@ def reset_peak() -> None:
     try:
         CLEAR_REFS.write_text("5")
     except OSError:
-        return  # the mark then also covers what came before: too high, never too low
+        return  # then the mark covers what came before as well: it may be too high, never too low
 
 
 def _status(field: str) -> int | None:

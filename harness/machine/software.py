@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tasks.registry import project_version
 
+#: Libraries that every run uses.
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
-
-
+#: The folder that holds the floors: of a checkout, its root.
 SOURCE = Path(__file__).resolve().parents[2]
 
 
@@ -31,7 +31,7 @@ def library_versions() -> dict[str, str]:
 
 @lru_cache
 def source_state() -> tuple[str | None, bool | None]:
-    """Commit of the checkout that runs and whether its code differs from it; Nones where it is none."""
+    """The commit of this checkout, and whether its code was changed since; (None, None) outside a checkout."""
     if not (SOURCE / ".git").exists():
         return None, None
     try:

@@ -24,7 +24,7 @@ def cpu_model() -> str:
 
 
 def memory_bytes() -> int | None:
-    """The machine's, whatever of it this process may use."""
+    """Physical memory of the machine in bytes, however little of it this process may use; None where unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
@@ -32,6 +32,7 @@ def memory_bytes() -> int | None:
 
 
 def cpu_flags() -> list[str]:
+    """Instruction sets and other features of the processor, as the kernel names them; empty where it does not."""
     for line in (read_line(Path("/proc/cpuinfo")) or "").splitlines():
         if line.startswith(("flags", "Features")):
             return sorted(line.split(":", 1)[1].split())
@@ -57,6 +58,7 @@ def container() -> str | None:
 
 
 def read_line(path: Path) -> str | None:
+    """The text of a file of the kernel's; None where it is empty or cannot be read."""
     try:
         return path.read_text().strip() or None
     except OSError:

@@ -1,17 +1,20 @@
-"""A worker process and the lines exchanged with it. The parent sleeps while it waits."""
+"""A worker process, its log, and the messages exchanged with it. The parent sleeps while it waits."""
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from types import TracebackType
+
+from harness.processes import environment
+from harness.protocol import End, Event, Order, ProtocolError, Request, decode_event, encode
 
 COMMAND = (sys.executable, "-P", "-m", "harness.worker")
 GRACE_S = 2.0
@@ -23,39 +26,61 @@ class TimedOut(Exception):
 
 
 class WorkerDied(RuntimeError):
-    """The worker ended without saying how."""
+    """The worker ended without saying how, or said something that is no message; the message says which."""
 
 
 class Channel:
-    """A worker's life: JSON lines to its standard input, events as JSON lines from its standard output."""
+    """A worker process: messages to its standard input, events from its standard output, all else in its log.
 
-    def __init__(self, env: Mapping[str, str], log: IO[bytes], command: Sequence[str] = COMMAND) -> None:
-        self.log = log
-        self.worker = subprocess.Popen(
+    A context manager; when it is left the process and all that it started are gone.
+    """
+
+    def __init__(
+        self, variables: Mapping[str, str], command: Sequence[str] = COMMAND, beside: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the process.
+
+        Args:
+            variables: of its environment, beyond what a worker inherits.
+            command: another program that follows ``harness.protocol`` (``tests/bench`` has one), or another Python.
+            beside: further variables, which say nothing about the measurement.
+        """
+        self.variables = dict(variables)
+        env, self.strays = environment.worker_environment(self.variables, os.environ)
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=log,
-            env=dict(env),
+            stderr=self.log,
+            env={**env, **(beside or {})},
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops the worker
         )
         self._lines: list[bytes] = []
         self._rest = b""
 
-    def send(self, message: Mapping[str, Any]) -> None:
-        """One line to the worker. To one that died this says nothing: ``hear`` tells more."""
-        assert self.worker.stdin is not None
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def send(self, message: Request | Order) -> None:
+        """Write one message. A worker that died does not raise here: ``hear`` tells more."""
+        assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.worker.stdin.write(json.dumps(message).encode() + b"\n")
-            self.worker.stdin.flush()
+            self.process.stdin.write(encode(message))
+            self.process.stdin.flush()
 
     def close_input(self) -> None:
-        """There is nothing more to say."""
-        assert self.worker.stdin is not None
+        """Send nothing more: the worker reads the end of its input."""
+        assert self.process.stdin is not None
         with suppress(BrokenPipeError):
-            self.worker.stdin.close()
+            self.process.stdin.close()
 
-    def hear(self, deadline: float | None = None) -> dict[str, Any] | None:
+    def hear(self, deadline: float | None = None) -> Event | None:
         """The next event; None once the worker has closed its output.
 
         Args:
@@ -63,60 +88,88 @@ class Channel:
 
         Raises:
             TimedOut: the deadline passed first.
+            WorkerDied: what came is no message.
         """
-        assert self.worker.stdout is not None
+        assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
-            selector.register(self.worker.stdout, selectors.EVENT_READ)
+            selector.register(self.process.stdout, selectors.EVENT_READ)
             while not self._lines:
                 left = None if deadline is None else deadline - time.monotonic()
                 if (left is not None and left <= 0) or not selector.select(left):
                     raise TimedOut
-                data = os.read(self.worker.stdout.fileno(), 65536)
+                data = os.read(self.process.stdout.fileno(), 65536)
                 if not data:
                     return None
                 *self._lines, self._rest = (self._rest + data).split(b"\n")
-        event: dict[str, Any] = json.loads(self._lines.pop(0))
-        return event
+        try:
+            return decode_event(self._lines.pop(0))
+        except ProtocolError as error:
+            raise WorkerDied(f"the worker sent what is no message: {error}") from None
+
+    def conversation(self, request: Request, deadline: float | None = None) -> Iterator[Event]:
+        """Send the only request and give the events as they come, until the worker closes its output.
+
+        Raises:
+            TimedOut, WorkerDied: as ``hear``, or the worker closed its output without ``End``.
+        """
+        self.send(request)
+        self.close_input()
+        ended = False
+        while (event := self.hear(deadline)) is not None:
+            ended = isinstance(event, End)
+            yield event
+        if not ended:
+            raise WorkerDied(self.how_it_ended())
 
     def how_it_ended(self) -> str:
         """What became of a worker that closed its output, in words."""
         with suppress(subprocess.TimeoutExpired):
-            self.worker.wait(GRACE_S)
-        return _how_it_ended(self.worker.poll())
+            self.process.wait(GRACE_S)
+        return _how_it_ended(self.process.poll())
 
     def dismiss(self) -> None:
-        """Tell the worker to end, politely, and do not wait: ``stop`` does, of several after each was told."""
+        """Tell the worker to end without waiting for it. To stop several, dismiss all, then ``stop`` each."""
+        if self.log.closed:
+            return
         self.close_input()
-        if self.worker.stdout:
-            self.worker.stdout.close()
-        if self.worker.poll() is None:
+        if self.process.stdout:
+            self.process.stdout.close()
+        if self.process.poll() is None:
             with suppress(ProcessLookupError):
-                os.killpg(self.worker.pid, signal.SIGTERM)
+                os.killpg(self.process.pid, signal.SIGTERM)
 
     def stop(self) -> None:
-        """End the worker and all that it started: politely, then not."""
+        """End the worker and all that it started: SIGTERM, then SIGKILL. The log is gone afterwards."""
+        if self.log.closed:
+            return
         self.dismiss()
+        try:
+            self._end()
+        finally:
+            self.log.close()
+
+    def _end(self) -> None:
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            if self.worker.poll() is not None:
+            if self.process.poll() is not None:
                 return
             try:
-                os.killpg(self.worker.pid, signal_number)
-                self.worker.wait(GRACE_S)
+                os.killpg(self.process.pid, signal_number)
+                self.process.wait(GRACE_S)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
-        self.worker.wait()
+        self.process.wait()
 
     def tail(self) -> str | None:
-        """The end of what the worker and its libraries printed."""
-        return tail(self.log)
+        """The end of what the worker and its libraries printed, without the user's home folder; None for nothing."""
+        self.log.seek(0, os.SEEK_END)
+        self.log.seek(max(0, self.log.tell() - LOG_TAIL_BYTES))
+        home = os.environ.get("HOME") or "~"
+        return self.log.read().decode(errors="replace").replace(home, "~").strip() or None
 
 
-def tail(log: IO[bytes]) -> str | None:
-    """The end of a log, without the user's home folder; None where it is empty."""
-    log.seek(0, os.SEEK_END)
-    log.seek(max(0, log.tell() - LOG_TAIL_BYTES))
-    home = os.environ.get("HOME") or "~"
-    return log.read().decode(errors="replace").replace(home, "~").strip() or None
+def until(timeout: float | None) -> float | None:
+    """The deadline that many seconds from now; None for none."""
+    return None if timeout is None else time.monotonic() + timeout
 
 
 def _how_it_ended(status: int | None) -> str:

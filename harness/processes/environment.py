@@ -1,4 +1,4 @@
-"""The worker's environment: what it may inherit, what the spec sets, and what it is in the end."""
+"""A worker's environment variables: what it may inherit and what the spec sets; and a description of the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.records.base import Environment
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
-#: Inherited as they are: where things are found, never how numbers are computed.
+#: Variables that a worker inherits: they say where things are found, never how numbers are computed.
 INHERITED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP",
     "VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
@@ -24,8 +24,7 @@ INHERITED = (
 )  # fmt: skip
 INHERITED_PREFIXES = ("LC_", "XDG_", "NVIDIA_")
 
-#: Variables that change what a framework or its libraries do. Where the caller has one, it is
-#: kept from the worker and named in the record.
+#: Variables that change what a framework or its libraries do. The caller's are not passed on, but named in the record.
 STRAY_PREFIXES = (
     "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "VECLIB_", "NUMEXPR_", "NPY_", "NUMPY_",
     "DNNL_", "ONEDNN_", "TF_", "TF2_", "XLA_", "JAX_", "PJRT_", "NPROC", "KERAS_", "TORCH_", "TORCHINDUCTOR_",
@@ -33,10 +32,10 @@ STRAY_PREFIXES = (
     "TCMALLOC_", "TRITON_", "PTXAS_", "PYTHONMALLOC", "PYTHONHASHSEED", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
 )  # fmt: skip
 
-#: Named like one of the above by another tool: Terraform.
+#: Terraform's, which begin like TensorFlow's.
 NO_STRAY_PREFIXES = ("TF_CLI", "TF_VAR_")
 
-#: TensorFlow and JAX would take most of a GPU's memory at once.
+#: Otherwise TensorFlow and JAX allocate most of a GPU's memory at the start.
 MEMORY_AS_NEEDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
@@ -65,7 +64,7 @@ def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
 
 
 def device_variables() -> dict[str, str]:
-    """Which GPU a process sees, which is the user's to say; counted as the driver counts; memory only as needed."""
+    """Which GPUs a process sees (those that the user chose), numbered as the driver does, with memory as needed."""
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
     return {
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
@@ -77,7 +76,12 @@ def device_variables() -> dict[str, str]:
 def worker_environment(
     variables: Mapping[str, str], caller: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The worker's whole environment, and the caller's variables that were kept from it."""
+    """The worker's whole environment, and those of the caller's variables that it does not get.
+
+    Args:
+        variables: what the spec sets.
+        caller: the environment of this process.
+    """
     inherited = {
         name: value for name, value in caller.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
@@ -91,13 +95,13 @@ def worker_environment(
 
 
 def _without_home(value: str, caller: Mapping[str, str]) -> str:
-    """Records are published: they need not tell where the user lives."""
+    """Records are published: they need not name the user's home folder."""
     home = caller.get("HOME", "")
     return value.replace(home, "~") if len(home) > 1 else value
 
 
 def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environment:
-    """The machine, the Python and the code, as far as no framework need be asked."""
+    """The machine, the Python and the code: everything that can be told without importing a framework."""
     commit, dirty = source_state()
     return Environment(
         cpu=cpu_model(),

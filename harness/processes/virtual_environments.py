@@ -1,4 +1,4 @@
-"""Virtual environments of exact versions, built once, kept by what is in them, and never left half-built."""
+"""Virtual environments with exact versions: built once, named after their contents, never left half-built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.records.run import Record
 from tasks.registry import DISTRIBUTION
 
 Tell = Callable[[str], None]
-#: PEP 508's names, and no longer than any on the index.
+#: Names as PEP 508 allows them, no longer than any on the index.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
 #: Ours comes from this checkout (older records call it ``harness``); the others come with any environment.
 _NOT_PINNED = {DISTRIBUTION, "harness", "pip", "setuptools", "wheel"}
@@ -31,17 +31,17 @@ _DONE = "harness-environment.json"
 
 
 class NotBuilt(RuntimeError):
-    """The environment cannot be had; one line says why, and nothing of it is left."""
+    """The environment could not be built, in one line; nothing of it is left."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides an environment.
+    """Everything that decides an environment.
 
     Attributes:
         extra: the part of this project that brings the framework, such as ``torch``.
         python: major and minor version.
-        pins: distributions to the exact versions that they have where they are installed at all.
+        pins: the exact version of each distribution, if it is installed at all.
     """
 
     extra: str
@@ -50,11 +50,13 @@ class Recipe:
 
     @property
     def digest(self) -> str:
+        """Sixteen hexadecimal digits, equal for equal recipes."""
         content = json.dumps([self.extra, self.python, sorted(self.pins.items())])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
+        """The environment's folder."""
         return f"{self.extra}-{self.digest}"
 
 
@@ -62,7 +64,7 @@ def recipe(record: Record) -> Recipe:
     """The environment that a record was made in.
 
     Raises:
-        NotBuilt: it names a distribution or version that is no name or version.
+        NotBuilt: what it gives as a distribution's name or version is none.
     """
     where = record.environment
     pins = dict(where.packages or where.versions)
@@ -76,10 +78,10 @@ def recipe(record: Record) -> Recipe:
 
 
 def recipe_for(backend: str, version: str | None) -> Recipe:
-    """An environment of this Python and these libraries, with another version of one framework; None for any.
+    """This Python and the libraries of this environment, with ``version`` of one framework; None for any version.
 
     Raises:
-        NotBuilt: the backend is not one of ours, or the version is none.
+        NotBuilt: the backend is not one of this project's, or ``version`` is no version.
     """
     if backend not in EXTRAS:
         raise NotBuilt(f"this project has no extra that brings {backend!r}; it has {', '.join(EXTRAS)}")
@@ -91,7 +93,9 @@ def recipe_for(backend: str, version: str | None) -> Recipe:
 
 
 def find(backend: str, version: str | None, tell: Tell) -> Path | None:
-    """The interpreter that has ``version`` of a framework, built if need be; of any, if it stands already; else None.
+    """The interpreter of an environment with that version of a framework, which is built if need be.
+
+    Where ``version`` is None: of an environment that is there already, with any version; None where there is none.
 
     Raises:
         NotBuilt: it could not be built.
@@ -100,7 +104,7 @@ def find(backend: str, version: str | None, tell: Tell) -> Path | None:
 
 
 def standing(backend: str) -> Path | None:
-    """The interpreter of an environment that brings ``backend`` at any version: what ``harness env add`` built."""
+    """The interpreter of an environment that ``harness env add`` built for ``backend``, at any version; or None."""
     for name, _, _ in built():
         if name.rpartition("-")[0] == backend:
             return _interpreter(folder() / name)
@@ -108,7 +112,7 @@ def standing(backend: str) -> Path | None:
 
 
 def _check_pin(name: str, version: str) -> None:
-    """A record is anyone's: what goes onto pip's command line or into its files is a plain name and a version."""
+    """A record may come from anyone: only plain names and versions go onto pip's command line and into its files."""
     if not _NAME.fullmatch(name):
         raise NotBuilt(f"the record names a distribution {name[:40]!r}, which is no name of one")
     try:
@@ -123,7 +127,7 @@ def folder() -> Path:
 
 
 def python(recipe: Recipe, tell: Tell) -> Path:
-    """The interpreter of the environment, which is built if it is not there. Two builders do not meet.
+    """The interpreter of the environment, which is built if it is not there. A lock keeps two builders apart.
 
     Raises:
         NotBuilt: it could not be built; nothing of it is left.
@@ -176,14 +180,14 @@ def _run(command: Sequence[str | None]) -> None:
 
 
 def built() -> Iterator[tuple[str, Mapping[str, str], int]]:
-    """Every environment that stands: its name, its pins, its size in bytes."""
+    """Every environment that was built: its name, its pins, its size in bytes."""
     for done in sorted(folder().glob(f"*/{_DONE}")):
         size = sum(path.lstat().st_size for path in done.parent.rglob("*") if path.is_file())
         yield done.parent.name, json.loads(done.read_text())["pins"], size
 
 
 def remove(name: str) -> bool:
-    """Take an environment away; False where there is none of that name."""
+    """Delete an environment; False where there is none of that name."""
     if name not in {known for known, _, _ in built()}:
         return False
     with FileLock(f"{folder() / name}.lock"):

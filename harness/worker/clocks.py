@@ -1,4 +1,4 @@
-"""Clocks by what the time was spent on."""
+"""Seconds of a worker's life, by what they were spent on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ Clock = Callable[[], float]
 
 @dataclass
 class Clocks:
-    """Seconds by what they were spent on."""
+    """Named stop watches: ``with clocks("train"): …`` adds to ``clocks["train"]``."""
 
     clock: Clock
     spent: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
+        """Add the seconds of the block to ``name``."""
         start = self.clock()
         try:
             yield

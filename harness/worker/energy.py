@@ -1,4 +1,4 @@
-"""What a device takes to train: energy, memory, idle time. Read between timed blocks, never inside one."""
+"""Energy, memory and idle time of the device that trains. Read between timed blocks, never within one."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from harness.machine.nvml import Device, NotThere, Sample, first_visible
 from harness.worker.clocks import Clocks
 
-#: Seconds between two readings: the driver keeps samples of some fifteen seconds, and a reading takes milliseconds.
+#: Seconds between two readings. The driver keeps the samples of the last fifteen or so; a reading takes milliseconds.
 EVERY_S = 5.0
-#: The counter of energy moves some ten times a second: over less than this it would say more about itself.
+#: Shortest time over which energy is told: its counter moves about ten times a second.
 SHORTEST_S = 1.0
-#: Samples of utilisation below which their mean says nothing.
+#: With fewer samples of utilisation their mean says nothing.
 FEWEST_SAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Reading:
-    """At one moment: seconds of the meter's clock, seconds that the device was asked for, millijoules so far."""
+    """At one moment: the clock, seconds in which the device had work to do so far, millijoules of its counter."""
 
     at_s: float
     asked_s: float
@@ -28,12 +28,12 @@ class Reading:
 
 @dataclass
 class Meter:
-    """Called by the loop over blocks with the updates done so far; of CPU runs it says nothing.
+    """Reads the device between blocks: the training loop calls it with the number of updates done.
 
     Attributes:
-        device: what is read; None for nothing.
-        clocks: of the run. Training and prediction on them are the time in which the device could have computed;
-            ``meter`` among them is what reading took.
+        device: what is read; None for a run on the CPU, of which nothing is.
+        clocks: of the run. ``train`` and ``predict`` are the time in which the device had work to do; the time that
+            reading takes goes to ``meter``.
         warm_up: updates before the steady state.
         steps: updates in all.
     """
@@ -55,6 +55,7 @@ class Meter:
         self._looked_s = 0.0
 
     def __call__(self, done: int) -> None:
+        """Take the readings that are due after ``done`` updates."""
         if self.device is None:
             return
         with self.clocks("meter"):
@@ -101,10 +102,10 @@ class Meter:
         return 1000 * joules / ((self.steps - self.steady[0]) * batch)
 
     def _idle_share(self) -> float | None:
-        """Of the steady state's time in training and prediction, how much the device computed nothing.
+        """Share of the steady state's time in training and prediction in which the device computed nothing.
 
-        The samples' mean is of all time, the host's drawing of data included: what was busy is set against the
-        time in which there was something to do.
+        The samples cover all time, also that in which the host draws data. So the device's busy seconds, mean of the
+        samples × wall time, are divided by the seconds in which it had work to do.
         """
         if self.steady is None or self.end is None or len(self.samples) < FEWEST_SAMPLES:
             return None
@@ -125,7 +126,7 @@ def _joules(begin: Reading | None, end: Reading | None) -> float | None:
 
 
 def of_run(device: str, clocks: Clocks, warm_up: int, steps: int) -> tuple[Meter, str | None]:
-    """The meter of a run on ``cpu`` or ``cuda``, and why it reads nothing on CUDA; None where it does."""
+    """The meter of a run, and why it cannot read the device; None if it can, or if ``device`` is ``cpu``."""
     if device != "cuda":
         return Meter(None, clocks, warm_up, steps), None
     try:

@@ -1,4 +1,4 @@
-"""The gate: before a run is timed, a few updates of a small batch are held against the reference."""
+"""The gate: before anything is timed, a few updates of a small batch are compared with the float64 reference."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from backends.job import Array, Job, Parameters, Precision
 from harness.records.base import Gate
 from tasks.base import Batch
 
-#: Batch number ``index`` of ``size`` sequences.
+#: Draws batch number ``index`` of ``size`` sequences.
 Draw = Callable[[int, int], Batch]
 STEPS = 3
 BATCH = 4
-#: Largest relative distance, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more, and moves
-#: biases that started at zero elsewhere: these alone are off by about 1. In bfloat16 it is they that are far, since
-#: Adam's first updates are the gradient's signs, and small gradients lose theirs: at most 1.7e-1 was measured on the
-#: CPU (plain RNN over 100 steps; 2e-2 LSTM and GRU). TF32 rounds to three bits more: an eighth of it, not measured.
+#: Largest relative distance allowed, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more,
+#: and by about 1 in the biases, which start at zero. In bfloat16 the biases are what is far off without any mistake:
+#: Adam's first updates are the signs of the gradients, and small gradients lose theirs. At most 1.7e-1 was measured on
+#: the CPU (plain RNN over 100 steps; LSTM and GRU 2e-2). TF32 keeps three bits more: an eighth of it, not measured.
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float64": 1e-9, "tf32": 4e-2, "bfloat16": 3e-1}
 
 
 def distances(ours: Parameters, expected: Parameters) -> dict[str, float]:
-    """‖ours − expected‖ / ‖expected‖ of each array (over 1e-6 where the expected one is smaller)."""
+    """‖ours − expected‖ / max(‖expected‖, 1e-6) of each array."""
     return {
         name: finite(float(np.linalg.norm(ours[name] - p) / np.maximum(np.linalg.norm(p), 1e-6)))
         for name, p in expected.items()
@@ -34,15 +34,19 @@ def distances(ours: Parameters, expected: Parameters) -> dict[str, float]:
 
 
 def loss_distances(losses: Array, expected: Sequence[float]) -> list[float]:
-    """|loss − expected| / |expected| of each update (over 1e-6 where the expected one is smaller)."""
+    """|loss − expected| / max(|expected|, 1e-6) of each update."""
     apart = np.abs(losses - np.asarray(expected)) / np.maximum(np.abs(expected), 1e-6)
     return [finite(float(each)) for each in apart]
 
 
 def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, shortened_to: int | None = None) -> Gate:
-    """Train a few small batches on the backend and on the reference, and measure how far apart they end.
+    """Train a few small batches with the backend and with the reference, and measure how far apart they end.
 
-    ``shortened_to``: the length of ``job``'s sequences where the measured job's are longer.
+    Args:
+        job: what the backend is to compute, at a batch size of 4 at most.
+        draw: the batches.
+        parameters: both start from.
+        shortened_to: the length of ``job``'s sequences where the measured job has longer ones, for the result.
     """
     batch = min(BATCH, job.batch)
     small = job.resized(batch)
@@ -65,5 +69,5 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
 
 
 def finite(value: float) -> float:
-    """JSON has no infinity and no nan: both count as the largest distance there is."""
+    """The value; the largest number there is in place of infinity and nan, which JSON does not have."""
     return value if math.isfinite(value) else sys.float_info.max

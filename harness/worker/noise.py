@@ -1,6 +1,6 @@
-"""Whether a measurement was disturbed: what the kernel counted meanwhile, and how the block times lie.
+"""Whether a measurement was disturbed: the kernel's counters before and after, and the distribution of block times.
 
-Standard library and NumPy only; a worker reads the counters, so that they are of its own CPUs and its own life.
+The worker itself reads the counters: they are of its CPUs and its process.
 """
 
 from __future__ import annotations
@@ -14,19 +14,27 @@ import numpy as np
 
 from harness.records.base import Noise
 
-#: Blocks below which nothing is said about their distribution.
+#: With fewer blocks nothing is said about their distribution.
 FEWEST_BLOCKS = 20
-#: Relative change from the first third's median to the last third's that is called a drift …
+#: Smallest relative change from the median of the first third to that of the last third that is called a drift …
 DRIFT = 0.05
-#: … if it is also as many times the error of the medians' difference.
+#: … provided that it is this many standard errors of the difference.
 SIGMAS = 4.0
-#: Two groups of blocks: each at least this share, apart by this much of the median and by this many spreads.
+#: Two groups of blocks: each holds at least this share, and they are apart by this share of the median and by so many
+#: spreads of a group.
 SHARE, APART, SPREADS = 0.15, 0.15, 4.0
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Readings at one moment; differences of two count. Seconds; None where the system does not tell."""
+    """Readings at one moment, of which only differences mean something; None where the system does not tell.
+
+    Attributes:
+        wall_s: the caller's clock; own_s: CPU seconds of this process.
+        switches: context switches that were forced on it.
+        steal_s, busy_s: seconds of its CPUs taken by the hypervisor, and spent for any process.
+        throttled: times slowed for heat, or because the control group's quota was used up.
+    """
 
     wall_s: float
     own_s: float
@@ -37,7 +45,7 @@ class Counters:
 
 
 def read(clock_s: float) -> Counters:
-    """The counters now, at ``clock_s`` of the caller's clock."""
+    """The counters now, when the caller's clock shows ``clock_s``."""
     times = os.times()
     busy, steal = _cpu_times(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None)
     return Counters(clock_s, times.user + times.system, _switches(), steal, busy, _throttled())
@@ -91,8 +99,8 @@ def judge(block_s: Sequence[float], before: Counters, after: Counters, cpus: int
     """What disturbed a measurement.
 
     Args:
-        block_s: seconds per update, block by block, in order.
-        before, after: readings around them.
+        block_s: seconds per update of each block, in order.
+        before, after: readings around the blocks.
         cpus: CPUs that the worker may use.
     """
     wall = max(after.wall_s - before.wall_s, 1e-9)
@@ -118,7 +126,7 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 
 def relative_drift(block_s: Sequence[float]) -> float | None:
-    """How much slower the last third's median is than the first third's; None where no drift can be told."""
+    """How much slower the last third of the blocks is than the first, by their medians; None for no drift."""
     if len(block_s) < FEWEST_BLOCKS:
         return None
     third = len(block_s) // 3

@@ -1,9 +1,10 @@
-"""What every worker does before its clock starts: settings in force, the gate, a trainer that stands ready."""
+"""What runs and contestants have in common: settings in force, the gate, a trainer, memory, what was executed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import backends
@@ -11,13 +12,14 @@ from backends.base import Backend, Trainer, Unsupported
 from backends.job import Job, Parameters
 from harness.errors import RunFailed
 from harness.machine import process
+from harness.protocol import Decided, Event, Executed, GateDone
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 from harness.worker.clocks import Clocks
 from harness.worker.gate import Draw, pass_gate
 from tasks.base import Batch
 
-Emit = Callable[[Mapping[str, Any]], None]
+Emit = Callable[[Event], None]
 
 
 def not_installed(backend: Backend, error: ImportError) -> str:
@@ -49,11 +51,18 @@ def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> 
     """
     job, why = backend.resolve(job)
     runtime = backend.start(job)
-    emit({
-        "variant": job.variant, "tier": backend.variant(job).tier, "variant_reason": why, "threads": runtime.threads,
-        "flushes_denormals": runtime.flushes_denormals, "versions": dict(runtime.versions),
-        "device_name": runtime.device_name, "deterministic": backend.is_deterministic(job),
-    })  # fmt: skip
+    emit(
+        Decided(
+            variant=job.variant,
+            tier=backend.variant(job).tier,
+            variant_reason=why,
+            threads=runtime.threads,
+            flushes_denormals=runtime.flushes_denormals,
+            versions=dict(runtime.versions),
+            device_name=runtime.device_name,
+            deterministic=backend.is_deterministic(job),
+        )
+    )
     if runtime.threads != spec.threads:
         raise RunFailed(f"{spec.backend} runs {runtime.threads} threads where the spec says {spec.threads}")
     if runtime.flushes_denormals != (spec.denormals == "flush"):
@@ -73,14 +82,16 @@ def build(
 ) -> Trainer:
     """A trainer that passed the gate, on the clocks ``gate`` and ``build``.
 
-    ``shortened``: the same job with shorter sequences, which ``draw`` draws, where the gate is to see those.
+    Args:
+        draw: batch number ``index`` of ``size`` sequences.
+        shortened: for the gate, the same job with shorter sequences, which ``draw`` gives; None for the job itself.
 
     Raises:
         RunFailed: its updates are too far from the reference's.
     """
     with clocks("gate"):
         gate = pass_gate(backend, shortened or job, draw, parameters, shortened.length if shortened else None)
-    emit({"gate": gate.model_dump()})
+    emit(GateDone(gate.model_dump()))
     if not gate.passed:
         raise RunFailed(
             f"did not pass the gate: after {gate.steps} updates the loss is {gate.loss_distance:.1e} and the "
@@ -91,16 +102,35 @@ def build(
 
 
 def check_executed(backend: Backend, job: Job, trainer: Trainer, batch: Batch, emit: Emit) -> None:
-    """What computed the recurrence. Last of all: looking may trace or compile what the first update's time should hold.
+    """Find out what computed the recurrence, and tell.
+
+    Comes last: looking may trace or compile, which must not take that work from the first update's time.
 
     Raises:
         RunFailed: it is not what the variant's name says.
     """
     executed = trainer.executed(batch.astype(job.dtype))
-    emit({"executed": executed})
+    emit(Executed(executed))
     expected = backend.variant(job).runs
     if not re.match(expected, executed):
         raise RunFailed(f"variant {job.variant!r} ran {executed!r}, not what its name says ({expected})")
+
+
+class Memory:
+    """Memory of the process and of its device in bytes: the levels now, before training, and the peaks from now on."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        process.reset_peak()
+        self.trainer = trainer
+        self.levels: dict[str, Any] = {
+            "host_init_bytes": process.resident_bytes(),
+            "device_init_bytes": trainer.memory().in_use,
+        }
+
+    @cache  # noqa: B019 - one per process
+    def peaks(self) -> dict[str, Any]:
+        """The highest levels as they were when this was first asked: a limit's arrays come later and do not count."""
+        return {"host_peak_bytes": process.peak_resident_bytes(), "device_peak_bytes": self.trainer.memory().peak}
 
 
 def blas() -> list[dict[str, Any]]:

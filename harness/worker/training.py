@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from backends.base import Trainer
 from backends.job import Array, host_dtype
 from harness.errors import RunFailed
+from harness.protocol import Progress
 from harness.records.base import Scores
 from harness.records.figures import Block
 from harness.records.run import CurvePoint
@@ -23,15 +24,21 @@ from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
 from tasks.base import Batch, Split, Task, loss_value
 
-Progress = Callable[[Mapping[str, float]], None]
+OnProgress = Callable[[Progress], None]
 OnPoint = Callable[[CurvePoint], None]
-#: Told the updates done so far before the first block and after each one, while no clock of a block runs.
+#: Called between blocks, when no block's clock runs, with the number of updates done so far.
 Between = Callable[[int], None]
 
 
 @dataclass
 class Outcome:
-    """What training gave: the reported scores, the curve and the blocks behind the throughput."""
+    """What training gave.
+
+    Attributes:
+        loss, scores: on the test split, after ``score_step`` updates.
+        train_blocks, predict_blocks: of the steady state; a step is an update, or a sequence predicted.
+        compilations: traces and compilations, all in the warm-up.
+    """
 
     loss: float
     scores: Scores
@@ -44,7 +51,7 @@ class Outcome:
 
 
 def block_sizes(steps: int, chunk: int, evaluate_every: int) -> Iterator[int]:
-    """Updates per block: one alone, the first; then up to each multiple of ``chunk`` or evaluation."""
+    """Updates of each block: the first update alone, then up to each multiple of ``chunk`` or ``evaluate_every``."""
     done = 0
     while done < steps:
         ends = [steps] if done else [1]
@@ -54,8 +61,14 @@ def block_sizes(steps: int, chunk: int, evaluate_every: int) -> Iterator[int]:
         yield size
 
 
-class Run:
-    """One training run on a trainer that stands ready."""
+class Training:
+    """A run's training on a trainer that is built and passed the gate.
+
+    Attributes:
+        curve: evaluations on the validation split.
+        train_blocks: the blocks of the steady state, which begins after the first chunk; predict_blocks: of prediction.
+        device_s: seconds of all training steps by the device's own events; None where it has none.
+    """
 
     def __init__(
         self,
@@ -63,22 +76,27 @@ class Run:
         task: Task,
         trainer: Trainer,
         clocks: Clocks,
-        progress: Progress,
+        on_progress: OnProgress,
         on_point: OnPoint,
         between: Between = lambda done: None,
     ) -> None:
         self.spec, self.task, self.trainer = spec, task, trainer
         self.dtype = host_dtype(spec.precision)
-        self.clocks, self.progress, self.on_point, self.between = clocks, progress, on_point, between
+        self.clocks, self.on_progress, self.on_point, self.between = clocks, on_progress, on_point, between
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
         self.losses = hashlib.sha256()
-        self.device_s: float | None = None  # of all training steps, by the device's own events
+        self.device_s: float | None = None
         with clocks("data"):
             self.held_out = {split: self._held_out(split) for split in ("validation", "test")}
 
     def __call__(self) -> Outcome:
+        """Train to the last step, evaluating on the way.
+
+        Raises:
+            RunFailed: a loss is not finite, or something compiled in the steady state.
+        """
         spec = self.spec
         self._evaluate(0, [])  # the untrained model: the curve's first point, and it compiles the prediction
         self.predict_blocks.clear()
@@ -169,7 +187,7 @@ class Run:
         return self.task.held_out(split).astype(self.dtype)
 
     def _predict(self, x: Array) -> Array:
-        """Predictions for any number of sequences, by batches of the one shape that is compiled."""
+        """Predictions for any number of sequences, in padded batches: only one shape is compiled."""
         size, parts = self.spec.batch, []
         for start in range(0, len(x), size):
             part = np.asarray(x[start : start + size], dtype=self.dtype)
@@ -187,7 +205,7 @@ class Run:
         recent = self.train_blocks[-5:]
         seconds = sum(block.seconds for block in recent)
         rate = self.spec.batch * sum(block.steps for block in recent) / seconds if seconds else 0.0
-        self.progress({"step": done, "loss": loss, "sequences_per_second": rate})
+        self.on_progress(Progress(done, loss, rate))
 
 
 def first_crossings(task: Task, curve: list[CurvePoint]) -> dict[str, int | None]:

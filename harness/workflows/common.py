@@ -1,4 +1,4 @@
-"""What workflows share: keeping a record, and an interruption that leaves one."""
+"""What several workflows need: keeping a record, and leaving one when interrupted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.records.store import Store, StoreError
 
 
 def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
-    """Write the record; where that fails, say so and give False."""
+    """Write the record; where that fails, print why and return False."""
     try:
         store.write(record)
     except StoreError as error:
@@ -26,7 +26,7 @@ def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """A polite kill ends the worker and leaves a record, as Ctrl-C does."""
+    """SIGTERM does what Ctrl-C does: it ends the worker and leaves a record."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,31 +1,32 @@
-"""Two specs side by side: live workers in turns, several pairs of processes, and what can be told of the difference."""
+"""Two specs side by side: live workers take turns, over several pairs of processes, and their difference is judged."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Literal
 
 import tasks
 from harness.analysis.difference import Difference, difference
-from harness.errors import CannotCompare, Lost, UsageError
-from harness.processes.live import Live, until
+from harness.errors import CannotCompare, UsageError
+from harness.processes.contestant import Contestant
+from harness.processes.heard import Heard
+from harness.records.figures import growth
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
-from harness.workflows.contest import Lane, fit, hold
-from harness.workflows.speed import SETTLE_S
+from harness.workflows.contest import Contest, Settings, Tell, check_block
 
-Tell = Callable[[str], None]
+Side = Literal["A", "B"]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard to look.
+    """How much is measured.
 
     Attributes:
         pairs: of blocks, in all.
-        restarts: pairs of processes that they come from: two processes of one spec differ by their memory's layout.
+        restarts: pairs of processes that they come from: two processes of one spec differ by how their memory lies.
         block_s: seconds that a block should take.
         timeout: seconds for each pair of processes; None for as long as it takes.
     """
@@ -36,13 +37,12 @@ class Effort:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError where nothing could be told from so little."""
+        """Raises UsageError where no difference could be told from so little."""
         if self.restarts < 2:
             raise UsageError(f"--restarts must be at least 2, not {self.restarts}: one is none to tell a spread from")
         if self.pairs < self.restarts:
             raise UsageError(f"--pairs must be at least --restarts, {self.restarts}, not {self.pairs}")
-        if not 0 < self.block_s <= 60:
-            raise UsageError(f"--block must be above 0 and at most 60 seconds, not {self.block_s:g}")
+        check_block(self.block_s)
 
     def rounds(self) -> list[int]:
         """Pairs of each restart."""
@@ -50,20 +50,23 @@ class Effort:
 
 
 def shape(spec: RunSpec) -> SpeedSpec:
-    """The contestant of a run's shape: same model, job and settings, on random data that is staged once."""
-    task = tasks.load(spec.task, spec.parameters, spec.seed)
-    job = spec.job(task)
-    same = {name: getattr(spec, name) for name in ("backend", "variant", "device", "precision", "threads", "denormals",
-                                                   "deterministic", "model", "optimizer", "batch", "seed")}  # fmt: skip
+    """The contestant that computes a run's job, on random data that is staged once."""
+    job = spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
+    shared = SpeedSpec.model_fields.keys() & RunSpec.model_fields.keys()
     return SpeedSpec(
-        **same, length=job.length, features=job.model.inputs, outputs=job.model.outputs, loss=job.loss,
+        **{name: getattr(spec, name) for name in shared},
+        length=job.length,
+        features=job.model.inputs,
+        outputs=job.model.outputs,
+        loss=job.loss,
         readout=job.model.readout,
-    )  # fmt: skip
+        labels=job.labels,
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Time and memory of B over A; memory is None where it was not measured, or grew by nothing."""
+    """Time and memory of B relative to A; memory is None if it was not measured or did not grow."""
 
     time: Difference
     memory: Difference | None
@@ -79,78 +82,67 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
     """Compare two specs.
 
     Raises:
-        CannotCompare: a side cannot run.
+        CannotCompare: a side cannot run, is lost on the way, or compiles in the steady state.
         TimedOut: a pair of processes took longer than ``effort.timeout``.
     """
-    sides = {"A": shape(a), "B": shape(b)}
+    sides: dict[Side, SpeedSpec] = {"A": shape(a), "B": shape(b)}
     times: list[list[float]] = []
     growths: list[list[float]] = []
     variants: tuple[str, str] = ("", "")
-    for start, rounds in enumerate(effort.rounds()):
-        tell(f"pair of processes {start + 1} of {effort.restarts}")
-        # who starts first, and so gets the better memory, alternates
-        order = ("A", "B") if start % 2 == 0 else ("B", "A")
-        lives: dict[str, Live] = {}
-        try:
-            for side in order:
-                lives[side] = Live(sides[side], until(effort.timeout))
-                _ready(side, lives[side])
-            lanes = {side: Lane(lives[side]) for side in order}
-            for lane in lanes.values():
-                fit(lane, effort.block_s)
-            hold(list(lanes.values()), rounds, start, lambda _: time.sleep(SETTLE_S))
-            for side in order:
-                _finish(side, lives[side])
-        finally:
-            for live in lives.values():
-                live.stop()
-        times.append(_ratios(lanes["A"], lanes["B"], a.batch, b.batch))
-        heard = lives["A"].heard, lives["B"].heard
-        variants = (heard[0]["variant"], heard[1]["variant"])
-        growths.append([_growth(heard[1]) / _growth(heard[0])] if all(map(_growth, heard)) else [])
+    for restart, rounds in enumerate(effort.rounds()):
+        tell(f"pair of processes {restart + 1} of {effort.restarts}")
+        ours, theirs = _hold(sides, Settings(rounds, effort.block_s, effort.timeout), restart)
+        times.append(_ratios(ours, theirs))
+        variants = (_variant(ours), _variant(theirs))
+        grown = [_growth(ours.heard), _growth(theirs.heard)]
+        growths.append([grown[1] / grown[0]] if all(grown) else [])
     return Comparison(difference(times), difference(growths) if all(growths) else None, variants)
 
 
-def _ready(side: str, live: Live) -> None:
-    try:
-        live.get_ready()
-    except Lost:
-        raise CannotCompare(f"{side} cannot run: {live.heard.get('reason')}") from None
+def _hold(sides: dict[Side, SpeedSpec], settings: Settings, restart: int) -> tuple[Contestant, Contestant]:
+    """A contest between two new processes. Who starts first, and so gets the better memory, alternates."""
+    order: tuple[Side, Side] = ("A", "B") if restart % 2 == 0 else ("B", "A")
+    starts = {side: partial(Contestant, sides[side]) for side in order}
+    with Contest(starts, settings, seed=restart, lost=_give_up) as contest:
+        contest.get_ready()
+        contest.take_turns()
+        contest.finish()
+    return contest.contestants["A"], contest.contestants["B"]
 
 
-def _finish(side: str, live: Live) -> None:
-    try:
-        live.finish()
-    except Lost:
-        raise CannotCompare(f"{side} did not end well: {live.heard.get('reason')}") from None
+def _give_up(side: Side, contestant: Contestant) -> None:
+    """With one side there is nothing to compare."""
+    how = "did not end well" if contestant.blocks else "cannot run"
+    raise CannotCompare(f"{side} {how}: {contestant.heard.reason}")
 
 
-def _ratios(a: Lane, b: Lane, batch_a: int, batch_b: int) -> list[float]:
+def _ratios(a: Contestant, b: Contestant) -> list[float]:
     """Seconds per sequence of B over A's, pair by pair."""
 
-    def seconds(lane: Lane, number: int, batch: int) -> float:
-        block = lane.blocks[number]
-        return block.seconds / block.steps / batch
+    def per_sequence(contestant: Contestant, number: int) -> float:
+        return contestant.blocks[number].step_s / contestant.spec.batch
 
-    both = sorted(a.blocks.keys() & b.blocks.keys())
-    if not both:
-        raise CannotCompare("a worker was lost before both sides had a turn")
-    return [seconds(b, number, batch_b) / seconds(a, number, batch_a) for number in both]
+    return [per_sequence(b, number) / per_sequence(a, number) for number in sorted(a.blocks.keys() & b.blocks.keys())]
 
 
-def _growth(heard: dict[str, Any]) -> int:
-    return max(0, (heard.get("host_peak_bytes") or 0) - (heard.get("host_init_bytes") or 0))
+def _variant(contestant: Contestant) -> str:
+    return contestant.heard.decided.variant if contestant.heard.decided else ""
+
+
+def _growth(heard: Heard) -> int:
+    """Bytes by which memory grew beyond its level after initialisation; 0 where that was not measured."""
+    return growth(heard.ready.host_init_bytes if heard.ready else None, heard.peaks.host_peak_bytes) or 0
 
 
 def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
-    """The specs of a side, which may differ in their seed only. Raises UsageError where they differ otherwise."""
+    """The specs of a side. Raises UsageError if they differ in more than their seed."""
     if len({spec.model_copy(update={"seed": 0}).model_dump_json() for spec in specs}) != 1:
         raise UsageError(f"{side} names {len(specs)} runs; name one backend, task and cell")
     return list(specs)
 
 
 def same_seeds(a: Sequence[RunSpec], b: Sequence[RunSpec]) -> None:
-    """Raises UsageError where two sides cannot be paired seed by seed."""
+    """Raises UsageError if two sides cannot be paired by seed."""
     if [spec.seed for spec in a] != [spec.seed for spec in b]:
         raise UsageError("A and B need the same seeds: name them for both, as --seeds 5")
     if len(a) > 1 and (a[0].task, a[0].parameters) != (b[0].task, b[0].parameters):

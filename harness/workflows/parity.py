@@ -112,7 +112,7 @@ def measure(
             begun = len(found)
             try:
                 for heard in supervise.parity(spec, question, timeout):
-                    keep(name, **heard)
+                    keep(name, **vars(heard))
             except WorkerDied as death:
                 how = "failed" if len(found) > begun else "unavailable"  # what it could do for a while is there
                 keep(name, spec.variant, **{how: str(death)})

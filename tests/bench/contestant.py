@@ -1,16 +1,14 @@
-"""A script that takes turns: the worker's side of a contest (``harness.worker.turns``) for what shares no code with it.
+"""A script that takes turns: the worker's side of a contest (``harness.worker.contestant``) for code that is not ours.
 
     python -P tests/bench/contestant.py NAME
 
-``NAME`` is that of ``loader.script``. Lines on standard input: a speed spec, then ``{"turn": n}`` and the others that
-``harness.worker`` hears; events as JSON lines on what was standard output. CPUs and denormals are set by
-``harness.machine.process``, as for a worker; beyond that the process is what a user has: the C library's own
-allocator, and no setting of the framework's but what the environment says.
+``NAME`` is that of ``loader.script``. The script follows ``harness.protocol``: a ``Contest``, then orders. CPUs and
+denormals are set by ``harness.machine.process``, as for a worker; beyond that the process is what a user has: the C
+library's own allocator, and no setting of the framework's but what the environment says.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -19,83 +17,98 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness import protocol
 from harness.machine import process
 
-Emit = Callable[[Mapping[str, Any]], None]
+Emit = Callable[[protocol.Event], None]
 
 
 def main(name: str) -> None:
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Take part in a contest."""
+    events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
-    def emit(event: Mapping[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
+    def emit(event: protocol.Event) -> None:
+        events.write(protocol.encode(event))
         events.flush()
 
-    spec = json.loads(sys.stdin.readline())["speed"]
-    process.pin(spec["threads"])
-    process.flush_denormals(spec["denormals"] == "flush")
+    request = protocol.decode_request(sys.stdin.readline())
+    assert isinstance(request, protocol.Contest)
+    emit(protocol.Affinity(process.pin(request.spec["threads"])))
+    process.flush_denormals(request.spec["denormals"] == "flush")
     try:
-        obey(name, spec, emit)
-        emit({"end": "ok"})
+        follow(Script(name, request.spec), name, emit)
+        emit(protocol.End("ok"))
     except ImportError as error:
-        emit({"end": "unavailable", "reason": str(error)})
+        emit(protocol.End("unavailable", str(error)))
     except Exception as error:
         traceback.print_exc()
-        emit({"end": "failed", "reason": f"{type(error).__name__}: {error}".split("\n")[0][:500]})
+        emit(protocol.End("failed", f"{type(error).__name__}: {error}".split("\n")[0][:500]))
 
 
-def obey(name: str, spec: Mapping[str, Any], emit: Emit) -> None:
-    """Stand ready, then do updates when told to."""
-    sys.path.append(str(Path(__file__).resolve().parent))  # -P keeps it away, and last it hides nothing
-    import numpy as np
-    from loader import script
+class Script:
+    """A script's training program with its batches, which are staged once and used again in every turn."""
 
-    model, batch = spec["model"], spec["batch"]
-    stage, train = script(name).programme(
-        model["cell"], batch, spec["length"], spec["features"], model["hidden"], spec["optimizer"]["lr"]
-    )
-    rng = np.random.default_rng(spec["seed"])
-    shape = (batch, spec["length"], spec["features"])
-    staged: dict[int, list[Any]] = {}
+    def __init__(self, name: str, spec: Mapping[str, Any]) -> None:
+        sys.path.append(str(Path(__file__).resolve().parent))  # -P keeps it away, and last it hides nothing
+        import numpy as np
+        from loader import Sizes, script
 
-    def batches(count: int) -> list[Any]:
-        """They are staged once; where a chunk has many, a few different ones come again and again."""
-        if count not in staged:
-            drawn = [
-                (rng.standard_normal(shape, "float32"), rng.standard_normal((batch, 1), "float32"))
-                for _ in range(min(count, 8))
-            ]
-            ready = [stage(*each) for each in drawn]
-            staged[count] = [ready[k % len(ready)] for k in range(count)]
-        return staged[count]
+        self.sizes, self.chunk = Sizes.of(spec), spec["chunk"]
+        self.stage, self.train = script(name).program(self.sizes)
+        self.rng = np.random.default_rng(spec["seed"])
+        self.staged: dict[int, list[Any]] = {}
 
-    def timed(count: int) -> float:
+    def turn(self, steps: int) -> float:
+        """Seconds for ``steps`` updates, in calls of ``chunk`` at most, after one that is not timed."""
+        size = min(steps, self.chunk)
+        self._batches(size)
+        self.timed(1)
+        return sum(self.timed(size) for _ in range(steps // size))
+
+    def timed(self, count: int) -> float:
+        """Seconds of one call that does ``count`` updates. Raises ArithmeticError where a loss is not finite."""
+        import numpy as np
+
+        batches = self._batches(count)
         start = time.perf_counter()
-        losses = train(batches(count))
+        losses = self.train(batches)
         seconds = time.perf_counter() - start
         if not np.isfinite(losses).all():
             raise ArithmeticError("training diverged: the loss is not finite")
         return seconds
 
-    def turn(steps: int) -> float:
-        """Seconds for ``steps`` updates, in calls of ``chunk`` at most, after one that is not timed."""
-        size = min(steps, spec["chunk"])
-        batches(size)
-        timed(1)
-        return sum(timed(size) for _ in range(steps // size))
+    def _batches(self, count: int) -> list[Any]:
+        """Where a chunk has many, a few different ones come again and again."""
+        if count not in self.staged:
+            ready = [self.stage(*self._draw()) for _ in range(min(count, 8))]
+            self.staged[count] = [ready[k % len(ready)] for k in range(count)]
+        return self.staged[count]
 
-    timed(1)
-    emit({"variant": name, "tier": "default", "ready": True})
-    for line in map(json.loads, sys.stdin):
-        if "turn" in line:
-            emit({"block": {"steps": line["turn"], "seconds": turn(line["turn"])}})
-        elif "limits" in line:
-            emit({"limits": None})
-        elif "steady" in line:
-            emit({"steady": True})
-        elif "finish" in line:
-            return
+    def _draw(self) -> tuple[Any, Any]:
+        """Random inputs (batch, length, features), and targets as the loss wants them."""
+        sizes = self.sizes
+        x = self.rng.standard_normal((sizes.batch, sizes.length, sizes.features), "float32")
+        if sizes.loss == "mse":
+            return x, self.rng.standard_normal((sizes.batch, sizes.outputs), "float32")
+        return x, self.rng.integers(0, sizes.outputs, sizes.batch, "int32")
+
+
+def follow(script: Script, name: str, emit: Emit) -> None:
+    """Get ready, then follow orders until told to finish."""
+    script.timed(1)
+    emit(protocol.Decided(name, "default"))
+    emit(protocol.Ready())
+    for order in map(protocol.decode_order, sys.stdin):
+        match order:
+            case protocol.Turn(steps):
+                emit(protocol.BlockDone(steps, script.turn(steps)))
+            case protocol.ReadLimits():
+                emit(protocol.Limits())
+            case protocol.Steady():
+                emit(protocol.Armed())
+            case protocol.Finish():
+                return
 
 
 if __name__ == "__main__":

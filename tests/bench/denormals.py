@@ -3,10 +3,11 @@
     python tests/bench/denormals.py [--backend NAME …] [--json FILE]
 
 Each backend trains one LSTM, read out at the last step, from two starts that differ in the readout's weights alone. In
-one they are as small as 1e-36, so that gradients are denormal on all of their way back, as they are after hundreds of
-steps through which they vanish; the forget gate holds (σ(20)), so that they stay so. The learning rate is 0: nothing
-changes. The two take turns in one process; the ratio of their times is taken pair by pair. Flushed, it must be 1.
-``keep`` is the control, where a framework can keep: it shows what denormals cost on this processor, if anything.
+one they are as small as 1e-36, so that gradients are denormal throughout the backward pass, as they become over
+hundreds of steps through which they vanish; the forget gate is open (σ(20)), so that they stay so. The learning rate
+is 0: nothing changes. The two take turns in one process; the ratio of their times is taken pair by pair. Flushed, it
+must be 1. ``keep`` is the control, where a framework can keep: it shows what denormals cost on this processor, if
+anything.
 """
 
 from __future__ import annotations

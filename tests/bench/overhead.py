@@ -3,7 +3,7 @@
     python tests/bench/overhead.py [--backend NAME …] [--json FILE]
 
 For each backend a process builds two programs for the task ``adding``, preset ``quick``: the harness's own
-(``harness.worker.training.Run`` on the backend's stock variant), and the framework's script in ``bare/``, which
+(``harness.worker.training.Training`` on the backend's stock variant), and the framework's script in ``bare/``, which
 shares no code with ``harness`` or ``backends`` (but NumPy's, which has no layer of its own to call). They take turns,
 a block of updates each; the ratio is taken pair by pair, over several processes, since where buffers happen to lie in
 memory moves a whole process by a few percent. A ratio of 1.00 means that a figure in a record is the framework's own,
@@ -32,7 +32,7 @@ WANTED = 0.98
 
 def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     """Seconds of the bare script over seconds of the harness, pair by pair; runs in the worker's environment."""
-    from loader import script
+    from loader import Sizes, script
 
     from harness.machine import process
 
@@ -43,7 +43,7 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     from backends.parameters import initial
     from harness.planning.runs import plan
     from harness.worker.clocks import Clocks
-    from harness.worker.training import Run
+    from harness.worker.training import Training
 
     spec = plan({"backend": name, "preset": preset})[0]
     task = tasks.load(spec.task, spec.parameters)
@@ -51,13 +51,16 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
     backend = backends.load(name)
     job = spec.job(task)
     backend.start(job)
-    sizes = (job.model.cell, job.batch, job.length, job.model.inputs, job.model.hidden, job.optimizer.lr)
+    sizes = Sizes(
+        job.model.cell, job.batch, job.length, job.model.inputs, job.model.hidden, job.model.outputs, job.loss,
+        job.optimizer.lr,
+    )  # fmt: skip
     if bare_first:
-        stage, train = script(name).programme(*sizes)
+        stage, train = script(name).program(sizes)
     trainer = backend.trainer(job, initial(job.model, spec.initialisation_spec(), 0))
-    run = Run(spec, task, trainer, Clocks(time.perf_counter), lambda _: None, lambda _: None)
+    training = Training(spec, task, trainer, Clocks(time.perf_counter), lambda _: None, lambda _: None)
     if not bare_first:
-        stage, train = script(name).programme(*sizes)
+        stage, train = script(name).program(sizes)
     found = []
     for turn in range(WARM_UP + count):
         drawn = [task.batch("train", turn * BLOCK + k, spec.batch).astype("float32") for k in range(BLOCK)]
@@ -65,7 +68,7 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
         seconds = {}
         for who in ("ours", "bare") if turn % 2 else ("bare", "ours"):
             if who == "ours":
-                _, seconds[who] = run._train(turn * BLOCK, BLOCK)
+                _, seconds[who] = training._train(turn * BLOCK, BLOCK)
             else:
                 start = time.perf_counter()
                 train(staged)

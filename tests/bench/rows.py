@@ -59,6 +59,7 @@ class Row:
         return self.got.low <= self.wanted if self.at_most else self.got.high >= self.wanted
 
     def markdown(self) -> str:
+        """A line of the table."""
         got = f"{self.got.median:.3f} ({self.got.low:.3f}–{self.got.high:.3f})" if self.got else self.reason or ""
         wanted = "" if self.wanted is None else f"{'≤' if self.at_most else '≥'} {self.wanted:g}"
         met = {None: "", True: "yes", False: "no"}[self.met]

@@ -75,13 +75,14 @@ def _call(command: Sequence[str], folder: Path, env: Mapping[str, str] | None = 
 def heard(words: Sequence[str]) -> None:
     """Be ``harness`` with these words, and tell when its parent first hears of an update."""
     from harness.processes.channel import Channel
+    from harness.protocol import Event, Progress
 
     hear, told = Channel.hear, False
 
-    def listening(channel: Channel, deadline: float | None = None) -> dict[str, object] | None:
+    def listening(channel: Channel, deadline: float | None = None) -> Event | None:
         nonlocal told
         event = hear(channel, deadline)
-        if event and "progress" in event and not told:
+        if isinstance(event, Progress) and not told:
             told = True
             print(STEPPED, time.monotonic(), flush=True)
         return event
@@ -97,14 +98,14 @@ def alone(name: str, sizes: Sequence[str]) -> None:
     """Be the bare script of that framework, and tell when its first update is done."""
     from harness.machine import process
 
-    batch, length, features, hidden = map(int, sizes)
+    batch, length, features, hidden, outputs = map(int, sizes)
     process.pin(2)
     process.flush_denormals(True)
     import numpy as np
-    from loader import script
+    from loader import Sizes, script
 
-    stage, train = script(name).programme("lstm", batch, length, features, hidden, 1e-3)
-    train([stage(np.zeros((batch, length, features), "float32"), np.zeros((batch, 1), "float32"))])
+    stage, train = script(name).program(Sizes("lstm", batch, length, features, hidden, outputs, "mse", 1e-3))
+    train([stage(np.zeros((batch, length, features), "float32"), np.zeros((batch, outputs), "float32"))])
     print(STEPPED, time.monotonic(), flush=True)
 
 
@@ -126,7 +127,7 @@ def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, 
 
     for spec in plan({"backend": given.backend}):
         task = tasks.load(spec.task, spec.parameters)
-        sizes = map(str, (spec.batch, task.steps_in, task.inputs, spec.model.hidden))
+        sizes = map(str, (spec.batch, task.steps_in, task.inputs, spec.model.hidden, task.outputs))
         env, _ = worker_environment(worker_variables(spec), os.environ)
         name = spec.backend
         command = ["--heard", *FIRST_STEP.split(), name, "--variant", given.variant]

@@ -3,10 +3,11 @@
     python tests/bench/targets.py [--only NAME …] [--shape SHAPE …] [--backend NAME …] [--rounds N] [--json FILE]
 
 A training step (forward, backward, clip, Adam) of one layer on the CPU, 2 threads, float32, denormals flushed, readout
-at the last step, mean squared error. A ratio is seconds per update of the one side over those of the other, round by
-round; the interval is a bootstrap of the median, 95 %, and a target is met where the interval reaches it. One contest
-is one process per side: where buffers happen to lie in memory moves a whole process by a few percent, which no interval
-here shows; ``--repeats`` holds every contest again, with new processes, and pools their rounds.
+at the last step; sizes and losses are those of the named shapes of ``harness speed``. A ratio is seconds per update of
+the one side over those of the other, round by round; the interval is a bootstrap of the median, 95 %, and a target is
+met where the interval reaches it. One contest is one process per side: where buffers happen to lie in memory moves a
+whole process by a few percent, which no interval here shows; ``--repeats`` holds every contest again, with new
+processes, and pools their rounds.
 
 What is measured, by the name that ``--only`` takes:
 
@@ -39,9 +40,10 @@ import overhead
 import sides
 import startup
 from rows import Row, estimate, show
-from sides import SHAPES, Outcome, Shape, Side
+from sides import Outcome, Side
 
 from harness.processes import supervise
+from harness.specs.shapes import SHAPES, Shape
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: Geometric means over the shapes.
@@ -75,7 +77,7 @@ class How:
     repeats: int
 
     def one(self, name: str) -> tuple[str, Shape, bool]:
-        """For what is measured at one shape: that, or the first of this call; and whether it is the one."""
+        """For what is measured at one shape: that, or the first of this call; and whether it is the right one."""
         found = name if name in self.shapes else next(iter(self.shapes))
         return found, self.shapes[found], found == name
 
@@ -111,10 +113,10 @@ class Mean:
         if reference.reason or not there:
             self.lacking.append(shape)
             failed = reference if reference.reason else others[0]
-            return Row(label, wanted, None, reason=f"{failed.heard.get('variant') or 'a side'}: {failed.reason}")
+            return Row(label, wanted, None, reason=f"{failed.variant or 'a side'}: {failed.reason}")
         best = min(there, key=Outcome.seconds)
         sample = self.samples[shape] = sides.pairs(reference, best)
-        return Row(f"{label} ({best.heard.get('variant')})", wanted, estimate(sample), len(sample))
+        return Row(f"{label} ({best.variant})", wanted, estimate(sample), len(sample))
 
     def rows(self) -> Iterator[Row]:
         """The geometric mean, which has no verdict unless all six shapes are in it."""
@@ -130,6 +132,7 @@ class Mean:
 
 
 def stock(how: How) -> Iterator[Row]:
+    """``auto`` against the stock layer of the same framework in a bare script, at every shape."""
     for framework in FRAMEWORKS:
         for cell in ("lstm", "gru") if framework in how.backends else ():
             mean = Mean(f"{framework} {cell}: auto / bare script", STOCK_MEANS.get((framework, cell)))
@@ -144,6 +147,7 @@ def stock(how: How) -> Iterator[Row]:
 
 
 def keras(how: How) -> Iterator[Row]:
+    """``auto`` against ``model.fit`` of Keras on the same framework, at shape A."""
     name, shape, right = how.one("A")
     for framework, wanted in KERAS.items():
         if framework in how.backends:
@@ -157,6 +161,7 @@ def keras(how: How) -> Iterator[Row]:
 
 
 def numpy(how: How) -> Iterator[Row]:
+    """NumPy's LSTM, with and without numba, against the LSTM of a bare torch script."""
     if not {"numpy", "torch"} <= set(how.backends):
         return
     pure = Mean("numpy lstm: pure NumPy / bare torch", PURE)
@@ -174,6 +179,7 @@ def numpy(how: How) -> Iterator[Row]:
 
 
 def textbook(how: How) -> Iterator[Row]:
+    """NumPy's ``auto`` against ``textbook``, at every shape."""
     if "numpy" not in how.backends:
         return
     mean = Mean("numpy lstm: auto / textbook", TEXTBOOK)
@@ -204,7 +210,8 @@ def gemm(how: How) -> Iterator[Row]:
         if outcome.reason or not rates:
             yield Row(label, None, None, reason=outcome.reason or "nobody read the GEMM rate")
             continue
-        flops = outcome.heard["flops_per_step"] / 1e9
+        assert outcome.heard.ready is not None
+        flops = outcome.heard.ready.flops_per_step / 1e9
         sample = [flops * block.steps / block.seconds / max(rates) for block in outcome.blocks.values()]
         shares[label] = sample
         yield Row(label, None, estimate(sample), len(sample))
@@ -225,10 +232,12 @@ def variants_of(backend: str, shape: Shape) -> list[str]:
 
 
 def steady_state(how: How) -> Iterator[Row]:
+    """The steady state of the harness against bare scripts."""
     return overhead.measured(how.backends, processes=OVERHEAD_PROCESSES, count=how.rounds)
 
 
 def help_text(how: How) -> Iterator[Row]:
+    """Seconds of ``harness --help``."""
     with TemporaryDirectory() as folder:
         starts = {"harness --help": partial(startup.whole, ["--help"], Path(folder))}
         yield from startup.measured(starts, how.rounds)
@@ -246,18 +255,19 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
 
 
 def shapes(words: Iterable[str]) -> dict[str, Shape]:
-    """Named ones, or ``BATCHxLENGTHxFEATURESxHIDDEN``."""
+    """Named ones, or ``BATCHxLENGTHxFEATURESxHIDDEN`` with one output and mean squared error."""
     found: dict[str, Shape] = {}
     for word in words:
         if word in SHAPES:
             found[word] = SHAPES[word]
         else:
             batch, length, features, hidden = map(int, word.split("x"))
-            found[word] = (batch, length, features, hidden)
+            found[word] = Shape(batch=batch, length=length, features=features, hidden=hidden)
     return found
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description="Every target of an update's speed, as a Markdown table.")
     backends = ("numpy", *FRAMEWORKS)
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")

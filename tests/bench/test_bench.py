@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.planning.contests import plan
+from harness.specs.shapes import SHAPES, Shape
 
 BENCH = Path(__file__).resolve().parent
 TINY = ("--backend", "numpy", "--shape", "2x3x2x4", "--rounds", "3", "--block", "0.001")
@@ -60,7 +64,7 @@ def test_a_bare_script_takes_turns_with_a_worker_and_one_that_cannot_says_why(mo
     monkeypatch.syspath_prepend(str(BENCH))
     import sides
 
-    shape = (2, 3, 2, 4)
+    shape = Shape(batch=2, length=3, features=2, hidden=4, outputs=10, loss="cross-entropy")
     broken = sides.Side("broken", sides.ours("broken", "numpy", "auto", "lstm", shape).spec, "no_such_script")
     found = sides.contest(
         [sides.bare("bare", "numpy", "lstm", shape), sides.ours("ours", "numpy", "hoisted", "lstm", shape), broken],
@@ -152,3 +156,27 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
     assert (jax.got.median, jax.met) == (pytest.approx(1.5), False), "fused variants have no rank among the others"
     assert (across.got.median, across.count, across.met) == (pytest.approx(0.5), 6, False)
     assert (cupy.got, cupy.reason, cupy.met) == (None, "CuPy is not installed", False)
+
+
+def test_the_shapes_of_the_benches_are_those_of_harness_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import sides
+
+    contests = plan({"backend": "numpy", "variant": "hoisted", "shape": "all", "threads": 2})
+    asked = {contest.name: contest.contestants[0].spec for contest in contests}
+    for name, shape in SHAPES.items():
+        assert sides.ours("it", "numpy", "hoisted", "lstm", shape).spec == asked[name], name
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax", "keras_fit"])
+def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes(framework: str) -> None:
+    """In a process of its own: a framework's threads and flags would outlive this test."""
+    code = (
+        "import numpy as np\nfrom loader import Sizes, script\n"
+        f"stage, train = script({framework!r}).program(Sizes('lstm', 4, 3, 2, 8, 10, 'cross-entropy', 1e-3))\n"
+        "x, y = np.zeros((4, 3, 2), 'float32'), np.array([0, 3, 9, 9], 'int32')\n"
+        "print(float(train([stage(x, y)])[0]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=BENCH, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.splitlines()[-1]) == pytest.approx(math.log(10), abs=0.3)

@@ -3,58 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+if TYPE_CHECKING:
+    from loader import Sizes
+
 CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
 
 
-def programme(
-    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
-) -> tuple[Any, Callable[[Any], Any]]:
-    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+def lstm(p: Any, x: Any) -> Any:
+    """Every hidden state of an LSTM over inputs (length, batch, features)."""
+
+    def body(carry: Any, a: Any) -> Any:
+        h, c = carry
+        i, f, g, o = jnp.split(a + h @ p["U"].T, 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zero = jnp.zeros((x.shape[1], p["U"].shape[1]), x.dtype)
+    return jax.lax.scan(body, (zero, zero), x @ p["W"].T + p["b"])[1]
+
+
+def gru(p: Any, x: Any) -> Any:
+    """Every hidden state of a GRU over inputs (length, batch, features), reset after the recurrent product."""
+
+    def body(h: Any, a: Any) -> Any:
+        r_a, z_a, n_a = jnp.split(a, 3, axis=1)
+        r_h, z_h, n_h = jnp.split(h @ p["U"].T + p["d"], 3, axis=1)
+        r, z = jax.nn.sigmoid(r_a + r_h), jax.nn.sigmoid(z_a + z_h)
+        n = jnp.tanh(n_a + r * n_h)
+        h = (1 - z) * n + z * h
+        return h, h
+
+    zero = jnp.zeros((x.shape[1], p["U"].shape[1]), x.dtype)
+    return jax.lax.scan(body, zero, x @ p["W"].T + p["b"])[1]
+
+
+def draw(sizes: Sizes) -> dict[str, Any]:
+    """Random parameters; a GRU has a second bias, of the recurrent product."""
     rng = np.random.default_rng(0)
-    gates = {"lstm": 4, "gru": 3}[cell]
+    gates, hidden = {"lstm": 4, "gru": 3}[sizes.cell], sizes.hidden
     shapes: dict[str, tuple[int, ...]] = {
-        "W": (gates * hidden, features), "U": (gates * hidden, hidden), "b": (gates * hidden,),
-        "V": (1, hidden), "c": (1,),
+        "W": (gates * hidden, sizes.features), "U": (gates * hidden, hidden), "b": (gates * hidden,),
+        "V": (sizes.outputs, hidden), "c": (sizes.outputs,),
     }  # fmt: skip
-    if cell == "gru":
-        shapes["d"] = (gates * hidden,)  # reset after the recurrent product: that has a bias of its own
-    parameters = {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
+    if sizes.cell == "gru":
+        shapes["d"] = (gates * hidden,)
+    return {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
+
+
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    parameters, states = draw(sizes), {"lstm": lstm, "gru": gru}[sizes.cell]
     zeros = jax.tree.map(jnp.zeros_like, parameters)
     state = [parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.zeros((), "float32")]
 
-    def lstm(p: Any, x: Any) -> Any:
-        def body(carry: Any, a: Any) -> Any:
-            h, c = carry
-            i, f, g, o = jnp.split(a + h @ p["U"].T, 4, axis=1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            h = jax.nn.sigmoid(o) * jnp.tanh(c)
-            return (h, c), h
-
-        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
-        return jax.lax.scan(body, (zero, zero), x @ p["W"].T + p["b"])[1]
-
-    def gru(p: Any, x: Any) -> Any:
-        def body(h: Any, a: Any) -> Any:
-            r_a, z_a, n_a = jnp.split(a, 3, axis=1)
-            r_h, z_h, n_h = jnp.split(h @ p["U"].T + p["d"], 3, axis=1)
-            r, z = jax.nn.sigmoid(r_a + r_h), jax.nn.sigmoid(z_a + z_h)
-            n = jnp.tanh(n_a + r * n_h)
-            h = (1 - z) * n + z * h
-            return h, h
-
-        zero = jnp.zeros((x.shape[1], hidden), x.dtype)
-        return jax.lax.scan(body, zero, x @ p["W"].T + p["b"])[1]
-
-    states = {"lstm": lstm, "gru": gru}[cell]
-
     def loss(p: Any, x: Any, y: Any) -> Any:
-        return jnp.mean((states(p, x)[-1] @ p["V"].T + p["c"] - y) ** 2)
+        out = states(p, x)[-1] @ p["V"].T + p["c"]
+        if sizes.loss == "mse":
+            return jnp.mean((out - y) ** 2)
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[:, None], axis=1))
 
     def step(p: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
         value, g = jax.value_and_grad(loss)(p, x, y)
@@ -64,7 +77,7 @@ def programme(
         m = {k: BETA1 * m[k] + (1 - BETA1) * g[k] for k in g}
         v = {k: BETA2 * v[k] + (1 - BETA2) * g[k] ** 2 for k in g}
         one, two = 1 - BETA1**t, 1 - BETA2**t
-        p = {k: p[k] - lr * (m[k] / one) / (jnp.sqrt(v[k] / two) + EPSILON) for k in g}
+        p = {k: p[k] - sizes.lr * (m[k] / one) / (jnp.sqrt(v[k] / two) + EPSILON) for k in g}
         return p, m, v, t, value
 
     compiled = jax.jit(step, donate_argnums=(0, 1, 2, 3))

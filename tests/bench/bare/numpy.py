@@ -6,25 +6,27 @@ The one bare script that is not independent: it shows what the harness adds to t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backends.job import Cell, Job, ModelSpec, OptimizerSpec
+from backends.job import Job, ModelSpec, OptimizerSpec
 from backends.numpy.optimizer import clip
 from backends.numpy.trainer import NumpyTrainer
 from backends.numpy.variants import VARIANTS
 from backends.parameters import InitialisationSpec, initial
 
+if TYPE_CHECKING:
+    from loader import Sizes
+
 CLIP = 1.0
 
 
-def programme(
-    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
-) -> tuple[Any, Callable[[Any], Any]]:
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
-    model = ModelSpec(cast(Cell, cell), features, hidden, 1, "last")
-    job = Job(model, "mse", OptimizerSpec(lr=lr), batch=batch, length=length, variant="hoisted", threads=2)
+    model = ModelSpec(sizes.cell, sizes.features, sizes.hidden, sizes.outputs, "last")
+    rule = OptimizerSpec(lr=sizes.lr)
+    job = Job(model, sizes.loss, rule, batch=sizes.batch, length=sizes.length, variant="hoisted", threads=2)
     start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
     trainer = NumpyTrainer(job, start, VARIANTS["hoisted"])
     (part,) = trainer.parts

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from loader import Sizes
+
 CLIP = 1.0
 
 
-def programme(
-    cell: str, batch: int, length: int, features: int, hidden: int, lr: float
-) -> tuple[Any, Callable[[Any], Any]]:
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
-    layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell](features, hidden)
-    head = torch.nn.Linear(hidden, 1)
-    if cell == "lstm":
+    layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[sizes.cell](sizes.features, sizes.hidden)
+    head = torch.nn.Linear(sizes.hidden, sizes.outputs)
+    loss_of = {"mse": torch.nn.functional.mse_loss, "cross-entropy": torch.nn.functional.cross_entropy}[sizes.loss]
+    if sizes.cell == "lstm":
         layer.bias_hh_l0.requires_grad_(False).zero_()  # one bias per gate, as everywhere else
     parameters = [p for p in (*layer.parameters(), *head.parameters()) if p.requires_grad]
-    adam = torch.optim.Adam(parameters, lr, fused=True)
+    adam = torch.optim.Adam(parameters, sizes.lr, fused=True)
 
     def stage(x: Any, y: Any) -> tuple[Any, Any]:
-        return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1))), torch.from_numpy(y)
+        return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1))), torch.from_numpy(
+            y if sizes.loss == "mse" else y.astype("int64")
+        )
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:
         losses = []
         for x, y in batches:
             adam.zero_grad(set_to_none=True)
-            loss = torch.nn.functional.mse_loss(head(layer(x)[0][-1]), y)
+            loss = loss_of(head(layer(x)[0][-1]), y)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, CLIP)
             adam.step()

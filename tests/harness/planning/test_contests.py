@@ -18,7 +18,7 @@ from harness.presentation import speedtable
 from harness.records.speed import Contest, Row
 from harness.specs.shapes import BRAUN, SHAPES
 from harness.specs.speed import SpeedSpec
-from harness.worker.turns import draw
+from harness.worker.contestant import draw
 from tests.conftest import Harness
 
 FIELDS: dict[str, Any] = {

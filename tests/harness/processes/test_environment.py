@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.machine import nvml
-from harness.machine.system import GPU_FIELDS, gpu
 from harness.planning.runs import plan
 from harness.processes.environment import (
     INHERITED,
@@ -60,53 +54,6 @@ def test_the_description_names_machine_python_and_versions() -> None:
     assert {"harness", "numpy", "pydantic"} <= set(found.versions)
     assert "rnn-harness" not in found.versions, "records of before and after the new name have the same key"
     assert (found.variables, found.strays) == ({"A": "b"}, {"C": "d"})
-
-
-# ---- the GPU
-
-SMI = """#!/bin/sh
-echo "$*" > "$(dirname "$0")/asked"
-echo "NVIDIA Imaginary, 580.95.05, 9.0, 40960 MiB, 1410 MHz, 1593 MHz, 1980 MHz, 2619 MHz, 400.00 W, [N/A]"
-"""
-
-
-def test_the_words_of_nvidia_smi_are_those_of_nvml() -> None:
-    facts = nvml.Facts("n", "u", "d", "12.9", "9.0", 2**30, 1, 2, 3, 4, 5.0, 6)
-    assert set(facts.words()) - set(GPU_FIELDS) == {"cuda_driver_version"}
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands in for nvidia-smi")
-@pytest.mark.parametrize(
-    ("visible", "asked"), [(None, "-i 0 "), ("2,1", "-i 2 "), ("GPU-a1,0", "-i GPU-a1 "), ("-1", None), ("", None)]
-)
-def test_without_nvmls_package_nvidia_smi_is_asked_about_the_visible_gpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, asked: str | None
-) -> None:
-    (tmp_path / "nvidia-smi").write_text(SMI)
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = gpu()
-    if asked is None:
-        assert found == {}
-        assert not (tmp_path / "asked").exists()
-        return
-    assert (tmp_path / "asked").read_text().startswith(asked)
-    assert found["name"] == "NVIDIA Imaginary"
-    assert found["power.limit"] == "400.00 W"
-    assert "temperature.gpu" not in found, "it was not told"
-
-
-def test_without_an_nvidia_driver_there_is_no_gpu() -> None:
-    try:
-        nvml.first_visible(None)
-    except nvml.NotThere:
-        assert gpu() == {}
-    else:
-        pytest.skip("this machine has one")
 
 
 @pytest.mark.parametrize("visible", [None, "", "1,0"])

@@ -16,7 +16,7 @@ from harness.records.base import Spread
 from harness.records.figures import Block, rates
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
-from harness.worker.training import Run, block_sizes, first_crossings
+from harness.worker.training import Training, block_sizes, first_crossings
 
 
 class Clock:
@@ -39,11 +39,13 @@ def a_spec(**changes: Any) -> RunSpec:
     return RunSpec.model_validate(fields | changes)
 
 
-def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Run:
+def a_run(spec: RunSpec, reports: list[Any] | None = None) -> Training:
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job = spec.job(task)
     trainer = backends.load(spec.backend).trainer(job, initial(job.model, spec.initialisation_spec(), spec.seed))
-    return Run(spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None)
+    return Training(
+        spec, task, trainer, Clocks(Clock()), (reports if reports is not None else []).append, lambda _: None
+    )
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 100))
@@ -120,8 +122,8 @@ def test_the_devices_own_time_is_added_up_where_it_is_known(monkeypatch: pytest.
 def test_progress_is_reported_with_the_recent_rate() -> None:
     reports: list[Any] = []
     a_run(a_spec(), reports)()
-    assert [report["step"] for report in reports] == [1, 3, 6, 9, 12]
-    assert reports[-1]["sequences_per_second"] == 10 * 3 / 1.0
+    assert [report.step for report in reports] == [1, 3, 6, 9, 12]
+    assert reports[-1].sequences_per_second == 10 * 3 / 1.0
 
 
 def test_spread_is_of_blocks() -> None:

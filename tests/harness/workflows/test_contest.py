@@ -1,129 +1,127 @@
-"""Taking turns: who, how long, in which order, and what a ratio is. No process, no clock."""
+"""A contest from start to end: who gets ready when, what ends it, and that no worker is left. Real processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
+import psutil
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness.analysis.ratios import ratio
-from harness.errors import Lost
-from harness.records.figures import Block
-from harness.workflows.contest import Lane, fit, hold, whole_steps
-
-
-@dataclass
-class Fake:
-    """Takes ``update_s`` per update, by a clock of its own; falls out at a turn if told to."""
-
-    name: str
-    update_s: Callable[[int], float] = lambda turn: 0.01
-    chunk: int = 8
-    whole: bool = False
-    out_at: int | None = None
-    log: list[str] = field(default_factory=list)
-    turns: int = 0
-
-    def turn(self, steps: int) -> Block:
-        self.turns += 1
-        self.log.append(self.name)
-        if self.out_at == self.turns:
-            raise Lost
-        return Block(steps, steps * self.update_s(self.turns))
+from harness.errors import UsageError
+from harness.planning.contests import plan
+from harness.presentation import speedtable
+from harness.processes.channel import TimedOut
+from harness.processes.contestant import Contestant
+from harness.specs.base import Model
+from harness.specs.speed import SpeedSpec
+from harness.workflows.contest import Contest, Settings, Start
+from harness.workflows.speed import hold
+from tests.fixtures.contests import SIZES, recorded
 
 
-def always(seconds: float) -> Callable[[int], float]:
-    return lambda turn: seconds
+def starts(*variants: str, backend: str = "madeup") -> dict[str, Start]:
+    return {
+        variant: partial(
+            Contestant,
+            SpeedSpec(
+                backend=backend, variant=variant, threads=1, model=Model(hidden=5), batch=3, length=4, features=2
+            ),
+        )
+        for variant in variants
+    }
 
 
-def quietly(number: int) -> None:
-    del number
+def workers() -> Sequence[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def test_a_contest_has_turns_of_each_round_and_reads_limits_where_asked(plugin: Path) -> None:
+    told: list[str] = []
+    with Contest(starts("good", "chatty"), Settings(4, 1e-9), limits=True, tell=told.append) as contest:
+        contest.get_ready()
+        assert len(workers()) == 2
+        contest.take_turns()
+        contest.finish()
+    assert contest.how == "ok"
+    for contestant in contest.contestants.values():
+        assert sorted(contestant.blocks) == [0, 1, 2, 3]
+        assert contestant.heard.status == "ok"
+    assert [len(contestant.heard.limits) for contestant in contest.contestants.values()] == [3, 0], "one per backend"
+    assert told[0] == "madeup good on cpu: starting"
+    assert told[-1] == "madeup good on cpu: the machine's limits"
+    assert not workers()
+
+
+def test_who_compiles_in_the_steady_state_is_lost_at_the_end_and_the_caller_is_told(plugin: Path) -> None:
+    lost: dict[str, str | None] = {}
+    with Contest(
+        starts("recompiles", "good"), Settings(2, 1e-9), lost=lambda key, who: lost.update({key: who.heard.reason})
+    ) as contest:
+        contest.get_ready()
+        contest.take_turns()
+        assert not lost
+        contest.finish()
+    assert list(lost) == ["recompiles"]
+    assert "compiled again in the steady state" in (lost["recompiles"] or "")
 
 
 @pytest.mark.parametrize(
-    ("update_s", "whole", "steps"),
-    [(0.01, False, 24), (0.1, False, 2), (0.1, True, 8), (0.2, False, 1), (3.0, False, 1), (3.0, True, 8)],
+    ("error", "how"), [(TimedOut, "timeout"), (KeyboardInterrupt, "interrupted"), (ZeroDivisionError, "ok")]
 )
-def test_a_block_takes_about_a_quarter_of_a_second_and_is_whole_chunks_from_one_on(
-    update_s: float, whole: bool, steps: int
-) -> None:
-    lane = Lane(Fake("a", always(update_s), whole=whole))
-    fit(lane, 0.25)
-    assert lane.steps == steps
-    assert not lane.blocks, "what it took to find out is not measured"
+def test_however_a_contest_is_left_no_worker_is(plugin: Path, error: type[BaseException], how: str) -> None:
+    contest = Contest(starts("good", "hang"), Settings(2, 1e-9, starts=2))
+    with pytest.raises(error), contest:  # noqa: PT012
+        contest.contestants["good"] = contest._starts["good"](None)
+        contest.contestants["good"].begin()
+        assert workers()
+        raise error
+    assert contest.how == how
+    assert not workers()
 
 
-@given(st.floats(0, 1e7), st.integers(1, 1000), st.booleans())
-def test_updates_per_turn_are_never_a_broken_chunk(wanted: float, chunk: int, whole: bool) -> None:
-    steps = whole_steps(wanted, chunk, whole)
-    assert steps >= 1
-    assert steps % chunk == 0 or (steps < chunk and not whole)
+def test_what_the_caller_raises_over_a_lost_one_ends_the_contest(plugin: Path) -> None:
+    def give_up(key: str, contestant: Contestant) -> None:
+        raise LookupError(f"{key}: {contestant.heard.reason}")
+
+    contest = Contest(starts("wrong", "good"), Settings(2, 1e-9), lost=give_up)
+    with pytest.raises(LookupError, match="wrong: did not pass the gate"), contest:
+        contest.get_ready()
+    assert list(contest.contestants) == ["wrong"], "the other was never started"
+    assert not workers()
 
 
-def test_every_round_has_one_turn_of_each_and_orders_differ() -> None:
-    log: list[str] = []
-    lanes = [Lane(Fake(name, log=log), steps=1) for name in "abcd"]
-    before: list[int] = []
-    hold(lanes, 20, 0, before.append)
-    orders = ["".join(log[i : i + 4]) for i in range(0, 80, 4)]
-    assert all(sorted(order) == list("abcd") for order in orders)
-    assert len(set(orders)) > 8
-    assert before == [number for number in range(20) for _ in "abcd"]
-    assert all(list(lane.blocks) == list(range(20)) for lane in lanes)
+def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, tmp_path: Path) -> None:
+    record = recorded(tmp_path, "madeup", ["good", "wrong", "killed", "late", "fused"], Settings(2, 1e-9, starts=3))
+    assert {row.variant: row.status for row in record.contests[0].rows} == {
+        "good": "ok", "wrong": "failed", "killed": "failed", "late": "failed", "fused": "ok",
+    }  # fmt: skip
+    assert record.starts == 3
+    assert "with up to 3 contestants getting ready at a time" in " ".join(speedtable.legend(record))
+    assert not psutil.Process().children(recursive=True)
 
 
-def test_the_order_is_the_seeds() -> None:
-    logs: list[list[str]] = [[], [], []]
-    for log, seed in zip(logs, (1, 1, 2), strict=True):
-        hold([Lane(Fake(name, log=log), steps=1) for name in "abcd"], 10, seed, quietly)
-    assert logs[0] == logs[1] != logs[2]
+def test_no_more_get_ready_at_a_time_than_were_asked_for(plugin: Path) -> None:
+    """The first never gets ready: who comes after those that may begin beside it has no process."""
+    (bout,) = plan({"backend": "hanging", "variant": ["hang", "good", "late"], "threads": 1, **SIZES})
+    for starts in (1, 2):
+        held = hold(bout, Settings(1, 1e-9, timeout=4, starts=starts), lambda _: None)
+        assert [entry.spec.variant for entry in held.contest.contestants] == ["hang", "good", "late"][:starts]
+        assert [row.status for row in held.rows()] == ["timeout"] * 3
 
 
-def test_one_that_falls_out_keeps_its_blocks_and_the_others_go_on() -> None:
-    lanes = [Lane(Fake("a", out_at=3), steps=1), Lane(Fake("b"), steps=1)]
-    hold(lanes, 5, 0, quietly)
-    assert lanes[0].lost
-    assert list(lanes[0].blocks) == [0, 1]
-    assert list(lanes[1].blocks) == [0, 1, 2, 3, 4]
-    assert lanes[0].contestant.turns == 3, "it is not asked again"
+def test_one_that_takes_too_long_to_get_ready_is_a_row_and_the_others_go_on(plugin: Path, tmp_path: Path) -> None:
+    settings = Settings(2, 1e-9, starts=2, ready_s=6)
+    record = recorded(tmp_path, "hanging", ["hang", "good", "fused"], settings)
+    found = {row.spec.variant: row for row in record.contests[0].rows}
+    assert {name: row.status for name, row in found.items()} == {"hang": "timeout", "good": "ok", "fused": "ok"}
+    assert found["hang"].reason == "not ready after 6 s (--ready)"
+    assert found["hang"].figures is None
+    assert len(found["good"].blocks) == 2
+    assert not psutil.Process().children(recursive=True)
 
 
-def test_one_that_falls_out_before_the_first_round_takes_no_turn() -> None:
-    lane = Lane(Fake("a", out_at=1))
-    fit(lane, 0.25)
-    hold([lane], 3, 0, quietly)
-    assert lane.lost
-    assert not lane.blocks
-
-
-def test_what_slows_all_of_a_round_does_not_touch_the_ratio() -> None:
-    noise = [1.0, 3.0, 0.5, 7.0, 1.1, 2.0, 1.0, 4.0]
-    slow = {i: Block(4, 4 * 0.02 * x) for i, x in enumerate(noise)}
-    fast = {i: Block(10, 10 * 0.01 * x) for i, x in enumerate(noise)}
-    found = ratio(slow, fast)
-    assert found is not None
-    assert found.median == pytest.approx(2)
-    assert (found.low, found.high) == pytest.approx((2, 2))
-    assert found.pairs == 8
-
-
-def test_only_rounds_of_both_are_pairs_and_few_pairs_have_no_interval() -> None:
-    ours, theirs = {0: Block(1, 1.0), 1: Block(1, 1.0), 5: Block(1, 9.0)}, {0: Block(1, 2.0), 1: Block(1, 2.0)}
-    found = ratio(theirs, ours)
-    assert found is not None
-    assert (found.median, found.low, found.high, found.pairs) == (2.0, None, None, 2)
-    assert ratio({}, ours) is None
-
-
-@given(st.lists(st.tuples(st.floats(1e-6, 1e3), st.floats(1e-6, 1e3)), min_size=3, max_size=12))
-def test_the_interval_holds_the_median_and_is_the_same_each_time(pairs: list[tuple[float, float]]) -> None:
-    a, b = ({i: Block(1, pair[side]) for i, pair in enumerate(pairs)} for side in (0, 1))
-    found = ratio(a, b)
-    assert found == ratio(a, b)
-    assert found is not None
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= found.median <= found.high
+def test_none_at_a_time_is_refused() -> None:
+    with pytest.raises(UsageError, match="--starts must be at least 1, not 0"):
+        Settings(starts=0)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from backends.base import Trainer
 from backends.job import Job, Parameters
 from backends.numpy import NumpyBackend
 from harness.planning.runs import plan
-from harness.worker import agreement
-from harness.worker import preparation as prepare
+from harness.protocol import Parity
+from harness.worker import parity, preparation
 from harness.workflows.parity import Agreement, agree, closing, small
 
 SPEC = small(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
@@ -35,12 +38,11 @@ class Faster(NumpyBackend):
 def looked(
     monkeypatch: pytest.MonkeyPatch, backend: NumpyBackend, precisions: tuple[str, ...] = ("float64", "float32")
 ) -> list[Agreement]:
-    heard: list[Mapping[str, Any]] = []
-    monkeypatch.setattr(prepare, "load", lambda *_: backend)
+    heard: list[Any] = []
+    monkeypatch.setattr(preparation, "load", lambda *_: backend)
     monkeypatch.setattr(backend, "start", lambda job: None)  # the tests' own process keeps its settings
-    fields = SPEC.model_dump(mode="json")
-    agreement.look(fields, 3, 7, precisions, heard.append)
-    return [Agreement("adding lstm numpy", **event["agreement"]) for event in heard]
+    parity.compare(Parity(SPEC.model_dump(mode="json"), 3, 7, list(precisions)), heard.append)
+    return [Agreement("adding lstm numpy", **vars(event)) for event in heard]
 
 
 def test_a_sound_backend_agrees_in_both_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +112,21 @@ def test_the_command_ends_with_0_where_all_agree(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", [["--task", "addding"], ["--nonsense"], ["--updates", "0"]])
 def test_words_that_cannot_be_right_end_with_2(tmp_path: Path, words: list[str]) -> None:
     assert harness(*words, cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_parity_that_is_stopped_tells_what_it_has(tmp_path: Path) -> None:
+    """SIGTERM, as a session's limit sends it, after the first row of many."""
+    words = ["parity", "--backend", "numpy", "--task", "copy", "--cell", "all", "--updates", "3", "--json"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "harness", *words], cwd=tmp_path, stdout=subprocess.PIPE, env=dict(os.environ), text=True
+    )
+    assert command.stdout is not None
+    first = command.stdout.readline()
+    command.send_signal(signal.SIGTERM)
+    rest, _ = command.communicate(timeout=60)
+    assert '"agrees": true' in first
+    assert '"failed": "stopped by the user"' in rest.splitlines()[-1]
+    assert command.returncode == 1
+    time.sleep(0.1)
+    assert not psutil.Process().children(recursive=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,10 +16,10 @@ import pytest
 
 from harness.planning.contests import plan
 from harness.records.store import read_all
-from harness.worker.turns import GATE_LENGTH
+from harness.worker.contestant import GATE_LENGTH
 from harness.workflows.speed import Settings, hold_all
-from tests.conftest import Harness
-from tests.fixtures.contests import SHORT, TINY, NoStore, held, rows
+from tests.conftest import ROOT, Harness, python_path
+from tests.fixtures.contests import SHORT, TINY, NoStore, held, recorded, rows
 
 
 def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: Path) -> None:
@@ -160,3 +161,31 @@ def test_a_gpu_that_is_not_there_is_rows_with_the_reason(harness: Harness, tmp_p
     assert (cpu.spec.device, cpu.status, cuda.spec.device, cuda.status) == ("cpu", "ok", "cuda", "unavailable")
     assert cpu.figures is not None
     assert cpu.figures.ratio is not None
+
+
+# ---- on a GPU, with a stand-in for the driver
+
+
+@pytest.fixture
+def driver(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A stand-in for the driver, found by this process as by a worker."""
+    monkeypatch.setenv("PYTHONPATH", python_path(ROOT / "tests" / "fixtures" / "driver", plugin))
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "fixtures" / "driver"))
+    monkeypatch.delitem(sys.modules, "pynvml", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    yield
+    sys.modules.pop("pynvml", None)  # the stand-in is of this test alone
+
+
+@pytest.mark.usefixtures("driver")
+def test_the_record_of_a_contest_on_a_gpu_tells_which_and_how_it_was_set(tmp_path: Path) -> None:
+    record = recorded(tmp_path, "oncuda", ["slow"], Settings(2, 1e-9), "cuda")
+    assert [row.status for row in record.contests[0].rows] == ["ok"], record.contests[0].rows[0].reason
+    told = record.environment.gpu
+    assert (told["name"], told["driver_version"]) == ("NVIDIA Imaginary 40GB", "580.95.05")
+    assert (told["power.limit"], told["clocks.sm"]) == ("400.00 W", "1410 MHz")
+
+
+@pytest.mark.usefixtures("driver")
+def test_a_contest_on_the_cpu_tells_of_no_gpu(tmp_path: Path) -> None:
+    assert recorded(tmp_path, "madeup", ["good"], Settings(1, 1e-9)).environment.gpu == {}

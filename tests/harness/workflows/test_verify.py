@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.disturbance import flags
 from harness.analysis.verdict import causes, judge
 from harness.presentation.report import write
 from harness.records import seal
@@ -23,8 +22,6 @@ from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import AlteredRecord, Found, Store, StoreError, named_in, read, read_all, read_record
 from harness.specs.commandline import command_line, words
-from harness.worker.noise import Counters, is_bimodal, relative_drift
-from harness.worker.noise import judge as judge_noise
 from harness.workflows.verify import unknown
 from tests.harness.conftest import made_record, made_speed
 
@@ -303,39 +300,3 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert "altered" in done.stdout
     assert "not JSON" in done.stdout
     assert "3 records: 1 cannot run, 2 altered" in done.stdout
-
-
-# ---- noise
-
-
-def counters(wall: float, own: float, **readings: Any) -> Counters:
-    usual = {"switches": 0, "steal_s": 0.0, "busy_s": own, "throttled": 0}
-    return Counters(wall, own, **(usual | readings))
-
-
-def test_a_quiet_run_has_no_flag() -> None:
-    noise = judge_noise([1.0, 1.01, 0.99, 1.02, 0.98] * 8, counters(0, 0), counters(10, 18, switches=40), 2)
-    assert flags(noise) == []
-
-
-@pytest.mark.parametrize(
-    ("flag", "readings"),
-    [
-        ("preempted", {"switches": 5000, "busy_s": 11.0}),
-        ("steal", {"steal_s": 1.0}),
-        ("load", {"busy_s": 19.0}),
-        ("throttled", {"throttled": 3}),
-    ],
-)
-def test_each_disturbance_has_its_flag(flag: str, readings: dict[str, Any]) -> None:
-    assert flags(judge_noise([], counters(0, 0), counters(10, 10, **readings), 2)) == [flag]
-
-
-def test_drift_and_two_groups_are_seen() -> None:
-    wobble = [0.0, 0.01, -0.01, 0.02, -0.02]
-    flat = [1 + w for w in wobble * 10]
-    assert relative_drift(flat) is None
-    assert not is_bimodal(flat)
-    rising = [1 + i / 100 + w for i, w in enumerate(wobble * 10)]
-    assert relative_drift(rising) == pytest.approx(0.32, abs=0.05)
-    assert is_bimodal([1 + w + 0.5 * (i % 3 == 0) for i, w in enumerate(wobble * 10)])

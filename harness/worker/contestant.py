@@ -1,0 +1,176 @@
+"""The worker's side of a contest: stand ready, then do updates when told to, each block on the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from backends import parameters as canonical
+from backends.base import Backend, Probe, Trainer
+from backends.job import Job
+from backends.synthetic import random_batches
+from harness.errors import RunFailed
+from harness.protocol import Armed, BlockDone, Finish, Limits, Order, Peaks, ReadLimits, Ready, Steady, Turn
+from harness.records import speed
+from harness.specs.speed import SpeedSpec
+from harness.worker import preparation
+from harness.worker.clocks import Clocks
+from harness.worker.preparation import Emit, Memory
+from tasks.base import Batch
+
+#: Readings of a limit at a time, after one that is not kept.
+READINGS = 3
+#: Longest sequences in the gate: the reference would take minutes over Braun's 1000 steps of four layers.
+GATE_LENGTH = 64
+
+
+def draw(spec: SpeedSpec, index: int, size: int) -> Batch:
+    """Batch number ``index`` of ``size`` random sequences and targets: the same bits for every backend."""
+    (batch,) = random_batches(spec.job().resized(size), 1, [spec.seed, index], spec.shortest)
+    return batch
+
+
+class StagedTrainer:
+    """A trainer with its batches on the device: they are staged once and used again in every turn."""
+
+    def __init__(self, spec: SpeedSpec, job: Job, trainer: Trainer, whole: bool) -> None:
+        """``whole``: whether the trainer can only do whole chunks."""
+        self.spec, self.job, self.trainer = spec, job, trainer
+        self.smallest = job.chunk if whole else 1
+        self.staged = cache(self._stage)
+
+    def first(self) -> tuple[int, float]:
+        """The first call: its updates, one or a whole chunk, and its seconds."""
+        return self.smallest, self._train(self.staged(self.smallest))
+
+    def turn(self, steps: int) -> float:
+        """Seconds for ``steps`` updates, handed over in chunks.
+
+        Before them comes a call that is not timed: other contestants had the caches and the cores since the last turn.
+
+        Raises:
+            RunFailed: a loss is not finite, or ``steps`` is no whole number of chunks.
+        """
+        size = min(steps, self.job.chunk)
+        if steps % size:
+            raise RunFailed(f"{steps} updates are no whole number of chunks of {size}")
+        wake, staged = self.staged(self.smallest), self.staged(size)
+        self._train(wake)
+        return sum(self._train(staged) for _ in range(steps // size))
+
+    def _train(self, staged: Any) -> float:
+        start = time.perf_counter()
+        losses = self.trainer.train(staged)
+        seconds = time.perf_counter() - start
+        if not np.isfinite(losses).all():
+            raise RunFailed("training diverged: the loss is not finite")
+        return seconds
+
+    def _stage(self, updates: int) -> Any:
+        batches = [draw(self.spec, index, self.spec.batch).astype(self.job.dtype) for index in range(updates)]
+        return self.trainer.stage(batches)
+
+
+def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: Iterator[Order]) -> None:
+    """Get ready, then follow orders until told to finish.
+
+    Args:
+        fields: of the speed spec.
+        numpy_s: seconds that importing NumPy took.
+
+    Raises:
+        Unsupported: the spec cannot be computed here.
+        RunFailed: the gate, a loss, a compilation in the steady state, or not what the variant's name says.
+    """
+    clocks = Clocks(time.perf_counter, {"import": numpy_s})
+    spec = SpeedSpec.model_validate(fields)
+    backend = preparation.load(spec.backend, clocks)
+    job, host_import = preparation.start(backend, spec, spec.job(), emit)
+    trainer = _build(backend, spec, job, clocks, emit)
+    memory = Memory(trainer)
+    staged = StagedTrainer(spec, job, trainer, whole=backend.variant(job).tier == "fused")
+    updates, first_s = staged.first()
+    cost = speed.Ready(
+        import_s=clocks["import"],
+        gate_s=clocks["gate"],
+        build_s=clocks["build"],
+        first_s=first_s,
+        first_updates=updates,
+        host_import_bytes=host_import,
+        **memory.levels,
+        **_counted(job),
+    )
+    emit(Ready(cost.model_dump()))
+    _follow(orders, staged, backend, memory, emit)
+    preparation.check_executed(backend, job, trainer, draw(spec, 0, spec.batch), emit)
+
+
+def _build(backend: Backend, spec: SpeedSpec, job: Job, clocks: Clocks, emit: Emit) -> Trainer:
+    """A trainer that passed the gate, which sees shorter sequences where the spec's are long."""
+    start = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed)
+    short = spec.shortened(GATE_LENGTH)
+    gate_job = replace(job, length=short.length, labels=short.labels) if short != spec else None
+    return preparation.build(backend, job, lambda index, size: draw(short, index, size), start, clocks, emit, gate_job)
+
+
+def _counted(job: Job) -> dict[str, Any]:
+    """What an update takes by arithmetic."""
+    return {
+        "parameters": canonical.count(job.model),
+        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
+        "bytes_per_step": canonical.bytes_per_step(job.model, job.batch, job.length, job.precision, job.optimizer.name),
+        "dependent_steps": canonical.dependent_steps(job.model, job.length),
+    }
+
+
+def _follow(orders: Iterator[Order], staged: StagedTrainer, backend: Backend, memory: Memory, emit: Emit) -> None:
+    """Do what is ordered. Raises RunFailed where something compiled after ``Steady``."""
+    compiled: int | None = None
+    for order in orders:
+        match order:
+            case Turn(steps):
+                emit(BlockDone(steps, staged.turn(steps)))
+            case ReadLimits():
+                memory.peaks()
+                emit(Limits(_limits(backend, staged.job)))
+            case Steady():
+                compiled = staged.trainer.compilations()
+                emit(Armed())
+            case Finish():
+                break
+    now = staged.trainer.compilations()
+    emit(Peaks(**memory.peaks(), compilations=now))
+    if compiled is not None and now != compiled:
+        raise RunFailed(
+            f"something was traced or compiled again in the steady state ({now} compilations, {compiled} after "
+            "warm-up): its timing would be no steady state's"
+        )
+
+
+def _limits(backend: Backend, job: Job) -> dict[str, list[float]] | None:
+    """Readings for ``records.speed.Limits``; None where the backend has no probes."""
+    probes = backend.probes(job)
+    if probes is None:
+        return None
+    return {
+        "gflops": [probes.product.amount / seconds / 1e9 for seconds in _seconds(probes.product)],
+        "gb_per_s": [probes.copy.amount / seconds / 1e9 for seconds in _seconds(probes.copy)],
+        "us_per_step": [1e6 * seconds / probes.step.amount for seconds in _seconds(probes.step)],
+    }
+
+
+def _seconds(probe: Probe) -> list[float]:
+    """Seconds of each reading but the first, which may compile."""
+    readings = []
+    for reading in range(READINGS + 1):
+        start = time.perf_counter()
+        probe.run()
+        seconds = time.perf_counter() - start
+        if reading and seconds > 0:
+            readings.append(seconds)
+    return readings

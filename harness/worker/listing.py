@@ -1,0 +1,59 @@
+"""What a backend has on this machine, and which of its variants can compute a job."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import backends
+from backends.base import Backend
+from backends.job import CELLS, Job, ModelSpec
+from harness.protocol import Listed, Probed
+from harness.specs.speed import SpeedSpec
+from harness.worker.preparation import not_installed
+
+
+def probed(name: str) -> Probed:
+    """Versions, devices and variants of the backend ``name``, or why it cannot be used."""
+    backend = backends.load(name)
+    found: dict[str, Any] = {
+        "name": name, "version": None, "versions": {}, "devices": {}, "reason": None, "variants": _by_name(backend)
+    }  # fmt: skip
+    try:
+        found["version"] = backend.version()
+        found["versions"] = dict(backend.versions())
+        found["devices"] = backend.devices()
+    except ImportError as error:
+        found["reason"] = not_installed(backend, error)
+    return Probed(found)
+
+
+def _by_name(backend: Backend) -> dict[str, Any]:
+    """Every variant by its name; ``without``: by cell, why it cannot compute that."""
+    found: dict[str, Any] = {}
+    for cell in CELLS:
+        model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")
+        for variant in backend.variants(model, "cpu"):
+            about = found.setdefault(
+                variant.name,
+                {"summary": variant.summary, "tier": variant.tier, "devices": list(variant.devices), "without": {}},
+            )
+            if variant.reason:
+                about["without"][cell] = variant.reason
+    return found
+
+
+def listed(name: str, specs: Sequence[Mapping[str, Any]]) -> Listed:
+    """For each speed spec, the variants that a backend has for its job, and the one that ``auto`` chooses."""
+    backend = backends.load(name)
+    jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
+    return Listed([{"variants": _variants(backend, job), "auto": backend.choose(job).variant} for job in jobs])
+
+
+def _variants(backend: Backend, job: Job) -> list[dict[str, Any]]:
+    found = []
+    for variant in backend.variants(job.model, job.device):
+        lacks = backend.lacks(dataclasses.replace(job, variant=variant.name))
+        found.append(dataclasses.asdict(variant) | {"reason": variant.reason or lacks})
+    return found

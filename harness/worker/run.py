@@ -1,0 +1,128 @@
+"""One run from its spec to its metrics."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tasks
+from backends import parameters as canonical
+from backends.job import Job
+from harness.machine import software
+from harness.protocol import Disturbance, Gpu, Measured, Point, Progress, Software
+from harness.records.run import CurvePoint, Metrics, throughput
+from harness.specs.run import RunSpec
+from harness.worker import energy, noise, preparation
+from harness.worker.clocks import Clocks
+from harness.worker.preparation import Emit
+from harness.worker.training import Outcome, Training, first_crossings
+from tasks.base import Batch, Task
+
+REPORT_EVERY_S = 0.5
+
+
+def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emit) -> None:
+    """Execute a run spec and tell what came of it.
+
+    Args:
+        fields: of the run spec.
+        started: the moment at which this process began, by ``time.perf_counter``.
+        numpy_s: seconds that importing NumPy took.
+
+    Raises:
+        Unsupported: the spec cannot be computed here.
+        DataUnavailable: the task's data cannot be had.
+        RunFailed: the gate, the loss, a compilation in the steady state, or not what the variant's name says.
+    """
+    clocks = Clocks(time.perf_counter, {"import": numpy_s})
+    spec = RunSpec.model_validate(fields)
+    backend = preparation.load(spec.backend, clocks)
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    job, host_import = preparation.start(backend, spec, spec.job(task), emit)
+    known: dict[str, Any]
+    with clocks("data"):
+        known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
+        task.batch("train", 0, spec.batch)  # missing data is told before anything is built
+
+    def draw(index: int, size: int) -> Batch:
+        return task.batch("train", index, size)
+
+    start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
+    trainer = preparation.build(backend, job, draw, start, clocks, emit)
+    meter = _meter(spec, clocks)
+    training = Training(spec, task, trainer, clocks, _throttled(emit), _tell_point(emit), meter)
+    memory = preparation.Memory(trainer)
+    outcome = _observed(training, emit)
+    emit(Gpu(meter.gpu))
+    metrics = Metrics(
+        **known, **_learned(task, outcome), **_spent(clocks),
+        **throughput(outcome.train_blocks, outcome.predict_blocks, spec.batch, task.steps_in, outcome.first_step_s),
+        first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
+        host_import_bytes=host_import, **memory.levels, **memory.peaks(),
+        device_train_s=training.device_s, **meter.figures(spec.batch),
+        **_counted(job), compilations=outcome.compilations,
+    )  # fmt: skip
+    preparation.check_executed(backend, job, trainer, draw(0, spec.batch), emit)
+    emit(Software(software.packages(), software.library_versions(), platform.python_version()))
+    emit(Measured(metrics.model_dump()))
+
+
+def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:
+    meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps)
+    if why_unread:
+        print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
+    return meter
+
+
+def _observed(training: Training, emit: Emit) -> Outcome:
+    """Train, and tell what disturbed it meanwhile."""
+    before = noise.read(time.perf_counter())
+    outcome = training()
+    after = noise.read(time.perf_counter())
+    disturbed = noise.judge([block.step_s for block in outcome.train_blocks], before, after, training.spec.threads)
+    emit(Disturbance(disturbed.model_dump(), preparation.blas()))
+    return outcome
+
+
+def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "final_loss": outcome.loss,
+        "score": outcome.scores,
+        "score_step": outcome.score_step,
+        "main_score": task.score_name,
+        "higher_is_better": task.higher_is_better,
+        "solved": task.solved(outcome.scores),
+        "steps_to": first_crossings(task, outcome.curve),
+    }
+
+
+def _spent(clocks: Clocks) -> dict[str, Any]:
+    return {f"{name}_s": clocks[name] for name in ("import", "data", "gate", "build", "stage", "train", "evaluate")}
+
+
+def _counted(job: Job) -> dict[str, Any]:
+    return {
+        "parameters": canonical.count(job.model),
+        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
+    }
+
+
+def _tell_point(emit: Emit) -> Callable[[CurvePoint], None]:
+    return lambda point: emit(Point(point.model_dump()))
+
+
+def _throttled(emit: Emit) -> Callable[[Progress], None]:
+    """Progress no more often than a person can read: writing it is not what is measured."""
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last >= REPORT_EVERY_S:
+            last = now
+            emit(progress)
+
+    return report

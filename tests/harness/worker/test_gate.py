@@ -1,0 +1,51 @@
+"""The gate: a sound backend passes, one that updates otherwise does not."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backends.base import Trainer
+from backends.job import Job, ModelSpec, OptimizerSpec, Parameters
+from backends.numpy import NumpyBackend
+from backends.parameters import InitialisationSpec, initial
+from backends.synthetic import random_batches
+from harness.worker.gate import BATCH, STEPS, distances, finite, loss_distances, pass_gate
+from tasks.base import Batch
+
+JOB = Job(ModelSpec("lstm", 2, 3, 1, "last"), "mse", OptimizerSpec(), batch=10, length=4, variant="hoisted")
+
+
+class Slower(NumpyBackend):
+    """Trains at a hundredth less than the learning rate it is told."""
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        return super().build(replace(job, optimizer=replace(job.optimizer, lr=0.99 * job.optimizer.lr)), parameters)
+
+
+def draw(index: int, size: int) -> Batch:
+    return random_batches(JOB.resized(size), 1, [0, index])[0]
+
+
+@pytest.mark.parametrize(("backend", "passes"), [(NumpyBackend(), True), (Slower(), False)])
+def test_a_few_small_updates_decide(backend: NumpyBackend, passes: bool) -> None:
+    gate = pass_gate(backend, JOB, draw, initial(JOB.model, InitialisationSpec(), 0))
+    assert gate.passed is passes
+    assert (gate.steps, gate.batch, gate.length) == (STEPS, BATCH, None)
+    assert (max(gate.loss_distance, gate.parameter_distance) <= gate.tolerance) is passes
+
+
+def test_distances_are_relative_and_of_what_is_nearly_zero_to_a_floor() -> None:
+    assert distances({"W": np.array([3.0, 4.5])}, {"W": np.array([3.0, 4.0])}) == {"W": pytest.approx(0.1)}
+    assert distances({"b": np.array([1e-6])}, {"b": np.array([0.0])}) == {"b": pytest.approx(1.0)}
+    assert loss_distances(np.array([1.1, math.nan]), [1.0, 1.0]) == [pytest.approx(0.1), sys.float_info.max]
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_json_does_not_have_is_the_largest_distance(value: float) -> None:
+    assert finite(value) == sys.float_info.max
+    assert finite(0.5) == 0.5

@@ -1,0 +1,35 @@
+"""What workflows share: a record that cannot be kept is told, and SIGTERM is an interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.records.run import Record
+from harness.records.store import Store
+from harness.workflows.common import keep, terminated_as_interrupted
+
+
+def test_a_record_that_cannot_be_kept_is_told(tmp_path: Path, make_record: Callable[..., Record]) -> None:
+    stderr = Console(file=StringIO(), width=200)
+    assert keep(make_record(), Store(tmp_path / "kept"), stderr)
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 1
+    (tmp_path / "a-file").write_text("")
+    assert not keep(make_record(), Store(tmp_path / "a-file"), stderr)
+    assert "harness: " in stderr.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_sigterm_interrupts_within_and_means_what_it_did_afterwards() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():  # noqa: PT012
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+    assert signal.getsignal(signal.SIGTERM) is before
