@@ -1,8 +1,8 @@
-"""Freed memory stays with the process, where its C library can be told so.
+"""Keep freed memory in the process, where the C library allows it.
 
-glibc maps every large block anew and gives it back when it is freed, so that a training step which allocates
-its activations pays a page fault for every 4 KiB, every time. For a recurrent network of ordinary size that is up to
-two thirds of a step. The tuned variants keep freed memory; the stock ones are left as a user finds them.
+glibc maps every large block anew and returns it to the kernel when it is freed, so that a training step which
+allocates its activations pays a page fault for every 4 KiB, every time. For a recurrent network of ordinary size that
+is up to two thirds of a step. The tuned variants keep freed memory; the stock ones are left as a user finds them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-#: Twice what the threshold above which glibc maps a block by itself can grow to.
+#: Twice the largest size up to which glibc may take a block from the heap rather than map it by itself.
 _LARGE = 64 * 2**20
 
 
@@ -25,7 +25,7 @@ def why_not() -> str | None:
 
 
 def keep_freed_memory() -> bool:
-    """Never map a block by itself and never trim the heap, from now on; gives whether that is in force."""
+    """From now on never map a block by itself and never trim the heap. Returns whether that is in force."""
     if why_not():
         return False
     libc = ctypes.CDLL(None)
@@ -33,7 +33,7 @@ def keep_freed_memory() -> bool:
 
 
 def keeps_freed_memory() -> bool:
-    """Whether it does, found by looking: a large block lies within the heap, and freeing it leaves the heap as long."""
+    """Whether freed memory is kept, found by trying: freeing a large block does not shrink the heap."""
     if why_not():
         return False
     libc = ctypes.CDLL(None)

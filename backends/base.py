@@ -1,7 +1,7 @@
-"""What a backend is: what the measuring floor asks of it. The words of a job are in ``backends.job``.
+"""What a backend is: what the measuring floor asks of it. What it is asked to do, a job, is in ``backends.job``.
 
-No framework is imported here, nor when a backend's class is loaded: a backend's own module
-imports its framework inside the methods that need it.
+No framework is imported here, nor when a backend's class is loaded: a backend imports its framework inside the
+methods that need it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What is really in force inside the framework, read back from it."""
+    """What is in force inside the framework, read back from it."""
 
     threads: int
     flushes_denormals: bool
@@ -50,7 +50,7 @@ class Runtime:
 
 @dataclass(frozen=True)
 class DeviceMemory:
-    """Bytes that the device's allocator has in use now and had at its peak; None where it keeps no count."""
+    """Bytes that the device's allocator has in use, now and at its peak; None where it keeps no count."""
 
     in_use: int | None = None
     peak: int | None = None
@@ -66,13 +66,13 @@ class Probe:
 
 @dataclass(frozen=True)
 class Probes:
-    """What a framework reaches on a device where nothing is in its way.
+    """Three pieces of work that show the most that a framework reaches on a device.
 
     Attributes:
         product: one large square matrix product, in the job's precision.
         copy: one large array read and one written, larger than any cache.
-        step: a chain of products of two tiny matrices, each of which needs the one before, run the way in which the
-            framework runs a loop: what a step of a recurrence costs at its cheapest, if it is a step of its own.
+        step: a chain of products of two tiny matrices, each of which needs the one before, run as the framework runs
+            a loop: the least that a step of a recurrence costs, where it is a step of its own.
     """
 
     product: Probe
@@ -80,20 +80,20 @@ class Probes:
     step: Probe
 
 
-#: Side of the square matrices of ``Probes.product``, by device: large enough that starting costs nothing.
+#: Side of the square matrices of ``Probes.product``, by device: so large that starting the product costs nothing.
 PRODUCT_SIDE: dict[Device, int] = {"cpu": 1536, "cuda": 8192}
 #: Bytes of the array that ``Probes.copy`` reads, and of the one that it writes: several last-level caches each.
 COPY_BYTES = 128 * 2**20
-#: Side of the square matrices of ``Probes.step``: so small that none takes less time, and large enough to be a product
-#: everywhere. Up to 4 a compiler makes a few multiplications of it, inside its loop, which no recurrence gets.
+#: Side of the square matrices of ``Probes.step``: a smaller one takes no less time, and up to side 4 a compiler makes
+#: the product a few multiplications inside its loop, which no recurrence gets.
 STEP_SIDE = 8
-#: Products in that chain, an even number: starting it costs little beside them, all together some milliseconds.
+#: Products in that chain, an even number: enough that starting it costs little, few enough for some milliseconds.
 STEPS = 2000
 PRODUCT_FLOPS: dict[Device, float] = {device: 2.0 * side**3 for device, side in PRODUCT_SIDE.items()}
 
 
 class Trainer(ABC):
-    """One compiled training programme with its parameters on a device.
+    """One compiled training program with its parameters on a device.
 
     Two laws hold for every variant, and the conformance suite tests both. When ``train``
     returns, all updates are done. ``train`` of a+b batches equals ``train`` of a, then of b.
@@ -125,13 +125,13 @@ class Trainer(ABC):
 
     @abstractmethod
     def executed(self, batch: Batch) -> str:
-        """What really computes the recurrence, found by looking: an operator's or a loop's name.
+        """What computes the recurrence, found by observation: the name of an operator or of a loop.
 
-        It may execute the forward pass of ``batch`` but leaves the parameters as they are.
+        It may run the forward pass on ``batch``, but leaves the parameters as they are.
         """
 
     def compilations(self) -> int:
-        """How many times anything was traced or compiled so far. Constant in the steady state."""
+        """How often anything was traced or compiled so far. Constant in the steady state."""
         return 0
 
     def memory(self) -> DeviceMemory:
@@ -139,9 +139,9 @@ class Trainer(ABC):
         return DeviceMemory()
 
     def device_seconds(self) -> float | None:
-        """Seconds of the last ``train`` between an event on the device before its work and one after it.
+        """Seconds on the device from the start to the end of the last ``train``'s work, between two events.
 
-        None where there was none yet, on the CPU, and where the framework gives no access to events.
+        None before the first ``train``, on the CPU, and where the framework gives no access to events.
         """
         return None
 
@@ -181,7 +181,7 @@ class Backend(ABC):
         return IEEE
 
     def why_no(self, precision: Precision, device: Device) -> str | None:
-        """Why ``precisions`` does not hold it, in one clause, where more can be said than that."""
+        """Why ``precision`` is not among ``precisions``, in one clause; None where there is no more to say."""
         if precision == "tf32" and device == "cpu":
             return "TensorFloat-32 is computed by NVIDIA's GPUs only"
         return None
@@ -191,7 +191,7 @@ class Backend(ABC):
         """All variants, the stock one first, each with the reason when it cannot compute ``model``."""
 
     def lacks(self, job: Job) -> str | None:
-        """Why the variant that ``job`` names cannot run it though it computes its model: its loss, its lengths."""
+        """Why the variant that ``job`` names cannot run it though it computes its model: by loss, lengths, threads."""
         del job
         return None
 
@@ -208,16 +208,16 @@ class Backend(ABC):
 
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:
-        """The training programme for a job that ``trainer`` found possible."""
+        """The training program for a resolved job; parameters are in the canonical layout, of the job's ``dtype``."""
 
     def is_deterministic(self, job: Job) -> bool | None:
-        """Whether ``job`` gives the same losses to the last bit each time on one machine; None where nobody looked."""
+        """Whether ``job`` gives the same losses to the last bit each time on one machine; None where nobody tried."""
         if not job.deterministic:
             return False
         return True if job.device == "cpu" else None
 
     def probes(self, job: Job) -> Probes | None:
-        """What measures the limits of the job's device, once ``start`` was called; None where nothing does."""
+        """The work that measures the limits of the job's device, after ``start``; None where there is none."""
         del job
         return None
 

@@ -240,6 +240,7 @@ class BackendConformance:
     def test_parameters_after_20_adam_steps_agree_with_the_reference(
         self, cell: str, variant: str, precision: Precision
     ) -> None:
+        """Losses and parameters, of the deepest network."""
         job = self.job(cell, DEEPEST, variant=variant, precision=precision)
         p, batches = start(job), some_batches(job, 20)
         trainer = self.backend.trainer(job, p)
@@ -252,6 +253,7 @@ class BackendConformance:
     @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
     @pytest.mark.parametrize("clip", [0.05, 1e6, None], ids=["clipped", "below-clip", "unclipped"])
     def test_every_update_rule_is_the_one_printed(self, name: Any, clip: float | None) -> None:
+        """As ``OptimizerSpec`` prints them, clipped and unclipped, to 1e-9."""
         job = self.job("gru", 0, precision="float64", optimizer=OptimizerSpec(name, 0.01, clip))
         p, batches = start(job), some_batches(job, 5)
         trainer = self.backend.trainer(job, p)
@@ -260,6 +262,7 @@ class BackendConformance:
 
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
+        """One sequence, and one step."""
         job = self.job("lstm", 0, variant=variant, precision=widest, batch=batch, length=length)
         if self.backend.lacks(job):
             pytest.skip(str(self.backend.lacks(job)))
@@ -272,6 +275,7 @@ class BackendConformance:
     def test_prediction_is_the_models_output_and_changes_nothing(
         self, cell: str, variant: str, widest: Precision, shape: int
     ) -> None:
+        """Read out at every step and at the last one."""
         job = self.job(cell, shape, variant=variant, precision=widest)
         p, x = start(job), some_batches(job, 1)[0].x
         trainer = self.backend.trainer(job, p)
@@ -292,6 +296,7 @@ class BackendConformance:
         assert_close(parts.parameters(), whole.parameters(), 0.0, "parameter")
 
     def test_nothing_compiles_in_the_steady_state(self, variant: str) -> None:
+        """After one update and one prediction."""
         job = self.job("lstm", 0, variant=variant)
         trainer = self.backend.trainer(job, start(job))
         batches = some_batches(job, 4)
@@ -315,6 +320,7 @@ class BackendConformance:
         assert_close(trainer.parameters(), before, 0.0, "parameter")
 
     def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str, widest: Precision) -> None:
+        """Writing into what ``parameters`` gave, or training, changes nothing that the caller has."""
         job = self.job(cell, 0, variant=variant, precision=widest)
         p, batches = {name: array.astype(widest) for name, array in start(job).items()}, some_batches(job, 1)
         kept = {name: array.copy() for name, array in p.items()}
@@ -328,6 +334,7 @@ class BackendConformance:
         assert_close(p, kept, 0.0, "the caller's own")
 
     def test_what_cannot_be_had_is_refused_with_a_reason(self) -> None:
+        """A variant that is not there, a device that cannot be used."""
         with pytest.raises(Unsupported, match="no variant 'made-up'"):
             self.backend.resolve(self.job(variant="made-up"))
         devices = self.backend.devices()
@@ -338,11 +345,13 @@ class BackendConformance:
                     self.backend.resolve(self.job(device=device))
 
     def test_its_own_version_is_among_those_it_tells(self) -> None:
+        """And all of them are non-empty strings."""
         told = self.backend.versions()
         assert self.backend.version() in told.values()
         assert all(isinstance(value, str) and value for value in told.values())
 
     def test_auto_names_a_variant_that_runs(self) -> None:
+        """For every cell, with a reason."""
         for cell in CELLS:
             job, why = self.backend.resolve(self.job(cell))
             assert job.variant != "auto"
@@ -411,6 +420,7 @@ class BackendConformance:
                 assert self.backend.resolve(job)[0].variant != "auto"
 
     def test_lengths_that_the_job_does_not_have_are_refused(self, variant: str) -> None:
+        """With a ValueError."""
         job = self.sequence_job(1, variant=variant)
         if self.backend.lacks(job):
             pytest.skip(str(self.backend.lacks(job)))

@@ -5,7 +5,7 @@ Unsegmented Sequence Data with Recurrent Neural Networks"; equation numbers are 
 space, float64, vectorised over the batch. Class 0 is the blank; labels go from 1 up.
 
 ``backends.reference`` and ``backends.numpy`` both call it: what guards against a mistake shared
-by the two is a test that sums over all alignments one by one, and the other frameworks' own CTC.
+by the two is a test that sums over all alignments, and the other frameworks' own CTC.
 ``xp`` is ``numpy`` or ``cupy``.
 """
 

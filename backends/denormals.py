@@ -1,4 +1,4 @@
-"""Whether denormal numbers are flushed to zero, found by computing some in every thread that computes."""
+"""Whether denormal numbers are flushed to zero, found by computing some in every thread."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def operands() -> tuple[Array, Array]:
 
 
 def flushed(*found: Array) -> bool:
-    """Whether the halves ``found``, in whatever way, are all zero.
+    """Whether the results ``found``, all of them denormal by rights, are all zero.
 
     Raises:
-        Unsupported: some are and others are not: the threads do not follow one policy.
+        Unsupported: some are and others are not, so the threads do not follow one policy.
     """
     # their bits: in a thread that flushes, a denormal equals zero
     zero = np.concatenate([array.ravel().view(np.uint32) == 0 for array in found])

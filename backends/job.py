@@ -61,6 +61,7 @@ class ModelSpec:
 
     @property
     def directions(self) -> int:
+        """How many directions each layer reads in."""
         return 2 if self.bidirectional else 1
 
     @property

@@ -110,8 +110,8 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
 
     Every parameter is read and written once, its gradient written and read once, and so is each of
     the optimizer's moments (Adam two, RMSprop one). The input is read once. Per layer, direction
-    and time step, the hidden state, the gates and the LSTM's cell state are written on the way
-    forward and read on the way back; these alone are narrower in bfloat16.
+    and time step, the forward pass writes the hidden state, the gates and the LSTM's cell state, and the
+    backward pass reads them; these alone are narrower in bfloat16.
     """
     moments = {"adam": 2, "rmsprop": 1, "sgd": 0}[optimizer]
     states = 1 + GATES[model.cell] + (model.cell == "lstm")
@@ -122,14 +122,14 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
 
 
 def dependent_steps(model: ModelSpec, length: int) -> int:
-    """Steps of one training step that must follow one another, at the least: the way forward and the way back.
+    """Time steps of one update that must follow one another at the least, forward and backward.
 
-    A layer that reads one way needs of the layer below no more than the steps so far: a stack of L is L − 1 steps
-    longer than one layer, not L times as long. A bidirectional layer needs all of the layer below; its two
-    directions are independent of each other.
+    A unidirectional layer needs only the steps so far of the layer below: a stack of L layers is L − 1 steps longer
+    than one layer, not L times as long. A bidirectional layer needs all of the layer below; its two directions are
+    independent of each other.
     """
-    there = length * model.layers if model.bidirectional else length + model.layers - 1
-    return 2 * there
+    forward = length * model.layers if model.bidirectional else length + model.layers - 1
+    return 2 * forward
 
 
 def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:

@@ -22,21 +22,24 @@ State = tuple[Array, ...]
 
 
 def sigmoid(a: Array) -> Array:
+    """σ(a) = 1 / (1 + e⁻ᵃ)."""
     return 1 / (1 + np.exp(-a))
 
 
-# -- the cells: one step forward, one step back ------------------------------------------------
-# ``step`` gives the next state and what the way back needs. ``back`` takes the gradient by that
-# state, adds to ``grads``, and gives the gradients by the input and by the previous state.
+# -- the cells: one step forward, one step backward --------------------------------------------
+# A step gives the next state and what the backward step needs. A backward step takes the gradient
+# by that next state, adds to ``grads``, and gives the gradients by the input and by the state.
 
 
 def rnn_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    """h' = tanh(W x + U h + b)."""
     (h,) = state
     h_next = np.tanh(x @ p["W_ih"].T + h @ p["W_hh"].T + p["b"])
     return (h_next,), (x, h, h_next)
 
 
-def rnn_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+def rnn_backward(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    """One backward step of the plain recurrent network."""
     x, h, h_next = saved
     (dh,) = d_state
     da = dh * (1 - h_next**2)
@@ -47,6 +50,7 @@ def rnn_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> 
 
 
 def lstm_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
+    """c' = f ∘ c + i ∘ g; h' = o ∘ tanh(c')."""
     h, c = state
     a_i, a_f, a_g, a_o = np.split(x @ p["W_ih"].T + h @ p["W_hh"].T + p["b"], 4, axis=1)
     i, f, g, o = sigmoid(a_i), sigmoid(a_f), np.tanh(a_g), sigmoid(a_o)
@@ -55,7 +59,8 @@ def lstm_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
     return (h_next, c_next), (x, h, c, i, f, g, o, c_next)
 
 
-def lstm_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+def lstm_backward(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    """One backward step of the LSTM."""
     x, h, c, i, f, g, o, c_next = saved
     dh, dc = d_state
     do = dh * np.tanh(c_next)
@@ -79,7 +84,8 @@ def gru_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
     return (h_next,), (x, h, r, z, n, h_n)
 
 
-def gru_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+def gru_backward(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    """One backward step of the GRU."""
     x, h, r, z, n, h_n = saved
     (dh,) = d_state
     dz = dh * (h - n) * z * (1 - z)
@@ -105,7 +111,8 @@ def gru_reset_before_step(p: Parameters, x: Array, state: State) -> tuple[State,
     return (h_next,), (x, h, r, z, n)
 
 
-def gru_reset_before_back(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+def gru_reset_before_backward(p: Parameters, saved: State, d_state: State, grads: Parameters) -> tuple[Array, State]:
+    """One backward step of the GRU that resets before the product."""
     x, h, r, z, n = saved
     (dh,) = d_state
     u_r, u_z, u_n = np.split(p["W_hh"], 3)
@@ -121,16 +128,18 @@ def gru_reset_before_back(p: Parameters, saved: State, d_state: State, grads: Pa
 
 
 class CellRules(NamedTuple):
+    """A cell: the number of arrays in its state, its step and its backward step."""
+
     states: int
     step: Callable[[Parameters, Array, State], tuple[State, State]]
-    back: Callable[[Parameters, State, State, Parameters], tuple[Array, State]]
+    backward: Callable[[Parameters, State, State, Parameters], tuple[Array, State]]
 
 
 CELLS: dict[Cell, CellRules] = {
-    "rnn": CellRules(1, rnn_step, rnn_back),
-    "lstm": CellRules(2, lstm_step, lstm_back),
-    "gru": CellRules(1, gru_step, gru_back),
-    "gru-reset-before": CellRules(1, gru_reset_before_step, gru_reset_before_back),
+    "rnn": CellRules(1, rnn_step, rnn_backward),
+    "lstm": CellRules(2, lstm_step, lstm_backward),
+    "gru": CellRules(1, gru_step, gru_backward),
+    "gru-reset-before": CellRules(1, gru_reset_before_step, gru_reset_before_backward),
 }
 
 
@@ -138,7 +147,7 @@ CELLS: dict[Cell, CellRules] = {
 
 
 def run_layer(cell: Cell, p: Parameters, xs: Array) -> tuple[Array, list[State]]:
-    """Hidden states (T, B, H) of one layer from zero states, and what its way back needs."""
+    """Hidden states (T, B, H) of one layer from zero states, and what its backward pass needs."""
     rules = CELLS[cell]
     state: State = tuple(np.zeros((xs.shape[1], p["W_hh"].shape[1])) for _ in range(rules.states))
     hs, saved = [], []
@@ -149,19 +158,21 @@ def run_layer(cell: Cell, p: Parameters, xs: Array) -> tuple[Array, list[State]]
     return np.stack(hs), saved
 
 
-def back_layer(cell: Cell, p: Parameters, saved: list[State], d_hs: Array) -> tuple[Array, Parameters]:
+def backward_layer(cell: Cell, p: Parameters, saved: list[State], d_hs: Array) -> tuple[Array, Parameters]:
     """Gradients by the inputs (T, B, D) and by the parameters of one layer."""
     rules = CELLS[cell]
     grads = {name: np.zeros_like(array) for name, array in p.items()}
     d_state: State = tuple(np.zeros_like(d_hs[0]) for _ in range(rules.states))
     d_xs = []
     for kept, dh in zip(reversed(saved), reversed(d_hs), strict=True):
-        d_x, d_state = rules.back(p, kept, (d_state[0] + dh, *d_state[1:]), grads)
+        d_x, d_state = rules.backward(p, kept, (d_state[0] + dh, *d_state[1:]), grads)
         d_xs.append(d_x)
     return np.stack(d_xs[::-1]), grads
 
 
 class Trace(NamedTuple):
+    """The model's outputs, what its readout saw, and what the backward pass needs of each layer."""
+
     outputs: Array
     features: Array
     saved: dict[str, list[State]]
@@ -243,7 +254,7 @@ def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Pa
         halves = np.split(d_hs, model.directions, axis=2)
         d_below = np.zeros(1)
         for half, (_, backward, prefix) in zip(halves, [n for n in layer_names(model) if n[0] == index], strict=True):
-            d_in, layer_grads = back_layer(
+            d_in, layer_grads = backward_layer(
                 model.cell, layer(p, prefix), trace.saved[prefix], reverse_within(half, lengths) if backward else half
             )
             d_below = d_below + (reverse_within(d_in, lengths) if backward else d_in)
@@ -281,6 +292,7 @@ class Optimizer:
         self.v = {name: np.zeros_like(p) for name, p in parameters.items()}
 
     def update(self, p: Parameters, grads: Parameters) -> Parameters:
+        """The parameters after one update with ``grads``, which are clipped first."""
         s, m, v = self.spec, self.m, self.v
         self.t += 1
         new: Parameters = {}

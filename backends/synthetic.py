@@ -1,4 +1,4 @@
-"""Random batches for a job that no task stands behind: what speed is measured and conformance tested on."""
+"""Random batches for a job without a task: what speed is measured and conformance tested on."""
 
 from __future__ import annotations
 

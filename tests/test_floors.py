@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -59,3 +60,18 @@ def test_the_measuring_floor_imports_no_framework() -> None:
 def test_planning_imports_no_framework() -> None:
     code = "from harness.planning.runs import plan\nplan({'backend': ['all'], 'task': ['all'], 'cell': ['all']})"
     assert not imported_by(code) & ALL
+
+
+#: Packages whose modules each have a test file of their name, or a line in tests/README.md that says why not.
+TESTED = ("harness/cli", "harness/planning", "harness/specs")
+
+
+@pytest.mark.parametrize("package", TESTED)
+def test_every_module_has_tests_of_its_name_or_a_line_that_says_where(package: str) -> None:
+    page = (ROOT / "tests" / "README.md").read_text()
+    modules_named = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    excused = set(re.findall(r"`([\w/]+\.py)`", modules_named))
+    for path in (ROOT / package).glob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        tested = ROOT / "tests" / package / f"test_{path.name}"
+        assert path.name == "__init__.py" or tested.exists() or name in excused, name

@@ -24,14 +24,17 @@ class NumpyBackend(RegisteredBackend):
     registry = VARIANTS
 
     def versions(self) -> Mapping[str, str]:
+        """The versions of NumPy, its BLAS, and where they are installed numba's and CuPy's."""
         from backends.numpy import runtime
 
         return {**runtime.versions(), **installed("numba", *CUPYS), **runtime.cupy_versions()}
 
     def devices(self) -> dict[Device, str | None]:
+        """The CPU always; CUDA where CuPy sees a GPU."""
         return {"cpu": None, "cuda": _why_no_cuda()}
 
     def why_no(self, precision: Precision, device: Device) -> str | None:
+        """As ``Backend.why_no``, for what NumPy does not have."""
         if precision == "bfloat16":
             return "NumPy has no such type"
         if precision == "tf32" and device == "cuda":
@@ -39,6 +42,7 @@ class NumpyBackend(RegisteredBackend):
         return super().why_no(precision, device)
 
     def choose(self, job: Job) -> Choice:
+        """By cell, size and device, as measured."""
         if job.device == "cuda":
             return Choice("kernels", "the fewest launches to a step; not measured on CUDA")
         in_parts = min(job.threads, job.batch // 32) > 1
@@ -50,11 +54,13 @@ class NumpyBackend(RegisteredBackend):
         return Choice("hoisted", "measured fastest without numba in small batches and networks")
 
     def start(self, job: Job) -> Runtime:
+        """Put threads and, on CUDA, the precision of products in force."""
         from backends.numpy import runtime
 
         return runtime.start(job)
 
     def probes(self, job: Job) -> Probes | None:
+        """The work that measures the device's limits."""
         from backends.numpy.probes import probes
 
         return probes(job)

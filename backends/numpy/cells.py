@@ -38,12 +38,14 @@ class Rnn(Layer):
     gates = 1
 
     def step(self, t: int) -> None:
+        """One step of the plain recurrent network."""
         a = self.a[t]
         self.xp.matmul(self.hs[t], self.U, out=self.product)
         a += self.product
         self.xp.tanh(a, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the plain recurrent network."""
         da = self.da[t]
         tanh_slope(self.xp, self.hs[t + 1], out=da)
         da *= self.dh
@@ -69,11 +71,13 @@ class Lstm(Layer):
         self.shift = 1 - self.scale
 
     def weights(self) -> tuple[Array, Array, Array]:
+        """W_ih, W_hh and the bias, halved for the gates i, f and o."""
         W_ih, W_hh, b = super().weights()
         rows = self.scale[:, None]
         return W_ih * rows, W_hh * rows, b * self.scale
 
     def step(self, t: int) -> None:
+        """One step of the LSTM."""
         H, xp, a, ig, c = self.H, self.xp, self.a[t], self.ig[t], self.cs[t + 1]
         xp.matmul(self.hs[t], self.U, out=self.product)
         a += self.product
@@ -86,9 +90,11 @@ class Lstm(Layer):
         xp.multiply(o, xp.tanh(c, out=self.tanh_c[t]), out=self.hs[t + 1])
 
     def start_backward(self) -> None:
+        """Clear what the backward pass carries besides ``dh``."""
         self.dc[:] = 0
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the LSTM."""
         H, xp, dh, dc, scratch = self.H, self.xp, self.dh, self.dc, self.scratch
         a, da, ig, h = self.a[t], self.da[t], self.ig[t], self.hs[t + 1]
         i, f, g, o = a[:, :H], a[:, H : 2 * H], a[:, 2 * H : 3 * H], a[:, 3 * H :]
@@ -144,6 +150,7 @@ class Gru(GatedUnit):
         self.da_h = self.buffer(length, batch, 3 * self.H)  # gradients by the recurrent product
 
     def step(self, t: int) -> None:
+        """One step of the GRU."""
         H, xp = self.H, self.xp
         a, u, h = self.a[t], self.product, self.hs[t]
         xp.matmul(h, self.U, out=u)
@@ -158,6 +165,7 @@ class Gru(GatedUnit):
         self.interpolate(n, h, z, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the GRU."""
         H, xp, dh = self.H, self.xp, self.dh
         a, da, da_h = self.a[t], self.da[t], self.da_h[t]
         r, z, n, d_r, d_z, d_n = self.gates_and_slopes(a, da)
@@ -176,6 +184,7 @@ class Gru(GatedUnit):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
+        """The gradients by W_hh and the biases."""
         da_h = flat(self.da_h)
         self.xp.matmul(da_h.T, flat(self.hs[:-1]), out=self.grads["W_hh"])
         self.xp.sum(da_h, axis=0, out=self.grads["b_hh"])
@@ -192,11 +201,13 @@ class GruResetBefore(GatedUnit):
 
     def forward_loop(self) -> None:
         # apart: of a matrix that is a part of another's columns CuPy makes a copy for every product
+        """All steps; the two blocks of U are cut out before."""
         self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
         self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
         super().forward_loop()
 
     def step(self, t: int) -> None:
+        """One step of the GRU that resets before the product."""
         H, xp = self.H, self.xp
         a, h, rh = self.a[t], self.hs[t], self.rh[t]
         rz, r, z, n = a[:, : 2 * H], a[:, :H], a[:, H : 2 * H], a[:, 2 * H :]
@@ -210,6 +221,7 @@ class GruResetBefore(GatedUnit):
         self.interpolate(h, n, z, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the GRU that resets before the product."""
         H, xp, dh, d_rh = self.H, self.xp, self.dh, self.d_rh
         a, da, h = self.a[t], self.da[t], self.hs[t]
         r, z, n, d_r, d_z, d_n = self.gates_and_slopes(a, da)
@@ -231,6 +243,7 @@ class GruResetBefore(GatedUnit):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
+        """The gradients by W_hh and the biases."""
         H, da, d_W = self.H, flat(self.da), self.grads["W_hh"]
         self.xp.matmul(da[:, : 2 * H].T, flat(self.hs[:-1]), out=d_W[: 2 * H])
         self.xp.matmul(da[:, 2 * H :].T, flat(self.rh), out=d_W[2 * H :])

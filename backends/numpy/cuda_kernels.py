@@ -150,42 +150,54 @@ class KernelLayer(Layer):
         return [tuple(array[t] if array.ndim == 3 else array for array in arrays) for t in range(self.T)]
 
     def backward_loop(self, d_hs: Array) -> None:
+        """All backward steps; the kernels add ``d_hs`` themselves."""
         self.d_hs = d_hs
         for t in reversed(range(self.T)):
             self.step_backward(t)
 
     def step(self, t: int) -> None:
+        """A product and a kernel."""
         self.h[t].dot(self.U, self.product)
         self.gate_step(*self.views[t])
 
     def step_backward(self, t: int) -> None:
+        """A kernel and a product."""
         self.gate_step_backward(self.d_hs[t], *self.views_backward[t])
         self.d_u[t].dot(self.p["W_hh"], self.dh)
 
 
 class Rnn(KernelLayer):
+    """The plain recurrent network with a kernel for its gates, forward and backward."""
+
     gates, kernel, kernel_backward = 1, RNN, RNN_BACKWARD
 
     def arguments(self) -> list[Array]:
+        """Those of the kernel of the forward pass."""
         return [self.a, self.product, self.hs[1:]]
 
     def arguments_backward(self) -> list[Array]:
+        """Those of the kernel of the backward pass."""
         return [self.dh, self.hs[1:], self.da]
 
 
 class Lstm(KernelLayer):
+    """The LSTM with a kernel for its gates, forward and backward."""
+
     gates, kernel, kernel_backward = 4, LSTM, LSTM_BACKWARD
 
     def arguments(self) -> list[Array]:
+        """Those of the kernel of the forward pass."""
         self.cs, self.tanh_c = self.buffer(self.T + 1, self.B, self.H), self.buffer(self.T, self.B, self.H)
         out = [*self.by_gate(self.a), self.cs[1:], self.tanh_c, self.hs[1:]]
         return [*self.by_gate(self.product), self.cs[:-1], *out]
 
     def arguments_backward(self) -> list[Array]:
+        """Those of the kernel of the backward pass."""
         self.dc = self.buffer(self.B, self.H)
         return [self.dh, *self.by_gate(self.a), self.cs[:-1], self.tanh_c, self.dc, *self.by_gate(self.da)]
 
     def start_backward(self) -> None:
+        """Clear what the backward pass carries besides ``dh``."""
         self.dc[:] = 0
 
 
@@ -195,16 +207,19 @@ class Gru(KernelLayer, cells.Gru):
     kernel, kernel_backward = GRU, GRU_BACKWARD
 
     def arguments(self) -> list[Array]:
+        """Those of the kernel of the forward pass."""
         u, b = self.by_gate(self.product), self.by_gate(self.p["b_hh"])
         return [*u, *b, self.hs[:-1], *self.by_gate(self.a), self.u_n, self.hs[1:]]
 
     def arguments_backward(self) -> list[Array]:
+        """Those of the kernel of the backward pass."""
         self.d_u = list(self.da_h)
         self.left = self.scratch
         out = [self.left, *self.by_gate(self.da), *self.by_gate(self.da_h)]
         return [self.dh, *self.by_gate(self.a), self.u_n, self.hs[:-1], *out]
 
     def start_backward(self) -> None:
+        """Clear what the backward pass carries besides ``dh``."""
         self.left[:] = 0
 
 
@@ -225,24 +240,29 @@ class GruResetBefore(KernelLayer, cells.GruResetBefore):
         self.W_rz, self.W_n = p["W_hh"][: 2 * self.H], p["W_hh"][2 * self.H :]
 
     def arguments(self) -> list[Array]:
+        """Those of the kernel of the forward pass."""
         r, z, _ = self.by_gate(self.a)
         return [*self.by_gate(self.product_rz), self.hs[:-1], r, z, self.rh]
 
     def arguments_backward(self) -> list[Array]:
+        """Those of the kernel of the backward pass."""
         (r, _, _), (d_r, d_z, _) = self.by_gate(self.a), self.by_gate(self.da)
         self.left = self.buffer(self.B, self.H)
         return [r, self.hs[:-1], self.d_rh, d_z, self.left, d_r, *self.by_gate(self.product_rz)]
 
     def start_backward(self) -> None:
+        """Clear what the backward pass carries besides ``dh``."""
         self.left[:] = 0
 
     def step(self, t: int) -> None:
+        """Two products and two kernels."""
         self.h[t].dot(self.U_rz, self.product_rz)
         self.gate_step(*self.views[t])
         self.rh_at[t].dot(self.U_n, self.u_n)
         self.state_step(*self.views_state[t])
 
     def step_backward(self, t: int) -> None:
+        """Two kernels and two products."""
         self.state_step_backward(self.d_hs[t], *self.views_state_backward[t])
         self.by_n.dot(self.W_n, self.d_rh)
         self.gate_step_backward(*self.views_backward[t])

@@ -49,6 +49,7 @@ def tanh(x: Any) -> Any:
 
 @inlined
 def sigmoid(x: Any) -> Any:
+    """σ(x) = ½·tanh(½x) + ½."""
     return F(0.5) * tanh(F(0.5) * x) + F(0.5)
 
 
@@ -60,6 +61,7 @@ def halved(x: Any) -> Any:
 
 @compiled
 def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, product: Array) -> None:
+    """All steps of the forward pass of the LSTM."""
     T, B, H = tanh_c.shape
     for t in range(T):
         np.dot(hs[t], U, product)
@@ -83,6 +85,7 @@ def lstm_forward(a: Array, U: Array, hs: Array, cs: Array, tanh_c: Array, produc
 def lstm_backward(
     d_hs: Array, a: Array, da: Array, W_hh: Array, cs: Array, tanh_c: Array, dh: Array, dc: Array
 ) -> None:
+    """All steps of the backward pass of the LSTM."""
     T, B, H = tanh_c.shape
     one = F(1)
     for t in range(T - 1, -1, -1):
@@ -104,6 +107,7 @@ def lstm_backward(
 
 @compiled
 def rnn_forward(a: Array, U: Array, hs: Array, product: Array) -> None:
+    """All steps of the forward pass of the plain recurrent network."""
     T, B, H = a.shape
     for t in range(T):
         np.dot(hs[t], U, product)
@@ -115,6 +119,7 @@ def rnn_forward(a: Array, U: Array, hs: Array, product: Array) -> None:
 
 @compiled
 def rnn_backward(d_hs: Array, hs: Array, da: Array, W_hh: Array, dh: Array) -> None:
+    """All steps of the backward pass of the plain recurrent network."""
     T, B, H = da.shape
     for t in range(T - 1, -1, -1):
         for b in range(B):
@@ -126,6 +131,7 @@ def rnn_backward(d_hs: Array, hs: Array, da: Array, W_hh: Array, dh: Array) -> N
 
 @compiled
 def gru_forward(a: Array, U: Array, b_hh: Array, hs: Array, u_n: Array, product: Array) -> None:
+    """All steps of the forward pass of the GRU."""
     T, B, H = u_n.shape
     for t in range(T):
         np.dot(hs[t], U, product)
@@ -173,6 +179,7 @@ def gru_backward(
 
 @compiled
 def gru_reset_before_forward(a: Array, U_rz: Array, U_n: Array, hs: Array, rh: Array, rz: Array, u_n: Array) -> None:
+    """All steps of the forward pass of the GRU that resets before the product."""
     T, B, H = rh.shape
     for t in range(T):
         np.dot(hs[t], U_rz, rz)
@@ -232,35 +239,51 @@ def gru_reset_before_backward(
 
 
 class Rnn(cells.Rnn):
+    """The plain recurrent network with compiled loops."""
+
     def forward_loop(self) -> None:
+        """All steps in one compiled loop."""
         rnn_forward(self.a, self.U, self.hs, self.product)
 
     def backward_loop(self, d_hs: Array) -> None:
+        """All backward steps in one compiled loop."""
         rnn_backward(d_hs, self.hs, self.da, self.p["W_hh"], self.dh)
 
 
 class Lstm(cells.Lstm):
+    """The LSTM with compiled loops."""
+
     def forward_loop(self) -> None:
+        """All steps in one compiled loop."""
         lstm_forward(self.a, self.U, self.hs, self.cs, self.tanh_c, self.product)
 
     def backward_loop(self, d_hs: Array) -> None:
+        """All backward steps in one compiled loop."""
         lstm_backward(d_hs, self.a, self.da, self.p["W_hh"], self.cs, self.tanh_c, self.dh, self.dc)
 
 
 class Gru(cells.Gru):
+    """The GRU with compiled loops."""
+
     def forward_loop(self) -> None:
+        """All steps in one compiled loop."""
         gru_forward(self.a, self.U, self.p["b_hh"], self.hs, self.u_n, self.product)
 
     def backward_loop(self, d_hs: Array) -> None:
+        """All backward steps in one compiled loop."""
         gru_backward(d_hs, self.a, self.da, self.da_h, self.p["W_hh"], self.hs, self.u_n, self.dh, self.scratch)
 
 
 class GruResetBefore(cells.GruResetBefore):
+    """The GRU that resets before the product with compiled loops."""
+
     def forward_loop(self) -> None:
+        """All steps in one compiled loop."""
         U_rz, U_n = np.ascontiguousarray(self.U[:, : 2 * self.H]), np.ascontiguousarray(self.U[:, 2 * self.H :])
         gru_reset_before_forward(self.a, U_rz, U_n, self.hs, self.rh, self.product_rz, self.scratch)
 
     def backward_loop(self, d_hs: Array) -> None:
+        """All backward steps in one compiled loop."""
         W_rz, W_n = self.p["W_hh"][: 2 * self.H], self.p["W_hh"][2 * self.H :]
         room = self.product_rz, self.scratch, self.d_rh
         gru_reset_before_backward(d_hs, self.a, self.da, W_rz, W_n, self.hs, self.dh, *room)

@@ -12,6 +12,7 @@ from backends.numpy.runtime import array_module
 
 
 def probes(job: Job) -> Probes:
+    """The work that measures the limits of the job's device."""
     xp = array_module(job.device)
     side = PRODUCT_SIDE[job.device]
     a, out = xp.ones((side, side), job.dtype), xp.empty((side, side), job.dtype)

@@ -31,6 +31,7 @@ class Layer(ABC):
         return slice(k * self.H, (k + 1) * self.H)
 
     def forward(self, x: Array) -> Array:
+        """As that of ``layers.Layer``; keeps what each step saves."""
         self.x, self.saved = x, list[State]()
         state: State = (self.zeros,) * self.states
         hs = []
@@ -41,6 +42,7 @@ class Layer(ABC):
         return array
 
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
+        """As that of ``layers.Layer``; adds to the gradients at every step."""
         for grad in self.grads.values():
             grad[:] = 0
         d_state: State = (self.zeros,) * self.states
@@ -68,13 +70,15 @@ class Layer(ABC):
         return by_h
 
     def by_x(self, d_gates: list[Array], wanted: bool) -> Array | None:
+        """The gradient by x (B, D), from those by the gates."""
         if not wanted:
             return None
         array: Array = sum(da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates))  # type: ignore[assignment]
         return array
 
     def sigmoid(self, a: Array) -> Array:
-        array: Array = 0.5 * self.xp.tanh(0.5 * a) + 0.5  # as 1 / (1 + e⁻ᵃ), which would overflow
+        """σ(a), as ½·tanh(½a) + ½: 1 / (1 + e⁻ᵃ) would overflow."""
+        array: Array = 0.5 * self.xp.tanh(0.5 * a) + 0.5
         return array
 
     @abstractmethod
@@ -87,22 +91,29 @@ class Layer(ABC):
 
 
 class Rnn(Layer):
+    """The plain recurrent network, gate by gate."""
+
     def step(self, x: Array, state: State) -> State:
+        """One step of the plain recurrent network."""
         (h,) = state
         h_next = self.xp.tanh(self.affine(0, x, h))
         self.saved.append((h, h_next))
         return (h_next,)
 
     def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """One backward step of the plain recurrent network."""
         (h, h_next), (dh,) = saved, d_state
         da = dh * (1 - h_next**2)
         return (self.affine_backward(0, da, x, h),), self.by_x([da], d_x_wanted)
 
 
 class Lstm(Layer):
+    """The LSTM, gate by gate."""
+
     states = 2
 
     def step(self, x: Array, state: State) -> State:
+        """One step of the LSTM."""
         h, c = state
         i = self.sigmoid(self.affine(0, x, h))
         f = self.sigmoid(self.affine(1, x, h))
@@ -114,6 +125,7 @@ class Lstm(Layer):
         return o * tanh_c, c_next
 
     def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """One backward step of the LSTM."""
         (h, c, i, f, g, o, tanh_c), (dh, dc) = saved, d_state
         dc = dc + dh * o * (1 - tanh_c**2)
         d_gates = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
@@ -125,6 +137,7 @@ class Gru(Layer):
     """Reset after the recurrent product: n = tanh(W_n x + b_n + r ∘ (U_n h + b_hn))."""
 
     def step(self, x: Array, state: State) -> State:
+        """One step of the GRU."""
         (h,), p, n_th = state, self.p, self.gate(2)
         r = self.sigmoid(self.affine(0, x, h, "b_ih") + p["b_hh"][self.gate(0)])
         z = self.sigmoid(self.affine(1, x, h, "b_ih") + p["b_hh"][self.gate(1)])
@@ -134,6 +147,7 @@ class Gru(Layer):
         return ((1 - z) * n + z * h,)
 
     def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """One backward step of the GRU."""
         (h, r, z, n, u), (dh,), n_th = saved, d_state, self.gate(2)
         da_z = dh * (h - n) * z * (1 - z)
         da_n = dh * (1 - z) * (1 - n**2)
@@ -154,6 +168,7 @@ class GruResetBefore(Layer):
     """Reset before the recurrent product: n = tanh(W_n x + b_n + U_n (r ∘ h)); z lets n in."""
 
     def step(self, x: Array, state: State) -> State:
+        """One step of the GRU that resets before the product."""
         (h,) = state
         r = self.sigmoid(self.affine(0, x, h))
         z = self.sigmoid(self.affine(1, x, h))
@@ -162,6 +177,7 @@ class GruResetBefore(Layer):
         return ((1 - z) * h + z * n,)
 
     def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
+        """One backward step of the GRU that resets before the product."""
         (h, r, z, n), (dh,) = saved, d_state
         da_z = dh * (n - h) * z * (1 - z)
         da_n = dh * z * (1 - n**2)

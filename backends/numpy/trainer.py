@@ -73,18 +73,21 @@ class NumpyTrainer(Trainer):
         self.clock = _device_clock(self.xp)
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
+        """As ``Trainer.stage``; inside, sequences are time-major."""
         rows = [part.rows for part in self.parts]
         staged = [[self._stage(share) for share in parts.shares(self.job, batch, rows)] for batch in batches]
         self._synchronize()
         return staged
 
     def train(self, staged: Staged) -> Array:
+        """As ``Trainer.train``."""
         with self._threads_of_blas(), self.clock:
             losses = [self._step(shares) for shares in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """As ``Trainer.predict``."""
         lengths = checked_lengths(self.job, lengths)
 
         def forward(part: Part) -> Array:
@@ -96,9 +99,11 @@ class NumpyTrainer(Trainer):
             return self._host(self.xp.concatenate(list(self._for_each(forward, self.parts))))
 
     def parameters(self) -> Parameters:
+        """As ``Trainer.parameters``."""
         return {name: self._host(view).copy() for name, view in self.views.items()}
 
     def executed(self, batch: Batch) -> str:
+        """As ``Trainer.executed``."""
         library = blas_name() if self.xp is np else "cuBLAS"
         return f"{self.loop()}, {library}" + (f", {len(self.parts)} parts" if self.threads else "")
 
@@ -108,6 +113,7 @@ class NumpyTrainer(Trainer):
         return f"Python loop of {layer.steps_by} {self.xp.__name__}.{layer.product_by}"
 
     def memory(self) -> DeviceMemory:
+        """As ``Trainer.memory``."""
         if self.xp is np:
             return DeviceMemory()
         pool = self.xp.get_default_memory_pool()
@@ -116,6 +122,7 @@ class NumpyTrainer(Trainer):
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
     def device_seconds(self) -> float | None:
+        """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
 
     def _step(self, shares: list[Share]) -> Array:

@@ -19,11 +19,13 @@ class TorchBackend(RegisteredBackend):
     registry = VARIANTS
 
     def versions(self) -> Mapping[str, str]:
+        """The versions of PyTorch, CUDA, cuDNN and Triton."""
         from backends.torch import runtime
 
         return {**runtime.versions(), **runtime.cudnn_version(), **installed("triton")}
 
     def devices(self) -> dict[Device, str | None]:
+        """The CPU always; CUDA where PyTorch sees a GPU."""
         import torch
 
         if torch.cuda.is_available():
@@ -33,9 +35,11 @@ class TorchBackend(RegisteredBackend):
         return {"cpu": None, "cuda": "this PyTorch is a CPU build, without CUDA: install one that was built for it"}
 
     def precisions(self, device: Device) -> tuple[Precision, ...]:
+        """All of them; TF32 on CUDA only."""
         return MIXED[device]
 
     def lacks(self, job: Job) -> str | None:
+        """What the variant's entry says; a deterministic CTC on CUDA; a GPU too old for the precision."""
         if why := super().lacks(job):
             return why
         if job.device == "cuda" and job.loss == "ctc" and job.deterministic:
@@ -43,6 +47,7 @@ class TorchBackend(RegisteredBackend):
         return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
+        """By cell, size and device, as measured."""
         if job.device == "cuda":
             if job.model.cell == "gru-reset-before":
                 return Choice(
@@ -65,11 +70,13 @@ class TorchBackend(RegisteredBackend):
         )
 
     def start(self, job: Job) -> Runtime:
+        """Put threads, precision and determinism in force."""
         from backends.torch import runtime
 
         return runtime.start(job)
 
     def probes(self, job: Job) -> Probes | None:
+        """The work that measures the device's limits."""
         from backends.torch.probes import probes
 
         return probes(job)

@@ -34,6 +34,7 @@ class GraphTrainer(TorchTrainer):
         self.captures = 0
 
     def train(self, staged: Staged) -> Array:
+        """As ``Trainer.train``."""
         self._captured(staged)
         losses = torch.empty(len(staged), dtype=getattr(torch, self.job.dtype), device=self.device)
         with self.clock:
@@ -68,6 +69,7 @@ class GraphTrainer(TorchTrainer):
         return f"CUDA graph ({described(seen, updates)}) of {captured}"
 
     def compilations(self) -> int:
+        """As ``Trainer.compilations``."""
         return super().compilations() + self.captures
 
     def _captured(self, staged: Staged) -> None:

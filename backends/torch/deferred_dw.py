@@ -32,11 +32,13 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, layer: Layer, x: Tensor, *weights: Tensor) -> Tensor:
+        """Hidden states of ``layer`` for x."""
         ctx.layer, ctx.d_x_wanted = layer, x.requires_grad
         return layer.forward(x, *weights)
 
     @staticmethod
     def backward(ctx: Any, d_hs: Tensor) -> tuple[Tensor | None, ...]:
+        """The layer's gradients."""
         return None, *ctx.layer.backward(d_hs, ctx.d_x_wanted)
 
 
@@ -119,10 +121,12 @@ class Rnn(Layer):
     gates = 1
 
     def step(self, t: int, U: Tensor) -> None:
+        """One step of the plain recurrent network."""
         h = self.hs[t + 1]
         torch.addmm(self.a[t], self.hs[t], U, out=h).tanh_()
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the plain recurrent network."""
         tanh_backward(self.dh, self.hs[t + 1], grad_input=self.da[t])
         torch.mm(self.da[t], self.W_hh, out=self.dh)
 
@@ -133,11 +137,13 @@ class Lstm(Layer):
     gates = 4
 
     def prepare(self, x: Tensor, hidden: int) -> None:
+        """The buffers of the LSTM."""
         super().prepare(x, hidden)
         self.cs, self.tanh_c, self.dc = self.buffer(self.T + 1), self.buffer(self.T), self.buffer(1)[0]
         self.i_f_g_o, self.d_i_f_g_o = self.views(self.a), self.views(self.da)
 
     def step(self, t: int, U: Tensor) -> None:
+        """One step of the LSTM."""
         a, (i, f, g, o) = self.a[t], self.i_f_g_o[t]
         a.addmm_(self.hs[t], U)
         a[:, : 2 * self.H].sigmoid_()
@@ -147,9 +153,11 @@ class Lstm(Layer):
         torch.mul(o, torch.tanh(c, out=self.tanh_c[t]), out=self.hs[t + 1])
 
     def start_backward(self) -> None:
+        """Clear what the backward pass carries besides ``dh``."""
         self.dc.zero_()
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the LSTM."""
         dh, dc, tanh_c, (i, f, g, o) = self.dh, self.dc, self.tanh_c[t], self.i_f_g_o[t]
         da, (d_i, d_f, d_g, d_o) = self.da[t], self.d_i_f_g_o[t]
         H = self.H
@@ -176,6 +184,7 @@ class Gru(Layer):
     gates = 3
 
     def prepare(self, x: Tensor, hidden: int) -> None:
+        """The buffers of the GRU."""
         super().prepare(x, hidden)
         H = hidden
         self.da = self.buffer(self.T, 4)
@@ -188,6 +197,7 @@ class Gru(Layer):
         self.d_rz, self.d_h = self.da[..., H : 3 * H].unbind(0), self.da[..., H:].unbind(0)
 
     def step(self, t: int, U: Tensor) -> None:
+        """One step of the GRU."""
         h, (r, z, n) = self.h[t], self.r_z_n[t]
         torch.mm(h, U, out=self.u[t]).add_(self.b_hh)
         self.rz[t].add_(self.u_rz[t]).sigmoid_()
@@ -195,6 +205,7 @@ class Gru(Layer):
         torch.lerp(n, h, z, out=self.h[t + 1])
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the GRU."""
         dh, (r, z, n), (d_n, d_r, d_z, d_nr) = self.dh, self.r_z_n[t], self.d_n_r_z_nr[t]
         torch.sub(self.h[t], n, out=d_z).mul_(dh)
         torch.addcmul(dh, dh, z, value=-1, out=d_n)
@@ -205,15 +216,18 @@ class Gru(Layer):
         dh.mul_(z).addmm_(self.d_h[t], self.W_hh)
 
     def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
+        """As ``Layer.backward``, W_ih's rows in canonical order."""
         d_x, d_W, *recurrent = super().backward(d_hs, d_x_wanted)
         assert d_W is not None
         return d_x, self.in_order(d_W[: 3 * self.H]), *recurrent
 
     def d_x(self, da: Tensor) -> Tensor:
+        """The gradient by x (T, B, D)."""
         n_r_z = torch.cat([self.W_ih[2 * self.H :], self.W_ih[: 2 * self.H]])
         return (da[:, : 3 * self.H] @ n_r_z).view(self.shape)
 
     def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+        """The gradients by W_hh and the biases."""
         d_b = da.sum(0)
         return da[:, self.H :].t() @ before, self.in_order(d_b[: 3 * self.H]), d_b[self.H :]
 
@@ -228,17 +242,20 @@ class GruResetBefore(Layer):
     gates = 3
 
     def prepare(self, x: Tensor, hidden: int) -> None:
+        """The buffers of the GRU that resets before the product."""
         super().prepare(x, hidden)
         self.rh = self.buffer(self.T)
         self.r_z_n, self.d_r_z_n = self.views(self.a), self.views(self.da)
 
     def step(self, t: int, U: Tensor) -> None:
+        """One step of the GRU that resets before the product."""
         H, h, rh, rz, (r, z, n) = self.H, self.hs[t], self.rh[t], self.a[t, :, : 2 * self.H], self.r_z_n[t]
         rz.addmm_(h, U[:, : 2 * H]).sigmoid_()
         n.addmm_(torch.mul(r, h, out=rh), U[:, 2 * H :]).tanh_()
         torch.lerp(h, n, z, out=self.hs[t + 1])
 
     def step_backward(self, t: int) -> None:
+        """One backward step of the GRU that resets before the product."""
         H, dh, h, (r, z, n) = self.H, self.dh, self.hs[t], self.r_z_n[t]
         d_r, d_z, d_n = self.d_r_z_n[t]
         d_rz = self.da[t, :, : 2 * H]
@@ -252,6 +269,7 @@ class GruResetBefore(Layer):
         dh.addcmul_(d_rh, r).addmm_(d_rz, self.W_hh[: 2 * H])
 
     def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
+        """The gradients by W_hh and the biases."""
         by_rz = da[:, : 2 * self.H].t() @ before
         by_n = da[:, 2 * self.H :].t() @ self.rh.flatten(0, 1)
         return torch.cat([by_rz, by_n]), da.sum(0)

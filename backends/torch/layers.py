@@ -31,6 +31,7 @@ class StockLayers(nn.Module):
                     p.requires_grad_(False).zero_()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Hidden states (T, B, features)."""
         if x.dtype == self.rnn.weight_ih_l0.dtype:
             return self._states(x, lengths)
         # as a user would: the library's own casts keep cuDNN's weights in one piece
@@ -58,6 +59,7 @@ class LoopLayers(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Hidden states (T, B, features), layer by layer."""
         below, directions = x, list[Tensor]()
         flip = backward_order(x, lengths)
         for _, backward, prefix in layer_names(self.model):
@@ -101,10 +103,12 @@ class ReverseWithin(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, order: Tensor) -> Tensor:
+        """x in the other order."""
         ctx.save_for_backward(order)
         return x[order, torch.arange(x.shape[1], device=x.device)]
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor, None]:
+        """The gradient in the other order."""
         (order,) = ctx.saved_tensors
         return d_out[order, torch.arange(d_out.shape[1], device=d_out.device)], None

@@ -12,6 +12,7 @@ from backends.torch.runtime import side_stream
 
 
 def probes(job: Job) -> Probes:
+    """The work that measures the limits of the job's device."""
     dtype, side = getattr(torch, job.layer_dtype), PRODUCT_SIDE[job.device]
     a = torch.ones(side, side, dtype=dtype, device=job.device)
     out = torch.empty_like(a)

@@ -13,6 +13,7 @@ from backends.job import Job
 
 
 def start(job: Job) -> Runtime:
+    """Put threads, precision and determinism in force, and read back what is."""
     torch.set_num_threads(job.threads)
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)

@@ -52,11 +52,13 @@ class TorchTrainer(Trainer):
             torch.cuda.reset_peak_memory_stats()  # what the gate's trainer took is not this one's
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
+        """As ``Trainer.stage``; inside, sequences are time-major."""
         staged = [(self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
         self._synchronize()
         return staged
 
     def train(self, staged: Staged) -> Array:
+        """As ``Trainer.train``."""
         with self.clock:
             losses = [self._step(*batch) for batch in staged]
         self._synchronize()
@@ -64,15 +66,18 @@ class TorchTrainer(Trainer):
         return values
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """As ``Trainer.predict``."""
         with torch.no_grad():  # as in a Recurrence: for inference mode a kernel would be compiled again
             out = self.network(self._tensor(time_major(x)), self._lengths(lengths))
             values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
             return values
 
     def parameters(self) -> Parameters:
+        """As ``Trainer.parameters``."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.tensors.items()}
 
     def executed(self, batch: Batch) -> str:
+        """As ``Trainer.executed``."""
         x, lengths = self._tensor(time_major(batch.x)), self._lengths(batch.lengths)
         with torch.autograd.profiler.profile() as profile:
             self.network(x, lengths)
@@ -88,11 +93,13 @@ class TorchTrainer(Trainer):
         return f"Python loop of {product}, {graph}" + (", gates by TorchInductor" if compiled else "") + kept
 
     def memory(self) -> DeviceMemory:
+        """As ``Trainer.memory``."""
         if self.job.device == "cpu":
             return DeviceMemory()
         return DeviceMemory(torch.cuda.memory_allocated(), torch.cuda.max_memory_allocated())
 
     def device_seconds(self) -> float | None:
+        """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
 
     def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
+from harness.cli.parameters import made
 from harness.errors import OK
 
 #: By name. ``env`` has commands of its own.
@@ -54,10 +55,8 @@ def _complete(name: str) -> Any:
     command = COMMANDS[name]
     if isinstance(command, typer.Typer):
         return typer.main.get_command(command)
-    alone = typer.Typer(add_completion=False)
     handing_on = {"allow_extra_args": True, "ignore_unknown_options": True} if name in HANDING_ON else {}
-    alone.command(name, context_settings=handing_on)(command)
-    return typer.main.get_command(alone)
+    return made(command, name, **handing_on)
 
 
 app = typer.Typer(

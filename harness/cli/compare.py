@@ -1,4 +1,4 @@
-"""``harness compare``: two specs that run in turns, or runs that are recorded."""
+"""``harness compare``: two specs side by side, or runs that are recorded."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from harness.analysis.difference import Accuracy
     from harness.records.run import Record
     from harness.specs.run import RunSpec
+    from harness.workflows.compare import Comparison
 
 
 def compare(
     context: typer.Context,
-    a: Annotated[str | None, typer.Option("--a", metavar="WORDS", help='As for run: "--backend torch".')] = None,
-    b: Annotated[str | None, typer.Option("--b", metavar="WORDS", help='Likewise: "--backend jax".')] = None,
+    a: Annotated[
+        str | None, typer.Option("--a", metavar="WORDS", help='Options of run for one side: "--backend torch".')
+    ] = None,
+    b: Annotated[str | None, typer.Option("--b", metavar="WORDS", help='And for the other: "--backend jax".')] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Recorded runs that those named are held against: exit status 1 if worse.")
+        Path | None, typer.Option(help="Recorded runs to compare the named ones with: exit status 1 if worse.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(metavar="SHARE", help="With --against: change that is let pass; 0.05 is 5 %.")
+        float, typer.Option(metavar="SHARE", help="With --against: change that is tolerated; 0.05 is 5 %.")
     ] = 0.05,
     pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 160,
     restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 8,
@@ -37,40 +40,16 @@ def compare(
 
     Or, of runs that are recorded already: compare RECORD RECORD, compare FOLDER --against FOLDER.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
-    from harness import errors
-    from harness.errors import UsageError
-    from harness.presentation.progress import line
-    from harness.processes.channel import TimedOut
-    from harness.workflows import compare as comparing
-    from harness.workflows.common import terminated_as_interrupted
-
     if a is None or b is None:
         if a is not None or b is not None:
             fail("compare needs both --a and --b")
         _compare_recorded([Path(word) for word in context.args], against, tolerance, json_lines)
     if against is not None:
         fail("--against is for recorded runs: compare FOLDER --against FOLDER")
-    try:
-        effort = comparing.Effort(pairs, restarts, block, timeout)
-        sides = [_specs_of(side, words, context.args) for side, words in (("A", a), ("B", b))]
-        comparing.same_seeds(*sides)
-        stderr = Console(stderr=True)
-        with terminated_as_interrupted():
-            with line(stderr) as tell:
-                found = comparing.compare(sides[0][0], sides[1][0], effort, tell)
-            learned = _accuracy(sides, timeout, stderr) if len(sides[0]) > 1 else None
-    except UsageError as error:
-        fail(error)
-    except errors.CannotCompare as error:
-        fail(error, NOT_OK)
-    except TimedOut:
-        fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
+    found, learned = _compare_live(a, b, context.args, pairs, restarts, block, timeout)
     if json_lines:
         import json
+        from dataclasses import asdict
 
         typer.echo(json.dumps({"a": a, "b": b, **asdict(found), "accuracy": learned and asdict(learned)}))
         return
@@ -81,8 +60,37 @@ def compare(
     typer.echo("\n".join(found.lines()))
 
 
+def _compare_live(
+    a: str, b: str, common: list[str], pairs: int, restarts: int, block: float, timeout: float | None
+) -> tuple[Comparison, Accuracy | None]:
+    """Time and memory of both sides and, where each has several seeds, what they learned."""
+    from rich.console import Console
+
+    from harness.errors import CannotCompare, UsageError
+    from harness.presentation.progress import line
+    from harness.processes.channel import TimedOut
+    from harness.workflows import compare as comparing
+    from harness.workflows.common import terminated_as_interrupted
+
+    try:
+        effort = comparing.Effort(pairs, restarts, block, timeout)
+        sides = [_specs_of(side, words, common) for side, words in (("A", a), ("B", b))]
+        comparing.same_seeds(*sides)
+        stderr = Console(stderr=True)
+        with terminated_as_interrupted():
+            with line(stderr) as tell:
+                found = comparing.compare(sides[0][0], sides[1][0], effort, tell)
+            return found, _accuracy(sides, timeout, stderr) if len(sides[0]) > 1 else None
+    except UsageError as error:
+        fail(error)
+    except CannotCompare as error:
+        fail(error, NOT_OK)
+    except TimedOut:
+        fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
+
+
 def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console) -> Accuracy:
-    """Whole runs of both sides, seed by seed."""
+    """Run both sides to their ends, seed by seed, and compare their scores."""
     from harness.analysis.difference import accuracy
     from harness.presentation.progress import bar
     from harness.processes.supervise import execute
@@ -96,7 +104,7 @@ def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console
 
 
 def _compare_recorded(places: list[Path], against: Path | None, tolerance: float, json_lines: bool) -> NoReturn:
-    """Two records, or two sets of them; exits."""
+    """Compare two records, or two sets of them, and end the command."""
     import json
     from dataclasses import asdict
 
@@ -130,7 +138,7 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
 
 
 def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
-    """What the words of a side name: one spec, or one for each of its seeds. Raises UsageError."""
+    """The spec that a side's words ask for, or one for each of its seeds. Raises UsageError."""
     import shlex
 
     from harness.cli.parameters import parse

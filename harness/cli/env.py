@@ -10,7 +10,7 @@ from harness.cli.common import NOT_OK, fail
 
 env = typer.Typer(
     name="env",
-    help="Environments of exact versions, which reproduce builds.",
+    help="Environments of exact versions, as reproduce builds them.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -18,7 +18,7 @@ env = typer.Typer(
 
 @env.command("list")
 def list_() -> None:
-    """Every environment that stands, with its framework's version and its size."""
+    """The environments that were built, each with its framework's version and its size."""
     from harness.processes.virtual_environments import built, folder
 
     standing = list(built())
@@ -30,8 +30,8 @@ def list_() -> None:
 
 
 @env.command("add")
-def add_(backend: Annotated[str, typer.Argument(help="A backend, at a version if named: torch@2.13.0.")]) -> None:
-    """Build one for a framework, which harness run then uses where this environment has not got it."""
+def add_(backend: Annotated[str, typer.Argument(help="A backend, or one at a version: torch@2.13.0.")]) -> None:
+    """Build one with a framework; harness run uses it where the framework is not installed here."""
     from rich.console import Console
 
     from harness.planning.runs import split_version
@@ -46,8 +46,8 @@ def add_(backend: Annotated[str, typer.Argument(help="A backend, at a version if
 
 
 @env.command("remove")
-def remove_(name: Annotated[str, typer.Argument(help="As harness env list names it.")]) -> None:
-    """Take one away."""
+def remove_(name: Annotated[str, typer.Argument(help="Its name in harness env list.")]) -> None:
+    """Delete an environment."""
     from harness.processes.virtual_environments import remove
 
     if not remove(name):

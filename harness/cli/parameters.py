@@ -8,9 +8,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from harness.errors import UsageError
 from harness.specs.options import Option
 
 Command = TypeVar("Command", bound=Callable[..., None])
+_TAKEN: dict[Callable[..., None], tuple[Option, ...]] = {}
 
 
 def takes(*options: Option) -> Callable[[Command], Command]:
@@ -19,22 +21,25 @@ def takes(*options: Option) -> Callable[[Command], Command]:
     Those that the command uses itself are its parameters, with their types only; it gets the others as ``**options``.
     Its remaining parameters are stated as typer wants them, and come first in ``--help``.
     """
-    stated = {option.parameter: option for option in options}
 
     def decorated(command: Command) -> Command:
-        own = [
-            parameter
-            for parameter in inspect.signature(command, eval_str=True).parameters.values()
-            if parameter.name not in stated and parameter.kind is not parameter.VAR_KEYWORD
-        ]
-        parameters = [*own, *map(_parameter, options)]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what typer reads
-            [parameter.replace(kind=parameter.KEYWORD_ONLY) for parameter in parameters]
-        )
+        _TAKEN[command] = options
         return command
 
     return decorated
+
+
+def made(command: Callable[..., None], name: str | None = None, **settings: Any) -> Any:
+    """The command as click calls it, with a parameter for each option that it takes.
+
+    Args:
+        settings: click's context settings.
+    """
+    if command in _TAKEN:
+        _sign(command, _TAKEN[command])
+    alone = typer.Typer(add_completion=False)
+    alone.command(name, context_settings=settings)(command)
+    return typer.main.get_command(alone)
 
 
 def parse(options: Sequence[Option], words: Sequence[str]) -> dict[str, Any]:
@@ -43,21 +48,31 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: the words are not these options with values of their types.
     """
-    from harness.errors import UsageError
 
-    @takes(*options)
     def command(**values: Any) -> None: ...
 
-    app = typer.Typer(add_completion=False, context_settings={"help_option_names": []})
-    app.command()(command)
+    _sign(command, options)
     try:
-        values: dict[str, Any] = typer.main.get_command(app).make_context("harness", list(words)).params
+        values = made(command, help_option_names=[]).make_context("harness", list(words)).params
     except Exception as error:
         # an exception of click, which some versions of typer bring under another name
         if not hasattr(error, "format_message"):
             raise
         raise UsageError(error.format_message()) from None
-    return values
+    return {name: list(value) or None if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _sign(command: Callable[..., None], options: Sequence[Option]) -> None:
+    """Give ``command`` the signature from which typer makes its parameters."""
+    stated = {option.parameter for option in options}
+    own = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name not in stated and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    signature = inspect.Signature([*own, *map(_parameter, options)])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in signature.parameters.values()}
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -54,28 +54,17 @@ class Optimizer(Frozen):
 
 
 class Computation(Protocol):
-    """What every spec says of how a model is trained; the rest of a job comes with the data."""
+    """What every spec says of a job; the rest comes with the data."""
 
-    @property
-    def backend(self) -> str: ...
-    @property
-    def variant(self) -> str: ...
-    @property
-    def device(self) -> Device: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def deterministic(self) -> bool: ...
-    @property
-    def model(self) -> Model: ...
-    @property
-    def optimizer(self) -> Optimizer: ...
-    @property
-    def batch(self) -> int: ...
-    @property
-    def chunk(self) -> int: ...
+    model: Model
+    optimizer: Optimizer
+    batch: int
+    device: Device
+    variant: str
+    precision: Precision
+    threads: int
+    deterministic: bool
+    chunk: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""CTC against the sum over all alignments, one by one, and against finite differences."""
+"""CTC against the sum over all alignments, and against finite differences."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backends.base import Unsupported
+from backends.base import PRODUCT_SIDE, STEPS, Unsupported
 from backends.conformance import (
     NETWORKS,
     SEQUENCES,
@@ -82,7 +82,7 @@ def test_a_block_waits_at_its_end_alone_and_hands_over_its_losses_alone(cupy: Cu
         assert (counts.waits, counts.transfers) == (2, 1)
 
 
-#: Of ``kernels``: what CuPy starts for one time step of a layer, there and back. Each takes the host some microseconds.
+#: Of ``kernels``: what CuPy launches for one step of a layer, forward and backward. Each takes the host microseconds.
 CALLS: dict[Cell, int] = {"rnn": 4, "lstm": 4, "gru": 4, "gru-reset-before": 8}
 
 
@@ -156,14 +156,19 @@ def test_what_cupy_refuses_is_refused_here(cupy: Cupy) -> None:
             mixed()
 
 
-def test_probes_run(cupy: Cupy) -> None:
-    """But for the large product, which is what it says only on a GPU."""
+def test_probes_are_the_work_that_they_say(cupy: Cupy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a smaller product: only a GPU has time for the large one. Each waits once, and allocates nothing."""
+    monkeypatch.setitem(PRODUCT_SIDE, "cuda", 64)
     probes = NumpyBackend().probes(a_job(device="cuda"))
     assert probes is not None
-    for probe in (probes.copy, probes.step):
+    for probe, expected in (
+        (probes.product, Counts(products=1, waits=1)),
+        (probes.copy, Counts(launches=1, waits=1)),
+        (probes.step, Counts(products=STEPS, waits=1)),
+    ):
         cupy.counts = Counts()
         probe.run()
-        assert (cupy.counts.waits, cupy.counts.allocations) == (1, 0)
+        assert cupy.counts == expected
 
 
 #: The module ``cupy`` of another process.

@@ -50,6 +50,7 @@ def test_replays_are_the_eager_updates(cell: str, variant: str, optimizer: Any) 
     assert_close(replayed.parameters(), eager.parameters(), 0.0, "parameter")
     assert (replayed.predict(x) == eager.predict(x)).all()
     assert replayed.compilations() == 1
+    assert replayed.graph.calls, "what was replayed is what was captured"
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["untrained", "trained"])
@@ -63,6 +64,9 @@ def test_looking_at_a_replay_leaves_no_trace(variant: str, trained: bool) -> Non
         train(trainer, job, [first])
     executed = looked_at.executed(first.astype(job.dtype))
     assert re.match(REPLAYED, executed), executed
+    eager = TorchBackend().build(a_job(variant=EAGER[variant]), f32(job)).executed(first.astype(job.dtype))
+    assert executed.endswith(f" of {eager}"), "of the operators that the eager variant runs"
+    assert looked_at.compilations() == 1
     assert [*train(looked_at, job, later)] == [*train(other, job, later)]
     assert_close(looked_at.parameters(), other.parameters(), 0.0, "parameter")
 

@@ -6,6 +6,7 @@ No operator of a step that a CUDA graph captures may touch a tensor elsewhere, a
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -34,10 +35,11 @@ class OnlyThere(python_dispatch.TorchDispatchMode):  # type: ignore[misc]
 
     def __init__(self, lengths: bool) -> None:
         super().__init__()
-        self.lengths = lengths
+        self.lengths, self.seen = lengths, Counter[str]()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        self.seen[str(func)] += 1
         for tensor in pytree.tree_leaves((args, kwargs, out)):
             if isinstance(tensor, torch.Tensor) and not (self.lengths and tensor.dtype == torch.int64):
                 assert tensor.device.type == DEVICE, f"{func} with a tensor on {tensor.device}"
@@ -60,10 +62,30 @@ def steps(job: Any, lengths: bool = False) -> Any:
     entry = VARIANTS[job.variant]
     there: Any = entry.load_trainer()(replace(job, device=DEVICE), f32(job), entry)
     batches = there.stage([batch.astype(job.dtype) for batch in some_batches(job, 2)])
-    with OnlyThere(lengths):
+    with OnlyThere(lengths) as only:
         losses = [there._step(*batch) for batch in batches]
     assert all(loss.device.type == DEVICE for loss in losses)
+    assert all(p.grad.device.type == DEVICE for p in there.tensors.values()), "each parameter has a gradient, there"
+    products = sum(
+        only.seen[f"aten.{name}"] for name in ("mm.default", "mm.out", "addmm.default", "addmm.out", "addmm_.default")
+    )
+    assert products > len(batches) * there.job.model.layers, (
+        "the forward and the backward pass were seen, operator by operator"
+    )
     return there
+
+
+def test_a_tensor_elsewhere_is_seen() -> None:
+    on_the_host, there = torch.ones(2), torch.ones(2, device=DEVICE)
+    for wrong in (lambda: on_the_host + 1, lambda: there.to("cpu", copy=True), lambda: torch.ones(2)):
+        with OnlyThere(lengths=True), pytest.raises((AssertionError, NotImplementedError)):
+            wrong()
+    with OnlyThere(lengths=True) as only:
+        torch.ones(2, dtype=torch.int64)
+        there + 1
+    assert only.seen["aten.add.Tensor"] == 1
+    with OnlyThere(lengths=False), pytest.raises(AssertionError):
+        torch.ones(2, dtype=torch.int64)
 
 
 @pytest.mark.parametrize("network", range(len(NETWORKS)))

@@ -1,261 +1,83 @@
-"""The command as a user meets it: what it prints, how it refuses, how it exits."""
+"""The command as a whole: its help, how fast it starts, completion."""
 
 from __future__ import annotations
 
-import json
+import os
+import re
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.records.store import read_all
+from harness.cli import COMMANDS
+from harness.specs.options import RUN, SPEED
 from tests.conftest import Harness
-
-QUICKEST = ("--backend", "numpy", "--task", "adding", "-P", "length=4", "--steps", "20", "--threads", "1")
-
-
-def test_help_imports_nothing_heavy() -> None:
-    """No framework, no NumPy, no pandas, nor pydantic or matplotlib: it must start at once."""
-    code = (
-        "import sys\nfrom harness.cli import app\n"
-        "try: app(['--help'])\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'tensorflow', 'jax', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic', 'sklearn'}\n"
-        "print('heavy:', sorted(heavy & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.rstrip().endswith("heavy: []")
-    assert "run" in done.stdout
-
-
-def test_a_run_ends_with_the_table_and_leaves_a_record(harness: Harness, tmp_path: Path) -> None:
-    done = harness("run", *QUICKEST)
-    assert done.returncode == 0, done.stderr
-    assert "adding" in done.stdout
-    assert "numpy" in done.stdout
-    assert done.stderr == ""
-    (record,) = read_all([tmp_path / "results" / "local"]).records
-    assert record.status == "ok"
-    assert record.metrics is not None
-    assert record.metrics.train_sequences_per_second is not None
-    assert record.metrics.host_peak_bytes is None or record.metrics.host_peak_bytes >= 2**20
-    assert record.metrics.import_s > 0
-    assert record.curve[-1].step == 20
-
-
-def test_json_is_records_and_nothing_else(harness: Harness) -> None:
-    done = harness("run", *QUICKEST, "--seed", "0", "--seed", "1", "--json")
-    assert [json.loads(line)["spec"]["seed"] for line in done.stdout.splitlines()] == [0, 1]
-
-
-@pytest.mark.parametrize("backend", ["numpy", "torch", "tensorflow", "jax"])
-def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness, backend: str) -> None:
-    """In new processes, on two threads where there are two CPUs."""
-    if find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
-    words = ("run", "--backend", backend, "--task", "copy", "--hidden", "128", "--steps", "20", "--seed", "5", "--json")
-    first, second = (json.loads(harness(*words).stdout) for _ in range(2))
-    assert first["status"] == "ok", first["reason"]
-    assert first["spec"] == second["spec"]
-    assert [p["loss"] for p in first["curve"]] == [p["loss"] for p in second["curve"]]
-    assert first["metrics"]["final_loss"] == second["metrics"]["final_loss"]
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["--task", "ading"], "unknown task 'ading'; did you mean 'adding'?"),
-        (["--backend", "pytorch"], "unknown backend 'pytorch'; did you mean 'torch'?"),
-        (["--cell", "lstn"], "unknown cell 'lstn'; did you mean 'lstm'?"),
-        (["--preset", "quik"], "unknown preset of adding 'quik'; did you mean 'quick'?"),
-        (["--variant", "hoistd"], "unknown variant of numpy 'hoistd'; did you mean 'hoisted'?"),
-        (["-P", "lenght=4"], "unknown parameter of adding 'lenght'; did you mean 'length'?"),
-        (["-P", "length=0"], "adding: length must be at least 2, not 0"),
-        (["-P", "length=-3"], "adding: length must be at least 2, not -3"),
-        (["-P", "length=four"], "adding: length must be a whole number, not 'four'"),
-        (["-P", "markers=elsewhere"], "adding: markers must be 'halves' or 'anywhere', not 'elsewhere'"),
-        (["-P", "length"], "-P takes name=value, not 'length'"),
-        (["--hidden", "0"], "model.hidden: input should be greater than or equal to 1, not 0"),
-        (["--layers", "0"], "model.layers: input should be greater than or equal to 1, not 0"),
-        (["--batch", "0"], "batch: input should be greater than or equal to 1, not 0"),
-        (["--steps", "-1"], "steps: input should be greater than or equal to 1, not -1"),
-        (["--lr", "0"], "optimizer.lr: input should be greater than 0, not 0.0"),
-        (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
-        (["--precision", "float16"], "precision: input should be 'float32', 'float64', 'tf32' or 'bfloat16', not"),
-        (["--device", "tpu"], "device: input should be 'cpu' or 'cuda', not 'tpu'"),
-        (["--optimizer", "lion"], "optimizer.name: input should be 'adam', 'rmsprop' or 'sgd', not 'lion'"),
-        (["--threads", "10000"], "CPUs, not 10000"),
-        (["--task", "sequential-digits", "--batch", "5000"], "a batch of 5,000 is larger"),
-        (["--results", "/dev/null/results"], "cannot write results to /dev/null/results: Not a directory"),
-    ],
-)  # fmt: skip
-def test_wrong_words_get_one_line_that_says_what_would_be_right(harness: Harness, words: list[str], says: str) -> None:
-    done = harness("run", "--backend", "numpy", *words)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    ("words", "typers_own"), [(["--help"], []), (["run", "--help"], ["pydantic"]), (["speed", "--help"], ["pydantic"])]
+)
+def test_help_imports_nothing_heavy(words: list[str], typers_own: list[str]) -> None:
+    """No framework, no NumPy, no pandas, nor pydantic or matplotlib: it must start at once.
 
-
-def test_a_cuda_that_is_not_there_is_told_in_the_table_and_the_rest_goes_on(harness: Harness) -> None:
-    done = harness("run", *QUICKEST, "--device", "cuda", "--device", "cpu")
-    if "unavailable" not in done.stdout:
-        pytest.skip("this machine has a CUDA device and CuPy")
-    assert done.returncode == 1
-    assert "auto on cuda: unavailable: " in done.stdout
-    assert "CuPy" in done.stdout
-    assert " ok " in done.stdout
-
-
-def test_devices_are_runs_of_their_own(harness: Harness) -> None:
-    words = (
-        "run",
-        "--backend",
-        "numpy",
-        "--device",
-        "cpu",
-        "--device",
-        "cuda",
-        "--device",
-        "cpu",
-        "--dry-run",
-        "--json",
+    Some versions of typer import pydantic themselves once a command is called.
+    """
+    code = (
+        "import sys\nfrom harness.cli import app\n"
+        f"try: app({words})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'tensorflow', 'jax', 'keras', 'numpy', 'pandas', 'matplotlib', 'pydantic', 'sklearn'}\n"
+        f"print('heavy:', sorted(heavy & set(sys.modules) - {{*{typers_own}}}))"
     )
-    specs = [json.loads(line) for line in harness(*words).stdout.splitlines()]
-    assert [spec.pop("device") for spec in specs] == ["cpu", "cuda"]
-    assert specs[0] == specs[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("heavy: []")
+    assert " --help " in done.stdout
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(harness: Harness, tmp_path: Path) -> None:
-    done = harness("run", "--backend", "all", "--task", "all", "--cell", "all", "--dry-run")
+def test_help_makes_no_parameters_of_other_commands() -> None:
+    """They take longer than the rest of ``--help``: a command is made when it is called."""
+    code = (
+        "from harness.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "from harness.cli.run import run\nprint('signed:', hasattr(run, '__signature__'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("signed: False")
+
+
+def test_help_names_every_command_with_what_it_does(harness: Harness) -> None:
+    done = harness("--help")
     assert done.returncode == 0
-    assert "80 runs, none started" in done.stdout
-    assert not (tmp_path / "results").exists()
+    for name in COMMANDS:
+        (line,) = (line for line in done.stdout.splitlines() if re.match(rf"│ {name} ", line))
+        assert len(line.split()) > 4
 
 
-def test_with_several_tasks_a_parameter_goes_to_those_that_have_it(harness: Harness) -> None:
-    done = harness(
-        "run",
-        "--backend",
-        "numpy",
-        "--task",
-        "adding",
-        "--task",
-        "copy",
-        "-P",
-        "markers=anywhere",
-        "--dry-run",
-        "--json",
-    )
-    adding, copy = map(json.loads, done.stdout.splitlines())
-    assert adding["parameters"]["markers"] == "anywhere"
-    assert "markers" not in copy["parameters"]
-    done = harness(
-        "run", "--backend", "numpy", "--task", "adding", "--task", "copy", "-P", "marker=anywhere", "--dry-run"
-    )
+@pytest.mark.parametrize(("command", "options"), [("run", RUN), ("speed", SPEED)])
+def test_help_has_every_option_with_its_text(harness: Harness, command: str, options: tuple[Any, ...]) -> None:
+    shown = " ".join(harness(command, "--help").stdout.replace("│", " ").split())
+    for option in options:
+        assert f" --{option.name} " in shown
+        assert option.about in shown
+        assert not option.otherwise or f"[default: ({option.otherwise})]" in shown
+        assert not option.short or f" {option.short} " in shown
+        assert not option.negatable or f" --no-{option.name} " in shown
+
+
+def test_an_unknown_command_is_refused_and_its_neighbour_named(harness: Harness) -> None:
+    done = harness("lst")
     assert done.returncode == 2
-    assert "did you mean 'markers'?" in done.stderr
-
-
-def test_the_model_of_the_seed_document_is_one_command(harness: Harness) -> None:
-    words = "run --backend numpy --task sine -P length=100 -P features=10 -P readout=last --hidden 50 --batch 64"
-    spec = json.loads(harness(*words.split(), "--dry-run", "--json").stdout)
-    assert spec["parameters"] | {"noise": 0} == {"length": 100, "features": 10, "readout": "last", "noise": 0}
-    assert (spec["model"]["hidden"], spec["batch"], spec["optimizer"]["name"]) == (50, 64, "adam")
-
-
-def test_two_runs_at_the_same_moment_into_one_folder_keep_both(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", *QUICKEST, "--results", str(tmp_path / "shared")]
-    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) for _ in range(2)]
-    assert [one.wait(120) for one in both] == [0, 0]
-    found = read_all([tmp_path / "shared"])
-    assert len(found.records) == 2
-    assert not found.problems
-
-
-def test_strays_are_kept_from_the_worker_and_recorded(harness: Harness) -> None:
-    env = {"OPENBLAS_NUM_THREADS": "64", "XLA_FLAGS": "--nonsense", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    record = json.loads(harness("run", *QUICKEST, "--json", env=env).stdout)
-    assert record["environment"]["strays"] == {
-        **env,
-        **{k: v for k, v in record["environment"]["strays"].items() if k not in env},
-    }
-    assert record["environment"]["threads"] == 1
-
-
-def test_a_users_own_tasks_module_does_not_shadow_ours(harness: Harness, tmp_path: Path) -> None:
-    (tmp_path / "tasks.py").write_text("raise RuntimeError('the wrong module')\n")
-    worker = [sys.executable, "-P", "-m", "harness.worker"]
-    done = subprocess.run(worker, cwd=tmp_path, input='{"probe": "numpy"}', capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["name"] == "numpy"
-
-
-def mnist_run(harness: Harness, data: Path) -> dict[str, Any]:
-    words = ("--backend", "numpy", "--task", "sequential-mnist", "--steps", "1", "--threads", "1", "--json")
-    done = harness("run", *words, "--data", str(data))
-    assert done.returncode == 1
-    record: dict[str, Any] = json.loads(done.stdout)
-    return record
-
-
-@pytest.mark.parametrize("content", [None, b"truncated", b"\x1f\x8b broken gzip"])
-def test_missing_and_corrupt_mnist_is_unavailable_with_the_reason(
-    harness: Harness, tmp_path: Path, content: bytes | None
-) -> None:
-    folder = tmp_path / "data" / "mnist"
-    folder.mkdir(parents=True)
-    if content is not None:
-        for kind in ("train", "t10k"):
-            (folder / f"{kind}-images-idx3-ubyte.gz").write_bytes(content)
-            (folder / f"{kind}-labels-idx1-ubyte.gz").write_bytes(content)
-    record = mnist_run(harness, tmp_path / "data")
-    assert record["status"] == "unavailable"
-    assert "ubyte" in record["reason"]
-    assert "\n" not in record["reason"]
-
-
-def test_list_tells_of_everything_and_why_not(harness: Harness) -> None:
-    done = harness("list")
-    assert done.returncode == 0, done.stderr
-    for name in ("adding", "copy", "sequential-mnist", "sequential-digits", "sine", "smoke", "quick", "paper",
-                 "numpy", "torch", "tensorflow", "jax", "gru-reset-before", "hoisted", "no: "):  # fmt: skip
-        assert name in done.stdout
-
-
-@pytest.mark.parametrize("command", ["table", "plot", "report"])
-def test_reading_commands_say_where_they_found_no_records(harness: Harness, command: str) -> None:
-    done = harness(command, "nowhere")
-    assert done.returncode == 1
-    assert "nowhere: no such file or folder" in done.stderr
-    assert "no records in nowhere" in done.stderr
-
-
-def test_from_a_run_to_table_plot_report_and_show(harness: Harness, tmp_path: Path) -> None:
-    assert harness("run", *QUICKEST, "--results", "r").returncode == 0
-    (tmp_path / "r" / "broken.json").write_text("{")
-    table = harness(
-        "table", "r", "--columns", "backend,steps,score", "--where", "backend=numpy", "--format", "markdown"
-    )
-    assert table.returncode == 0, table.stderr
-    assert "numpy" in table.stdout
-    assert "broken.json" in table.stderr
-    assert harness("table", "r", "--columns", "bakend").returncode == 2
-    plots = harness("plot", "r", "--out", "p")
-    assert plots.returncode == 0, plots.stderr
-    assert all((tmp_path / line).stat().st_size > 0 for line in plots.stdout.split())
-    report = harness("report", "r", "--out", "o")
-    assert report.returncode == 0, report.stderr
-    assert any(line.endswith(".html") for line in report.stdout.split())
-    shown = harness("show", str(next((tmp_path / "r").glob("2*.json"))))
-    assert shown.returncode == 0, shown.stderr
-    assert "numpy" in shown.stdout
-    missing = harness("show", "nothing.json")
-    assert missing.returncode == 1
-    assert missing.stderr == "harness: nothing.json: No such file or directory\n"
+    assert "list" in done.stderr
 
 
 def test_shell_completion_is_there(harness: Harness) -> None:
     done = harness("--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
     assert "_HARNESS_COMPLETE" in done.stdout
+
+
+def test_the_options_of_a_command_are_completed(harness: Harness) -> None:
+    """``harness run --opt<TAB>``: the command is made for that."""
+    env = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": "harness run --opt", "COMP_CWORD": "2"}
+    code = "from harness.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env})
+    assert done.stdout.split() == ["--optimizer"]

@@ -188,40 +188,6 @@ def test_a_variant_that_one_backend_lacks_is_a_row_that_says_so(plugin: Path) ->
     assert (reasons["numpy"] or "").startswith("numpy has no such variant; it has ")
 
 
-lengths = st.integers(1, 10**6).flatmap(
-    lambda length: st.fixed_dictionaries({"length": st.just(length), "shortest": st.none() | st.integers(1, length)})
-)
-specs = st.fixed_dictionaries({
-    "batch": st.integers(1, 10**6), "outputs": st.integers(1, 10**6),
-    "loss": st.sampled_from(["mse", "cross-entropy"]), "readout": st.sampled_from(["last", "every"]),
-    "precision": st.sampled_from(["float32", "float64", "tf32", "bfloat16"]),
-    "denormals": st.sampled_from(["flush", "keep"]),
-    "chunk": st.integers(1, 10**6), "seed": st.integers(0, 2**63 - 1),
-})  # fmt: skip
-
-
-@given(specs, lengths)
-def test_a_spec_survives_json_and_knows_its_job(changes: dict[str, Any], lengths: dict[str, Any]) -> None:
-    spec = SpeedSpec.model_validate(FIELDS | changes | lengths)
-    assert SpeedSpec.model_validate_json(spec.model_dump_json()) == spec
-    job = spec.job()
-    assert (job.batch, job.length, job.chunk, job.loss) == (spec.batch, spec.length, spec.chunk, spec.loss)
-    assert (job.model.inputs, job.model.outputs, job.model.readout) == (2, spec.outputs, spec.readout)
-    assert job.variable == (spec.shortest is not None)
-
-
-@given(lengths, st.integers(2, 3), st.data())
-def test_what_the_gate_sees_of_a_spec_can_be(lengths: dict[str, Any], outputs: int, data: st.DataObject) -> None:
-    """Shortened in proportion, sequences still hold their labels."""
-    room = lengths["shortest"] or lengths["length"]
-    labels = data.draw(st.integers(1, (room + 1) // 2 if outputs == 2 else room))
-    ctc = {"loss": "ctc", "readout": "every", "outputs": outputs, "labels": labels}
-    spec = SpeedSpec.model_validate(FIELDS | lengths | ctc)
-    short = spec.shortened(64)
-    assert short.length == min(64, spec.length)
-    assert SpeedSpec.model_validate(short.model_dump()) == short
-
-
 # -- data and arithmetic --------------------------------------------------------------------------
 @pytest.mark.parametrize("readout", ["last", "every"])
 @pytest.mark.parametrize("loss", ["mse", "cross-entropy"])

@@ -1,0 +1,98 @@
+"""From the options of ``harness run`` to specs: axes that multiply, seeds, presets, variants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tasks
+from harness.errors import UsageError
+from harness.machine.process import available_cpus
+from harness.planning.runs import by_version, check_threads, default_threads, expand, plan, split_version
+
+NUMPY: dict[str, Any] = {"backend": "numpy", "threads": 1}
+
+
+def test_what_is_not_given_is_the_presets() -> None:
+    (spec,) = plan(NUMPY)
+    preset = tasks.registry.load("adding").presets["smoke"]
+    assert (spec.task, spec.preset, spec.seed, spec.device, spec.variant) == ("adding", "smoke", 0, "cpu", "auto")
+    assert (spec.model.hidden, spec.batch, spec.steps) == (preset.hidden, preset.batch, preset.steps)
+    assert (spec.optimizer.name, spec.optimizer.lr, spec.optimizer.clip) == (preset.optimizer, preset.lr, preset.clip)
+    assert spec.initialisation.forget_bias == preset.forget_bias
+    assert spec.parameters == tasks.load("adding", preset.parameters).parameters
+
+
+def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
+    (spec,) = plan({
+        **NUMPY, "hidden": 24, "layers": 2, "bidirectional": True, "lr": 0.5, "clip": 0, "init": "uniform",
+        "input_init": "orthogonal", "forget_bias": 2.0, "chrono": 9, "precision": "float64", "deterministic": False,
+        "score_at": "best-validation", "parameter": "length=7",
+    })  # fmt: skip
+    assert (spec.model.cell, spec.model.hidden, spec.model.layers, spec.model.bidirectional) == ("lstm", 24, 2, True)
+    assert spec.initialisation.model_dump() == {
+        "recurrent": "uniform", "input": "orthogonal", "forget_bias": 2.0, "chrono": 9
+    }  # fmt: skip
+    assert (spec.optimizer.lr, spec.optimizer.clip) == (0.5, None)
+    assert (spec.precision, spec.deterministic, spec.score_at) == ("float64", False, "best-validation")
+    assert spec.parameters["length"] == 7
+
+
+@pytest.mark.parametrize(("steps", "chunk", "evaluate_every"), [(5, 1, 5), (50, 5, 50), (100_000, 10, None), (1, 1, 1)])
+def test_few_updates_have_small_blocks_and_one_evaluation(steps: int, chunk: int, evaluate_every: int | None) -> None:
+    (spec,) = plan({**NUMPY, "steps": steps})
+    usual = tasks.registry.load("adding").presets["smoke"].evaluate_every
+    assert (spec.chunk, spec.evaluate_every) == (chunk, evaluate_every or usual)
+
+
+def test_axes_multiply_in_this_order_and_repetitions_count_once() -> None:
+    specs = plan({**NUMPY, "task": ["adding", "copy"], "cell": ["lstm", "gru", "lstm"], "seeds": "2",
+                  "device": ["cpu", "cuda", "cpu"]})  # fmt: skip
+    assert [(spec.task, spec.model.cell, spec.seed, spec.device) for spec in specs] == [
+        (task, cell, seed, device)
+        for task in ("adding", "copy") for cell in ("lstm", "gru") for seed in (0, 1) for device in ("cpu", "cuda")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"hiden": 3}, "unknown option 'hiden'; did you mean 'hidden'?"),
+        ({"seed": 1, "seeds": "2"}, "--seed and --seeds: give one of them"),
+        ({"batch": 10**6, "task": "sequential-digits"}, "a batch of 1,000,000 is larger"),
+        ({"threads": 10_000}, "CPUs, not 10000"),
+        ({"parameter": ["length"]}, "-P takes name=value, not 'length'"),
+        ({"task": ["adding", "copy"], "parameter": ["delai=3"]}, "did you mean 'delay'?"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        plan({**NUMPY, **given})
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_all_is_every_variant_that_the_backend_has_for_the_device(plugin: Path) -> None:
+    found = [spec.variant for spec in plan({"backend": "madeup", "task": "echo", "variant": "all", "threads": 1})]
+    assert {"good", "chatty"} <= set(found)
+    with pytest.raises(UsageError, match="did you mean 'chatty'"):
+        plan({"backend": "madeup", "task": "echo", "variant": "chatti"})
+
+
+def test_a_backend_may_have_versions() -> None:
+    assert split_version("torch") == ("torch", None)
+    assert split_version("torch@2.13.0") == ("torch", "2.13.0")
+    assert by_version(["torch", "jax@1", "torch@2", "torch@2"]) == {"torch": [None, "2"], "jax": ["1"]}
+
+
+def test_all_stands_for_what_is_known() -> None:
+    assert expand(["b", "all"], "abc", str) == ["b", "a", "c"]
+
+
+def test_threads_are_at_most_the_cpus() -> None:
+    assert 1 <= default_threads() <= len(available_cpus())
+    check_threads(len(available_cpus()))
+    with pytest.raises(UsageError):
+        check_threads(len(available_cpus()) + 1)

@@ -1,0 +1,48 @@
+"""What the specs of runs and contests share: refusals in one line, and the job of a backend."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+from pydantic import ValidationError
+
+from backends.job import Job
+from harness.specs.base import DataShape, Model, Optimizer, job_of, one_line
+from harness.specs.speed import SpeedSpec
+
+SPEC = SpeedSpec(
+    backend="torch", variant="loop", precision="bfloat16", threads=3, deterministic=False,
+    model=Model(cell="gru", hidden=5, layers=2, bidirectional=True), batch=3, length=4, features=2,
+    optimizer=Optimizer(name="sgd", lr=0.5, clip=None), chunk=7,
+)  # fmt: skip
+
+
+def test_a_job_has_the_specs_computation_and_the_datas_shape() -> None:
+    data = DataShape(
+        inputs=9, outputs=8, readout="every", loss="ctc", length=7, labels=3, variable=True
+    )  # not the spec's own
+    job = job_of(SPEC, data)
+    assert isinstance(job, Job)
+    assert asdict(job.model) == {**SPEC.model.model_dump(), "inputs": 9, "outputs": 8, "readout": "every"}
+    assert asdict(job.optimizer) == SPEC.optimizer.model_dump()
+    assert (job.loss, job.length, job.labels, job.variable) == ("ctc", 7, 3, True)
+    for name in ("batch", "device", "variant", "precision", "threads", "deterministic", "chunk"):
+        assert getattr(job, name) == getattr(SPEC, name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"hidden": 0}, "hidden: input should be greater than or equal to 1, not 0"),
+        ({"hidden": 1, "cells": "lstm"}, "cells: extra inputs are not permitted, not 'lstm'"),
+        ({"hidden": 1, "cell": "x" * 1000}, "cell: input should be 'rnn', 'lstm', 'gru' or 'gru-reset-before', not 'x"),
+    ],
+)
+def test_the_first_complaint_is_one_line(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Model.model_validate(fields)
+    line = one_line(refused.value)
+    assert line.startswith(says)
+    assert "\n" not in line
+    assert len(line) <= 300

@@ -1,0 +1,88 @@
+"""The command that repeats a run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends.job import CELLS
+from harness.cli.parameters import parse
+from harness.planning.runs import plan
+from harness.records.store import read_all
+from harness.specs.base import Initialisation, Model, Optimizer
+from harness.specs.commandline import command_line, words
+from harness.specs.options import RUN, WITHOUT_OPTION
+from harness.specs.run import RunSpec
+
+ROOT = Path(__file__).resolve().parents[3]
+positive = st.integers(1, 10**9)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+above_zero = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+schemes = st.sampled_from(["orthogonal", "glorot", "uniform"])
+run_specs = st.builds(
+    RunSpec,
+    task=st.just("adding"),
+    preset=st.sampled_from(["smoke", "quick", "paper"]),
+    parameters=st.fixed_dictionaries(
+        {"length": st.integers(2, 10**6), "markers": st.sampled_from(["halves", "anywhere"])}
+    ),
+    seed=st.integers(0, 2**63 - 1),
+    backend=st.sampled_from(["numpy", "torch", "tensorflow", "jax"]),
+    variant=st.just("auto"),  # any other would start a process that asks the backend for its variants
+    device=st.sampled_from(["cpu", "cuda"]),
+    precision=st.sampled_from(["float32", "float64", "tf32", "bfloat16"]),
+    model=st.builds(
+        Model, cell=st.sampled_from(CELLS), hidden=positive, layers=positive, bidirectional=st.booleans()
+    ),
+    initialisation=st.builds(
+        Initialisation, recurrent=schemes, input=schemes, forget_bias=numbers,
+        chrono=st.none() | st.integers(3, 10**9),
+    ),
+    optimizer=st.builds(
+        Optimizer, name=st.sampled_from(["adam", "rmsprop", "sgd"]), lr=above_zero, clip=st.none() | above_zero,
+        beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
+    ),
+    batch=positive,
+    steps=positive,
+    chunk=positive,
+    evaluate_every=positive,
+    threads=st.just(1),
+    denormals=st.sampled_from(["flush", "keep"]),
+    deterministic=st.booleans(),
+    score_at=st.sampled_from(["final", "best-validation"]),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(run_specs)
+def test_the_command_of_a_spec_plans_that_spec_again(spec: RunSpec) -> None:
+    command, name, *given_words = words(spec)
+    assert (command, name) == ("harness", "run")
+    assert plan(parse(RUN, given_words)) == [spec]
+
+
+def test_the_commands_of_the_published_records_are_still_made() -> None:
+    """Word by word and in order; an option that is younger than a record may stand between."""
+    records = read_all([ROOT / "results" / "published"]).records
+    assert len(records) >= 40
+    for record in records:
+        made = iter(words(record.spec))
+        assert all(word in made for word in shlex.split(record.command or "nothing"))
+
+
+@pytest.mark.parametrize("path", WITHOUT_OPTION)
+def test_a_spec_with_a_value_that_no_option_gives_has_no_command(path: str) -> None:
+    base = read_all([ROOT / "results" / "published"]).records[0].spec
+    assert command_line(base) is not None
+    name = path.removeprefix("optimizer.")
+    odd = base.model_copy(update={"optimizer": base.optimizer.model_copy(update={name: 0.5})})
+    assert command_line(odd) is None
+
+
+def test_the_version_of_a_framework_goes_with_its_backend() -> None:
+    spec = read_all([ROOT / "results" / "published"]).records[0].spec
+    assert f"--backend {spec.backend}@1.2.3 " in (command_line(spec, "1.2.3") or "")

@@ -1,0 +1,50 @@
+"""The spec of a run: its fingerprint, and what a backend gets of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import tasks
+from harness.records.store import read_record
+from harness.specs.base import Model
+from harness.specs.run import RunSpec
+
+PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published"
+
+
+def spec() -> RunSpec:
+    (path,) = PUBLISHED.glob("*adding-torch-gru*.json")
+    return read_record(path).spec
+
+
+def test_the_fingerprint_is_of_every_field() -> None:
+    assert spec() == RunSpec.model_validate_json(spec().model_dump_json())
+    assert hash(spec()) == hash(RunSpec.model_validate_json(spec().model_dump_json()))
+    for name, value in [("seed", 1), ("batch", 1), ("model", Model(hidden=1)), ("deterministic", False)]:
+        assert spec().model_copy(update={name: value}).digest != spec().digest
+
+
+def test_a_job_is_the_tasks_data_and_the_specs_computation() -> None:
+    one = spec()
+    task = tasks.load(one.task, one.parameters, one.seed)
+    job = one.job(task)
+    assert (job.length, job.model.inputs, job.model.outputs, job.loss) == (
+        task.steps_in, task.inputs, task.outputs, task.loss,
+    )  # fmt: skip
+    assert (job.labels, job.variable, job.batch) == (0, False, one.batch)
+
+
+def test_a_spec_is_closed_and_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        spec().seed = 3
+    with pytest.raises(ValidationError, match="extra"):
+        RunSpec.model_validate(json.loads(spec().model_dump_json()) | {"sed": 3})
+
+
+def test_the_initialisation_is_the_backends() -> None:
+    one = spec()
+    assert one.initialisation_spec().forget_bias == one.initialisation.forget_bias

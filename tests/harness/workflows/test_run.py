@@ -1,0 +1,52 @@
+"""Running a plan: every record kept, one bad run among good ones, and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.planning.runs import plan
+from harness.records.store import Store, read_all
+from harness.workflows.run import plan_table, print_plan, print_summary, run_all
+from tests.harness.conftest import made_record
+
+TINY = {"backend": "numpy", "parameter": "length=4", "steps": 4, "threads": 1, "hidden": 3}
+
+
+def test_runs_are_kept_each_and_one_that_cannot_be_stops_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path)
+    specs = plan({**TINY, "variant": "textbook", "device": ["cuda", "cpu"]})
+    assert not run_all(specs, store, None, json_lines=True)
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["status"] for each in printed] == ["unavailable", "ok"]
+    assert sorted(record.id for record in read_all([tmp_path]).records) == sorted(each["id"] for each in printed)
+
+
+def test_all_well_is_true_and_the_table_comes_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_all(plan({**TINY, "variant": "textbook"}), Store(tmp_path), None, json_lines=False)
+    assert "textbook" in capsys.readouterr().out
+
+
+def test_a_record_that_cannot_be_kept_is_not_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert not run_all(plan({**TINY, "variant": "textbook"}), Store(tmp_path / "file"), None, json_lines=True)
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_plan_is_printed_run_by_run(capsys: pytest.CaptureFixture[str]) -> None:
+    specs = plan({**TINY, "cell": ["lstm", "gru"], "bidirectional": True})
+    table = plan_table(specs)
+    assert (table.row_count, table.title) == (2, "2 runs, none started")
+    print_plan(specs, json_lines=False)
+    assert "1×2" in capsys.readouterr().out
+    print_plan(specs, json_lines=True)
+    assert [json.loads(line)["model"]["cell"] for line in capsys.readouterr().out.splitlines()] == ["lstm", "gru"]
+
+
+def test_a_summary_says_why_a_run_is_not_ok(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary([made_record(), made_record(number=1, status="failed", reason="it went wrong")])
+    assert "failed: it went wrong" in capsys.readouterr().out
