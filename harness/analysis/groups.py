@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import backends
 from backends.job import CELLS
 from harness.analysis.disturbance import flags
 from harness.records.run import Record
+from harness.specs.run import RunSpec
 
 #: Share of its time that a device may be idle before a run is one of dispatching, not of computing.
 LAUNCH_BOUND = 0.5
@@ -140,6 +142,17 @@ def groups(records: Iterable[Record]) -> list[Group]:
             slugs.add(slug)
             made.append(Group(title, slug, _about(common, found), sorted(found, key=_place)))
     return made
+
+
+def seedless(record: Record) -> str:
+    """Everything that was asked for but the seed, the variant by its present name; equal for repetitions."""
+    return present_spec(record).model_dump_json(exclude={"seed"})
+
+
+def present_spec(record: Record) -> RunSpec:
+    """The spec, its variant by the present name."""
+    spec = record.spec
+    return spec.model_copy(update={"variant": backends.current_variant(spec.backend, spec.variant)})
 
 
 def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:

@@ -1,4 +1,4 @@
-"""Runs that are already recorded, before and after: slower, heavier or worse by more than is tolerated, or not."""
+"""Recorded runs before and after a change: whether time, memory or score got worse by more than is tolerated."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.analysis.groups import present_spec, seedless
 from harness.analysis.verdict import same_kind
 from harness.analysis.verdict import tolerance as score_tolerance
 from harness.errors import UsageError
@@ -54,10 +55,12 @@ class Row:
 
     @property
     def changes(self) -> tuple[Change, Change, Change]:
+        """Time, memory and score."""
         return self.time, self.memory, self.score
 
     @property
     def worse(self) -> bool:
+        """Whether any of them got worse."""
         return any(change.state == "worse" for change in self.changes)
 
 
@@ -71,6 +74,7 @@ class Regressions:
 
     @property
     def worse(self) -> bool:
+        """Whether any spec did in anything."""
         return any(row.worse for row in self.rows)
 
 
@@ -82,7 +86,7 @@ def check_tolerance(tolerance: float) -> float:
 
 
 def against(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> Regressions:
-    """Hold each spec's runs in ``after`` against those in ``before``; seeds are repetitions.
+    """Compare each spec's runs in ``after`` with those in ``before``; seeds are repetitions.
 
     Args:
         tolerance: share by which time or memory may grow, and of what was learned by which the score may fall.
@@ -94,7 +98,7 @@ def against(before: Sequence[Record], after: Sequence[Record], tolerance: float)
     old, new = _by_spec(before), _by_spec(after)
     common = [key for key in old if key in new]
     if not common:
-        raise UsageError("the two have no spec in common: only runs of the same spec, seed aside, can be held together")
+        raise UsageError("the two have no spec in common: only runs of the same spec, seed aside, can be compared")
     return Regressions(
         [row(old[key], new[key], tolerance) for key in common],
         [run_name(old[key][0]) for key in old if key not in new],
@@ -114,7 +118,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
         raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
-    ours, theirs = _flat(a.spec), _flat(b.spec)
+    ours, theirs = _flat(present_spec(a)), _flat(present_spec(b))
     return row([a], [b], tolerance), [
         f"{name}: {ours[name]}, {theirs[name]}" for name in ours if ours[name] != theirs[name]
     ]
@@ -138,7 +142,7 @@ def _flat(spec: RunSpec) -> dict[str, object]:
 def _by_spec(records: Iterable[Record]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(record.spec.model_copy(update={"seed": 0}).model_dump_json(), []).append(record)
+        found.setdefault(seedless(record), []).append(record)
     return found
 
 
@@ -146,8 +150,8 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
     """All runs of one spec on each side, quantity by quantity."""
     then, now = [[r for r in side if r.metrics is not None] for side in (before, after)]
     name = run_name(before[0])
-    if before[0].variant != after[-1].variant:
-        name += f" → {after[-1].variant}"  # what ``auto`` stood for has changed
+    if before[0].current_variant != after[-1].current_variant:
+        name += f" → {after[-1].current_variant}"  # what ``auto`` stood for has changed
     if not then or not now:
         # what ran before and does not now is worse by any measure
         state: State = "worse" if then else "not judged"

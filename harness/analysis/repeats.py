@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from harness.analysis.disturbance import flags
-from harness.analysis.groups import Group, groups
+from harness.analysis.groups import Group, groups, seedless
 from harness.records.run import Metrics, Record
 
 
@@ -54,12 +54,8 @@ class Repetitions:
     @cached_property
     def not_ok(self) -> int:
         """Runs of the same spec, seed aside, that were not ok."""
-        return sum(record.status != "ok" and _same(record, self.records[0]) for record in self.group.records)
-
-
-def _same(a: Record, b: Record) -> bool:
-    """Whether two records were asked for the same but for the seed."""
-    return a.spec.model_copy(update={"seed": 0}) == b.spec.model_copy(update={"seed": 0})
+        failed = [record for record in self.group.records if record.status != "ok"]
+        return sum(seedless(record) == seedless(self.records[0]) for record in failed)
 
 
 def repetitions(records: Iterable[Record]) -> Iterator[Repetitions]:

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple
 
 from harness.records.base import Environment
 from harness.records.figures import mib
+from harness.records.former import current_packages, current_wording
 from harness.records.run import CurvePoint, Metrics, Record
-from tasks.registry import DISTRIBUTION
 
 Verdict = Literal["bit-identical", "same result", "different", "cannot run", "altered"]
 #: Where fewer seeds than these were recorded, their spread says nothing.
@@ -155,13 +155,13 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     """What differs between the two runs' environments, the most likely cause first."""
     a, b = record.environment, again.environment
     framework = record.spec.backend
-    first = [("what computed the recurrence", record.executed, again.executed)]
+    first = [("what computed the recurrence", current_wording(record.executed), current_wording(again.executed))]
     if a.sources and b.sources:
         first += [(f"source of {floor}", a.sources.get(floor), b.sources.get(floor)) for floor in b.sources]
     else:
         first += [("commit of the harness", a.git_commit, b.git_commit)]
     versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
-    then, now = _packages(a), _packages(b)
+    then, now = current_packages(a.packages), current_packages(b.packages)
     rest: list[tuple[str, Any, Any]] = [
         *first,
         *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
@@ -179,12 +179,6 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     for what, recorded, found in rest:
         if recorded != found:
             yield f"{what}: {_short(found)}, recorded {_short(recorded)}"
-
-
-def _packages(environment: Environment) -> dict[str, str]:
-    """Distributions by the names that they have now: ours was called ``harness`` in older records."""
-    renamed = {"harness": DISTRIBUTION} if DISTRIBUTION not in environment.packages else {}
-    return {renamed.get(name, name): version for name, version in environment.packages.items()}
 
 
 def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Where backends and variants agree: distances from the reference, and the first quantity that is too far from it."""
+"""Whether backends and variants agree with the float64 reference, and which quantity is the first that does not."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from harness.processes import supervise
 from harness.processes.channel import TimedOut, WorkerDied
 from harness.specs.run import RunSpec
 
-#: Sequences per update unless asked for: the reference walks through every step in Python.
+#: Sequences per update unless asked for: the reference computes every step in Python.
 BATCH = 8
-#: Relative distances whose first update is told.
+#: Relative distances for each of which the first update that passes it is named.
 LEVELS = (1e-4, 1e-3, 1e-2)
 
 
@@ -47,11 +47,12 @@ class Agreement:
 
     def first_apart(self) -> str | None:
         """The first quantity that is farther from the reference than allowed; None where all agree."""
-        # not <=: what is no number does not agree
+        # not <=: NaN does not agree
         return next((name for name, apart in self.distances.items() if not apart <= self.tolerance), None)
 
     @property
     def agrees(self) -> bool:
+        """Whether distances were measured, and all are within the tolerance."""
         return bool(self.distances) and self.first_apart() is None
 
     def largest(self, kind: str) -> float | None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import backends
 import tasks
+from harness.analysis.groups import seedless
 from harness.analysis.verdict import Judgement, Verdict, judge
 from harness.errors import UsageError
 from harness.planning.runs import check_threads
@@ -80,10 +81,10 @@ def verify_all(
         _say(row, json_lines)
     seeds: dict[str, list[Record]] = {}
     for _, record in found:
-        seeds.setdefault(_seedless(record.spec), []).append(record)
+        seeds.setdefault(seedless(record), []).append(record)
     with terminated_as_interrupted():
         for number, (path, record) in enumerate(found, 1):
-            others = seeds[_seedless(record.spec)]
+            others = seeds[seedless(record)]
             try:
                 judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
             except Interrupted:
@@ -94,17 +95,13 @@ def verify_all(
     return rows, problems
 
 
-def _seedless(spec: RunSpec) -> str:
-    return spec.model_dump_json(exclude={"seed"})
-
-
 def _one(
     record: Record, others: Sequence[Record], position: str, timeout: float | None, store: Store | None, stderr: Console
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
     # the variant that ran, not what ``auto`` has come to stand for
-    spec = record.spec.model_copy(update={"variant": record.variant or record.spec.variant})
+    spec = record.spec.model_copy(update={"variant": record.current_variant})
     if why := unknown(spec):
         return Judgement("cannot run", why)
     # another verify of the same record would disturb this one's speed and memory, and be disturbed
