@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from harness.presentation.contest_words import changed
+from harness.presentation.execution_columns import shared
 from harness.presentation.table import Column
 from harness.records.base import Ratio, Spread
 from harness.records.figures import mib
@@ -80,28 +81,20 @@ def _percent(share: float) -> str:
     return number(100 * share)
 
 
+_row = attrgetter("row")
 _FIXED: Sequence[Column[Entry]] = (
     Column("id", attrgetter("record.id"), "the record's name, also its file's"),
     Column("created", attrgetter("record.created"), "when the call began, UTC", "datetime64[us, UTC]"),
     Column("shape", attrgetter("contest.name"), "the named shape"),
-    Column("backend", _spec("backend"), "the framework", whole=True),
+    *shared(_row, "backend"),
     Column(
         "variant", attrgetter("row.current_variant"), "how the framework computed the cell; * added as the reference",
         words_of=lambda entry: f"{entry.row.current_variant}{'*' * entry.row.added}",
     ),
-    Column("tier", attrgetter("row.tier"), "default, best per update, or fused: several updates at once", whole=True),
-    Column("status", attrgetter("row.status"), "ok, failed, timeout, interrupted or unavailable"),
-    Column("reason", attrgetter("row.reason"), "why the status is not ok"),
-    Column("executed", attrgetter("row.executed"), "what computed the recurrence, found by looking", prose=True),
-    Column("device", _spec("device"), "cpu or cuda", whole=True),
-    Column("precision", _spec("precision"), "float32, float64, tf32 or bfloat16"),
-    Column("threads", _spec("threads"), "threads of the framework, and CPUs it may use", "Int64"),
-    Column("denormals", _spec("denormals"), "whether the CPU flushes denormal numbers or keeps them"),
-    Column("cell", _spec("model.cell"), "the recurrence"),
-    Column("hidden", _spec("model.hidden"), "width of the recurrent state", "Int64"),
-    Column("layers", _spec("model.layers"), "recurrent layers", "Int64"),
-    Column("bidirectional", _spec("model.bidirectional"), "whether each layer also runs backwards", "boolean"),
-    Column("batch", _spec("batch"), "sequences per update", "Int64"),
+    *shared(
+        _row, "tier", "status", "reason", "executed", "device", "precision", "threads", "denormals", "cell", "hidden",
+        "layers", "bidirectional", "batch",
+    ),
     Column("length", _spec("length"), "time steps of a sequence, at the most", "Int64"),
     Column("features", _spec("features"), "inputs per time step", "Int64"),
     Column("shortest", _spec("shortest"), "time steps of the shortest sequence, where lengths vary", "Int64"),

@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.text import number, printable
 
@@ -23,6 +25,9 @@ from harness.text import number, printable
 COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "tensorflow": "#E69F00", "jax": "#009E73"}
 FURTHER_COLOURS = ("#CC79A7", "#56B4E9", "#000000", "#8C6D31")
 WIDTH = 9.0
+PANELS_PER_FIGURE = 6
+NOTES_SHOWN = 6
+Panel = TypeVar("Panel")
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
@@ -75,6 +80,25 @@ def legend(figure: Figure, title: str, handles: list[Any], columns: int = 6) -> 
         handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6, alignment="left",
         title=legible(title, 90), title_fontproperties={"size": 12, "weight": "bold"}, borderpad=0,
     )  # fmt: skip
+
+
+def pages(panels: Sequence[Panel]) -> list[Sequence[Panel]]:
+    """Panels figure by figure."""
+    return [panels[start : start + PANELS_PER_FIGURE] for start in range(0, len(panels), PANELS_PER_FIGURE)]
+
+
+def named_notes(heading: str, lines: Iterable[str]) -> list[str]:
+    """Notes for the foot of a figure: what it leaves out, one line each, and how many more there are."""
+    different = list(dict.fromkeys(legible(line, 125) for line in lines))
+    more = [f"and {len(different) - NOTES_SHOWN} more"] if len(different) > NOTES_SHOWN else []
+    return [heading, *(f"  {line}" for line in different[:NOTES_SHOWN]), *more] if different else []
+
+
+def logarithmic(axis: Axis, fine: bool = True) -> None:
+    """Ticks of a logarithmic axis: at 1, 2 and 5 of each decade, or where there are many decades at 1."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(tick))
 
 
 def colour_of(backend: str) -> str:

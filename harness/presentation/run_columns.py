@@ -19,8 +19,8 @@ from harness.analysis.disturbance import flags
 from harness.analysis.groups import LAUNCH_BOUND, Group, median_of
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
-from harness.presentation.styles import STATUS_STYLES
-from harness.presentation.table import Column, words
+from harness.presentation.execution_columns import shared
+from harness.presentation.table import Column, Kind, words
 from harness.records.figures import mib
 from harness.records.run import Record
 from harness.text import number, printable, score_text
@@ -48,11 +48,6 @@ def _metric(name: str) -> Get:
     return _at(f"metrics.{name}")
 
 
-def _in_mib(name: str) -> Get:
-    get = _metric(name)
-    return lambda record: mib(get(record))
-
-
 def _by_name(field: str) -> Callable[[Record], Mapping[str, Any]]:
     """The values that a mapping among the metrics holds by name."""
     return lambda record: getattr(record.metrics, field, {})
@@ -77,38 +72,37 @@ def _named_score(record: Record) -> str:
     return "" if m is None or m.main is None else printable(f"{m.main_score} {score_text(m.main)}")
 
 
+def _measured(name: str, about: str, kind: Kind = "float64", **more: Any) -> Column[Record]:
+    """One of the metrics, under its own name."""
+    return Column(name, _metric(name), about, kind, **more)
+
+
+def _sized(name: str, about: str, **more: Any) -> Column[Record]:
+    """One of the metrics in bytes, told in MiB."""
+    size = _metric(f"{name}_bytes")
+    return Column(f"{name}_mib", lambda record: mib(size(record)), about, "float64", **more)
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
 _FIXED: Sequence[Column[Record]] = (
     Column("id", _at("id"), "the record's name, also its file's"),
     Column("created", _at("created"), "when the run was recorded, UTC", "datetime64[us, UTC]"),
-    Column(
-        "status",
-        _at("status"),
-        "ok, failed, timeout, interrupted or unavailable",
-        whole=True,
-        style=lambda record: STATUS_STYLES[record.status],
-    ),
-    Column("reason", _at("reason"), "why the status is not ok"),
+    *shared(_itself, "status", "reason"),
     Column("task", _at("spec.task"), "what is learned"),
     Column("preset", _at("spec.preset"), "the task's sizes, by name"),
-    Column("backend", _at("spec.backend"), "the framework", whole=True),
-    Column("variant", _at("current_variant"), "how the framework computed the cell"),
-    Column("tier", _at("tier"), "default, best per update, or fused: several updates at once", whole=True),
-    Column("executed", _at("executed"), "what computed the recurrence, found by looking", prose=True),
+    *shared(_itself, "backend", "variant", "tier", "executed"),
     Column("version", _at("framework_version"), "version of the framework"),
-    Column("device", _at("spec.device"), "cpu or cuda"),
-    Column("precision", _at("spec.precision"), "float32, float64, tf32 or bfloat16"),
-    Column("cell", _at("spec.model.cell"), "the recurrence"),
-    Column("hidden", _at("spec.model.hidden"), "width of the recurrent state", "Int64"),
-    Column("layers", _at("spec.model.layers"), "recurrent layers", "Int64"),
-    Column("bidirectional", _at("spec.model.bidirectional"), "whether each layer also runs backwards", "boolean"),
-    Column("parameters", _metric("parameters"), "trainable numbers", "Int64"),
-    Column("batch", _at("spec.batch"), "sequences per update", "Int64"),
+    *shared(_itself, "device", "precision", "cell", "hidden", "layers", "bidirectional"),
+    _measured("parameters", "trainable numbers", "Int64"),
+    *shared(_itself, "batch"),
     Column("steps", _at("spec.steps"), "updates", "Int64"),
     Column("chunk", _at("spec.chunk"), "updates per timed block", "Int64"),
     Column("evaluate_every", _at("spec.evaluate_every"), "updates between two evaluations", "Int64"),
     Column("seed", _at("spec.seed"), "of the training data and of the initial parameters", "Int64", write=str),
-    Column("threads", _at("spec.threads"), "threads of the framework, and CPUs it may use", "Int64"),
-    Column("denormals", _at("spec.denormals"), "whether the CPU flushes denormal numbers or keeps them"),
+    *shared(_itself, "threads", "denormals"),
     Column("deterministic", _at("spec.deterministic"), "whether deterministic kernels were asked for", "boolean"),
     Column("optimizer", _at("spec.optimizer.name"), "the update rule"),
     Column("lr", _at("spec.optimizer.lr"), "its learning rate", "float64"),
@@ -122,115 +116,53 @@ _FIXED: Sequence[Column[Record]] = (
     Column(
         "baseline", _metric("main_baseline"), "what a model that learned nothing reaches", "float64", write=score_text
     ),
-    Column(
+    _measured(
         "solved",
-        _metric("solved"),
         "whether the test scores solve the task",
         "boolean",
         style=lambda record: "green" if record.metrics and record.metrics.solved else "",
     ),
     Column("score_at", _at("spec.score_at"), "which parameters are scored: the final or the best on validation"),
-    Column("score_step", _metric("score_step"), "the update after which they were taken", "Int64"),
-    Column("final_loss", _metric("final_loss"), "test loss of the scored parameters", "float64"),
+    _measured("score_step", "the update after which they were taken", "Int64"),
+    _measured("final_loss", "test loss of the scored parameters"),
     *_spread("train_seq_s", "train_sequences_per_second", "sequences trained per second", "train\nseq/s", whole=True),
     *_spread("train_time_step_s", "train_time_steps_per_second", "time steps trained per second"),
     *_spread("step_ms", "step_ms", "milliseconds per update", "step\nms", whole=True),
     *_spread("predict_seq_s", "predict_sequences_per_second", "sequences predicted per second", "predict\nseq/s"),
     *_spread("predict_time_step_s", "predict_time_steps_per_second", "time steps predicted per second"),
-    Column(
-        "flops_per_step",
-        _metric("flops_per_step"),
-        "floating-point operations of one update's matrix products",
-        "Int64",
+    _measured("flops_per_step", "floating-point operations of one update's matrix products", "Int64"),
+    _measured("gflops", "flops_per_step over the median step time, in 10⁹ per second"),
+    _measured("import_s", "importing the framework"),
+    _measured("data_s", "drawing or loading data on the host, in total"),
+    _measured("gate_s", "the gate: the check against the float64 reference before the run"),
+    _measured("build_s", "constructing model and optimizer on the device"),
+    _measured("first_step_s", "the first update, with all tracing and compiling"),
+    _measured("compile_s", "what the first update took beyond a median one", heading="compile\ns", whole=True),
+    _measured("stage_s", "moving batches to the device, in total"),
+    _measured("train_s", "inside training steps, in total, the first included", heading="train\ns", whole=True),
+    _measured("evaluate_s", "predicting and scoring held-out data, in total"),
+    _measured("wall_s", "the worker's life, from its first line to its last figure"),
+    _measured("compilations", "traces and compilations, all before the steady state", "Int64"),
+    _sized(
+        "host_growth", "host peak minus host_init_mib, in MiB: what training took", heading="growth\nMiB", whole=True
     ),
-    Column("gflops", _metric("gflops"), "flops_per_step over the median step time, in 10⁹ per second", "float64"),
-    Column("import_s", _metric("import_s"), "importing the framework", "float64"),
-    Column("data_s", _metric("data_s"), "drawing or loading data on the host, in total", "float64"),
-    Column("gate_s", _metric("gate_s"), "the gate: the check against the float64 reference before the run", "float64"),
-    Column("build_s", _metric("build_s"), "constructing model and optimizer on the device", "float64"),
-    Column("first_step_s", _metric("first_step_s"), "the first update, with all tracing and compiling", "float64"),
-    Column(
-        "compile_s",
-        _metric("compile_s"),
-        "what the first update took beyond a median one",
-        "float64",
-        heading="compile\ns",
-        whole=True,
+    _sized("host_peak", "the kernel's high-water mark while training, in MiB"),
+    _sized("host_init", "resident after data, gate, model and optimizer, in MiB", heading="initialised\nMiB"),
+    _sized("host_import", "resident after importing the framework, in MiB"),
+    _sized("device_init", "on the device after model and optimizer, in MiB"),
+    _sized("device_peak", "the allocator's peak on the device, in MiB", heading="device peak\nMiB"),
+    _sized("device_process", "held on the device by the worker at most, as the driver counts, in MiB"),
+    _measured("energy_j", "joules that the device took from the first update to the last", heading="J"),
+    _measured(
+        "joules_per_1000_sequences", "joules per 1000 sequences trained, in the steady state", heading="J\nper 1000 seq"
     ),
-    Column("stage_s", _metric("stage_s"), "moving batches to the device, in total", "float64"),
-    Column(
-        "train_s",
-        _metric("train_s"),
-        "inside training steps, in total, the first included",
-        "float64",
-        heading="train\ns",
-        whole=True,
-    ),
-    Column("evaluate_s", _metric("evaluate_s"), "predicting and scoring held-out data, in total", "float64"),
-    Column("wall_s", _metric("wall_s"), "the worker's life, from its first line to its last figure", "float64"),
-    Column("compilations", _metric("compilations"), "traces and compilations, all before the steady state", "Int64"),
-    Column(
-        "host_growth_mib",
-        _in_mib("host_growth_bytes"),
-        "host peak minus host_init_mib, in MiB: what training took",
-        "float64",
-        heading="growth\nMiB",
-        whole=True,
-    ),
-    Column(
-        "host_peak_mib", _in_mib("host_peak_bytes"), "the kernel's high-water mark while training, in MiB", "float64"
-    ),
-    Column(
-        "host_init_mib",
-        _in_mib("host_init_bytes"),
-        "resident after data, gate, model and optimizer, in MiB",
-        "float64",
-        heading="initialised\nMiB",
-    ),
-    Column(
-        "host_import_mib", _in_mib("host_import_bytes"), "resident after importing the framework, in MiB", "float64"
-    ),
-    Column(
-        "device_init_mib", _in_mib("device_init_bytes"), "on the device after model and optimizer, in MiB", "float64"
-    ),
-    Column(
-        "device_peak_mib",
-        _in_mib("device_peak_bytes"),
-        "the allocator's peak on the device, in MiB",
-        "float64",
-        heading="device peak\nMiB",
-    ),
-    Column(
-        "device_process_mib",
-        _in_mib("device_process_bytes"),
-        "held on the device by the worker at most, as the driver counts, in MiB",
-        "float64",
-    ),
-    Column(
-        "energy_j",
-        _metric("energy_j"),
-        "joules that the device took from the first update to the last",
-        "float64",
-        heading="J",
-    ),
-    Column(
-        "joules_per_1000_sequences",
-        _metric("joules_per_1000_sequences"),
-        "joules per 1000 sequences trained, in the steady state",
-        "float64",
-        heading="J\nper 1000 seq",
-    ),
-    Column(
+    _measured(
         "device_train_s",
-        _metric("device_train_s"),
         "seconds of all training blocks by the device's own events: beside train_s, by the host's clock",
-        "float64",
     ),
-    Column(
+    _measured(
         "device_idle_share",
-        _metric("device_idle_share"),
         "of the time in training and prediction, the share in which the device was idle",
-        "float64",
         heading="idle share",
     ),
     Column(

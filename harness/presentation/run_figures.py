@@ -16,10 +16,22 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from harness.analysis.groups import Group, groups, median_of
-from harness.presentation.figure import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, tick
+from harness.presentation.figure import (
+    COLOURS,
+    STYLE,
+    Drawn,
+    colour_of,
+    legend,
+    legible,
+    logarithmic,
+    named_notes,
+    new_figure,
+    pages,
+    tick,
+)
 from harness.records.base import Spread
 from harness.records.figures import mib
 from harness.records.naming import reasons
@@ -28,8 +40,6 @@ from harness.text import number
 
 DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
 MARKERS = ("", "o", "s", "^", "D", "v")
-PANELS_PER_FIGURE = 6
-NOTES_SHOWN = 6
 #: Between the names of two levels, as a share of a panel's height.
 LABEL_GAP = 0.055
 #: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
@@ -67,8 +77,8 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
         bars = {key: made for key, records in group.contenders().items() if (made := bar(records)) is not None}
         if bars:
             panels.append((group, bars))
-    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
-    for page, shown in enumerate(pages):
+    numbered = pages(panels)
+    for page, shown in enumerate(numbered):
         groups_shown = [group for group, _ in shown]
         # those of which nothing could be drawn are named on the first page
         silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
@@ -80,7 +90,7 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
             axis.set_title(legible(group.title))
         device = any(made.mark is not None for _, bars in shown for made in bars.values())
         legend(figure, title, _memory_key(device) if name == "memory" else [])
-        suffix = f"-{page + 1}" if len(pages) > 1 else ""
+        suffix = f"-{page + 1}" if len(numbered) > 1 else ""
         yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure)
 
 
@@ -206,15 +216,15 @@ def _against_time(group: Group) -> Drawn:
     title = f"Score against training time: {group.title}"
     figure, (axis,) = new_figure([3.6], _notes(group.records))
     ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
-    logarithmic = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
-    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), logarithmic)
+    log_time = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
+    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), log_time)
     levels = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
     _value_axis(axis, f"{score} (validation)", levels, metrics.higher_is_better)
-    if logarithmic:
+    if log_time:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / min(ends) < 1000 else (1,)))
-        axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+        logarithmic(axis.xaxis, fine=max(ends) / min(ends) < 1000)
+    else:
+        axis.xaxis.set_major_formatter(FuncFormatter(tick))
     axis.set_xlabel("seconds inside training steps, compilation included")
     legend(figure, title, _key(group))
     about = f"{score} on the validation split against seconds inside training steps. {_ends(group)}"
@@ -258,9 +268,9 @@ def _value_axis(axis: Axes, label: str, levels: Mapping[str, float], shares: boo
     if not shares and heights and min(heights) > 0 and max(heights) / min(heights) > 5:
         axis.set_yscale("log")
         decades = math.log10(max(heights) / min(heights))
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
-        axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+        logarithmic(axis.yaxis, fine=decades < 3)
+    else:
+        axis.yaxis.set_major_formatter(FuncFormatter(tick))
     axis.set_ylabel(legible(label, 40))
     _levels(axis, levels)
 
@@ -314,10 +324,8 @@ def _ends(group: Group) -> str:
 
 
 def _notes(records: Iterable[Record]) -> list[str]:
-    """The runs that a figure leaves out, one line each, and how many more there are."""
-    lines = [legible(line, 125) for line in reasons(records)]
-    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
-    return ["Not drawn:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []
+    """The runs that a figure leaves out."""
+    return named_notes("Not drawn:", reasons(records))
 
 
 def _marker(group: Group, contender: str, record: Record) -> str:

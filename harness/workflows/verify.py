@@ -1,10 +1,11 @@
-"""Run records' specs again, here, and say how each record fared."""
+"""Run the specs of records again, here, and judge each record by what comes out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 from platformdirs import user_cache_path
@@ -28,7 +29,7 @@ from harness.workflows.common import keep, terminated_as_interrupted
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 
-#: Endings of reports, whose records are found by the names that they print.
+#: Endings of reports: the records that they name are verified.
 PAGES = (".html", ".md")
 GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
 STYLES: dict[Verdict, str] = {
@@ -36,11 +37,12 @@ STYLES: dict[Verdict, str] = {
 }  # fmt: skip
 
 
-class Row:
-    """One file and its judgement."""
+class Row(NamedTuple):
+    """One file and its judgement; ``record`` is None where the file holds none."""
 
-    def __init__(self, path: Path, record: Record | None, judgement: Judgement) -> None:
-        self.path, self.record, self.judgement = path, record, judgement
+    path: Path
+    record: Record | None
+    judgement: Judgement
 
 
 def verify_all(
@@ -53,30 +55,11 @@ def verify_all(
         json_lines: print each judgement as a line of JSON as soon as it is there.
 
     Returns:
-        A row per record or file that is none, and a line per file that cannot be verified for another reason.
+        A row for each record and for each file that is no record, and a line for each file that cannot be verified for
+        another reason.
     """
     stderr = Console(stderr=True)
-    found: list[tuple[Path, Record]] = []
-    rows: list[Row] = []
-    problems: list[str] = []
-    paths: list[Path] = []
-    for place in places:
-        try:
-            paths += named_in(place) if place.suffix in PAGES else files([place])
-        except StoreError as error:
-            problems.append(str(error))
-    for path in paths:
-        try:
-            record = read(path)
-        except AlteredRecord as error:
-            rows.append(Row(path, None, Judgement("altered", str(error).removeprefix(f"{path}: "))))
-        except StoreError as error:
-            rows.append(Row(path, None, Judgement("cannot run", str(error).removeprefix(f"{path}: "))))
-        else:
-            if isinstance(record, Record):
-                found.append((path, record))
-            else:
-                problems.append(f"{path}: of a speed contest; only a run can be verified")
+    found, rows, problems = _read(places)
     for row in rows:
         _say(row, json_lines)
     seeds: dict[str, list[Record]] = {}
@@ -95,16 +78,40 @@ def verify_all(
     return rows, problems
 
 
+def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row], list[str]]:
+    """The runs in these places, a row for each file that is altered or no record, and a line for each other problem."""
+    found: list[tuple[Path, Record]] = []
+    rows: list[Row] = []
+    problems: list[str] = []
+    paths: list[Path] = []
+    for place in places:
+        try:
+            paths += named_in(place) if place.suffix in PAGES else files([place])
+        except StoreError as error:
+            problems.append(str(error))
+    for path in paths:
+        try:
+            record = read(path)
+        except StoreError as error:
+            verdict: Verdict = "altered" if isinstance(error, AlteredRecord) else "cannot run"
+            rows.append(Row(path, None, Judgement(verdict, str(error).removeprefix(f"{path}: "))))
+            continue
+        if isinstance(record, Record):
+            found.append((path, record))
+        else:
+            problems.append(f"{path}: of a speed contest; only a run can be verified")
+    return found, rows, problems
+
+
 def _one(
     record: Record, others: Sequence[Record], position: str, timeout: float | None, store: Store | None, stderr: Console
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
-    # the variant that ran, not what ``auto`` has come to stand for
-    spec = record.spec.model_copy(update={"variant": record.current_variant})
+    spec = to_run_again(record)
     if why := unknown(spec):
         return Judgement("cannot run", why)
-    # another verify of the same record would disturb this one's speed and memory, and be disturbed
+    # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{record.digest}.lock"), bar(spec, position, stderr) as on_progress:
@@ -114,8 +121,13 @@ def _one(
     return judge(record, again, others)
 
 
+def to_run_again(record: Record) -> RunSpec:
+    """The spec with the variant that ran, by its present name: not what ``auto`` has come to stand for since."""
+    return record.spec.model_copy(update={"variant": record.current_variant})
+
+
 def unknown(spec: RunSpec) -> str | None:
-    """Why this spec is none that can run here, told before anything is loaded: names must be in the registries."""
+    """Why this spec cannot run here; None where it can. Names must be in the registries: nothing else is loaded."""
     try:
         backends.registry.check(spec.backend)
         tasks.registry.check(spec.task)
@@ -154,7 +166,7 @@ def _run(row: Row) -> str:
 
 
 def closing(rows: Sequence[Row]) -> list[str]:
-    """What differs, for each record that is different, and the count of every verdict."""
+    """For each record that is different, what differs between the environments; then the number of each verdict."""
     lines = [
         printable(f"{row.path.name}: {'; '.join(row.judgement.causes[:6]) or 'no difference in environment is known'}")
         for row in rows

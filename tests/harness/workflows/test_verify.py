@@ -14,7 +14,7 @@ from harness.presentation.report import write
 from harness.records import seal
 from harness.records.run import Record
 from harness.records.store import Found, Store, StoreError, named_in, read, read_record
-from harness.workflows.verify import unknown
+from harness.workflows.verify import to_run_again, unknown
 from tests.harness.conftest import made_speed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,3 +93,11 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert "altered" in done.stdout
     assert "not JSON" in done.stdout
     assert "3 records: 1 cannot run, 2 altered" in done.stdout
+
+
+def test_a_record_with_a_former_name_is_run_again_under_the_present_one(make_record: RecordFactory) -> None:
+    record = make_record(backend="numpy", variant="halves")
+    assert to_run_again(record).variant == "parts"
+    assert record.variant == "halves"
+    never_ran = make_record(backend="numpy", status="unavailable").model_copy(update={"variant": None})
+    assert to_run_again(never_ran).variant == never_ran.spec.variant
