@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
 from harness.presentation.contest_words import TIERS, latencies, named, ranked, silent, title
-from harness.presentation.figure import (
+from harness.presentation.figure import (  # fmt: skip
     STYLE,
     Drawn,
     colour_of,

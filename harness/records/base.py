@@ -66,6 +66,16 @@ class Gate(Frozen):
     passed: bool
 
 
+class SetUp(Frozen):
+    """What it takes to get a worker ready, and the size of what it computes."""
+
+    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
+    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
+    build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
+    parameters: Annotated[int, Field(description="trainable numbers")]
+    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
+
+
 class Noise(Frozen):
     """What disturbed the measurement; null where unknown. ``harness.analysis.disturbance`` says when it counts."""
 
