@@ -15,18 +15,8 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
 from harness.presentation.contest_words import TIERS, latencies, named, ranked, silent, title
-from harness.presentation.figure import (  # fmt: skip
-    STYLE,
-    Drawn,
-    colour_of,
-    legend,
-    legible,
-    logarithmic,
-    named_notes,
-    new_figure,
-    pages,
-    tick,
-)
+from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.shapes import SIZES
 from harness.text import number

@@ -1,41 +1,25 @@
-"""What all figures share: the look, the page, the words on it.
+"""What all figures share: the page, its title, key and notes, and how it is saved.
 
 Figures are built through matplotlib's ``Figure``, not pyplot: no state is shared and no display is needed.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from matplotlib import style
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from harness.text import number, printable
+from harness.presentation.look import STYLE, legible
 
-#: Okabe & Ito's colours, told apart with any colour vision; one for each built-in backend.
-COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "tensorflow": "#E69F00", "jax": "#009E73"}
-FURTHER_COLOURS = ("#CC79A7", "#56B4E9", "#000000", "#8C6D31")
 WIDTH = 9.0
 PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
 Panel = TypeVar("Panel")
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
-    "grid.color": "#e3e3e3", "grid.linewidth": 0.7, "legend.frameon": False, "legend.fontsize": 8.5,
-    "svg.hashsalt": "harness", "svg.fonttype": "path", "savefig.dpi": 144,
-    "lines.scale_dashes": False, "lines.dash_capstyle": "butt",
-    "text.parse_math": False,  # a dollar sign in a record is a dollar sign
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,31 +76,3 @@ def named_notes(heading: str, lines: Iterable[str]) -> list[str]:
     different = list(dict.fromkeys(legible(line, 125) for line in lines))
     more = [f"and {len(different) - NOTES_SHOWN} more"] if len(different) > NOTES_SHOWN else []
     return [heading, *(f"  {line}" for line in different[:NOTES_SHOWN]), *more] if different else []
-
-
-def logarithmic(axis: Axis, fine: bool = True) -> None:
-    """Ticks of a logarithmic axis: at 1, 2 and 5 of each decade, or where there are many decades at 1."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if fine else (1,)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(tick))
-
-
-def colour_of(backend: str) -> str:
-    """A backend's colour, always the same; further backends share four more by their names."""
-    return COLOURS.get(backend) or FURTHER_COLOURS[sum(backend.encode()) % len(FURTHER_COLOURS)]
-
-
-def tick(value: float, _position: int | None = None) -> str:
-    """An axis tick's label."""
-    return number(value) if value else "0"
-
-
-@lru_cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-
-
-def legible(text: str, width: int = 100) -> str:
-    """One line of at most ``width`` characters that the font has."""
-    line = "".join(c if ord(c) in _glyphs() else "?" for c in printable(text))
-    return textwrap.shorten(line, width, placeholder=" …") if " " in line[:width] else line[:width]

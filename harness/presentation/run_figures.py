@@ -19,19 +19,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from harness.analysis.groups import Group, groups, median_of
-from harness.presentation.figure import (
-    COLOURS,
-    STYLE,
-    Drawn,
-    colour_of,
-    legend,
-    legible,
-    logarithmic,
-    named_notes,
-    new_figure,
-    pages,
-    tick,
-)
+from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.look import COLOURS, STYLE, colour_of, legible, logarithmic, tick
 from harness.records.base import Spread
 from harness.records.figures import mib
 from harness.records.naming import reasons

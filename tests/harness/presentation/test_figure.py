@@ -1,40 +1,10 @@
-"""What all figures share: colours, legible words, the same bytes."""
+"""What all figures share: panels, title, notes, and the same bytes each time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from harness.presentation.figure import (
-    COLOURS,
-    FURTHER_COLOURS,
-    Drawn,
-    colour_of,
-    legend,
-    legible,
-    new_figure,
-    save,
-    tick,
-)
-
-
-def test_a_backend_keeps_its_colour() -> None:
-    assert len(set(COLOURS.values()) | set(FURTHER_COLOURS)) == 8
-    assert colour_of("torch") == COLOURS["torch"]
-    assert colour_of("mine") == colour_of("mine") in FURTHER_COLOURS
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [("a\nb", "a b"), ("漢字 x", "?? x"), ("$x_1$", "$x_1$"), ("word " * 30, "word word …"), ("x" * 40, "x" * 12)],
-)
-def test_words_on_a_figure_are_one_short_line_that_the_font_has(text: str, shown: str) -> None:
-    assert legible(text, 12) == shown
-
-
-def test_ticks_have_three_digits() -> None:
-    assert [tick(value) for value in (0, 0.00123456, 12345.6)] == ["0", "0.00123", "12,346"]
+from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages, save
 
 
 def a_figure(title: str) -> Drawn:
@@ -60,3 +30,15 @@ def test_it_is_saved_as_png_and_svg_of_the_same_bytes_each_time(tmp_path: Path) 
     assert [path.read_bytes() for path in save([a_figure("Another")], tmp_path / "c")] != [
         p.read_bytes() for p in first
     ]
+
+
+def test_what_is_left_out_is_named_once_and_the_rest_counted() -> None:
+    assert named_notes("Not drawn:", []) == []
+    assert named_notes("Not drawn:", ["a", "b", "a"]) == ["Not drawn:", "  a", "  b"]
+    many = named_notes("Not drawn:", map(str, range(8)))
+    assert (len(many), many[-1]) == (8, "and 2 more")
+
+
+def test_panels_are_six_to_a_figure() -> None:
+    assert [len(page) for page in pages(list(range(13)))] == [6, 6, 1]
+    assert pages([]) == []
