@@ -1,4 +1,4 @@
-"""Figures from speed records: scaling against a size, ratios with their intervals, the roofline, GPU over CPU."""
+"""Figures of speed contests: throughput against a size, ratios with intervals, the roofline, GPU over CPU."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.shapes import SIZES
 from harness.text import number
 
-#: How a line looks, by tier: never ranked against each other unmarked.
+#: A line's dashes, by tier: tiers are never ranked against each other unmarked.
 DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 3, 2, 3))}
-#: How a point looks, by tier, and among a backend's variants of one tier.
+#: Markers by tier, one for each variant of a backend in it.
 MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
-#: Colours of ratios, told apart with any colour vision: purple below 1, white at it, orange above.
+#: Colours of ratios, distinguishable with any colour vision: purple below 1, white at 1, orange above.
 MAP = "PuOr_r"
 #: A roofline's roof, by device.
 ROOFS: dict[str, Any] = {"cpu": "-", "cuda": (0, (6, 2))}
-#: A ceiling this many times as high as the roof binds nothing, and would only stretch the axis.
+#: A ceiling this many times as high as the roof limits nothing, and would only stretch the axis.
 FAR = 2
-#: Of the shapes' names in a roofline.
+#: Heights at which a roofline may write the names of shapes.
 LABEL_LEVELS = 4
 
 
@@ -247,7 +247,7 @@ def _intensity(row: Row) -> float:
 
 
 def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> None:
-    """Named shapes above the foot, each at its intensity, one above the other where they would cover each other."""
+    """Write the names of shapes near the bottom, each at its intensity; at several heights where they would overlap."""
     levels: list[list[tuple[float, float]]] = [[] for _ in range(LABEL_LEVELS)]
     for contest in contests:
         rows = ranked(contest.rows)
@@ -270,7 +270,7 @@ def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> Non
 
 # -- devices ----------------------------------------------------------------------------------------
 def _side_by_side(record: SpeedRecord) -> Iterator[Drawn]:
-    """Of each set of sizes on both devices, a map per backend: how many times as fast as the CPU the GPU is."""
+    """For each set of sizes on both devices, a map per backend: how many times as fast as the CPU the GPU is."""
     for number_drawn, grid in enumerate(grids(record), 1):
         rows = len(grid.hiddens)
         figure, axes = new_figure([0.3 * rows + 0.85 for _ in grid.backends], _notes(grid.contests))
@@ -311,7 +311,7 @@ def _map(axis: Axes, grid: Grid, backend: str, reach: float) -> None:
 
 # -- what they share ------------------------------------------------------------------------------
 def _marker(record: SpeedRecord, row: Row) -> str:
-    """A marker that tells the tier, and a backend's variants of one tier apart."""
+    """A marker that shows the tier and distinguishes a backend's variants in it."""
     mine = sorted(
         {
             record.name_of(other)
@@ -325,7 +325,7 @@ def _marker(record: SpeedRecord, row: Row) -> str:
 
 
 def _face(record: SpeedRecord, row: Row) -> str:
-    """What a marker is filled with: nothing for a CPU's beside a GPU's."""
+    """A marker's fill: hollow for a CPU where both devices are shown."""
     beside = record.name_of(row) != row.name
     return "white" if beside and row.spec.device == "cpu" else colour_of(row.spec.backend)
 
@@ -344,7 +344,7 @@ def _key(record: SpeedRecord, rows: Sequence[Row], lines: bool = True) -> list[A
 
 
 def _columns(record: SpeedRecord) -> int:
-    """As many columns of the key as its names leave room for: with devices in them they are longer."""
+    """Columns of the key: fewer where names are longer, with the device in them."""
     return 3 if len({device for contest in record.contests for device in contest.devices}) > 1 else 4
 
 

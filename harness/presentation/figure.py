@@ -24,7 +24,7 @@ Panel = TypeVar("Panel")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its name, which is a file name's stem, and what it shows in words."""
+    """A figure, the stem of its file names, its title, and what it shows in words."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ def new_figure(heights: Sequence[float], notes: Sequence[str]) -> tuple[Figure, 
 
 
 def legend(figure: Figure, title: str, handles: list[Any], columns: int = 6) -> None:
-    """The title, and below it what the looks mean: one legend, so that neither covers the other."""
+    """Put title and key above the panels, as one legend, so that neither covers the other."""
     if not handles:
         figure.suptitle(legible(title, 90), x=0.01, ha="left", fontsize=12, fontweight="bold")
         return

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.text import number, printable
 
-#: Okabe & Ito's colours, told apart with any colour vision; one for each built-in backend.
+#: The palette of Okabe and Ito, distinguishable with any colour vision; one colour per built-in backend.
 COLOURS = {"numpy": "#0072B2", "torch": "#D55E00", "tensorflow": "#E69F00", "jax": "#009E73"}
 FURTHER_COLOURS = ("#CC79A7", "#56B4E9", "#000000", "#8C6D31")
 STYLE = {
@@ -47,6 +47,6 @@ def _glyphs() -> frozenset[int]:
 
 
 def legible(text: str, width: int = 100) -> str:
-    """One line of at most ``width`` characters that the font has."""
+    """The text as one line of at most ``width`` characters, those that the font lacks as question marks."""
     line = "".join(c if ord(c) in _glyphs() else "?" for c in printable(text))
     return textwrap.shorten(line, width, placeholder=" …") if " " in line[:width] else line[:width]

@@ -30,7 +30,7 @@ FIGURES = "figures"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the templates need it: where the PNG lies, and the SVG as a data address."""
+    """A figure as the templates need it: the path of the PNG, and the SVG as a data URL."""
 
     name: str
     title: str
@@ -102,7 +102,7 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
     with tempfile.TemporaryDirectory() as scratch:
         for drawn in figures:
             png = drawn.save(folder / f"{drawn.name}.png")
-            # as an image, not as markup: the figures' ids cannot collide, nor can anything in them run
+            # as an image, not as markup: ids in figures cannot collide, and nothing in them can run
             svg = base64.b64encode(drawn.save(Path(scratch) / "figure.svg").read_bytes()).decode()
             pictures.append(
                 Picture(
@@ -176,7 +176,7 @@ def _words(values: Iterable[str]) -> str:
 
 
 def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """On which machine, with which versions, from which code; several where there were several."""
+    """Machine, versions and commit of the runs; all of them where there were several."""
     if not records:
         return []
     places = [record.environment for record in records]

@@ -1,7 +1,4 @@
-"""Figures from records: learning curves, throughput, memory. PNG and SVG, the same bytes for the same records.
-
-Figures are built through ``Figure``, not pyplot: no state is shared and no display is needed.
-"""
+"""Figures of runs: throughput, memory, learning curves. The same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -29,14 +26,14 @@ from harness.text import number
 
 DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
 MARKERS = ("", "o", "s", "^", "D", "v")
-#: Between the names of two levels, as a share of a panel's height.
+#: Least distance between the names of two levels, as a share of a panel's height.
 LABEL_GAP = 0.055
-#: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
+#: Where the slowest takes this many times as long as the fastest, a linear time axis would hide the fastest.
 LOG_TIME_RATIO = 12
 
 
 def figures(records: Iterable[Record]) -> Iterator[Drawn]:
-    """The figures: throughput and memory over all groups, then each group's curves."""
+    """Throughput and memory of all groups, then the curves of each group."""
     found = groups(records)
     with style.context(["default", STYLE]):
         yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
@@ -50,7 +47,7 @@ def figures(records: Iterable[Record]) -> Iterator[Drawn]:
 # -- bars ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Bar:
-    """One horizontal bar: stacked parts, an error range, and its figure in words."""
+    """One horizontal bar: stacked parts, a range, a mark, and the text at its end."""
 
     colour: str
     parts: tuple[float, ...]
@@ -69,7 +66,7 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
     numbered = pages(panels)
     for page, shown in enumerate(numbered):
         groups_shown = [group for group, _ in shown]
-        # those of which nothing could be drawn are named on the first page
+        # groups without anything to draw are named on the first page
         silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
         notes = _notes(record for group in [*groups_shown, *silent] for record in group.records)
         heights = [0.27 * (len(bars) + len({cell for cell, _ in bars})) + 0.65 for _, bars in shown]
@@ -229,7 +226,7 @@ def _draw_lines(
     for (cell, contender), records in found.items():
         colour = colour_of(records[0].spec.backend)
         marker = _marker(group, contender, records[0])
-        # the same run on several backends gives the same curve: the wider ones below stay visible
+        # backends give the same curve for the same run: wider lines below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
         width = 1.6 + min(1.8, 6 / len(names)) * above
         look: dict[str, Any] = {"color": colour, "linestyle": DASHES.get(cell, "-"), "linewidth": width}
@@ -239,7 +236,7 @@ def _draw_lines(
                 x, y = float(getattr(point, along)), value(point)
                 if y is not None and not (positive and x <= 0):
                     by_step.setdefault(point.step, []).append((x, y))
-        # only updates at which every run was evaluated: a band of changing members would jump
+        # only updates at which every run was evaluated: else the band would jump where a run joins or leaves
         common = [pairs for _, pairs in sorted(by_step.items()) if len(pairs) == len(records)]
         if not common:
             continue
@@ -303,7 +300,7 @@ def _key(group: Group) -> list[Any]:
 
 
 def _ends(group: Group) -> str:
-    """Where each line ends, in words: what a reader who cannot see the figure wants to know."""
+    """The score at which each line ends, for readers who cannot see the figure."""
     ends = []
     for (cell, contender), records in group.contenders().items():
         scores = [r.metrics.score.get(r.metrics.main_score) for r in records if r.metrics]
@@ -318,7 +315,7 @@ def _notes(records: Iterable[Record]) -> list[str]:
 
 
 def _marker(group: Group, contender: str, record: Record) -> str:
-    """A marker that tells a backend's variants apart; none where there is only one."""
+    """A marker that distinguishes the variants of a backend; none where there is only one."""
     own = sorted(
         {c for (_, c), records in group.contenders().items() if records[0].spec.backend == record.spec.backend}
     )

@@ -105,7 +105,7 @@ def _curve(record: Record) -> Facts:
 
 
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
-    """Values as a row of blocks, by their logarithm where all are positive; at most ``width`` of them."""
+    """Values as a row of block characters, at most ``width``; by their logarithm where all are positive."""
     if len(values) > width:
         values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
     heights = [math.log(value) for value in values] if min(values) > 0 else list(values)
@@ -134,7 +134,7 @@ def _spread(spread: Spread, unit: str) -> str:
 
 
 def _time(m: Metrics) -> Facts:
-    """Where the worker's life went; the first update is told apart from the other training steps."""
+    """What the worker spent its time on; the first update apart from the others."""
     parts = [
         ("import", m.import_s), ("data", m.data_s), ("gate", m.gate_s), ("build", m.build_s),
         ("first update", m.first_step_s), ("other updates", max(0.0, m.train_s - m.first_step_s)),
@@ -155,7 +155,7 @@ def _time(m: Metrics) -> Facts:
 
 
 def _seconds(value: float) -> str:
-    """To the millisecond below ten seconds: finer is noise here."""
+    """Milliseconds are shown below ten seconds; anything finer is noise."""
     return f"{value:>8.3f} s" if value < 10 else f"{number(value):>8} s"
 
 
@@ -172,7 +172,7 @@ def _memory(m: Metrics) -> Facts:
 
 
 def _device(record: Record, m: Metrics) -> Facts:
-    """What a GPU took, and what it is; nothing on CPU."""
+    """What the GPU used and what it is; nothing on CPU."""
     facts = []
     if m.device_train_s is not None:
         facts.append(

@@ -1,4 +1,4 @@
-"""The record: what a run leaves behind, one JSON document per run.
+"""The record of a run: one JSON document that says what was run, where, and what was measured.
 
 The JSON Schema in ``harness/records/schema/`` is generated from these models. Sizes are in bytes, times
 in seconds unless the name says otherwise; null stands for "not measured".

@@ -81,7 +81,7 @@ class Agreement:
 
 
 def small(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
-    """The specs with a batch that the reference can follow, unless one was asked for."""
+    """The specs with a batch small enough for the reference, unless a batch was asked for."""
     return [spec if batch else spec.model_copy(update={"batch": min(spec.batch, BATCH)}) for spec in specs]
 
 
@@ -93,9 +93,9 @@ def measure(
     timeout: float | None,
     json_lines: bool,
 ) -> list[Agreement]:
-    """Look at every spec's backend in a process of its own; what cannot run is among the results, with the reason.
+    """Compare each spec's backend with the reference, in a process of its own; what cannot run has its reason.
 
-    Stopped by the user it gives what there is by then, and a row that says so.
+    Where the user stops it, what was measured so far is returned, with a row that says so.
     """
     question = {"updates": updates, "drift": drift, "precisions": list(precisions)}
     found: list[Agreement] = []
@@ -126,7 +126,7 @@ def measure(
 
 
 def agree(found: Sequence[Agreement]) -> bool:
-    """Whether something was compared, and nothing disagrees or died. What cannot run does not count."""
+    """Whether something was compared and nothing disagreed or failed. What cannot run does not count."""
     return any(each.agrees for each in found) and not any(_is_wrong(each) for each in found)
 
 
@@ -164,7 +164,7 @@ def _style(each: Agreement) -> str:
 
 
 def closing(found: Sequence[Agreement]) -> list[str]:
-    """What first disagrees, how far the curves are from each other, and the counts."""
+    """For each variant the first quantity that disagrees, how far curves are from each other, and the counts."""
     lines = []
     for each in found:
         if (first := each.first_apart()) is not None:
