@@ -1,4 +1,4 @@
-"""What may be compared: records that differ only in backend, variant, device, cell and seed."""
+"""Which runs may be compared: those that differ only in backend, variant, device, cell and seed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import backends
 from backends.job import CELLS
-from harness.analysis.columns import COLUMNS
 from harness.analysis.disturbance import flags
 from harness.records.run import Record
+from harness.specs.run import RunSpec
 
-#: Share of its time that a device may be idle before a run is one of dispatching, not of computing.
+#: Share of its time that a device may be idle before a run counts as launch-bound: limited by dispatch.
 LAUNCH_BOUND = 0.5
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ only in how and on what they were computed, in the cell and in the seed.
+    """Runs that differ only in backend, variant, device, cell and seed.
 
     Attributes:
-        title: "copy, quick", and what sets it apart where several groups share that.
-        slug: the title as part of a file name.
-        about: everything that the runs have in common, as one line.
+        title: task and preset, as in "copy, quick", and what distinguishes it from other groups of these.
+        slug: the title, for file names.
+        about: everything that the runs have in common, in one line.
         records: by cell, then by contender, then by seed.
     """
 
@@ -38,13 +38,8 @@ class Group:
 
     @property
     def ok(self) -> list[Record]:
-        """Those that ran to their end."""
+        """The runs that finished."""
         return [record for record in self.records if record.status == "ok" and record.metrics is not None]
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """One mapping per record, of every fixed column."""
-        return [{name: column.get(record) for name, column in COLUMNS.items()} for record in self.records]
 
     @cached_property
     def _seeds(self) -> set[int]:
@@ -60,16 +55,16 @@ class Group:
 
     @cached_property
     def _by_backend(self) -> dict[str, tuple[set[str | None], set[str | None]]]:
-        """Variants and versions of the runs that were ok, asked for once per record: a group may have thousands."""
+        """By backend, variants and versions of the runs that were ok. Cached: a group may have thousands of runs."""
         found: dict[str, tuple[set[str | None], set[str | None]]] = {}
         for record in self.ok:
             variants, versions = found.setdefault(record.spec.backend, (set(), set()))
-            variants.add(record.variant)
-            versions.add(COLUMNS["version"].get(record))
+            variants.add(record.current_variant)
+            versions.add(record.framework_version)
         return found
 
     def settings(self, record: Record) -> str:
-        """What this record has for itself among its group, beside cell, backend and variant."""
+        """What distinguishes this record within its group, besides cell, backend and variant."""
         words = [where] if (where := self._where(record)) else []
         if len(self._seeds) > 1:
             words.append(f"seed {record.spec.seed}")
@@ -83,22 +78,22 @@ class Group:
 
     def _versions(self, record: Record) -> str:
         _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
-        return str(COLUMNS["version"].get(record) or "") if len(versions) > 1 else ""
+        return record.framework_version or "" if len(versions) > 1 else ""
 
     def _where(self, record: Record) -> str:
-        """The device, and the GPU's name, each where the group has several."""
+        """The device and the GPU's name, each only where the group has several."""
         words: list[str] = [record.spec.device] if len(self._devices) > 1 else []
         if len(self._gpus) > 1 and record.environment.device_name:
             words.append(record.environment.device_name)
         return ", ".join(words)
 
     def contender(self, record: Record) -> str:
-        """Who computed it: the backend; variant, device, GPU and version where the group has several; fused or not."""
+        """Who computed it: the backend; variant, device, GPU and version if the group has several; fused is marked."""
         spec = record.spec
         variants, _ = self._by_backend.get(spec.backend, (set(), set()))
         words = [spec.backend]
         if len(variants) > 1:
-            words.append(record.variant or spec.variant)
+            words.append(record.current_variant)
         if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")
         if where := self._where(record):
@@ -108,7 +103,7 @@ class Group:
         return " ".join(words)
 
     def contenders(self) -> dict[tuple[str, str], list[Record]]:
-        """Runs that were ok, by cell and contender: one entry holds all seeds and repetitions."""
+        """The runs that were ok by cell and contender; one entry holds all seeds and repetitions."""
         found: dict[tuple[str, str], list[Record]] = {}
         for record in self.ok:
             found.setdefault((record.spec.model.cell, self.contender(record)), []).append(record)
@@ -116,13 +111,13 @@ class Group:
 
 
 def launch_bound(record: Record) -> str | None:
-    """That the device waited for the host more than it computed, where it did."""
+    """A remark where the device waited for the host more than it computed; else None."""
     idle = record.metrics.device_idle_share if record.metrics else None
     return None if idle is None or idle <= LAUNCH_BOUND else f"launch-bound: device idle {100 * idle:.0f} %"
 
 
 def groups(records: Iterable[Record]) -> list[Group]:
-    """Records by everything that must be equal before two of them may be compared."""
+    """The groups of these records: two records share one where everything is equal that must be for a comparison."""
     members: dict[str, list[Record]] = {}
     for record in records:
         members.setdefault(json.dumps(_common(record), sort_keys=True), []).append(record)
@@ -149,8 +144,19 @@ def groups(records: Iterable[Record]) -> list[Group]:
     return made
 
 
+def seedless(record: Record) -> str:
+    """Everything that was asked for but the seed, the variant by its present name; equal for repetitions."""
+    return present_spec(record).model_dump_json(exclude={"seed"})
+
+
+def present_spec(record: Record) -> RunSpec:
+    """The spec, its variant by the present name."""
+    spec = record.spec
+    return spec.model_copy(update={"variant": backends.current_variant(spec.backend, spec.variant)})
+
+
 def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
-    """All that the records share, and on which devices they were."""
+    """Everything that the records share, and the devices that they ran on."""
     records = list(records)
     shown: dict[str, Any] = {}
     for name, value in common.items():
@@ -170,20 +176,20 @@ def _gpus(records: Iterable[Record]) -> list[str]:
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10 in text that holds numbers."""
+    """A sort key for text with numbers in it: 2 comes before 10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
 
 
 def _place(record: Record) -> tuple[int, str, str, str, int, str]:
     spec = record.spec
     cell = CELLS.index(spec.model.cell)
-    return cell, spec.backend, spec.device, record.variant or spec.variant, spec.seed, record.created.isoformat()
+    return cell, spec.backend, spec.device, record.current_variant, spec.seed, record.created.isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:
-    """What a group has in common: the spec but for cell, seed and contender, and the machine.
+    """What a group has in common: the processor, and the spec without cell, seed and contender.
 
-    The device is the contender's, and with it the GPU: how a GPU fares against a CPU is what people ask.
+    The device belongs to the contender, and with it the GPU: people want to compare a GPU with a CPU.
     """
     fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
@@ -232,6 +238,6 @@ def _phrase(name: str, value: Any) -> str:
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
-    """The median of what was measured; None of nothing."""
+    """The median of the values that are not None; None where there are none."""
     there = [value for value in values if value is not None]
     return statistics.median(there) if there else None

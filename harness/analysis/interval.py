@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,3 +25,25 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.median)
         (np.asarray(values),), statistic, n_resamples=RESAMPLES, method="percentile", random_state=0, vectorized=True
     ).confidence_interval
     return float(found.low), float(found.high)
+
+
+class Average(NamedTuple):
+    """A mean or median, and the ends of its 95 % interval; None where there are too few values."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def averaged(
+    values: Sequence[float],
+    average: Callable[[Sequence[float]], float] = statistics.median,
+    vectorized: Callable[..., Any] = np.median,
+) -> Average:
+    """The average of these values and its interval.
+
+    Args:
+        vectorized: the same average, of arrays along an axis.
+    """
+    low, high = interval(values, vectorized) or (None, None)
+    return Average(average(values) if values else None, low, high)

@@ -1,22 +1,19 @@
-"""Runs that are already recorded, before and after: slower, heavier or worse by more than is tolerated, or not."""
+"""Recorded runs before and after a change: whether time, memory or score got worse by more than is tolerated."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
-from harness.analysis.columns import COLUMNS
+from harness.analysis.groups import present_spec, seedless
 from harness.analysis.verdict import same_kind
 from harness.analysis.verdict import tolerance as score_tolerance
 from harness.errors import UsageError
 from harness.records.base import Spread
+from harness.records.figures import MIB, mib
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.specs.run import RunSpec
@@ -24,9 +21,8 @@ from harness.text import printable, score_text
 
 CONFIDENCE = 0.95
 #: Below this many bytes the kernel's pages and an allocator's slack are what differs.
-SLACK_BYTES = 4 * 2**20
+SLACK_BYTES = 4 * MIB
 State = Literal["worse", "better", "same", "not judged"]
-STYLES: dict[State, str] = {"worse": "red", "better": "green", "same": "", "not judged": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,12 @@ class Row:
 
     @property
     def changes(self) -> tuple[Change, Change, Change]:
+        """Time, memory and score."""
         return self.time, self.memory, self.score
 
     @property
     def worse(self) -> bool:
+        """Whether any of them got worse."""
         return any(change.state == "worse" for change in self.changes)
 
 
@@ -76,6 +74,7 @@ class Regressions:
 
     @property
     def worse(self) -> bool:
+        """Whether any spec did in anything."""
         return any(row.worse for row in self.rows)
 
 
@@ -87,7 +86,7 @@ def check_tolerance(tolerance: float) -> float:
 
 
 def against(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> Regressions:
-    """Hold each spec's runs in ``after`` against those in ``before``; seeds are repetitions.
+    """Compare each spec's runs in ``after`` with those in ``before``; seeds are repetitions.
 
     Args:
         tolerance: share by which time or memory may grow, and of what was learned by which the score may fall.
@@ -99,7 +98,7 @@ def against(before: Sequence[Record], after: Sequence[Record], tolerance: float)
     old, new = _by_spec(before), _by_spec(after)
     common = [key for key in old if key in new]
     if not common:
-        raise UsageError("the two have no spec in common: only runs of the same spec, seed aside, can be held together")
+        raise UsageError("the two have no spec in common: only runs of the same spec, seed aside, can be compared")
     return Regressions(
         [row(old[key], new[key], tolerance) for key in common],
         [run_name(old[key][0]) for key in old if key not in new],
@@ -119,7 +118,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
         raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
-    ours, theirs = _flat(a.spec), _flat(b.spec)
+    ours, theirs = _flat(present_spec(a)), _flat(present_spec(b))
     return row([a], [b], tolerance), [
         f"{name}: {ours[name]}, {theirs[name]}" for name in ours if ours[name] != theirs[name]
     ]
@@ -143,7 +142,7 @@ def _flat(spec: RunSpec) -> dict[str, object]:
 def _by_spec(records: Iterable[Record]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(record.spec.model_copy(update={"seed": 0}).model_dump_json(), []).append(record)
+        found.setdefault(seedless(record), []).append(record)
     return found
 
 
@@ -151,8 +150,8 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
     """All runs of one spec on each side, quantity by quantity."""
     then, now = [[r for r in side if r.metrics is not None] for side in (before, after)]
     name = run_name(before[0])
-    if before[0].variant != after[-1].variant:
-        name += f" → {after[-1].variant}"  # what ``auto`` stood for has changed
+    if before[0].current_variant != after[-1].current_variant:
+        name += f" → {after[-1].current_variant}"  # what ``auto`` stood for has changed
     if not then or not now:
         # what ran before and does not now is worse by any measure
         state: State = "worse" if then else "not judged"
@@ -199,18 +198,22 @@ def _memory(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> 
     """Growth beyond initialisation, on the host."""
     if other := _machines(then, now):
         return other
-    get = COLUMNS["host_growth_mib"].get
-    old, new = ([get(record) for record in side] for side in (then, now))
-    if any(value is None for value in (*old, *new)):
+    old, new = ([grown for record in side if (grown := _growth_mib(record)) is not None] for side in (then, now))
+    if (len(old), len(new)) != (len(then), len(now)):
         return Change("not judged", "not measured")
     a, b = statistics.median(old), statistics.median(new)
-    if abs(a - b) * 2**20 <= SLACK_BYTES or not a or not b:
+    if abs(a - b) * MIB <= SLACK_BYTES or not a or not b:
         return Change("same", f"{b:.1f} MiB, before {a:.1f}")
     if min(len(old), len(new)) >= 2 and min(*old, *new) > 0:
         ratio, low, high = _welch(old, new)
         return _grown(ratio, low, high, tolerance, "95 % interval")
     # a process of the same spec can grow by a third more or less: one run has no spread to be judged by
     return Change("not judged", f"{b:.1f} MiB, before {a:.1f}: too few runs")
+
+
+def _growth_mib(record: Record) -> float | None:
+    assert record.metrics is not None
+    return mib(record.metrics.host_growth_bytes)
 
 
 def _grown(ratio: float, low: float, high: float, tolerance: float, what: str) -> Change:
@@ -264,21 +267,6 @@ def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> C
 
 def _solved(records: Sequence[Record]) -> int:
     return sum(record.metrics.solved for record in records if record.metrics)
-
-
-def table(found: Regressions) -> Table:
-    """A row per spec, what changed in it by more than is tolerated coloured and named."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("run", "runs", "time", "memory", "score"):
-        shown.add_column(heading, overflow="fold")
-    words: Callable[[Change], str] = lambda c: c.text if c.state == "same" else f"{c.state}: {c.text}"  # noqa: E731
-    for each in found.rows:
-        shown.add_row(
-            Text(printable(each.name)),
-            f"{each.before}, {each.after}",
-            *(Text(printable(words(change)), style=STYLES[change.state]) for change in each.changes),
-        )
-    return shown
 
 
 def closing(found: Regressions) -> list[str]:

@@ -7,24 +7,24 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from harness.analysis.columns import COLUMNS
 from harness.records.base import Environment
+from harness.records.figures import mib
+from harness.records.former import current_packages, current_wording
 from harness.records.run import CurvePoint, Metrics, Record
-from tasks.registry import DISTRIBUTION
 
 Verdict = Literal["bit-identical", "same result", "different", "cannot run", "altered"]
-#: Where fewer seeds than these were recorded, their spread says nothing.
+#: With fewer recorded seeds, their spread is no basis for a tolerance.
 FEWEST_SEEDS = 3
-#: Then a score may differ by this share of what was learned: its distance from the baseline.
+#: In that case a score may differ by this share of what was learned, its distance from the baseline.
 SHARE_OF_LEARNED = 0.05
-#: And the curve, at the median of its points, by this share of the range that it fell through.
+#: The curve may differ, at the median of its points, by this share of its range.
 SHARE_OF_CURVE = 0.10
-#: Speeds and sizes as close are "as recorded".
+#: Speeds and sizes that differ by less are "as recorded".
 SPEED_TOLERANCE = 0.10
 
 
 class Judgement(NamedTuple):
-    """How a record fared: in a word, why, and what is said of speed and memory."""
+    """The verdict on a record, the reason for it, and remarks on speed and memory, which do not change it."""
 
     verdict: Verdict
     why: str
@@ -34,7 +34,7 @@ class Judgement(NamedTuple):
 
 
 def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgement:
-    """Hold ``again``, a run of ``record``'s spec here and now, against ``record``.
+    """Compare ``again``, a new run of ``record``'s spec, with ``record``.
 
     Args:
         seeds: records of the same spec but for the seed, whose spread gives the tolerance.
@@ -63,7 +63,7 @@ def _score(metrics: Metrics) -> float:
 
 
 def first_difference(record: Record, again: Record) -> str | None:
-    """Where two runs of one spec first differ in any bit of what they computed; None where nowhere."""
+    """Where two runs of one spec first differ in any bit of their results; None where they do not."""
     before = 0
     for ours, theirs in zip(record.curve, again.curve, strict=False):
         if _bits(ours, theirs):
@@ -78,16 +78,16 @@ def first_difference(record: Record, again: Record) -> str | None:
 
 
 def _bits(a: CurvePoint, b: CurvePoint) -> bool:
-    """Whether two points differ; a record of schema 1 has no digest of its losses, only their means."""
+    """Whether two points differ. A record of schema 1 has only the mean of its losses, no digest of them."""
     digests = a.losses_sha256 and b.losses_sha256 and a.losses_sha256 != b.losses_sha256
     return bool(digests) or (a.step, a.loss, a.train_loss, a.scores) != (b.step, b.loss, b.train_loss, b.scores)
 
 
 def tolerance(record: Record, seeds: Sequence[Record]) -> tuple[float, str]:
-    """By how much the main score of a second run may differ, and what that is taken from.
+    """By how much the main score of a second run may differ, and what that follows from.
 
     With the scores of enough seeds: the half width of the 95 % prediction interval of one more run,
-    t · s · √(1 + 1/n). With fewer: a share of what was learned.
+    t · s · √(1 + 1/n). With fewer seeds: a share of what was learned.
     """
     assert record.metrics is not None
     name = record.metrics.main_score
@@ -140,8 +140,9 @@ def _speed(record: Record, again: Record) -> str:
 def _memory(record: Record, again: Record) -> str:
     if why := same_kind(record.environment, again.environment):
         return f"not judged: {why}"
-    get = COLUMNS["host_growth_mib"].get
-    then, now = get(record), get(again)
+    assert record.metrics is not None
+    assert again.metrics is not None
+    then, now = mib(record.metrics.host_growth_bytes), mib(again.metrics.host_growth_bytes)
     if then is None or now is None:
         return "not judged: not measured"
     # below a few MiB the kernel's pages and an allocator's slack are what differs
@@ -154,13 +155,13 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     """What differs between the two runs' environments, the most likely cause first."""
     a, b = record.environment, again.environment
     framework = record.spec.backend
-    first = [("what computed the recurrence", record.executed, again.executed)]
+    first = [("what computed the recurrence", current_wording(record.executed), current_wording(again.executed))]
     if a.sources and b.sources:
         first += [(f"source of {floor}", a.sources.get(floor), b.sources.get(floor)) for floor in b.sources]
     else:
         first += [("commit of the harness", a.git_commit, b.git_commit)]
     versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
-    then, now = _packages(a), _packages(b)
+    then, now = current_packages(a.packages), current_packages(b.packages)
     rest: list[tuple[str, Any, Any]] = [
         *first,
         *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
@@ -178,12 +179,6 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     for what, recorded, found in rest:
         if recorded != found:
             yield f"{what}: {_short(found)}, recorded {_short(recorded)}"
-
-
-def _packages(environment: Environment) -> dict[str, str]:
-    """Distributions by the names that they have now: ours was called ``harness`` in older records."""
-    renamed = {"harness": DISTRIBUTION} if DISTRIBUTION not in environment.packages else {}
-    return {renamed.get(name, name): version for name, version in environment.packages.items()}
 
 
 def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:

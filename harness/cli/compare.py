@@ -110,6 +110,7 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
 
     from harness.analysis import regression
     from harness.errors import UsageError
+    from harness.presentation.regression_table import table
     from harness.records.store import StoreError, read_record
 
     if not places or (against is None and len(places) != 2):
@@ -131,7 +132,7 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
     if json_lines:
         typer.echo(json.dumps(asdict(found)))
     else:
-        print_table(regression.table(found))
+        print_table(table(found))
         typer.echo("\n".join(regression.closing(found)))
     raise typer.Exit(NOT_OK if found.worse else OK)
 

@@ -17,12 +17,12 @@ def plot(
     """Learning curves, throughput, memory, score against time; scaling, ratios, rooflines. PNG and SVG."""
     from itertools import chain
 
-    from harness.presentation import plots, speedplots
-    from harness.presentation.drawing import save
+    from harness.presentation import contest_figures, run_figures
+    from harness.presentation.figure import save
 
     found = read_records(places)
     try:
-        drawn = save(chain(plots.figures(found.records), speedplots.figures(found.speeds)), out)
+        drawn = save(chain(run_figures.figures(found.records), contest_figures.figures(found.speeds)), out)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
     typer.echo("\n".join(map(str, drawn)))

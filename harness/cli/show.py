@@ -7,9 +7,8 @@ from harness.cli.common import NOT_OK, RecordFile, fail
 
 def show(record: RecordFile) -> None:
     """One record, readable."""
-    from harness.presentation import screen
+    from harness.presentation import contest_table, screen
     from harness.presentation.show import show as describe
-    from harness.presentation.speedtable import tables
     from harness.records.run import Record
     from harness.records.store import StoreError, read
 
@@ -18,6 +17,6 @@ def show(record: RecordFile) -> None:
         if isinstance(found, Record):
             screen.show(describe(found))
         else:
-            screen.show(tables(found), width=120)
+            screen.show(contest_table.terminal(found), width=120)
     except StoreError as error:
         fail(error, NOT_OK)

@@ -20,8 +20,8 @@ def table(
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
 ) -> None:
     """Records as a table: any column, sorted and filtered."""
-    from harness.analysis.columns import DESCRIPTIONS
-    from harness.presentation import table as tables
+    from harness.presentation.export import render
+    from harness.presentation.run_columns import DESCRIPTIONS
 
     if columns == "help":
         width = max(map(len, DESCRIPTIONS))
@@ -29,7 +29,7 @@ def table(
         return
     found = read_records(places)
     try:
-        text = tables.render(found, _names(columns), _names(sort), where or [], format_, out, summary)
+        text = render(found, _names(columns), _names(sort), where or [], format_, out, summary)
     except (ValueError, OSError) as error:
         fail(error)
     if text is not None:

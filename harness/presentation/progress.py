@@ -1,4 +1,4 @@
-"""A live bar on a terminal, silence elsewhere. It redraws when the worker speaks, never by itself."""
+"""Progress on a terminal, nothing elsewhere. It is redrawn when the worker reports, never on a timer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.specs.run import RunSpec
 
 @contextmanager
 def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
-    """A function to call with what the worker reports of this run."""
+    """Show a bar for a run; gives the function to call with each of the worker's reports."""
     if not console.is_terminal:
         yield lambda _: None
         return
@@ -38,7 +38,7 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
 
 @contextmanager
 def line(console: Console) -> Iterator[Callable[[str], None]]:
-    """A function to call with what is going on; on a terminal one line says so, and goes away at the end."""
+    """Show one line that goes away at the end; gives the function to call with what it is to say."""
     if not console.is_terminal:
         yield lambda _: None
         return

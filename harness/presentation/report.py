@@ -13,11 +13,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.analysis import repeats
-from harness.analysis.groups import LAUNCH_BOUND, Group, groups, median_of
-from harness.presentation import plots, speedplots, speedtable
-from harness.presentation.drawing import Drawn
-from harness.records.base import Spread
+from harness.analysis.groups import Group, groups
+from harness.analysis.repeats import any_repeated, repetitions_in
+from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
+from harness.presentation.figure import Drawn
+from harness.presentation.run_table import repeats_table
+from harness.presentation.table import Table
 from harness.records.naming import run_name
 from harness.records.run import Metrics, Record
 from harness.records.speed import SpeedRecord
@@ -26,19 +27,10 @@ from harness.text import gpu_text, markdown_escape, number, printable, score_tex
 
 FIGURES = "figures"
 
-#: Headings of the results' table, and whether the column holds numbers.
-HEADINGS: list[tuple[str, bool]] = [
-    ("cell", False), ("backend", False), ("tier", False), ("executed", False), ("runs", True), ("score", True),
-    ("solved", False), ("train seq/s", True), ("p10 to p90", True), ("step ms", True), ("predict seq/s", True),
-    ("compile s", True), ("train s", True), ("growth MiB", True), ("initialised MiB", True),
-    ("device peak MiB", True), ("J", True), ("J per 1000 seq", True), ("idle %", True), ("parameters", True),
-    ("gate", True),
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the templates need it: where the PNG lies, and the SVG as a data address."""
+    """A figure as the templates need it: the path of the PNG, and the SVG as a data URL."""
 
     name: str
     title: str
@@ -54,8 +46,7 @@ class Section:
     title: str
     about: str
     score: str
-    headings: list[tuple[str, bool]]
-    rows: list[list[str]]
+    table: Table
     not_run: list[tuple[str, str, str]]
     pictures: list[Picture]
 
@@ -67,7 +58,7 @@ class Speed:
     title: str
     about: str
     legend: list[str]
-    sections: list[speedtable.Section]
+    tables: list[Table]
     pictures: list[Picture]
 
 
@@ -78,8 +69,8 @@ def write(found: Found, out: Path, title: str = "Recurrent networks, measured") 
         Every file written, the two pages first.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(plots.figures(found.records), out / FIGURES)
-    contests = _pictures(speedplots.figures(found.speeds), out / FIGURES)
+    pictures = _pictures(run_figures.figures(found.records), out / FIGURES)
+    contests = _pictures(contest_figures.figures(found.speeds), out / FIGURES)
     about = _content(found, pictures, contests) | {"title": printable(title)}
     pages = [out / "report.md", out / "report.html"]
     pages[0].write_text(_markdown().get_template("report.md.j2").render(about), encoding="utf-8", newline="\n")
@@ -97,10 +88,12 @@ def _markdown() -> Environment:
 
 
 def _environment(**options: Any) -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("harness.presentation"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, **options,
     )  # fmt: skip
+    environment.filters |= {"markdown": renderers.page_markdown, "html": renderers.page_html}
+    return environment
 
 
 def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
@@ -109,7 +102,7 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
     with tempfile.TemporaryDirectory() as scratch:
         for drawn in figures:
             png = drawn.save(folder / f"{drawn.name}.png")
-            # as an image, not as markup: the figures' ids cannot collide, nor can anything in them run
+            # as an image, not as markup: ids in figures cannot collide, and nothing in them can run
             svg = base64.b64encode(drawn.save(Path(scratch) / "figure.svg").read_bytes()).decode()
             pictures.append(
                 Picture(
@@ -126,13 +119,11 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
 def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
     """What both templates are given."""
     comparable = groups(found.records)
-    repeated = repeats.is_worth(found.records)
     own = {name for group in comparable for name in (f"curves-{group.slug}", f"time-{group.slug}")}
     return {
         "summary": _summary(found, comparable),
         "facts": _facts(found.records),
-        "repeats": [repeats.cells(row) for row in repeats.rows(found.records)] if repeated else [],
-        "repeat_headings": repeats.HEADINGS,
+        "repeats": repeats_table(found.records) if any_repeated(found.records) else None,
         "sections": [_section(group, pictures) for group in comparable],
         "overview": [picture for picture in pictures if picture.name not in own],
         "problems": [printable(problem) for problem in found.problems],
@@ -148,8 +139,8 @@ def _speed(record: SpeedRecord, pictures: Sequence[Picture]) -> Speed:
     return Speed(
         title=f"Speed, {record.created:%Y-%m-%d %H:%M %Z}",
         about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}"),
-        legend=speedtable.legend(record),
-        sections=speedtable.sections(record),
+        legend=contest_table.legend(record),
+        tables=contest_table.tables(record),
         pictures=[picture for picture in pictures if picture.name.endswith(record.id)],
     )
 
@@ -185,7 +176,7 @@ def _words(values: Iterable[str]) -> str:
 
 
 def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """On which machine, with which versions, from which code; several where there were several."""
+    """Machine, versions and commit of the runs; all of them where there were several."""
     if not records:
         return []
     places = [record.environment for record in records]
@@ -212,15 +203,14 @@ def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 def _section(group: Group, pictures: Sequence[Picture]) -> Section:
     ok = group.ok
-    rows = [_row(cell, contender, records) for (cell, contender), records in group.contenders().items()]
+    runs = list(repetitions_in(group))
     # a column that says nothing anywhere, such as the device's memory on a CPU, is left out
-    shown = [i for i in range(len(HEADINGS)) if any(row[i] for row in rows)]
+    columns = [column for column in run_columns.REPORT if any(column.cell(each).text for each in runs)]
     return Section(
         title=printable(group.title),
         about=printable(group.about),
         score=_yardstick(ok[0].metrics) if ok and ok[0].metrics else "",
-        headings=[HEADINGS[i] for i in shown],
-        rows=[[row[i] for i in shown] for row in rows],
+        table=Table.of(columns, runs),
         not_run=[
             (run_name(r), r.status, printable(r.reason or "no reason was recorded"))
             for r in group.records
@@ -232,68 +222,6 @@ def _section(group: Group, pictures: Sequence[Picture]) -> Section:
 
 def _yardstick(metrics: Metrics) -> str:
     better = "more" if metrics.higher_is_better else "less"
-    baseline = metrics.baseline.get(metrics.main_score)
-    than = f"; a model that learned nothing reaches {score_text(baseline)}" if baseline is not None else ""
+    nothing = metrics.main_baseline
+    than = f"; a model that learned nothing reaches {score_text(nothing)}" if nothing is not None else ""
     return f"Score: {printable(metrics.main_score)} on the test split, {better} is better{than}."
-
-
-def _row(cell: str, contender: str, records: Sequence[Record]) -> list[str]:
-    """One line of the table: medians over the runs that differ in seed or repetition only."""
-    ms = [record.metrics for record in records if record.metrics]
-    solved = sum(m.solved for m in ms)
-    speeds = [m.train_sequences_per_second for m in ms if m.train_sequences_per_second]
-    growth = [
-        max(0, m.host_peak_bytes - m.host_init_bytes)
-        for m in ms
-        if m.host_peak_bytes is not None and m.host_init_bytes is not None
-    ]
-    return [
-        cell,
-        contender,
-        _words(record.tier for record in records if record.tier),
-        printable(_words(record.executed for record in records if record.executed)),
-        str(len(records)),
-        _range([m.score[m.main_score] for m in ms if m.main_score in m.score]),
-        ("yes" if solved else "no") if len(ms) == 1 else f"{solved} of {len(ms)}",
-        _median(spread.median for spread in speeds),
-        f"{number(min(s.p10 for s in speeds))} to {number(max(s.p90 for s in speeds))}" if speeds else "",
-        _median(_middle(m.step_ms) for m in ms),
-        _median(_middle(m.predict_sequences_per_second) for m in ms),
-        _median(m.compile_s for m in ms),
-        _median(m.train_s for m in ms),
-        _mib(growth),
-        _mib(m.host_init_bytes for m in ms),
-        _mib(m.device_peak_bytes for m in ms),
-        _median(m.energy_j for m in ms),
-        _median(m.joules_per_1000_sequences for m in ms),
-        _idle(m.device_idle_share for m in ms),
-        _median(m.parameters for m in ms),
-        f"{max(gates):.0e}" if (gates := [r.gate.parameter_distance for r in records if r.gate]) else "",
-    ]
-
-
-def _middle(spread: Spread | None) -> float | None:
-    return spread.median if spread else None
-
-
-def _median(values: Iterable[float | None]) -> str:
-    return "" if (middle := median_of(values)) is None else number(middle)
-
-
-def _idle(shares: Iterable[float | None]) -> str:
-    """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
-    if (middle := median_of(shares)) is None:
-        return ""
-    return number(100 * middle) + ", launch-bound" * (middle > LAUNCH_BOUND)
-
-
-def _mib(values: Iterable[int | None]) -> str:
-    return "" if (middle := median_of(values)) is None else number(middle / 2**20)
-
-
-def _range(values: Sequence[float]) -> str:
-    """The median, and from where to where the runs went."""
-    if not values:
-        return ""
-    middle = score_text(median_of(values) or 0.0)
-    return middle if len(values) == 1 else f"{middle} ({score_text(min(values))} to {score_text(max(values))})"

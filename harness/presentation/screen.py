@@ -6,20 +6,24 @@ from io import StringIO
 
 from rich.console import Console, RenderableType
 
+from harness.presentation.renderers import terminal
+from harness.presentation.table import Table
 
-def show(*parts: RenderableType, width: int | None = None) -> None:
-    """Print one part after the other on standard output.
+
+def show(*parts: Table | RenderableType, width: int | None = None) -> None:
+    """Print the parts one below the other on standard output.
 
     Args:
         width: columns, where that is no terminal; None for what the environment says (``COLUMNS``), or 80.
     """
+    printed = [terminal(part) if isinstance(part, Table) else part for part in parts]
     console = Console()
     if console.is_terminal:
-        for part in parts:
+        for part in printed:
             console.print(part)
         return
     text = StringIO()
     plain = Console(file=text, width=width)
-    for part in parts:
+    for part in printed:
         plain.print(part)
     print("\n".join(line.rstrip() for line in text.getvalue().split("\n")), end="")

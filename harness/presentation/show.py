@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.columns import MIB
 from harness.analysis.disturbance import flags
 from harness.analysis.groups import groups, launch_bound
+from harness.presentation.renderers import facts as lines_of
 from harness.presentation.styles import STATUS_STYLES
 from harness.records.base import Noise, Spread
+from harness.records.figures import MIB, mib
 from harness.records.naming import run_name
 from harness.records.run import Metrics, Record
 from harness.text import number, printable, score_text
@@ -43,41 +43,28 @@ def _parts(record: Record) -> Iterator[RenderableType]:
     if record.reason:
         yield Text(f"  {printable(record.reason)}", style=STATUS_STYLES[record.status])
     yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
-    yield from section("What was run", _what(record))
+    yield from lines_of("What was run", _what(record))
     if metrics := record.metrics:
-        yield from section("Scores", _scores(record, metrics))
+        yield from lines_of("Scores", _scores(record, metrics))
     if len(record.curve) > 1:
-        yield from section("Validation loss", _curve(record))
+        yield from lines_of("Validation loss", _curve(record))
     if metrics := record.metrics:
-        yield from section("Speed", _speed(metrics))
-        yield from section("Time", _time(metrics))
-        yield from section("Memory", _memory(metrics))
-        yield from section("Device", _device(record, metrics))
+        yield from lines_of("Speed", _speed(metrics))
+        yield from lines_of("Time", _time(metrics))
+        yield from lines_of("Memory", _memory(metrics))
+        yield from lines_of("Device", _device(record, metrics))
     if record.gate:
-        yield from section("Gate", _gate(record))
+        yield from lines_of("Gate", _gate(record))
     if record.noise:
-        yield from section("Noise", _noise(record.noise))
+        yield from lines_of("Noise", _noise(record.noise))
     if record.command:
-        yield from section("Make it again", [("", printable(record.command))])
-    yield from section("Environment", _environment(record))
+        yield from lines_of("Make it again", [("", printable(record.command))])
+    yield from lines_of("Environment", _environment(record))
     if record.environment.strays:
-        yield from section("Kept from the worker", sorted(record.environment.strays.items()))
+        yield from lines_of("Kept from the worker", sorted(record.environment.strays.items()))
     if record.log_tail:
         yield Text("\nEnd of the log", style="bold")
         yield Text("\n".join(f"  {printable(line)}" for line in record.log_tail.splitlines()), style="dim")
-
-
-def section(heading: str, facts: Facts) -> Iterator[RenderableType]:
-    """A heading and lines of name and value; nothing where there are none."""
-    if not facts:
-        return
-    yield Text(f"\n{heading}", style="bold")
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim")
-    grid.add_column(overflow="fold")
-    for name, value in facts:
-        grid.add_row(Text(f"  {printable(name)}"), Text(value))
-    yield grid
 
 
 def _what(record: Record) -> Facts:
@@ -118,7 +105,7 @@ def _curve(record: Record) -> Facts:
 
 
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
-    """Values as a row of blocks, by their logarithm where all are positive; at most ``width`` of them."""
+    """Values as a row of block characters, at most ``width``; by their logarithm where all are positive."""
     if len(values) > width:
         values = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
     heights = [math.log(value) for value in values] if min(values) > 0 else list(values)
@@ -136,9 +123,8 @@ def _speed(m: Metrics) -> Facts:
         ("", m.predict_time_steps_per_second, "time steps/s"),
     ]
     facts = [(name, _spread(spread, unit)) for name, spread, unit in rows if spread]
-    if m.step_ms and m.step_ms.median:
-        rate = m.flops_per_step / m.step_ms.median / 1e6
-        facts.append(("matrix products", f"{number(rate)} GFLOP/s; {number(m.parameters)} parameters"))
+    if m.gflops is not None:
+        facts.append(("matrix products", f"{number(m.gflops)} GFLOP/s; {number(m.parameters)} parameters"))
     return facts
 
 
@@ -148,7 +134,7 @@ def _spread(spread: Spread, unit: str) -> str:
 
 
 def _time(m: Metrics) -> Facts:
-    """Where the worker's life went; the first update is told apart from the other training steps."""
+    """What the worker spent its time on; the first update apart from the others."""
     parts = [
         ("import", m.import_s), ("data", m.data_s), ("gate", m.gate_s), ("build", m.build_s),
         ("first update", m.first_step_s), ("other updates", max(0.0, m.train_s - m.first_step_s)),
@@ -169,7 +155,7 @@ def _time(m: Metrics) -> Facts:
 
 
 def _seconds(value: float) -> str:
-    """To the millisecond below ten seconds: finer is noise here."""
+    """Milliseconds are shown below ten seconds; anything finer is noise."""
     return f"{value:>8.3f} s" if value < 10 else f"{number(value):>8} s"
 
 
@@ -180,14 +166,13 @@ def _memory(m: Metrics) -> Facts:
         ("device, held by the process", m.device_process_bytes),
     ]  # fmt: skip
     facts = [(name, f"{number(size / MIB):>7} MiB") for name, size in levels if size is not None]
-    if m.host_peak_bytes is not None and m.host_init_bytes is not None:
-        growth = max(0, m.host_peak_bytes - m.host_init_bytes)
-        facts.append(("growth", f"{number(growth / MIB):>7} MiB beyond initialisation"))
+    if (growth := mib(m.host_growth_bytes)) is not None:
+        facts.append(("growth", f"{number(growth):>7} MiB beyond initialisation"))
     return facts
 
 
 def _device(record: Record, m: Metrics) -> Facts:
-    """What a GPU took, and what it is; nothing on CPU."""
+    """What the GPU used and what it is; nothing on CPU."""
     facts = []
     if m.device_train_s is not None:
         facts.append(

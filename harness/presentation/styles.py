@@ -1,4 +1,4 @@
-"""Colours that mean something."""
+"""Terminal colours with a meaning."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, computed_field
 
+import backends
 from backends.base import Tier
 from harness.records.seal import digest
 from harness.specs.base import Frozen
@@ -63,6 +64,16 @@ class Gate(Frozen):
     parameter_distance: float
     tolerance: float
     passed: bool
+
+
+class SetUp(Frozen):
+    """What it takes to get a worker ready, and the size of what it computes."""
+
+    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
+    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
+    build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
+    parameters: Annotated[int, Field(description="trainable numbers")]
+    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
 
 
 class Noise(Frozen):
@@ -136,9 +147,14 @@ class Execution(Frozen):
     log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
 
     @property
+    def current_variant(self) -> str:
+        """The variant that ran, else the one asked for, by its present name; ``variant`` stays as it was written."""
+        return backends.current_variant(self.spec.backend, self.variant or self.spec.variant)
+
+    @property
     def name(self) -> str:
         """Backend and variant, as in "torch nn"."""
-        return f"{self.spec.backend} {self.variant or self.spec.variant}"
+        return f"{self.spec.backend} {self.current_variant}"
 
 
 class Sealed(Frozen):

@@ -1,4 +1,4 @@
-"""Records of earlier schemas, brought to the present one: each step is a function from one version to the next.
+"""Records of earlier schemas brought to the present one, by a function from each version to the next.
 
 Records of runs and of speed contests have versions of their own, and pass through the same steps here.
 """
@@ -17,21 +17,21 @@ Document = dict[str, Any]
 
 
 class NotMigrated(ValueError):
-    """The document says a version that cannot be, or one that is newer than this harness; says so."""
+    """The document's version is invalid, or newer than this harness can read; the message says which."""
 
 
 class Altered(NotMigrated):
-    """The contents do not match the record's own digest."""
+    """The contents do not match the record's own digest: it was changed after it was written."""
 
 
 def to_current(document: Document) -> Document:
-    """A record's JSON as the present schema of its kind has it, its digest checked and taken off.
+    """A record's JSON in the present schema of its kind, its digest checked and removed.
 
     Raises:
-        NotMigrated: the version is none, or newer than this harness.
+        NotMigrated: the version is invalid, or newer than this harness.
         Altered: something in it was changed since it was written.
     """
-    # ``kind`` is sealed like all else: one that was changed is found below, whichever steps it leads to
+    # ``kind`` is covered by the digest too: a changed one is found below, whichever steps it leads to
     current, steps = (SPEED_CURRENT, SPEED_STEPS) if document.get("kind") == "speed" else (CURRENT, STEPS)
     version = document.get("schema_version", 1)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
@@ -58,7 +58,7 @@ def _from_1(document: Document) -> Document:
 
 
 def _from_2(document: Document) -> Document:
-    """What version 3 adds, all of the device, was not measured in version 2: its metrics are null."""
+    """Version 3 adds measurements of the device; a record of version 2 has none, and they are null."""
     return {**document, "schema_version": 3}
 
 
@@ -68,7 +68,7 @@ def _from_3(document: Document) -> Document:
 
 
 def _speed_from_1(document: Document) -> Document:
-    """A call had one device, and its roofs stood alone."""
+    """In version 1 a call had one device, and its limits stood directly in the record."""
     _refuse(SPEED_NEW_IN_2, document)
     roof = {name: document[name] for name in ("gemm_gflops", "copy_gb_per_s") if name in document}
     rest = {name: value for name, value in document.items() if name not in roof}
@@ -80,12 +80,12 @@ def _speed_from_1(document: Document) -> Document:
 
 
 def _refuse(newer: set[str], document: Document) -> None:
-    """What version 2 adds was not recorded in version 1; where it is there all the same, the version was changed."""
+    """Version 1 had no such fields: where a record has one all the same, its version was changed."""
     if found := sorted(newer & set(document)):
         raise Altered(f"altered since it was written: schema version 1 has no {found[0]!r}")
 
 
-#: Fields of a record that version 2 brought.
+#: Fields of a record that version 2 introduced.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3}

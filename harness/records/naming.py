@@ -1,4 +1,4 @@
-"""A run in a few words."""
+"""Runs in a few words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.text import printable
 
 
 def reasons(records: Iterable[Record]) -> list[str]:
-    """One line for every record that is not ok: what was asked for, how it ended and why."""
+    """A line for each record that is not ok: which run, how it ended and why."""
     return [
         printable(f"{run_name(record)}: {record.status}{f': {record.reason}' if record.reason else ''}")
         for record in records
@@ -18,7 +18,7 @@ def reasons(records: Iterable[Record]) -> list[str]:
 
 
 def run_name(record: Record) -> str:
-    """A run in a few words: "copy quick lstm torch nn", and " on cuda" where it was to be there."""
+    """A run in a few words, as in "copy quick lstm torch nn on cuda"; the CPU goes without saying."""
     spec = record.spec
     where = "" if spec.device == "cpu" else f" on {spec.device}"
-    return f"{spec.task} {spec.preset} {spec.model.cell} {spec.backend} {record.variant or spec.variant}{where}"
+    return f"{spec.task} {spec.preset} {spec.model.cell} {record.name}{where}"

@@ -1,4 +1,4 @@
-"""The record: what a run leaves behind, one JSON document per run.
+"""The record of a run: one JSON document that says what was run, where, and what was measured.
 
 The JSON Schema in ``harness/records/schema/`` is generated from these models. Sizes are in bytes, times
 in seconds unless the name says otherwise; null stands for "not measured".
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from harness.records import figures
-from harness.records.base import Bytes, Environment, Execution, Noise, Scores, Sealed, Seconds, Spread
+from harness.records.base import Bytes, Environment, Execution, Noise, Scores, Sealed, Seconds, SetUp, Spread
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
 from harness.specs.base import Frozen
@@ -35,7 +35,7 @@ class CurvePoint(Frozen):
     ] = None
 
 
-class Metrics(Frozen):
+class Metrics(SetUp):
     """What was measured. Throughput is of the steady state, which begins after the first chunk.
 
     The spreads of throughput follow from the blocks: see ``throughput``. They are kept for readers who want no
@@ -66,10 +66,7 @@ class Metrics(Frozen):
         list[Block] | None, Field(description="the timed blocks of prediction after the first evaluation, in order")
     ] = None
 
-    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
     data_s: Annotated[Seconds, Field(description="drawing or loading data on the host, in total")]
-    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference before the run")]
-    build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
     first_step_s: Annotated[Seconds, Field(description="the first update, with all tracing and compiling it causes")]
     compile_s: Annotated[
         Seconds | None, Field(description="what the first update took beyond a median one of the steady state")
@@ -104,8 +101,6 @@ class Metrics(Frozen):
         Field(ge=0, le=1, description="of the steady state's time in training and prediction, the device idle"),
     ] = None
 
-    parameters: Annotated[int, Field(description="trainable numbers")]
-    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
     compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
 
     @property
@@ -167,3 +162,8 @@ class Record(Execution, Sealed):
     curve: list[CurvePoint] = []
     noise: Noise | None = None
     command: Annotated[str | None, Field(description="the command that makes this run again, for a shell")] = None
+
+    @property
+    def framework_version(self) -> str | None:
+        """Version of the framework that computed it."""
+        return self.environment.versions.get(self.spec.backend)

@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-#: Below it a float that is a whole number and the integer are the same number in JSON.
+#: Below it every whole number is exact as a float, so that JSON may write it either way.
 EXACT = 2**53
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of the document's content but for its own field ``digest``; layout and order of keys do not count."""
+    """SHA-256 of the document's content without its field ``digest``, whatever its layout and order of keys."""
     content = {name: value for name, value in document.items() if name != "digest"}
     return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
@@ -22,7 +22,7 @@ def _canonical(content: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows one kind of number: 5.0 is 5, whoever wrote it."""
+    """The content with whole floats as integers: to JSON, 5.0 and 5 are the same number."""
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from backends.job import Device
 from harness.records import figures
-from harness.records.base import Bytes, Environment, Execution, Ratio, Sealed, Seconds, Spread
+from harness.records.base import Bytes, Environment, Execution, Ratio, Sealed, Seconds, SetUp, Spread
 from harness.records.figures import Block
 from harness.records.migrations import SPEED_CURRENT
 from harness.specs.base import Frozen, Positive
@@ -52,19 +52,14 @@ class Roof(Frozen):
     ] = {}
 
 
-class Ready(Frozen):
+class Ready(SetUp):
     """What getting ready cost, and what an update takes by arithmetic."""
 
-    import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
-    gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
-    build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
     first_s: Annotated[Seconds, Field(description="the first call, with all tracing and compiling it causes")]
     first_updates: Annotated[int, Field(description="updates of the first call: one, or a fused variant's chunk")]
     host_import_bytes: Annotated[Bytes | None, Field(description="resident after importing the framework")] = None
     host_init_bytes: Annotated[Bytes | None, Field(description="resident after gate, model and optimizer")] = None
     device_init_bytes: Bytes | None = None
-    parameters: Annotated[int, Field(description="trainable numbers")]
-    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
     bytes_per_step: Annotated[int, Field(description="the fewest bytes that one update moves: a lower bound")]
     dependent_steps: Annotated[
         int | None, Field(description="steps of one update that must follow one another, at the least")

@@ -1,4 +1,4 @@
-"""Where records live: a folder of JSON files, each written at once or not at all."""
+"""Where records are kept: a folder of JSON files, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.specs.base import one_line
 
-#: No honest record comes near it; a larger file is not read into memory.
+#: Far more than any record needs: a larger file is not read into memory.
 LARGEST_BYTES = 64 * 2**20
-#: A record's id where a report names it; it can hold no separator of paths.
+#: A record's id in a report's text; it cannot contain a path separator.
 ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]+?-[0-9a-f]{8}\b")
 
 
@@ -48,10 +48,10 @@ class Store:
         self.folder = folder
 
     def prepare(self) -> None:
-        """Make the folder and prove that it can be written to, before any run is paid for.
+        """Make the folder and check that it can be written to, before any time is spent on a run.
 
         Raises:
-            StoreError: it cannot.
+            StoreError: the folder cannot be made or written to.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,9 +76,6 @@ class Store:
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}") from None
         return target
-
-    def __iter__(self) -> Iterator[Path]:
-        return iter(sorted(self.folder.glob("*.json")))
 
 
 def _write_atomically(target: Path, text: str) -> None:
@@ -106,7 +103,7 @@ def read(path: Path) -> Record | SpeedRecord:
     """The record in one file, of a run or of a speed contest.
 
     Raises:
-        StoreError: the file is missing, too large, not JSON or not a record; one line says which.
+        StoreError: the file is missing, too large, not JSON or not a record; the message says which, in one line.
         AlteredRecord: it was changed since it was written.
     """
     try:
@@ -128,7 +125,7 @@ def read(path: Path) -> Record | SpeedRecord:
 
 
 def _document(text: bytes) -> dict[str, Any]:
-    """The JSON object in a file. Raises NotMigrated where it is none."""
+    """The JSON object in a file. Raises NotMigrated where it holds something else."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -142,7 +139,7 @@ def read_record(path: Path) -> Record:
     """The record of a run in one file.
 
     Raises:
-        StoreError: as ``read``; or it is a speed contest's.
+        StoreError: as ``read``, and for the record of a speed contest.
     """
     record = read(path)
     if not isinstance(record, Record):
@@ -151,13 +148,13 @@ def read_record(path: Path) -> Record:
 
 
 def files(places: Iterable[Path]) -> Iterator[Path]:
-    """The JSON files in folders (searched in depth), and single files as they are named, be they there or not."""
+    """The JSON files in folders and their subfolders, and single files as named, whether they exist or not."""
     for place in places:
         yield from sorted(place.rglob("*.json")) if place.is_dir() else [place]
 
 
 def named_in(page: Path) -> Iterator[Path]:
-    """The files of the records that a report names, each in the folder nearest above the page that has it.
+    """The files of the records that a report names, each in the nearest folder above the page that has it.
 
     Raises:
         StoreError: the page cannot be read, or names no record.
@@ -177,7 +174,7 @@ def named_in(page: Path) -> Iterator[Path]:
 
 
 def read_all(places: Iterable[Path]) -> Found:
-    """The records in folders (searched in depth) and files; what is no record is named, never fatal."""
+    """The records in folders, their subfolders and files; a file that is not a record is named, and never fatal."""
     found = Found()
     for path in files(places):
         if not path.exists():

@@ -16,19 +16,19 @@ from rich.console import RenderableType
 
 from harness.machine import nvml, system
 from harness.machine.process import available_cpus
+from harness.presentation.renderers import Facts, facts
 from harness.presentation.screen import show
-from harness.presentation.show import Facts, section
 from harness.processes.supervise import probe_all
 from harness.text import number, printable
 
-#: What torch's own compiler takes on the CPU, the first that is there.
+#: Compilers that torch.compile can use on the CPU, in order of preference.
 COMPILERS = ("g++", "clang++", "c++")
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Sizes in bytes; None for what the system does not tell."""
+    """The machine and its system. Sizes in bytes; None for what the system does not say."""
 
     cpu: str
     logical_cpus: int
@@ -45,7 +45,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A device as the driver tells it. ``facts`` are in the words and units of nvidia-smi."""
+    """A device as its driver describes it. ``facts`` are in the words and units of nvidia-smi."""
 
     facts: dict[str, str]
     uuid: str | None
@@ -54,7 +54,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a backend has: ``devices`` by name, each with the reason why it cannot be used, or None where it can."""
+    """A backend and its ``devices`` by name, each with the reason why it cannot be used, or None where it can."""
 
     name: str
     version: str | None
@@ -64,12 +64,13 @@ class Seen:
 
     @property
     def runnable(self) -> bool:
+        """Whether it can be used on any device."""
         return self.reason is None and None in self.devices.values()
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Something outside of Python's packages: its version, or None where it is missing; what it is good for."""
+    """Something outside the Python packages: its version, or None where it is missing, and what it is used for."""
 
     name: str
     version: str | None
@@ -78,7 +79,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the doctor found; ``why_no_gpu`` is None where there is one."""
+    """Everything that the doctor found; ``why_no_gpu`` is None where there is a GPU."""
 
     machine: Machine
     gpus: list[Gpu]
@@ -89,7 +90,7 @@ class Findings:
 
 
 def examine() -> Findings:
-    """Look at everything; each backend answers from a process of its own."""
+    """Examine the machine, and each backend in a process of its own."""
     with ThreadPoolExecutor(1) as pool:
         probes = pool.submit(probe_all)
         gpus, why_not = _gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -133,7 +134,7 @@ def _system() -> str:
 
 
 def _gpus(visible: str | None, module: nvml.Management | None = None) -> tuple[list[Gpu], str | None]:
-    """Every device of the machine, and why none can be told of; hidden ones are told too.
+    """Every GPU of the machine, hidden ones too; and the reason where none can be listed.
 
     Args:
         visible: the value of ``CUDA_VISIBLE_DEVICES``, None where it is not set.
@@ -151,7 +152,7 @@ def _gpus(visible: str | None, module: nvml.Management | None = None) -> tuple[l
 
 
 def tools() -> list[Tool]:
-    """What some variants and commands need beside Python's packages."""
+    """What some variants and commands need besides the Python packages."""
     compiler = next(filter(shutil.which, COMPILERS), None)
     return [
         Tool("C++ compiler", _first_line(compiler) if compiler else None, "torch's variant compiled, on CPU"),
@@ -162,7 +163,7 @@ def tools() -> list[Tool]:
 
 
 def _first_line(command: str) -> str | None:
-    """Of what it says of its version; None where it cannot be started."""
+    """The first line of ``command --version``; None where it cannot be started."""
     try:
         done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
@@ -181,14 +182,15 @@ def _distribution(name: str) -> str | None:
 
 
 def print_findings(found: Findings) -> None:
+    """Print all of it, section by section."""
     show(*_parts(found), width=120)
 
 
 def _parts(found: Findings) -> Iterator[RenderableType]:
-    yield from section("Machine", list(_machine_facts(found.machine)))
-    yield from section("GPUs", _gpu_facts(found.gpus, found.why_no_gpu))
-    yield from section("Backends", [fact for each in found.backends for fact in _backend_facts(each)])
-    yield from section("Tools", [(each.name, printable(_tool(each))) for each in found.tools])
+    yield from facts("Machine", list(_machine_facts(found.machine)))
+    yield from facts("GPUs", _gpu_facts(found.gpus, found.why_no_gpu))
+    yield from facts("Backends", [fact for each in found.backends for fact in _backend_facts(each)])
+    yield from facts("Tools", [(each.name, printable(_tool(each))) for each in found.tools])
     yield ""
     yield _closing(found.backends)
 

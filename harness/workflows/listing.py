@@ -1,75 +1,106 @@
-"""``harness list``: what there is, and why what cannot run here cannot."""
+"""``harness list``: tasks, cells, backends and variants, and why what cannot run here cannot."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import tasks
-from backends.job import CELL_SUMMARIES, CELLS
+from backends.job import CELL_SUMMARIES, CELLS, Cell
+from harness.presentation.screen import show
+from harness.presentation.table import Column, Table
 from harness.processes.supervise import probe_all
 from tasks.base import Task
 
+#: What a backend told from a process of its own.
+Probe = Mapping[str, Any]
+
 
 def print_list() -> None:
-    """Tasks, cells, backends and variants. Each backend answers from a process of its own."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    """Print a table each of tasks, cells, backends and variants."""
     probes = probe_all()
-    for part in (_tasks(), _cells(), _backends(probes), _variants(probes)):
-        console.print(part)
-        console.print()
+    for table in (_tasks(), _cells(), _backends(probes), _variants(probes)):
+        show(table, "", width=160)
+
+
+class _Preset(NamedTuple):
+    name: str
+    kind: type[Task]
+    preset: str
+    first: bool
+
+    @property
+    def parameters(self) -> str:
+        chosen = {**self.kind.defaults(), **self.kind.presets[self.preset].parameters}
+        return ", ".join(f"{name}={value}" for name, value in chosen.items())
+
+    def size(self, name: str) -> int:
+        size: int = getattr(self.kind.presets[self.preset], name)
+        return size
 
 
 def _tasks() -> Table:
-    shown = Table(title="Tasks")
-    for heading in ("task", "preset", "parameters", "hidden", "batch", "steps", "about"):
-        shown.add_column(heading, justify="right" if heading in ("hidden", "batch", "steps") else "left")
-    for name in tasks.registry.names():
-        kind: type[Task] = tasks.registry.load(name)
-        for number, (preset, sizes) in enumerate(kind.presets.items()):
-            parameters = {**kind.defaults(), **sizes.parameters}
-            shown.add_row(
-                "" if number else name, preset, ", ".join(f"{k}={v}" for k, v in parameters.items()),
-                str(sizes.hidden), str(sizes.batch), f"{sizes.steps:,}", Text("" if number else kind.summary),
-            )  # fmt: skip
-        shown.add_section()
-    return shown
+    columns: list[Column[_Preset]] = [
+        Column("task", lambda each: each.name if each.first else None),
+        Column("preset", lambda each: each.preset),
+        Column("parameters", lambda each: each.parameters),
+        Column("hidden", lambda each: each.size("hidden"), kind="Int64", write=str),
+        Column("batch", lambda each: each.size("batch"), kind="Int64", write=str),
+        Column("steps", lambda each: each.size("steps"), kind="Int64"),
+        Column("about", lambda each: each.kind.summary if each.first else None),
+    ]
+    kinds = {name: tasks.registry.load(name) for name in tasks.registry.names()}
+    groups = [
+        [_Preset(name, kind, preset, number == 0) for number, preset in enumerate(kind.presets)]
+        for name, kind in kinds.items()
+    ]
+    return Table.of(columns, *groups, title="Tasks", layout="framed")
 
 
 def _cells() -> Table:
-    shown = Table(title="Cells")
-    shown.add_column("cell")
-    shown.add_column("about")
-    for cell in CELLS:
-        shown.add_row(cell, CELL_SUMMARIES[cell])
-    return shown
+    columns: list[Column[Cell]] = [Column("cell", str), Column("about", lambda cell: CELL_SUMMARIES[cell])]
+    return Table.of(columns, CELLS, title="Cells", layout="framed")
+
+
+class _Device(NamedTuple):
+    backend: Probe
+    name: str
+    reason: str | None
+    first: bool
 
 
 def _backends(probes: list[dict[str, Any]]) -> Table:
-    shown = Table(title="Backends")
-    for heading in ("backend", "version", "device", "usable here"):
-        shown.add_column(heading)
-    for found in probes:
-        devices = found["devices"] or {"": found["reason"]}
-        for number, (device, reason) in enumerate(devices.items()):
-            shown.add_row(
-                "" if number else found["name"], "" if number else found["version"] or "—",
-                device, Text(f"no: {reason}" if reason else "yes"),
-            )  # fmt: skip
-    return shown
+    columns: list[Column[_Device]] = [
+        Column("backend", lambda each: each.backend["name"] if each.first else None),
+        Column("version", lambda each: (each.backend["version"] or "—") if each.first else None),
+        Column("device", lambda each: each.name),
+        Column("usable here", lambda each: f"no: {each.reason}" if each.reason else "yes"),
+    ]
+    devices = [
+        _Device(found, device, reason, number == 0)
+        for found in probes
+        for number, (device, reason) in enumerate((found["devices"] or {"": found["reason"]}).items())
+    ]
+    return Table.of(columns, devices, title="Backends", layout="framed")
+
+
+class _Variant(NamedTuple):
+    backend: str
+    name: str
+    about: Mapping[str, Any]
+
+    @property
+    def without(self) -> str:
+        return "; ".join(f"{cell}: {why}" for cell, why in self.about["without"].items())
 
 
 def _variants(probes: list[dict[str, Any]]) -> Table:
-    shown = Table(title="Variants")
-    for heading in ("backend", "variant", "tier", "about", "cannot compute"):
-        shown.add_column(heading)
-    for found in probes:
-        for name, about in found["variants"].items():
-            without = "; ".join(f"{cell}: {why}" for cell, why in about["without"].items())
-            shown.add_row(found["name"], name, about["tier"], Text(about["summary"]), Text(without))
-    return shown
+    columns: list[Column[_Variant]] = [
+        Column("backend", lambda each: each.backend),
+        Column("variant", lambda each: each.name),
+        Column("tier", lambda each: each.about["tier"]),
+        Column("about", lambda each: each.about["summary"]),
+        Column("cannot compute", lambda each: each.without),
+    ]
+    variants = [_Variant(found["name"], name, about) for found in probes for name, about in found["variants"].items()]
+    return Table.of(columns, variants, title="Variants", layout="framed")

@@ -1,4 +1,4 @@
-"""Where backends and variants agree: distances from the reference, and the first quantity that is too far from it."""
+"""Whether backends and variants agree with the float64 reference, and which quantity is the first that does not."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from harness.presentation.progress import line
+from harness.presentation.table import Column, Table
 from harness.processes import supervise
 from harness.processes.channel import TimedOut, WorkerDied
 from harness.specs.run import RunSpec
-from harness.text import printable
 
-#: Sequences per update unless asked for: the reference walks through every step in Python.
+#: Sequences per update unless asked for: the reference computes every step in Python.
 BATCH = 8
-#: Relative distances whose first update is told.
+#: Relative distances for each of which the first update that passes it is named.
 LEVELS = (1e-4, 1e-3, 1e-2)
 
 
@@ -50,11 +47,12 @@ class Agreement:
 
     def first_apart(self) -> str | None:
         """The first quantity that is farther from the reference than allowed; None where all agree."""
-        # not <=: what is no number does not agree
+        # not <=: NaN does not agree
         return next((name for name, apart in self.distances.items() if not apart <= self.tolerance), None)
 
     @property
     def agrees(self) -> bool:
+        """Whether distances were measured, and all are within the tolerance."""
         return bool(self.distances) and self.first_apart() is None
 
     def largest(self, kind: str) -> float | None:
@@ -83,7 +81,7 @@ class Agreement:
 
 
 def small(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
-    """The specs with a batch that the reference can follow, unless one was asked for."""
+    """The specs with a batch small enough for the reference, unless a batch was asked for."""
     return [spec if batch else spec.model_copy(update={"batch": min(spec.batch, BATCH)}) for spec in specs]
 
 
@@ -95,9 +93,9 @@ def measure(
     timeout: float | None,
     json_lines: bool,
 ) -> list[Agreement]:
-    """Look at every spec's backend in a process of its own; what cannot run is among the results, with the reason.
+    """Compare each spec's backend with the reference, in a process of its own; what cannot run has its reason.
 
-    Stopped by the user it gives what there is by then, and a row that says so.
+    Where the user stops it, what was measured so far is returned, with a row that says so.
     """
     question = {"updates": updates, "drift": drift, "precisions": list(precisions)}
     found: list[Agreement] = []
@@ -128,7 +126,7 @@ def measure(
 
 
 def agree(found: Sequence[Agreement]) -> bool:
-    """Whether something was compared, and nothing disagrees or died. What cannot run does not count."""
+    """Whether something was compared and nothing disagreed or failed. What cannot run does not count."""
     return any(each.agrees for each in found) and not any(_is_wrong(each) for each in found)
 
 
@@ -138,30 +136,35 @@ def _is_wrong(each: Agreement) -> bool:
 
 def table(found: Sequence[Agreement]) -> Table:
     """A row per variant and precision: the largest distance of each kind of quantity."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, title="Relative distance from float64")
-    for heading in ("run", "variant", "precision", "agrees"):
-        shown.add_column(heading, overflow="fold")
-    for heading in ("loss", "gradients", "parameters"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("float32 losses over training", overflow="fold")
-    for each in found:
-        words = [_distance(each.largest(kind)) for kind in ("loss", "gradient", "parameter")]
-        reason = each.failed or each.unavailable
-        told = "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
-        style = "green" if each.agrees else "yellow" if each.unavailable else "red"
-        shown.add_row(
-            each.name, each.variant, each.precision, Text(told, style=style), *words,
-            Text(printable(reason) if reason else each.drift_text()),
-        )  # fmt: skip
-    return shown
+    columns: list[Column[Agreement]] = [
+        Column("run", lambda each: each.name),
+        Column("variant", lambda each: each.variant),
+        Column("precision", lambda each: each.precision),
+        Column("agrees", _told, style=_style),
+        _largest("loss", "loss"),
+        _largest("gradients", "gradient"),
+        _largest("parameters", "parameter"),
+        Column(
+            "float32 losses over training", lambda each: each.failed or each.unavailable or each.drift_text() or None
+        ),
+    ]
+    return Table.of(columns, found, title="Relative distance from float64", layout="airy")
 
 
-def _distance(apart: float | None) -> str:
-    return "" if apart is None else f"{apart:.1e}"
+def _largest(heading: str, kind: str) -> Column[Agreement]:
+    return Column(heading, lambda each: each.largest(kind), kind="float64", write="{:.1e}".format)
+
+
+def _told(each: Agreement) -> str:
+    return "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
+
+
+def _style(each: Agreement) -> str:
+    return "green" if each.agrees else "yellow" if each.unavailable else "red"
 
 
 def closing(found: Sequence[Agreement]) -> list[str]:
-    """What first disagrees, how far the curves are from each other, and the counts."""
+    """For each variant the first quantity that disagrees, how far curves are from each other, and the counts."""
     lines = []
     for each in found:
         if (first := each.first_apart()) is not None:

@@ -1,4 +1,4 @@
-"""From a stranger's record to a verdict: its versions in an environment of their own, its spec run there."""
+"""Verify a record under the versions that it names, in a virtual environment built for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     """Verify the record in ``path`` under the versions that it names; the exit status of ``harness verify``.
 
     Raises:
-        StoreError: the file is no record of a run, or an altered one.
+        StoreError: the file is not the record of a run, or was altered.
     """
     record = read_record(path)
     try:
@@ -35,6 +35,6 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []
     words += ["--json"] if json_lines else []
-    # this checkout's code with the record's libraries; nothing else of the caller's Python
+    # the code of this checkout with the libraries of the record, and nothing else of the caller's Python
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
     return subprocess.run(words, env={**env, "PYTHONPATH": str(software.SOURCE)}).returncode

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from operator import attrgetter
 
 from rich.console import Console
-from rich.table import Table
 
 import tasks
 from backends import parameters
 from harness.presentation import screen
 from harness.presentation.progress import bar, line
+from harness.presentation.table import Column, Table
 from harness.processes import virtual_environments as environments
 from harness.processes.supervise import Interrupted, execute, refused
 from harness.records.run import Record
@@ -70,12 +71,12 @@ def _run(spec: RunSpec, version: str | None, position: str, timeout: float | Non
 
 def print_summary(records: Sequence[Record]) -> None:
     """Print the table of these runs, what repeated runs amount to, and why each run that was not ok was not."""
-    from harness.analysis import repeats
-    from harness.presentation.table import rich_table
+    from harness.analysis.repeats import any_repeated
+    from harness.presentation.run_table import repeats_table, runs_table
     from harness.records.naming import reasons
 
-    summaries = [repeats.rich_table(records)] if repeats.is_worth(records) else []
-    screen.show(rich_table(list(records)), *summaries, width=140)
+    summaries = [repeats_table(records)] if any_repeated(records) else []
+    screen.show(runs_table(records), *summaries, width=140)
     console = Console()
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
@@ -92,18 +93,26 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
 
 def plan_table(specs: Sequence[RunSpec]) -> Table:
     """A row for each run that would be started."""
-    shown = Table(title=f"{len(specs)} runs, none started")
-    for heading in ("task", "parameters", "cell", "backend", "variant", "device", "precision"):
-        shown.add_column(heading)
-    for heading in ("layers", "hidden", "weights", "batch", "steps", "seed", "threads"):
-        shown.add_column(heading, justify="right")
-    for spec in specs:
-        job = spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
-        ways = "×2" if spec.model.bidirectional else ""
-        shown.add_row(
-            f"{spec.task} ({spec.preset})", ", ".join(f"{k}={v}" for k, v in spec.parameters.items()),
-            spec.model.cell, spec.backend, spec.variant, spec.device, spec.precision, f"{spec.model.layers}{ways}",
-            str(spec.model.hidden), f"{parameters.count(job.model):,}", str(spec.batch), f"{spec.steps:,}",
-            str(spec.seed), str(spec.threads),
-        )  # fmt: skip
-    return shown
+    return Table.of(_PLAN, specs, title=f"{len(specs)} runs, none started", layout="framed")
+
+
+def _weights(spec: RunSpec) -> int:
+    return parameters.count(spec.job(tasks.load(spec.task, spec.parameters, spec.seed)).model)
+
+
+_PLAN: Sequence[Column[RunSpec]] = (
+    Column("task", lambda spec: f"{spec.task} ({spec.preset})"),
+    Column("parameters", lambda spec: ", ".join(f"{name}={value}" for name, value in spec.parameters.items())),
+    Column("cell", attrgetter("model.cell")),
+    Column("backend", attrgetter("backend")),
+    Column("variant", attrgetter("variant")),
+    Column("device", attrgetter("device")),
+    Column("precision", attrgetter("precision")),
+    Column("layers", lambda spec: f"{spec.model.layers}{'×2' if spec.model.bidirectional else ''}", right=True),
+    Column("hidden", attrgetter("model.hidden"), kind="Int64", write=str),
+    Column("weights", _weights, kind="Int64"),
+    Column("batch", attrgetter("batch"), kind="Int64", write=str),
+    Column("steps", attrgetter("steps"), kind="Int64"),
+    Column("seed", attrgetter("seed"), kind="Int64", write=str),
+    Column("threads", attrgetter("threads"), kind="Int64", write=str),
+)

@@ -40,16 +40,15 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
     record, well = hold_all(planned, settings, store)
 
     # slow to import: not while anything is measured
-    from harness.presentation import speedplots
-    from harness.presentation.drawing import save
-    from harness.presentation.speedtable import tables
+    from harness.presentation import contest_figures, contest_table
+    from harness.presentation.figure import save
 
     if json_lines:
         print(record.model_dump_json())
     else:
-        screen.show(tables(record), width=120)
+        screen.show(contest_table.terminal(record), width=120)
     try:
-        drawn = save(speedplots.figures([record]), out)
+        drawn = save(contest_figures.figures([record]), out)
     except OSError as error:
         print(f"harness: cannot write plots to {out}: {error.strerror}", file=sys.stderr)
         return False

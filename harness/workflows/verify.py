@@ -1,24 +1,24 @@
-"""Run records' specs again, here, and say how each record fared."""
+"""Run the specs of records again, here, and judge each record by what comes out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock
 from platformdirs import user_cache_path
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 import backends
 import tasks
+from harness.analysis.groups import seedless
 from harness.analysis.verdict import Judgement, Verdict, judge
 from harness.errors import UsageError
 from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
+from harness.presentation.table import Column, Table
 from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
@@ -29,7 +29,7 @@ from harness.workflows.common import keep, terminated_as_interrupted
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 
-#: Endings of reports, whose records are found by the names that they print.
+#: Endings of reports: the records that they name are verified.
 PAGES = (".html", ".md")
 GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
 STYLES: dict[Verdict, str] = {
@@ -37,11 +37,12 @@ STYLES: dict[Verdict, str] = {
 }  # fmt: skip
 
 
-class Row:
-    """One file and its judgement."""
+class Row(NamedTuple):
+    """One file and its judgement; ``record`` is None where the file holds none."""
 
-    def __init__(self, path: Path, record: Record | None, judgement: Judgement) -> None:
-        self.path, self.record, self.judgement = path, record, judgement
+    path: Path
+    record: Record | None
+    judgement: Judgement
 
 
 def verify_all(
@@ -54,9 +55,31 @@ def verify_all(
         json_lines: print each judgement as a line of JSON as soon as it is there.
 
     Returns:
-        A row per record or file that is none, and a line per file that cannot be verified for another reason.
+        A row for each record and for each file that is no record, and a line for each file that cannot be verified for
+        another reason.
     """
     stderr = Console(stderr=True)
+    found, rows, problems = _read(places)
+    for row in rows:
+        _say(row, json_lines)
+    seeds: dict[str, list[Record]] = {}
+    for _, record in found:
+        seeds.setdefault(seedless(record), []).append(record)
+    with terminated_as_interrupted():
+        for number, (path, record) in enumerate(found, 1):
+            others = seeds[seedless(record)]
+            try:
+                judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
+            except Interrupted:
+                problems.append(f"interrupted; {len(found) - number + 1} records not verified")
+                break
+            rows.append(Row(path, record, judgement))
+            _say(rows[-1], json_lines)
+    return rows, problems
+
+
+def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row], list[str]]:
+    """The runs in these places, a row for each file that is altered or no record, and a line for each other problem."""
     found: list[tuple[Path, Record]] = []
     rows: list[Row] = []
     problems: list[str] = []
@@ -69,35 +92,15 @@ def verify_all(
     for path in paths:
         try:
             record = read(path)
-        except AlteredRecord as error:
-            rows.append(Row(path, None, Judgement("altered", str(error).removeprefix(f"{path}: "))))
         except StoreError as error:
-            rows.append(Row(path, None, Judgement("cannot run", str(error).removeprefix(f"{path}: "))))
+            verdict: Verdict = "altered" if isinstance(error, AlteredRecord) else "cannot run"
+            rows.append(Row(path, None, Judgement(verdict, str(error).removeprefix(f"{path}: "))))
+            continue
+        if isinstance(record, Record):
+            found.append((path, record))
         else:
-            if isinstance(record, Record):
-                found.append((path, record))
-            else:
-                problems.append(f"{path}: of a speed contest; only a run can be verified")
-    for row in rows:
-        _say(row, json_lines)
-    seeds: dict[str, list[Record]] = {}
-    for _, record in found:
-        seeds.setdefault(_seedless(record.spec), []).append(record)
-    with terminated_as_interrupted():
-        for number, (path, record) in enumerate(found, 1):
-            others = seeds[_seedless(record.spec)]
-            try:
-                judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
-            except Interrupted:
-                problems.append(f"interrupted; {len(found) - number + 1} records not verified")
-                break
-            rows.append(Row(path, record, judgement))
-            _say(rows[-1], json_lines)
-    return rows, problems
-
-
-def _seedless(spec: RunSpec) -> str:
-    return spec.model_dump_json(exclude={"seed"})
+            problems.append(f"{path}: of a speed contest; only a run can be verified")
+    return found, rows, problems
 
 
 def _one(
@@ -105,11 +108,10 @@ def _one(
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
-    # the variant that ran, not what ``auto`` has come to stand for
-    spec = record.spec.model_copy(update={"variant": record.variant or record.spec.variant})
+    spec = to_run_again(record)
     if why := unknown(spec):
         return Judgement("cannot run", why)
-    # another verify of the same record would disturb this one's speed and memory, and be disturbed
+    # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{record.digest}.lock"), bar(spec, position, stderr) as on_progress:
@@ -119,8 +121,13 @@ def _one(
     return judge(record, again, others)
 
 
+def to_run_again(record: Record) -> RunSpec:
+    """The spec with the variant that ran, by its present name: not what ``auto`` has come to stand for since."""
+    return record.spec.model_copy(update={"variant": record.current_variant})
+
+
 def unknown(spec: RunSpec) -> str | None:
-    """Why this spec is none that can run here, told before anything is loaded: names must be in the registries."""
+    """Why this spec cannot run here; None where it can. Names must be in the registries: nothing else is loaded."""
     try:
         backends.registry.check(spec.backend)
         tasks.registry.check(spec.task)
@@ -140,21 +147,26 @@ def _say(row: Row, json_lines: bool) -> None:
 
 def table(rows: Sequence[Row]) -> Table:
     """A row per record, its verdict first."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("verdict", "run", "result", "speed", "memory"):
-        shown.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
-    for row in rows:
-        judgement = row.judgement
-        name = f"{run_name(row.record)}, seed {row.record.spec.seed}" if row.record else row.path.name
-        shown.add_row(
-            Text(judgement.verdict, style=STYLES[judgement.verdict]),
-            *(Text(printable(text)) for text in (name, judgement.why, judgement.speed, judgement.memory)),
-        )
-    return shown
+    columns: list[Column[Row]] = [
+        Column("verdict", _verdict, style=lambda row: STYLES[_verdict(row)], whole=True),
+        Column("run", _run),
+        Column("result", lambda row: row.judgement.why),
+        Column("speed", lambda row: row.judgement.speed),
+        Column("memory", lambda row: row.judgement.memory),
+    ]
+    return Table.of(columns, rows, layout="airy")
+
+
+def _verdict(row: Row) -> Verdict:
+    return row.judgement.verdict
+
+
+def _run(row: Row) -> str:
+    return f"{run_name(row.record)}, seed {row.record.spec.seed}" if row.record else row.path.name
 
 
 def closing(rows: Sequence[Row]) -> list[str]:
-    """What differs, for each record that is different, and the count of every verdict."""
+    """For each record that is different, what differs between the environments; then the number of each verdict."""
     lines = [
         printable(f"{row.path.name}: {'; '.join(row.judgement.causes[:6]) or 'no difference in environment is known'}")
         for row in rows

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rows import Row, estimate, show
 
-from harness.presentation.speedtable import title
+from harness.presentation.contest_words import title
 from harness.records.speed import Contest
 from harness.records.speed import Row as Contestant
 from harness.records.store import read_all

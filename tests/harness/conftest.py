@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import exp
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +17,12 @@ from harness.analysis.roofline import roofs_of, with_shares
 from harness.records.base import Environment, Gate, Ratio, Spread
 from harness.records.run import CurvePoint, Metrics, Record
 from harness.records.speed import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
+from harness.records.store import read
 from harness.specs.base import Initialisation, Model, Optimizer
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
+from tests.conftest import ROOT
+from tests.fixtures.contests import SHORT, TINY
 
 RecordFactory = Callable[..., Record]
 _SPEED = {"numpy": 900.0, "torch": 5200.0, "tensorflow": 7100.0, "jax": 11_300.0}
@@ -184,3 +191,39 @@ def some_records() -> list[Record]:
         made_record("copy", "numpy", "gru", number=53, status="timeout", reason="stopped after 60 s"),
         made_record("adding", "numpy", "gru", number=54, status="interrupted", reason="interrupted", batch=64),
     ]
+
+
+@pytest.fixture(scope="session")
+def contest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SpeedRecord]:
+    """A contest over two lengths, with one that cannot run: in a folder, and as a record."""
+    folder = tmp_path_factory.mktemp("speed")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "speed", "--backend", "madeup", "--variant", "good,chatty,fused,raises",
+         *TINY, *SHORT, "--length", "4,8", "--results", str(folder), "--json"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "fixtures" / "plugin")])},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    (folder / "told.json").write_text(done.stdout)
+    told = read(folder / "told.json")
+    (folder / "told.json").unlink()
+    assert isinstance(told, SpeedRecord)
+    return folder, told
+
+
+def both_devices(sizes: list[tuple[int, int]], without: tuple[str, int, int] | None = None) -> SpeedRecord:
+    """Test data: contests on both devices, hidden by batch. A GPU takes 4 ms, a CPU hidden x batch / 1024 ms."""
+    found = []
+    for hidden, batch in sizes:
+        contestants = [
+            made_contestant(backend, ms * slower, tier, device=device, hidden=hidden, batch=batch)
+            for backend in ("torch", "jax")
+            for device, ms in (("cpu", hidden * batch / 1024), ("cuda", 4.0))
+            for tier, slower in (("default", 2), ("best", 1), ("fused", 0.5))
+            if (backend, hidden, batch) != without or device == "cpu"
+        ]
+        found.append(contestants)
+    return made_speed(*found)
+
+
+SIZES_OF_BOTH = [(hidden, batch) for hidden in (32, 128, 512) for batch in (8, 64, 512)]

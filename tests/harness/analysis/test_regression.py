@@ -134,3 +134,14 @@ def test_words_that_name_no_two_sides_are_refused(words: list[str]) -> None:
     done = harness(*words)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_a_variant_under_its_former_and_its_present_name_is_one_spec(make_record: RecordFactory) -> None:
+    def of(name: str, seed: int) -> Record:
+        record = make_record("copy", "numpy", variant=name, seed=seed)
+        return record.model_copy(update={"spec": record.spec.model_copy(update={"variant": name})})
+
+    found = against([of("halves", seed) for seed in (1, 2)], [of("parts", seed) for seed in (1, 2)], 0.05)
+    assert (found.only_before, found.only_after) == ([], [])
+    assert "→" not in found.rows[0].name
+    assert pair(of("halves", 1), of("parts", 1))[1] == []

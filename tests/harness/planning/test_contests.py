@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backends.parameters import bytes_per_step, count
 from harness.errors import UsageError
 from harness.planning.contests import items, plan
-from harness.presentation import speedtable
+from harness.presentation import contest_words
 from harness.records.speed import Contest, Row
 from harness.specs.shapes import BRAUN, SHAPES
 from harness.specs.speed import SpeedSpec
@@ -113,8 +113,8 @@ def test_every_named_shape_is_a_spec(word: str, named: dict[str, Any]) -> None:
 def test_what_a_named_shape_is_not_here_is_in_its_title(shape: str, asked: dict[str, Any], says: str) -> None:
     """Shortest length and labels follow the length, unless they are given."""
     contest = contest_of(shape, asked)
-    assert speedtable.title(contest) == says
-    assert speedtable.title(contest, brief=True) == says.partition(":")[0] + says[says.rindex(":") :]
+    assert contest_words.title(contest) == says
+    assert contest_words.title(contest, brief=True) == says.partition(":")[0] + says[says.rindex(":") :]
     assert Contest.model_validate_json(contest.model_dump_json()) == contest
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tasks
 from harness.errors import UsageError
 from harness.machine.process import available_cpus
-from harness.planning.runs import by_version, check_threads, default_threads, expand, plan, split_version
+from harness.planning.runs import by_version, check_threads, default_threads, expand, plan, seeds_of, split_version
 
 NUMPY: dict[str, Any] = {"backend": "numpy", "threads": 1}
 
@@ -96,3 +98,25 @@ def test_threads_are_at_most_the_cpus() -> None:
     check_threads(len(available_cpus()))
     with pytest.raises(UsageError):
         check_threads(len(available_cpus()) + 1)
+
+
+@given(st.lists(st.integers(0, 2**62), min_size=2, max_size=9, unique=True))
+def test_a_list_of_seeds_is_those(seeds: list[int]) -> None:
+    assert seeds_of(",".join(map(str, seeds)), []) == seeds
+
+
+@given(st.text(max_size=20))
+def test_any_other_text_is_told_in_one_line(text: str) -> None:
+    try:
+        assert len(set(seeds_of(text, []))) >= 1
+    except UsageError as error:
+        assert "seed" in str(error)  # noqa: PT017
+
+
+def test_a_number_counts_from_0_and_both_ways_at_once_are_refused() -> None:
+    assert seeds_of("3", []) == [0, 1, 2]
+    assert seeds_of(None, []) == [0]
+    assert seeds_of(None, [4, 4]) == [4, 4]
+    for seeds, seed in (("2", [1]), ("0", []), ("1,1", []), ("1,", []), ("10001", [])):
+        with pytest.raises(UsageError):
+            seeds_of(seeds, seed)

@@ -17,6 +17,7 @@ from harness.specs.base import Initialisation, Model, Optimizer
 from harness.specs.commandline import command_line, words
 from harness.specs.options import RUN, WITHOUT_OPTION
 from harness.specs.run import RunSpec
+from tests.conftest import Harness
 
 ROOT = Path(__file__).resolve().parents[3]
 positive = st.integers(1, 10**9)
@@ -86,3 +87,13 @@ def test_a_spec_with_a_value_that_no_option_gives_has_no_command(path: str) -> N
 def test_the_version_of_a_framework_goes_with_its_backend() -> None:
     spec = read_all([ROOT / "results" / "published"]).records[0].spec
     assert f"--backend {spec.backend}@1.2.3 " in (command_line(spec, "1.2.3") or "")
+
+
+ASKED = ["--backend", "numpy", "--task", "sequential-digits", "--steps", "20", "--evaluate-every", "10"]
+
+
+def test_the_command_makes_exactly_the_spec_again(harness: Harness) -> None:
+    asked = [*ASKED, "--cell", "gru", "--bidirectional", "--clip", "0", "--no-deterministic", "--chrono", "8"]
+    spec = RunSpec.model_validate_json(harness("run", *asked, "--dry-run", "--json").stdout)
+    again = harness(*words(spec)[1:], "--dry-run", "--json")
+    assert RunSpec.model_validate_json(again.stdout) == spec, again.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.planning.contests import plan
-from harness.presentation import speedtable
+from harness.presentation import contest_table
 from harness.processes.channel import TimedOut
 from harness.processes.contestant import Contestant
 from harness.specs.base import Model
@@ -98,7 +98,7 @@ def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, 
         "good": "ok", "wrong": "failed", "killed": "failed", "late": "failed", "fused": "ok",
     }  # fmt: skip
     assert record.starts == 3
-    assert "with up to 3 contestants getting ready at a time" in " ".join(speedtable.legend(record))
+    assert "with up to 3 contestants getting ready at a time" in " ".join(contest_table.legend(record))
     assert not psutil.Process().children(recursive=True)
 
 

@@ -1,11 +1,12 @@
-"""Contests on a GPU on a page: columns that only they have, and what a report says of the device. Made-up figures."""
+"""What the columns of contestants hold, and which a contest shows. Made-up figures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from harness.presentation import report, speedtable
+from harness.presentation import contest_table, report
+from harness.presentation.contest_columns import COLUMNS, DEFAULT, entries
 from harness.records.run import Record
 from harness.records.speed import Row, SpeedRecord
 from harness.records.store import Found
@@ -20,12 +21,12 @@ def gpu_row(**more: Any) -> Row:
 
 
 def test_memory_of_the_device_and_the_copys_share_have_columns_on_a_gpu_alone() -> None:
-    (section,) = speedtable.sections(made_speed([gpu_row()]))
-    shown = dict(zip([heading for heading, _ in section.headings], section.rows[0], strict=True))
+    (section,) = contest_table.tables(made_speed([gpu_row()]))
+    shown = dict(zip(section.headings, section.texts()[0], strict=True))
     assert shown["device MiB"] == "3,072"
     assert shown["% copy"] == "5"  # a million bytes in 2 ms, of 10 GB/s
-    (section,) = speedtable.sections(made_speed([made_contestant("torch", 2.0)]))
-    assert {"device MiB", "% copy"}.isdisjoint(heading for heading, _ in section.headings)
+    (section,) = contest_table.tables(made_speed([made_contestant("torch", 2.0)]))
+    assert {"device MiB", "% copy"}.isdisjoint(section.headings)
 
 
 def pages(folder: Path, records: list[Record], speeds: list[SpeedRecord]) -> list[str]:
@@ -51,3 +52,26 @@ def test_a_report_of_the_cpu_says_nothing_of_energy(tmp_path: Path) -> None:
     for page in pages(tmp_path, [made_record()], [made_speed([made_contestant("torch", 2.0)])]):
         assert "J per 1000 seq" not in page
         assert "GPU" not in page
+
+
+def test_every_column_says_what_it_holds_in_one_line() -> None:
+    assert all(column.about and "\n" not in column.about for column in COLUMNS.values())
+    assert set(DEFAULT) <= set(COLUMNS)
+
+
+def test_the_reference_is_1_by_definition_and_one_that_was_added_is_marked() -> None:
+    row = made_contestant("torch", 2.0, "default").model_copy(update={"added": True, "variant": "nn"})
+    record = made_speed([row, made_contestant("torch", 1.0)])
+    reference, other = entries([record])
+    texts = {name: COLUMNS[name].cell(reference).text for name in ("variant", "ratio", "ratio_interval")}
+    assert texts == {"variant": "nn*", "ratio": "1", "ratio_interval": ""}
+    assert COLUMNS["variant"].cell(other).text == "best-one"
+    assert COLUMNS["gflops"].get(other) == 100.0
+
+
+def test_a_contestant_without_figures_has_no_values_but_its_shape() -> None:
+    row = made_contestant("torch", 2.0)
+    failed = row.model_copy(update={"status": "failed", "figures": None, "ready": None, "host_peak_bytes": None})
+    (entry,) = entries([made_speed([failed])])
+    assert [COLUMNS[name].get(entry) for name in ("step_ms", "ratio", "growth_mib", "import_s")] == [None] * 4
+    assert COLUMNS["hidden"].get(entry) == 5

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.presentation import drawing, plots
+from harness.presentation import run_figures
+from harness.presentation.figure import Drawn, save
 
 
-def texts(drawn: plots.Drawn) -> str:
+def texts(drawn: Drawn) -> str:
     figure = drawn.figure
     parts = [t.get_text() for t in figure.texts] + [figure.get_supxlabel(), figure.get_suptitle()]
     for legend in figure.legends:
@@ -22,7 +23,7 @@ def texts(drawn: plots.Drawn) -> str:
 
 
 def test_draw_writes_png_and_svg_of_every_figure(some_records: Any, tmp_path: Any) -> None:
-    paths = plots.draw(some_records, tmp_path / "new")
+    paths = save(run_figures.figures(some_records), tmp_path / "new")
     names = {path.name for path in paths}
     assert names == {
         f"{stem}{suffix}"
@@ -37,14 +38,17 @@ def test_draw_writes_png_and_svg_of_every_figure(some_records: Any, tmp_path: An
 
 def test_the_same_records_give_the_same_bytes(make_record: Any, tmp_path: Any) -> None:
     records = [make_record(), make_record(backend="jax")]
-    first, second = plots.draw(records, tmp_path / "a"), plots.draw(records, tmp_path / "b")
+    first, second = (
+        save(run_figures.figures(records), tmp_path / "a"),
+        save(run_figures.figures(records), tmp_path / "b"),
+    )
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     assert not any(b"<dc:date>" in path.read_bytes() for path in first)
 
 
 def test_nothing_covers_anything(some_records: Any) -> None:
     """Panels with their labels, the key with the title, and the notes lie apart and inside the page."""
-    for drawn in plots.figures(some_records):
+    for drawn in run_figures.figures(some_records):
         figure = drawn.figure
         figure.draw_without_rendering()
         boxes = [axis.get_tightbbox() for axis in figure.axes]
@@ -58,7 +62,7 @@ def test_nothing_covers_anything(some_records: Any) -> None:
 
 
 def test_runs_that_are_not_ok_are_named_in_the_figure(some_records: Any) -> None:
-    drawn = {figure.name: figure for figure in plots.figures(some_records)}
+    drawn = {figure.name: figure for figure in run_figures.figures(some_records)}
     for name in ("throughput", "memory", "curves-copy-quick", "time-copy-quick"):
         assert "failed: the loss is not finite after 150 updates" in texts(drawn[name])
     # its group has no other run, so that only the first page can name it
@@ -66,7 +70,7 @@ def test_runs_that_are_not_ok_are_named_in_the_figure(some_records: Any) -> None
 
 
 def test_curves_show_baseline_and_landmarks(some_records: Any) -> None:
-    drawn = {figure.name: texts(figure) for figure in plots.figures(some_records)}
+    drawn = {figure.name: texts(figure) for figure in run_figures.figures(some_records)}
     assert "always 1 = baseline" in drawn["curves-adding-quick-batch-50"]
     assert "one marker known" in drawn["curves-adding-quick-batch-50"]
     assert "blanks, then chance" in drawn["curves-copy-quick"]
@@ -74,7 +78,7 @@ def test_curves_show_baseline_and_landmarks(some_records: Any) -> None:
 
 def test_several_seeds_are_a_median_with_a_band(make_record: Any) -> None:
     records = [make_record(seed=seed) for seed in range(3)]
-    curves = next(figure for figure in plots.figures(records) if figure.name.startswith("curves"))
+    curves = next(figure for figure in run_figures.figures(records) if figure.name.startswith("curves"))
     axis = curves.figure.axes[0]
     assert len([line for line in axis.lines if len(line.get_xdata()) > 2]) == 1
     assert len(axis.collections) == 1
@@ -83,46 +87,47 @@ def test_several_seeds_are_a_median_with_a_band(make_record: Any) -> None:
 
 def test_device_memory_is_drawn_where_it_was_measured(make_record: Any) -> None:
     record = make_record(device="cuda", metrics={"device_peak_bytes": 512 * 2**20})
-    drawn = texts(next(figure for figure in plots.figures([record]) if figure.name == "memory"))
+    drawn = texts(next(figure for figure in run_figures.figures([record]) if figure.name == "memory"))
     assert "device peak" in drawn
     assert "device 512" in drawn
 
 
 def test_unmeasured_figures_leave_their_plot_out(make_record: Any) -> None:
     nothing = {"train_sequences_per_second": None, "host_peak_bytes": None}
-    names = [figure.name for figure in plots.figures([make_record(metrics=nothing)])]
+    names = [figure.name for figure in run_figures.figures([make_record(metrics=nothing)])]
     assert names == ["curves-adding-quick", "time-adding-quick"]
 
 
 @pytest.mark.parametrize("records", [[], [("failed", "no")]])
 def test_without_results_there_are_no_figures(make_record: Any, tmp_path: Any, records: Any) -> None:
     made = [make_record(status=status, reason=reason) for status, reason in records]
-    assert plots.draw(made, tmp_path) == []
+    assert save(run_figures.figures(made), tmp_path) == []
 
 
 def test_any_text_can_be_drawn(make_record: Any, tmp_path: Any) -> None:
     """Dollars, escapes and letters that the font lacks neither fail nor warn."""
     reason = "cost $x_ and \x1b[31m 漢字 \N{PILE OF POO}\n" + "long " * 80
     records = [make_record(backend="a" * 60), make_record(status="failed", reason=reason, backend="third-party")]
-    assert plots.draw(records, tmp_path)
+    figures = {drawn.name: drawn for drawn in run_figures.figures(records)}
+    assert set(figures) == {"throughput", "memory", "curves-adding-quick", "time-adding-quick"}
+    paths = save(figures.values(), tmp_path)
+    assert all(path.stat().st_size > 5000 for path in paths)
+    shown = texts(figures["throughput"])
+    assert "cost $x_ and [31m ?? ?" in shown, "letters that the font lacks are question marks"
+    assert "\x1b" not in shown
 
 
 def test_many_groups_are_several_pages(make_record: Any) -> None:
     records = [make_record(hidden=hidden) for hidden in range(1, 9)]
-    names = [figure.name for figure in plots.figures(records)]
+    names = [figure.name for figure in run_figures.figures(records)]
     assert {"throughput-1", "throughput-2", "memory-1", "memory-2"} <= set(names)
     assert len(set(names)) == len(names)
-
-
-def test_a_backend_keeps_its_colour() -> None:
-    assert len(set(drawing.COLOURS.values()) | set(drawing.FURTHER_COLOURS)) == 8
-    assert drawing.colour_of("mine") == drawing.colour_of("mine") in drawing.FURTHER_COLOURS
 
 
 def test_names_of_levels_that_lie_close_are_moved_apart(make_record: Any) -> None:
     levels = {"one": 0.2, "two": 0.201, "three": 0.203, "four": 0.0001}
     record = make_record("copy", metrics={"landmarks": levels})
-    curves = next(figure for figure in plots.figures([record]) if figure.name.startswith("curves"))
+    curves = next(figure for figure in run_figures.figures([record]) if figure.name.startswith("curves"))
     curves.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in curves.figure.axes[1].texts]
     assert len(boxes) == 5

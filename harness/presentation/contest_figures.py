@@ -1,38 +1,37 @@
-"""Figures from speed records: scaling against a size, ratios with their intervals, the roofline, GPU over CPU."""
+"""Figures of speed contests: throughput against a size, ratios with intervals, the roofline, GPU over CPU."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib import colormaps, style
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
-from harness.presentation.drawing import STYLE, Drawn, colour_of, legend, legible, new_figure, tick
-from harness.presentation.speedtable import TIERS, latencies, named, ranked, silent, title
+from harness.presentation.contest_words import TIERS, latencies, named, ranked, silent, title
+from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.shapes import SIZES
 from harness.text import number
 
-#: How a line looks, by tier: never ranked against each other unmarked.
+#: A line's dashes, by tier: tiers are never ranked against each other unmarked.
 DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 3, 2, 3))}
-#: How a point looks, by tier, and among a backend's variants of one tier.
+#: Markers by tier, one for each variant of a backend in it.
 MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
-PANELS_PER_FIGURE = 6
-NOTES_SHOWN = 6
-#: Colours of ratios, told apart with any colour vision: purple below 1, white at it, orange above.
+#: Colours of ratios, distinguishable with any colour vision: purple below 1, white at 1, orange above.
 MAP = "PuOr_r"
 #: A roofline's roof, by device.
 ROOFS: dict[str, Any] = {"cpu": "-", "cuda": (0, (6, 2))}
-#: A ceiling this many times as high as the roof binds nothing, and would only stretch the axis.
+#: A ceiling this many times as high as the roof limits nothing, and would only stretch the axis.
 FAR = 2
-#: Of the shapes' names in a roofline.
+#: Heights at which a roofline may write the names of shapes.
 LABEL_LEVELS = 4
 
 
@@ -89,9 +88,7 @@ def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Conte
     values = sorted({size(contest.rows[0], name) for contest in contests})
     axis.set_xticks(values, [number(value) for value in values])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+    logarithmic(axis.yaxis)
     shown = f"Throughput against {name}: {title(contests[0], without=(name,))}"
     legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=_columns(record))
     about = f"Sequences per second against {name}, both on logarithmic axes; ranges from p10 to p90."
@@ -106,8 +103,8 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
         rows = [row for row in ranked(contest.rows) if row.figures and row.figures.ratio and row.tier != "default"]
         if rows:
             panels.append((contest, rows))
-    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
-    for page, shown in enumerate(pages, 1):
+    numbered = pages(panels)
+    for page, shown in enumerate(numbered, 1):
         figure, axes = new_figure([0.3 * len(rows) + 0.75 for _, rows in shown], _notes([c for c, _ in shown]))
         for axis, (contest, rows) in zip(axes, shown, strict=True):
             _ratio_panel(axis, contest, rows)
@@ -116,7 +113,7 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
         same = "framework and device" if several else "framework"
         heading = f"Times as fast as the stock layer of the same {same}, with the 95 % interval"
         legend(figure, heading, [])
-        stem = f"ratios-{page}-{record.id}" if len(pages) > 1 else f"ratios-{record.id}"
+        stem = f"ratios-{page}-{record.id}" if len(numbered) > 1 else f"ratios-{record.id}"
         yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure)
 
 
@@ -153,46 +150,37 @@ def _ratio_panel(axis: Axes, contest: Contest, rows: Sequence[Row]) -> None:
 
 
 # -- roofline ---------------------------------------------------------------------------------------
+class Rates(NamedTuple):
+    """A device at its best: GFLOP/s of a large matrix product, GB/s of a large copy, and its roof's other readings."""
+
+    gemm: float
+    copy: float
+    roof: Roof
+
+    @property
+    def ridge(self) -> float:
+        """FLOPs per byte above which the matrix product is the limit, below which the copy is."""
+        return self.gemm / self.copy
+
+
 def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
-    """Each contestant's GFLOP/s over the FLOPs per byte of an update, below what the machine gives."""
-    roofs = {device: (r.gemm_gflops, r.copy_gb_per_s, r) for device, r in record.roofs.items()}
-    known = {d: (gemm, copy, r) for d, (gemm, copy, r) in roofs.items() if gemm is not None and copy is not None}
+    """Each contestant's GFLOP/s over the FLOPs per byte of an update, below what its device gives."""
+    known = {
+        device: Rates(roof.gemm_gflops, roof.copy_gb_per_s, roof)
+        for device, roof in record.roofs.items()
+        if roof.gemm_gflops is not None and roof.copy_gb_per_s is not None
+    }
     rows = [row for contest in record.contests for row in ranked(contest.rows) if row.spec.device in known]
     if not rows:
         return
     figure, (axis,) = new_figure([4.2], [*_latencies(known), *_notes(record.contests)])
-    ridges = {device: gemm / copy for device, (gemm, copy, _) in known.items()}
-    places = [_intensity(row) for row in rows]
-    left, right = min([*places, *ridges.values()]) / 2, max([*places, *ridges.values()]) * 2
-    handles = []
-    for device, (gemm, copy, _) in known.items():
-        look: dict[str, Any] = {"color": "#444444", "linewidth": 1.6, "linestyle": ROOFS[device]}
-        corners = [left, ridges[device], right]
-        axis.plot(corners, [min(gemm, copy * x) for x in corners], **look)
-        handles.append(Line2D([], [], **look))
-        of_it = f", {device}" if len(known) > 1 else ""
-        handles[-1].set_label(f"{number(gemm)} GFLOP/s, {number(copy)} GB/s, measured{of_it}")
-    for row, place in zip(rows, places, strict=True):
-        assert row.figures is not None
-        axis.plot(
-            [place], [row.figures.gflops], marker=_marker(record, row), color=colour_of(row.spec.backend),
-            linestyle="none", markersize=6.5, markeredgecolor="white" if _face(record, row) != "white" else None,
-            markerfacecolor=_face(record, row), markeredgewidth=0.6 if _face(record, row) != "white" else 1.4,
-        )  # fmt: skip
-    ceilings = {(r.place, _intensity(r), c) for r in rows if (c := _ceiling(r, *known[r.spec.device][:2])) is not None}
-    for (backend, _), place, ceiling in sorted(ceilings):
-        axis.plot([place], [ceiling], marker="_", markersize=16, markeredgewidth=1.6, color=colour_of(backend))
-    if ceilings:
-        handles.append(
-            Line2D([], [], marker="_", markersize=12, markeredgewidth=1.6, color="#777777", linestyle="none")
-        )
-        handles[-1].set_label("at the latency of dependent steps")
+    places = [*map(_intensity, rows), *(rates.ridge for rates in known.values())]
+    left, right = min(places) / 2, max(places) * 2
+    handles = [*_draw_roofs(axis, known, left, right), *_draw_contestants(axis, record, rows, known)]
     axis.set(xscale="log", yscale="log", xlim=(left, right))
     axis.set(xlabel="FLOPs per byte: the least that an update moves", ylabel="GFLOP/s of the matrix products")
     for along in (axis.xaxis, axis.yaxis):
-        along.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        along.set_minor_locator(NullLocator())
-        along.set_major_formatter(FuncFormatter(tick))
+        logarithmic(along)
     _name_contests(axis, record.contests, math.log(right / left))
     firsts = {record.name_of(row): row for row in rows}
     legend(figure, "Roofline", [*handles, *_key(record, list(firsts.values()), lines=False)], columns=_columns(record))
@@ -203,21 +191,53 @@ def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
     yield Drawn(f"roofline-{record.id}", "Roofline", about.strip(), figure)
 
 
-def _latencies(known: Mapping[Device, tuple[float, float, Roof]]) -> list[str]:
-    """The floor that latency sets, in words: a line per device."""
+def _draw_roofs(axis: Axes, known: Mapping[Device, Rates], left: float, right: float) -> Iterator[Line2D]:
+    """The roof of each device, from the copy's slope to the matrix product's level."""
+    for device, rates in known.items():
+        look: dict[str, Any] = {"color": "#444444", "linewidth": 1.6, "linestyle": ROOFS[device]}
+        corners = [left, rates.ridge, right]
+        axis.plot(corners, [min(rates.gemm, rates.copy * x) for x in corners], **look)
+        of_it = f", {device}" if len(known) > 1 else ""
+        label = f"{number(rates.gemm)} GFLOP/s, {number(rates.copy)} GB/s, measured{of_it}"
+        yield Line2D([], [], label=label, **look)
+
+
+def _draw_contestants(
+    axis: Axes, record: SpeedRecord, rows: Sequence[Row], known: Mapping[Device, Rates]
+) -> Iterator[Line2D]:
+    """A point for each contestant, and the ceilings that latency sets, of which one handle tells."""
+    for row in rows:
+        assert row.figures is not None
+        filled = _face(record, row) != "white"
+        axis.plot(
+            [_intensity(row)], [row.figures.gflops], marker=_marker(record, row), color=colour_of(row.spec.backend),
+            linestyle="none", markersize=6.5, markeredgecolor="white" if filled else None,
+            markerfacecolor=_face(record, row), markeredgewidth=0.6 if filled else 1.4,
+        )  # fmt: skip
+    ceilings = {(r.place, _intensity(r), c) for r in rows if (c := _ceiling(r, known[r.spec.device])) is not None}
+    look: dict[str, Any] = {"marker": "_", "markeredgewidth": 1.6}
+    for (backend, _), place, ceiling in sorted(ceilings):
+        axis.plot([place], [ceiling], markersize=16, color=colour_of(backend), **look)
+    if ceilings:
+        label = "at the latency of dependent steps"
+        yield Line2D([], [], markersize=12, color="#777777", linestyle="none", label=label, **look)
+
+
+def _latencies(known: Mapping[Device, Rates]) -> list[str]:
+    """For each device, the latency of dependent steps, in words."""
     return [
-        f"Per-step latency of a chain of dependent products on {device}: {latencies(roof)}."
-        for device, (_, _, roof) in known.items()
-        if roof.us_per_step
+        f"Per-step latency of a chain of dependent products on {device}: {latencies(rates.roof)}."
+        for device, rates in known.items()
+        if rates.roof.us_per_step
     ]
 
 
-def _ceiling(row: Row, gemm: float, copy: float) -> float | None:
+def _ceiling(row: Row, rates: Rates) -> float | None:
     """GFLOP/s at which the update's dependent steps alone would take all its time; None where the roof is far lower."""
     if row.ready is None or row.figures is None or not row.figures.floor_ms:
         return None
     ceiling = row.ready.flops_per_step / row.figures.floor_ms / 1e6
-    return ceiling if ceiling < FAR * min(gemm, copy * _intensity(row)) else None
+    return ceiling if ceiling < FAR * min(rates.gemm, rates.copy * _intensity(row)) else None
 
 
 def _intensity(row: Row) -> float:
@@ -227,7 +247,7 @@ def _intensity(row: Row) -> float:
 
 
 def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> None:
-    """Named shapes above the foot, each at its intensity, one above the other where they would cover each other."""
+    """Write the names of shapes near the bottom, each at its intensity; at several heights where they would overlap."""
     levels: list[list[tuple[float, float]]] = [[] for _ in range(LABEL_LEVELS)]
     for contest in contests:
         rows = ranked(contest.rows)
@@ -250,7 +270,7 @@ def _name_contests(axis: Axes, contests: Sequence[Contest], width: float) -> Non
 
 # -- devices ----------------------------------------------------------------------------------------
 def _side_by_side(record: SpeedRecord) -> Iterator[Drawn]:
-    """Of each set of sizes on both devices, a map per backend: how many times as fast as the CPU the GPU is."""
+    """For each set of sizes on both devices, a map per backend: how many times as fast as the CPU the GPU is."""
     for number_drawn, grid in enumerate(grids(record), 1):
         rows = len(grid.hiddens)
         figure, axes = new_figure([0.3 * rows + 0.85 for _ in grid.backends], _notes(grid.contests))
@@ -291,7 +311,7 @@ def _map(axis: Axes, grid: Grid, backend: str, reach: float) -> None:
 
 # -- what they share ------------------------------------------------------------------------------
 def _marker(record: SpeedRecord, row: Row) -> str:
-    """A marker that tells the tier, and a backend's variants of one tier apart."""
+    """A marker that shows the tier and distinguishes a backend's variants in it."""
     mine = sorted(
         {
             record.name_of(other)
@@ -305,7 +325,7 @@ def _marker(record: SpeedRecord, row: Row) -> str:
 
 
 def _face(record: SpeedRecord, row: Row) -> str:
-    """What a marker is filled with: nothing for a CPU's beside a GPU's."""
+    """A marker's fill: hollow for a CPU where both devices are shown."""
     beside = record.name_of(row) != row.name
     return "white" if beside and row.spec.device == "cpu" else colour_of(row.spec.backend)
 
@@ -324,13 +344,12 @@ def _key(record: SpeedRecord, rows: Sequence[Row], lines: bool = True) -> list[A
 
 
 def _columns(record: SpeedRecord) -> int:
-    """As many columns of the key as its names leave room for: with devices in them they are longer."""
+    """Columns of the key: fewer where names are longer, with the device in them."""
     return 3 if len({device for contest in record.contests for device in contest.devices}) > 1 else 4
 
 
 def _notes(contests: Sequence[Contest]) -> list[str]:
-    """The contestants that a figure leaves out, one line each, and how many more there are."""
-    lines = [legible(silent(contest, row), 125) for contest in contests for row in contest.rows if row.status != "ok"]
-    lines = list(dict.fromkeys(lines))
-    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
-    return ["Not ok:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []
+    """The contestants that a figure leaves out."""
+    return named_notes(
+        "Not ok:", (silent(contest, row) for contest in contests for row in contest.rows if row.status != "ok")
+    )

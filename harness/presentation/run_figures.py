@@ -1,7 +1,4 @@
-"""Figures from records: learning curves, throughput, memory. PNG and SVG, the same bytes for the same records.
-
-Figures are built through ``Figure``, not pyplot: no state is shared and no display is needed.
-"""
+"""Figures of runs: throughput, memory, learning curves. The same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,33 +13,27 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
 
-from harness.analysis.columns import MIB
 from harness.analysis.groups import Group, groups, median_of
-from harness.presentation.drawing import COLOURS, STYLE, Drawn, colour_of, legend, legible, new_figure, save, tick
+from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.look import COLOURS, STYLE, colour_of, legible, logarithmic, tick
 from harness.records.base import Spread
+from harness.records.figures import mib
 from harness.records.naming import reasons
 from harness.records.run import CurvePoint, Record
 from harness.text import number
 
 DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
 MARKERS = ("", "o", "s", "^", "D", "v")
-PANELS_PER_FIGURE = 6
-NOTES_SHOWN = 6
-#: Between the names of two levels, as a share of a panel's height.
+#: Least distance between the names of two levels, as a share of a panel's height.
 LABEL_GAP = 0.055
-#: Beyond this ratio between the slowest and the fastest, a linear time axis hides the fastest.
+#: Where the slowest takes this many times as long as the fastest, a linear time axis would hide the fastest.
 LOG_TIME_RATIO = 12
 
 
-def draw(records: Iterable[Record], out: Path) -> list[Path]:
-    """Write every figure that the records allow into the folder ``out``, each as PNG and as SVG."""
-    return save(figures(records), out)
-
-
 def figures(records: Iterable[Record]) -> Iterator[Drawn]:
-    """The figures: throughput and memory over all groups, then each group's curves."""
+    """Throughput and memory of all groups, then the curves of each group."""
     found = groups(records)
     with style.context(["default", STYLE]):
         yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
@@ -57,7 +47,7 @@ def figures(records: Iterable[Record]) -> Iterator[Drawn]:
 # -- bars ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Bar:
-    """One horizontal bar: stacked parts, an error range, and its figure in words."""
+    """One horizontal bar: stacked parts, a range, a mark, and the text at its end."""
 
     colour: str
     parts: tuple[float, ...]
@@ -73,10 +63,10 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
         bars = {key: made for key, records in group.contenders().items() if (made := bar(records)) is not None}
         if bars:
             panels.append((group, bars))
-    pages = [panels[i : i + PANELS_PER_FIGURE] for i in range(0, len(panels), PANELS_PER_FIGURE)]
-    for page, shown in enumerate(pages):
+    numbered = pages(panels)
+    for page, shown in enumerate(numbered):
         groups_shown = [group for group, _ in shown]
-        # those of which nothing could be drawn are named on the first page
+        # groups without anything to draw are named on the first page
         silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
         notes = _notes(record for group in [*groups_shown, *silent] for record in group.records)
         heights = [0.27 * (len(bars) + len({cell for cell, _ in bars})) + 0.65 for _, bars in shown]
@@ -86,7 +76,7 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
             axis.set_title(legible(group.title))
         device = any(made.mark is not None for _, bars in shown for made in bars.values())
         legend(figure, title, _memory_key(device) if name == "memory" else [])
-        suffix = f"-{page + 1}" if len(pages) > 1 else ""
+        suffix = f"-{page + 1}" if len(numbered) > 1 else ""
         yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure)
 
 
@@ -151,18 +141,16 @@ def _throughput(records: list[Record]) -> Bar | None:
 
 def _memory(records: list[Record]) -> Bar | None:
     """Median over the runs of the level after initialisation and of the growth beyond it, in MiB."""
-    metrics = [
-        r.metrics for r in records if r.metrics and None not in (r.metrics.host_init_bytes, r.metrics.host_peak_bytes)
-    ]
-    before = median_of((m.host_init_bytes or 0) / MIB for m in metrics)
-    growth = median_of(max(0, (m.host_peak_bytes or 0) - (m.host_init_bytes or 0)) / MIB for m in metrics)
-    device = median_of(r.metrics.device_peak_bytes for r in records if r.metrics)
+    metrics = [r.metrics for r in records if r.metrics and r.metrics.host_growth_bytes is not None]
+    before = median_of(mib(m.host_init_bytes) for m in metrics)
+    growth = median_of(mib(m.host_growth_bytes) for m in metrics)
+    device = median_of(mib(r.metrics.device_peak_bytes) for r in records if r.metrics)
     if before is None or growth is None:
         return None
     text = f"+{number(growth)} MiB on {number(before)}"
     mark = None
     if device is not None:
-        mark, text = device / MIB, f"{text}; device {number(device / MIB)}"
+        mark, text = device, f"{text}; device {number(device)}"
     return Bar(colour_of(records[0].spec.backend), (before, growth), text, mark=mark)
 
 
@@ -214,15 +202,15 @@ def _against_time(group: Group) -> Drawn:
     title = f"Score against training time: {group.title}"
     figure, (axis,) = new_figure([3.6], _notes(group.records))
     ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
-    logarithmic = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
-    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), logarithmic)
+    log_time = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
+    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), log_time)
     levels = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
     _value_axis(axis, f"{score} (validation)", levels, metrics.higher_is_better)
-    if logarithmic:
+    if log_time:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if max(ends) / min(ends) < 1000 else (1,)))
-        axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(tick))
+        logarithmic(axis.xaxis, fine=max(ends) / min(ends) < 1000)
+    else:
+        axis.xaxis.set_major_formatter(FuncFormatter(tick))
     axis.set_xlabel("seconds inside training steps, compilation included")
     legend(figure, title, _key(group))
     about = f"{score} on the validation split against seconds inside training steps. {_ends(group)}"
@@ -238,7 +226,7 @@ def _draw_lines(
     for (cell, contender), records in found.items():
         colour = colour_of(records[0].spec.backend)
         marker = _marker(group, contender, records[0])
-        # the same run on several backends gives the same curve: the wider ones below stay visible
+        # backends give the same curve for the same run: wider lines below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
         width = 1.6 + min(1.8, 6 / len(names)) * above
         look: dict[str, Any] = {"color": colour, "linestyle": DASHES.get(cell, "-"), "linewidth": width}
@@ -248,7 +236,7 @@ def _draw_lines(
                 x, y = float(getattr(point, along)), value(point)
                 if y is not None and not (positive and x <= 0):
                     by_step.setdefault(point.step, []).append((x, y))
-        # only updates at which every run was evaluated: a band of changing members would jump
+        # only updates at which every run was evaluated: else the band would jump where a run joins or leaves
         common = [pairs for _, pairs in sorted(by_step.items()) if len(pairs) == len(records)]
         if not common:
             continue
@@ -266,9 +254,9 @@ def _value_axis(axis: Axes, label: str, levels: Mapping[str, float], shares: boo
     if not shares and heights and min(heights) > 0 and max(heights) / min(heights) > 5:
         axis.set_yscale("log")
         decades = math.log10(max(heights) / min(heights))
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
-        axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(tick))
+        logarithmic(axis.yaxis, fine=decades < 3)
+    else:
+        axis.yaxis.set_major_formatter(FuncFormatter(tick))
     axis.set_ylabel(legible(label, 40))
     _levels(axis, levels)
 
@@ -312,7 +300,7 @@ def _key(group: Group) -> list[Any]:
 
 
 def _ends(group: Group) -> str:
-    """Where each line ends, in words: what a reader who cannot see the figure wants to know."""
+    """The score at which each line ends, for readers who cannot see the figure."""
     ends = []
     for (cell, contender), records in group.contenders().items():
         scores = [r.metrics.score.get(r.metrics.main_score) for r in records if r.metrics]
@@ -322,14 +310,12 @@ def _ends(group: Group) -> str:
 
 
 def _notes(records: Iterable[Record]) -> list[str]:
-    """The runs that a figure leaves out, one line each, and how many more there are."""
-    lines = [legible(line, 125) for line in reasons(records)]
-    more = [f"and {len(lines) - NOTES_SHOWN} more"] if len(lines) > NOTES_SHOWN else []
-    return ["Not drawn:", *(f"  {line}" for line in lines[:NOTES_SHOWN]), *more] if lines else []
+    """The runs that a figure leaves out."""
+    return named_notes("Not drawn:", reasons(records))
 
 
 def _marker(group: Group, contender: str, record: Record) -> str:
-    """A marker that tells a backend's variants apart; none where there is only one."""
+    """A marker that distinguishes the variants of a backend; none where there is only one."""
     own = sorted(
         {c for (_, c), records in group.contenders().items() if records[0].spec.backend == record.spec.backend}
     )

@@ -1,0 +1,86 @@
+"""A contest in words: which shape, what its contestants share, why one of them has no figures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import get_args
+
+from backends.base import Tier
+from harness.records.speed import Contest, Roof, Row
+from harness.text import number, printable
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+
+
+def title(contest: Contest, without: Collection[str] = (), brief: bool = False) -> str:
+    """As in "B: lstm 128, 64×100×10".
+
+    Args:
+        without: sizes that vary; each stands there by its name.
+        brief: only say that a named shape was reduced or changed, not in what: for figures, where room is short.
+    """
+    spec, model = contest.rows[0].spec, contest.rows[0].spec.model
+    sizes = {"batch": spec.batch, "length": spec.length, "features": spec.features, "hidden": model.hidden}
+    shown = {name: name if name in without else str(value) for name, value in sizes.items()}
+    name = f"{named(contest, brief)}: " if contest.name and not without else ""
+    layers = f" ×{'layers' if 'layers' in without else model.layers}" if model.layers > 1 or "layers" in without else ""
+    ways = " bidirectional" if model.bidirectional else ""
+    shape = "×".join(shown[size] for size in ("batch", "length", "features"))
+    return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
+
+
+def named(contest: Contest, brief: bool = False) -> str:
+    """The shape's name and how the contest departs from it: "D, reduced: length 100"; in brief, "D, reduced"."""
+    parts = [contest.name or "", departure(contest)]
+    return ", ".join(filter(None, parts)) + (f": {changed(contest)}" if contest.changed and not brief else "")
+
+
+def departure(contest: Contest) -> str:
+    """Whether a contest departs from its named shape: "reduced" where each change is to less, else "changed", or ""."""
+    if not contest.changed:
+        return ""
+    smaller = all(type(was) is type(now) is int and now < was for was, now in contest.changed.values())
+    return "reduced" if smaller else "changed"
+
+
+def changed(contest: Contest) -> str:
+    """The fields that differ from the named shape, with the values that they have here."""
+    return ", ".join(f"{name} {now}" for name, (_, now) in contest.changed.items())
+
+
+def about(contest: Contest) -> str:
+    """Everything else that all contestants share."""
+    spec = contest.rows[0].spec
+    gpus = sorted({row.device_name for row in contest.rows if row.device_name})
+    where = " and ".join(contest.devices) + (f" ({', '.join(gpus)})" if gpus else "")
+    labels = f" of {_counted(spec.labels, 'label')}" if spec.labels else ""
+    lengths = f"lengths {spec.shortest} to {spec.length} · " if spec.shortest else ""
+    return (
+        f"batch×length×features · {_counted(spec.outputs, 'output')}, {spec.readout} step, {spec.loss}{labels} · "
+        f"{lengths}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
+        f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def ranked(rows: Iterable[Row]) -> list[Row]:
+    """The rows that have figures: tier by tier, the fastest first."""
+    timed = [row for row in rows if row.figures]
+    return sorted(timed, key=lambda r: (_tier(r), r.figures.step_ms.median if r.figures else 0.0))
+
+
+def _tier(row: Row) -> int:
+    return TIERS.index(row.tier) if row.tier else len(TIERS)
+
+
+def silent(contest: Contest, row: Row) -> str:
+    """How a row that is not ok ended, and why."""
+    return printable(f"{contest.name_of(row)}: {row.status}{f': {row.reason}' if row.reason else ''}")
+
+
+def latencies(roof: Roof) -> str:
+    """For each backend, microseconds per dependent step."""
+    return ", ".join(f"{backend} {number(us)} µs" for backend, us in sorted(roof.us_per_step.items()))

@@ -1,0 +1,127 @@
+"""What ``harness table`` says of records: as text, Markdown, CSV or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.analysis.repeats import repetitions
+from harness.presentation import contest_columns, contest_table, renderers, run_columns
+from harness.presentation.frames import frame, table_of
+from harness.presentation.run_table import runs_frame, with_scores_named
+from harness.presentation.selection import select
+from harness.presentation.table import Column
+from harness.records.speed import SpeedRecord
+from harness.records.store import Found
+from tasks.registry import nearest
+
+#: Formats in which numbers are rounded for people.
+FOR_PEOPLE = ("text", "markdown")
+FORMATS = (*FOR_PEOPLE, "csv", "parquet")
+ColumnOf = Callable[[str], Column[Any]]
+
+
+def render(
+    found: Found,
+    columns: Sequence[str],
+    sort: Sequence[str],
+    where: Sequence[str],
+    form: str | None,
+    out: Path | None,
+    summary: bool = False,
+) -> str | None:
+    """The records as text, or None once they are written to ``out``.
+
+    Runs are one table; speed contests follow, a table each. Where columns are chosen or the format is for machines
+    there is one table: of the runs, or of the contestants where there are no runs.
+
+    Raises:
+        ValueError: as ``select`` and ``write``.
+    """
+    form = format_named(form, out)
+    exported = form not in FOR_PEOPLE
+    if summary:
+        data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
+        usual: Sequence[str] = () if exported or data.empty else run_columns.SUMMARY_DEFAULT
+        return write(select(data, columns or usual, sort, where), form, out)
+    if not found.records and (exported or columns or sort or where):
+        data = frame(contest_columns.COLUMNS.values(), contest_columns.entries(found.speeds))
+        chosen = select(data, columns or (() if exported else contest_columns.DEFAULT), sort, where)
+        return write(chosen, form, out, contest_columns.COLUMNS.__getitem__)
+    parts = []
+    if found.records:
+        data = runs_frame(found.records)
+        chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where)
+        if exported or columns or sort or where or not found.speeds:
+            return write(chosen, form, out)
+        parts.append(as_text(chosen, form))
+    return _kept("\n".join([*parts, *(_contest(record, form) for record in found.speeds)]), out)
+
+
+def select_runs(
+    data: pd.DataFrame, columns: Sequence[str] = (), sort: Sequence[str] = (), where: Sequence[str] = ()
+) -> pd.DataFrame:
+    """As ``select``, of a frame of runs. Without ``columns``: the default ones, those of a GPU where one was measured,
+    and ``reason`` where a run is not ok.
+    """
+    chosen = select(data, (), sort, where)
+    if not columns:
+        measured = [name for name in run_columns.OF_A_GPU if chosen[name].notna().any()]
+        columns = [*run_columns.DEFAULT, *measured, *(["reason"] if (chosen["status"] != "ok").any() else [])]
+    return select(chosen, columns)
+
+
+def _contest(record: SpeedRecord, form: str) -> str:
+    return contest_table.markdown(record) if form == "markdown" else contest_table.text(record)
+
+
+def format_named(form: str | None, out: Path | None) -> str:
+    """The format asked for, else the one of the file's ending, else text.
+
+    Raises:
+        ValueError: an unknown format.
+    """
+    endings = {".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
+    named = form or endings.get(out.suffix if out else "", "text")
+    if named not in FORMATS:
+        raise ValueError(nearest("format", named, list(FORMATS)))
+    return named
+
+
+def write(data: pd.DataFrame, form: str, out: Path | None = None, column: ColumnOf = run_columns.column) -> str | None:
+    """The rows as text, Markdown, CSV or Parquet: returned, or None once written to ``out``.
+
+    Text and Markdown round numbers for people; CSV and Parquet hold them as they are.
+
+    Args:
+        column: what a column is, by its name.
+
+    Raises:
+        ValueError: an unknown format; Parquet without a file or without pyarrow.
+    """
+    if form == "parquet":
+        if out is None:
+            raise ValueError("parquet is no text: name a file with --out")
+        renderers.parquet(data, out)
+        return None
+    return _kept(as_text(data, form, column), out)
+
+
+def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column) -> str:
+    """The rows as text, Markdown or CSV. Raises ValueError for another format."""
+    if format_named(form, None) == "csv":
+        return renderers.csv(data)
+    table = with_scores_named(table_of(data, column))
+    return (renderers.markdown(table) if form == "markdown" else renderers.text(table)) + "\n"
+
+
+def _kept(text: str, out: Path | None) -> str | None:
+    """``text``, or None once it is written to ``out``."""
+    if out is None:
+        return text
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8", newline="")
+    return None

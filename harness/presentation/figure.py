@@ -1,0 +1,78 @@
+"""What all figures share: the page, its title, key and notes, and how it is saved.
+
+Figures are built through matplotlib's ``Figure``, not pyplot: no state is shared and no display is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.presentation.look import STYLE, legible
+
+WIDTH = 9.0
+PANELS_PER_FIGURE = 6
+NOTES_SHOWN = 6
+Panel = TypeVar("Panel")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, the stem of its file names, its title, and what it shows in words."""
+
+    name: str
+    title: str
+    about: str
+    figure: Figure
+
+    def save(self, path: Path) -> Path:
+        """Write as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
+        metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}[path.suffix]
+        with style.context(["default", STYLE]):
+            self.figure.savefig(path, metadata=metadata)
+        return path
+
+
+def save(drawings: Iterable[Drawn], out: Path) -> list[Path]:
+    """Write each figure into the folder ``out``, as PNG and as SVG."""
+    out.mkdir(parents=True, exist_ok=True)
+    return [drawn.save(out / f"{drawn.name}{suffix}") for drawn in drawings for suffix in (".png", ".svg")]
+
+
+def new_figure(heights: Sequence[float], notes: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A figure with one panel per height (inches), and notes at its foot."""
+    extra = 0.75 + 0.16 * len(notes)
+    figure = Figure(figsize=(WIDTH, sum(heights) + extra), layout="constrained")
+    axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=list(heights))
+    if notes:
+        figure.supxlabel("\n".join(notes), x=0.01, ha="left", fontsize=7.5, color="#555555")
+    return figure, list(axes[:, 0])
+
+
+def legend(figure: Figure, title: str, handles: list[Any], columns: int = 6) -> None:
+    """Put title and key above the panels, as one legend, so that neither covers the other."""
+    if not handles:
+        figure.suptitle(legible(title, 90), x=0.01, ha="left", fontsize=12, fontweight="bold")
+        return
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=columns, handlelength=2.6, alignment="left",
+        title=legible(title, 90), title_fontproperties={"size": 12, "weight": "bold"}, borderpad=0,
+    )  # fmt: skip
+
+
+def pages(panels: Sequence[Panel]) -> list[Sequence[Panel]]:
+    """Panels figure by figure."""
+    return [panels[start : start + PANELS_PER_FIGURE] for start in range(0, len(panels), PANELS_PER_FIGURE)]
+
+
+def named_notes(heading: str, lines: Iterable[str]) -> list[str]:
+    """Notes for the foot of a figure: what it leaves out, one line each, and how many more there are."""
+    different = list(dict.fromkeys(legible(line, 125) for line in lines))
+    more = [f"and {len(different) - NOTES_SHOWN} more"] if len(different) > NOTES_SHOWN else []
+    return [heading, *(f"  {line}" for line in different[:NOTES_SHOWN]), *more] if different else []

@@ -1,0 +1,152 @@
+"""How a table looks: in a terminal, as plain text, as Markdown, as HTML, and as data files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
+from tabulate import tabulate
+
+from harness.presentation.table import Cell, Column, Table
+from harness.text import markdown_escape, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Facts = Sequence[tuple[str, str]]
+
+
+# -- terminal ---------------------------------------------------------------------------------------
+_DENSE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0, "show_edge": False}
+_LOOKS: dict[str, dict[str, Any]] = {"dense": _DENSE, "airy": {**_DENSE, "padding": (0, 1, 0, 0)}, "framed": {}}
+
+
+def terminal(table: Table) -> RenderableType:
+    """The table for a terminal. A dense one stands under its title, its notes below it, and a blank line at the end."""
+    if table.layout != "dense":
+        return _grid(table, title=table.title or None)
+    parts: list[RenderableType] = []
+    if table.title:
+        parts += [Text(table.title, style="bold"), Text(table.about, style="dim")]
+    if table.rows or not table.title:
+        parts.append(_grid(table))
+    parts += [Text(note.text, style=note.style) for note in table.notes]
+    return Group(*parts, *([Text()] if table.title else []))
+
+
+def _grid(table: Table, title: str | None = None) -> RichTable:
+    grid = RichTable(**_LOOKS[table.layout], title=title)
+    for column in table.columns:
+        grid.add_column(
+            column.heading or column.name, justify="right" if column.numeric else "left", no_wrap=column.whole,
+            overflow="ellipsis" if column.whole else "fold", min_width=column.least,
+        )  # fmt: skip
+    for group in table.groups:
+        for row in group:
+            grid.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+        grid.add_section()
+    return grid
+
+
+def facts(heading: str, lines: Facts) -> Iterator[RenderableType]:
+    """A heading and lines of name and value for a terminal; nothing where there are none."""
+    if not lines:
+        return
+    yield Text(f"\n{heading}", style="bold")
+    grid = RichTable.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in lines:
+        grid.add_row(Text(f"  {printable(name)}"), Text(value))
+    yield grid
+
+
+# -- plain text and Markdown, aligned ---------------------------------------------------------------
+def text(table: Table) -> str:
+    """The table as aligned plain text, with title and notes where it has them."""
+    return "\n\n".join(_parts(table, "simple"))
+
+
+def markdown(table: Table) -> str:
+    """The table as aligned Markdown, with title and notes where it has them; nothing in it is markup."""
+    return "\n\n".join(_parts(table, "github"))
+
+
+def _parts(table: Table, style: str) -> Iterator[str]:
+    in_markdown = style == "github"
+    escaped = markdown_escape if in_markdown else str
+    if table.title:
+        yield f"{'## ' * in_markdown}{escaped(table.title)}"
+        yield escaped(table.about)
+    if table.rows or not table.title:
+        rows = [[escaped(cell) for cell in row] for row in table.texts()]
+        alignment = ["right" if column.numeric else "left" for column in table.columns]
+        yield tabulate(
+            rows, [escaped(heading) for heading in table.headings], tablefmt=style, disable_numparse=True,
+            colalign=alignment if rows else None,
+        )  # fmt: skip
+    yield from (f"{'- ' * in_markdown}{escaped(note.text)}" for note in table.notes)
+
+
+# -- pages ------------------------------------------------------------------------------------------
+def page_markdown(table: Table) -> Markup:
+    """The table alone for a Markdown page, not aligned; nothing in it is markup."""
+    lines = [
+        _piped(f" {markdown_escape(heading)} " for heading in table.headings),
+        _piped("---:" if column.numeric else "---" for column in table.columns),
+        *(_piped(f" {markdown_escape(cell)} " for cell in row) for row in table.texts()),
+    ]
+    return Markup("\n".join(lines))
+
+
+def _piped(cells: Any) -> str:
+    return f"|{'|'.join(cells)}|"
+
+
+def page_html(table: Table, label: str) -> Markup:
+    """The table alone for an HTML page, in a region that scrolls; nothing in it is markup.
+
+    Args:
+        label: what it shows, for those who hear the page.
+    """
+    head = Markup("").join(
+        Markup('<th scope="col"{}>{}</th>').format(_class("number" * column.numeric), column.title)
+        for column in table.columns
+    )
+    rows = Markup("\n").join(
+        Markup("<tr>{}</tr>").format(Markup("").join(map(_html_cell, table.columns, row))) for row in table.rows
+    )
+    return Markup(
+        '<div class="scroll" role="region" tabindex="0" aria-label="{}">\n<table class="results">\n<thead>\n'
+        "<tr>{}</tr>\n</thead>\n<tbody>\n{}\n</tbody>\n</table>\n</div>"
+    ).format(label, head, rows)
+
+
+def _html_cell(column: Column[Any], cell: Cell) -> Markup:
+    kind = "number" if column.numeric else "yes" if cell.style == "green" else "long" if column.prose else ""
+    return Markup("<td{}>{}</td>").format(_class(kind), escape(cell.text))
+
+
+def _class(name: str) -> Markup:
+    return Markup(' class="{}"').format(name) if name else Markup("")
+
+
+# -- data files -------------------------------------------------------------------------------------
+def csv(data: pd.DataFrame) -> str:
+    """Numbers as they are, not rounded for people."""
+    return data.to_csv(index=False, lineterminator="\n")
+
+
+def parquet(data: pd.DataFrame, out: Path) -> None:
+    """Write ``data`` with its types into the file ``out``. Raises ValueError without pyarrow."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        data.to_parquet(out, index=False, engine="pyarrow")
+    except ImportError:
+        raise ValueError("parquet needs pyarrow: pip install pyarrow") from None

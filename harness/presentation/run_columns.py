@@ -1,0 +1,402 @@
+"""Every column of a run, and which of them each table of runs shows: the one place to add a column.
+
+``COLUMNS`` are about one record. What several runs of one contender amount to is shown by ``REPORT`` and ``SUMMARY``,
+whose columns are about ``Repetitions``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.analysis.disturbance import flags
+from harness.analysis.groups import LAUNCH_BOUND, Group, median_of
+from harness.analysis.interval import Average, averaged
+from harness.analysis.repeats import Repetitions
+from harness.presentation.execution_columns import shared
+from harness.presentation.table import Column, Kind, words
+from harness.records.figures import mib
+from harness.records.run import Record
+from harness.text import number, printable, score_text
+
+Get = Callable[[Record], Any]
+
+
+# -- one run ----------------------------------------------------------------------------------------
+def _at(path: str) -> Get:
+    """Follow a dotted path into a record; None where a part on the way is missing."""
+    names = path.split(".")
+
+    def get(record: Record) -> Any:
+        value: Any = record
+        for name in names:
+            if value is None:
+                return None
+            value = getattr(value, name)
+        return value
+
+    return get
+
+
+def _metric(name: str) -> Get:
+    return _at(f"metrics.{name}")
+
+
+def _by_name(field: str) -> Callable[[Record], Mapping[str, Any]]:
+    """The values that a mapping among the metrics holds by name."""
+    return lambda record: getattr(record.metrics, field, {})
+
+
+def _versions(record: Record) -> str:
+    return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
+
+
+def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
+    """Three columns: the median over timed blocks, and the 10th and 90th percentile."""
+    yield Column(
+        name, _metric(f"{field}.median"), f"{about}: median over timed blocks", "float64", heading=heading, whole=whole
+    )
+    for percentile in (10, 90):
+        get = _metric(f"{field}.p{percentile}")
+        yield Column(f"{name}_p{percentile}", get, f"{about}: {percentile}th percentile", "float64")
+
+
+def _named_score(record: Record) -> str:
+    m = record.metrics
+    return "" if m is None or m.main is None else printable(f"{m.main_score} {score_text(m.main)}")
+
+
+def _measured(name: str, about: str, kind: Kind = "float64", **more: Any) -> Column[Record]:
+    """One of the metrics, under its own name."""
+    return Column(name, _metric(name), about, kind, **more)
+
+
+def _sized(name: str, about: str, **more: Any) -> Column[Record]:
+    """One of the metrics in bytes, told in MiB."""
+    size = _metric(f"{name}_bytes")
+    return Column(f"{name}_mib", lambda record: mib(size(record)), about, "float64", **more)
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
+_FIXED: Sequence[Column[Record]] = (
+    Column("id", _at("id"), "the record's name, also its file's"),
+    Column("created", _at("created"), "when the run was recorded, UTC", "datetime64[us, UTC]"),
+    *shared(_itself, "status", "reason"),
+    Column("task", _at("spec.task"), "what is learned"),
+    Column("preset", _at("spec.preset"), "the task's sizes, by name"),
+    *shared(_itself, "backend", "variant", "tier", "executed"),
+    Column("version", _at("framework_version"), "version of the framework"),
+    *shared(_itself, "device", "precision", "cell", "hidden", "layers", "bidirectional"),
+    _measured("parameters", "trainable numbers", "Int64"),
+    *shared(_itself, "batch"),
+    Column("steps", _at("spec.steps"), "updates", "Int64"),
+    Column("chunk", _at("spec.chunk"), "updates per timed block", "Int64"),
+    Column("evaluate_every", _at("spec.evaluate_every"), "updates between two evaluations", "Int64"),
+    Column("seed", _at("spec.seed"), "of the training data and of the initial parameters", "Int64", write=str),
+    *shared(_itself, "threads", "denormals"),
+    Column("deterministic", _at("spec.deterministic"), "whether deterministic kernels were asked for", "boolean"),
+    Column("optimizer", _at("spec.optimizer.name"), "the update rule"),
+    Column("lr", _at("spec.optimizer.lr"), "its learning rate", "float64"),
+    Column("clip", _at("spec.optimizer.clip"), "largest global norm of the gradient", "float64"),
+    Column("init_recurrent", _at("spec.initialisation.recurrent"), "initial recurrent matrices"),
+    Column("init_input", _at("spec.initialisation.input"), "initial input matrices"),
+    Column("forget_bias", _at("spec.initialisation.forget_bias"), "initial bias of the forget gate", "float64"),
+    Column("chrono", _at("spec.initialisation.chrono"), "longest dependency assumed by chrono initialisation", "Int64"),
+    Column("score_name", _metric("main_score"), "the score that decides whether the task is solved"),
+    Column("score", _metric("main"), "that score on the test split", "float64", write=score_text),
+    Column(
+        "baseline", _metric("main_baseline"), "what a model that learned nothing reaches", "float64", write=score_text
+    ),
+    _measured(
+        "solved",
+        "whether the test scores solve the task",
+        "boolean",
+        style=lambda record: "green" if record.metrics and record.metrics.solved else "",
+    ),
+    Column("score_at", _at("spec.score_at"), "which parameters are scored: the final or the best on validation"),
+    _measured("score_step", "the update after which they were taken", "Int64"),
+    _measured("final_loss", "test loss of the scored parameters"),
+    *_spread("train_seq_s", "train_sequences_per_second", "sequences trained per second", "train\nseq/s", whole=True),
+    *_spread("train_time_step_s", "train_time_steps_per_second", "time steps trained per second"),
+    *_spread("step_ms", "step_ms", "milliseconds per update", "step\nms", whole=True),
+    *_spread("predict_seq_s", "predict_sequences_per_second", "sequences predicted per second", "predict\nseq/s"),
+    *_spread("predict_time_step_s", "predict_time_steps_per_second", "time steps predicted per second"),
+    _measured("flops_per_step", "floating-point operations of one update's matrix products", "Int64"),
+    _measured("gflops", "flops_per_step over the median step time, in 10⁹ per second"),
+    _measured("import_s", "importing the framework"),
+    _measured("data_s", "drawing or loading data on the host, in total"),
+    _measured("gate_s", "the gate: the check against the float64 reference before the run"),
+    _measured("build_s", "constructing model and optimizer on the device"),
+    _measured("first_step_s", "the first update, with all tracing and compiling"),
+    _measured("compile_s", "what the first update took beyond a median one", heading="compile\ns", whole=True),
+    _measured("stage_s", "moving batches to the device, in total"),
+    _measured("train_s", "inside training steps, in total, the first included", heading="train\ns", whole=True),
+    _measured("evaluate_s", "predicting and scoring held-out data, in total"),
+    _measured("wall_s", "the worker's life, from its first line to its last figure"),
+    _measured("compilations", "traces and compilations, all before the steady state", "Int64"),
+    _sized(
+        "host_growth", "host peak minus host_init_mib, in MiB: what training took", heading="growth\nMiB", whole=True
+    ),
+    _sized("host_peak", "the kernel's high-water mark while training, in MiB"),
+    _sized("host_init", "resident after data, gate, model and optimizer, in MiB", heading="initialised\nMiB"),
+    _sized("host_import", "resident after importing the framework, in MiB"),
+    _sized("device_init", "on the device after model and optimizer, in MiB"),
+    _sized("device_peak", "the allocator's peak on the device, in MiB", heading="device peak\nMiB"),
+    _sized("device_process", "held on the device by the worker at most, as the driver counts, in MiB"),
+    _measured("energy_j", "joules that the device took from the first update to the last", heading="J"),
+    _measured(
+        "joules_per_1000_sequences", "joules per 1000 sequences trained, in the steady state", heading="J\nper 1000 seq"
+    ),
+    _measured(
+        "device_train_s",
+        "seconds of all training blocks by the device's own events: beside train_s, by the host's clock",
+    ),
+    _measured(
+        "device_idle_share",
+        "of the time in training and prediction, the share in which the device was idle",
+        heading="idle share",
+    ),
+    Column(
+        "gate",
+        _at("gate.parameter_distance"),
+        "relative distance of the parameters from the float64 reference",
+        "float64",
+    ),
+    Column(
+        "gate_loss", _at("gate.loss_distance"), "relative distance of the losses from the float64 reference", "float64"
+    ),
+    Column("gate_passed", _at("gate.passed"), "whether both were within tolerance", "boolean"),
+    Column(
+        "noise",
+        lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
+        "what disturbed the measurement: drift, bimodal, preempted, steal, load, throttled; none where nothing did",
+    ),
+    Column("cpu", _at("environment.cpu"), "the processor"),
+    Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
+    Column("os", _at("environment.os"), "the operating system"),
+    Column("python", _at("environment.python"), "version of Python"),
+    Column("versions", _versions, "of all libraries, as name=version"),
+    Column("git_commit", _at("environment.git_commit"), "commit of the harness"),
+    Column("git_dirty", _at("environment.git_dirty"), "whether its code differed from that commit", "boolean"),
+)
+#: Every column that all records have, by name. Further ones come with the records: see ``PREFIXES``.
+COLUMNS: Mapping[str, Column[Record]] = {column.name: column for column in _FIXED}
+
+#: Columns that depend on the records: a prefix, what follows it, and the values by that name.
+PREFIXES: Mapping[str, tuple[str, Callable[[Record], Mapping[str, Any]]]] = {
+    "P.": ("a parameter of the task, such as P.length", attrgetter("spec.parameters")),
+    "score.": ("a test score, such as score.mse", _by_name("score")),
+    "baseline.": ("what a model that learned nothing reaches of a score", _by_name("baseline")),
+    "steps_to.": ("first evaluated update at which the main score passed a level", _by_name("steps_to")),
+}
+
+#: Column to one-line description, the open-ended ones included.
+DESCRIPTIONS: Mapping[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
+    f"{prefix}<name>": about for prefix, (about, _) in PREFIXES.items()
+}
+
+#: Of a table of runs as text, where none are asked for.
+DEFAULT = (
+    "task", "cell", "backend", "variant", "tier", "status", "score_name", "score", "solved",
+    "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s",
+)  # fmt: skip
+#: What a GPU took: shown where any run has it.
+OF_A_GPU = ("energy_j", "joules_per_1000_sequences", "device_idle_share")
+
+
+def column(name: str) -> Column[Any]:
+    """A column of ``COLUMNS`` or of the summary, or one whose name begins with a prefix."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    if name in SUMMARY:
+        return SUMMARY[name]
+    scores, seed = name.startswith(("score.", "baseline.")), name == "P.seed"
+    return Column(name, get=lambda record: None, write=score_text if scores else str if seed else words)
+
+
+# -- a run among those it may be compared with ------------------------------------------------------
+class Shown(NamedTuple):
+    """A run in the table of a terminal; ``first`` of its group."""
+
+    group: Group
+    record: Record
+    first: bool
+
+
+def _of_record(name: str) -> Column[Shown]:
+    return COLUMNS[name].within(lambda shown: shown.record)
+
+
+def folded(text: str, width: int) -> str:
+    """Text in lines of ``width``, broken at blanks and hyphens; the first four."""
+    return "\n".join(textwrap.wrap(text, width)[:4])
+
+
+_TASK: Column[Shown] = Column(
+    "task", get=lambda shown: shown.group.title, style=lambda shown: "bold", whole=True,
+    words_of=lambda shown: folded(printable(shown.group.title), 12) if shown.first else "",
+)  # fmt: skip
+_CELL: Column[Shown] = Column(
+    "cell", get=lambda shown: shown.record.spec.model.cell, write=lambda cell: folded(cell, 10), whole=True
+)
+_SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record))
+_SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record), least=9)
+
+
+def terminal_columns(runs: Sequence[Shown]) -> list[Column[Shown]]:
+    """Of a terminal's table: settings where runs of a group differ in them, and what a GPU took where one was used."""
+    varies = any(shown.group.settings(shown.record) for shown in runs)
+    measured = [name for name in OF_A_GPU if any(COLUMNS[name].get(shown.record) is not None for shown in runs)]
+    return [
+        _TASK, _CELL, *map(_of_record, ("backend", "variant", "tier")), *([_SETTING] if varies else []),
+        _of_record("status"), _SCORE,
+        *map(_of_record, ("solved", "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s", *measured)),
+    ]  # fmt: skip
+
+
+# -- several runs of one contender ------------------------------------------------------------------
+def _values(name: str, runs: Repetitions) -> list[Any]:
+    """The values of a column of ``COLUMNS``, of the runs that have one."""
+    return [value for record in runs.records if (value := COLUMNS[name].get(record)) is not None]
+
+
+def _median(name: str, heading: str = "", write: Callable[[Any], str] = number) -> Column[Repetitions]:
+    of = COLUMNS[name]
+    return replace(
+        of, get=lambda runs: median_of(_values(name, runs)), write=write, heading=heading or of.heading,  # type: ignore[arg-type, return-value]
+    )  # fmt: skip
+
+
+def _each(name: str, **more: Any) -> Column[Repetitions]:
+    """The different values, in alphabetical order."""
+    of = COLUMNS[name]
+    return replace(of, get=lambda runs: ", ".join(sorted(set(_values(name, runs)))) or None, **more)  # type: ignore[arg-type, return-value]
+
+
+def _solved(runs: Repetitions) -> str:
+    return ("yes" if runs.solved else "no") if len(runs.records) == 1 else f"{runs.solved} of {len(runs.records)}"
+
+
+def _range_of_scores(runs: Repetitions) -> str | None:
+    """The median, and from where to where the runs went."""
+    values = _values("score", runs)
+    if not values:
+        return None
+    middle = score_text(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({score_text(min(values))} to {score_text(max(values))})"
+
+
+def _reach(runs: Repetitions) -> str | None:
+    """From the lowest 10th percentile of the runs to the highest 90th."""
+    low, high = _values("train_seq_s_p10", runs), _values("train_seq_s_p90", runs)
+    return f"{number(min(low))} to {number(max(high))}" if low else None
+
+
+def _idle(share: float) -> str:
+    """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
+    return number(100 * share) + ", launch-bound" * (share > LAUNCH_BOUND)
+
+
+#: Of a report's table, each about all runs of a contender in a cell.
+REPORT: Sequence[Column[Repetitions]] = (
+    Column("cell", get=attrgetter("cell")),
+    Column("backend", get=attrgetter("contender"), write=str),
+    _each("tier"),
+    _each("executed"),
+    Column("runs", get=lambda runs: len(runs.records), kind="Int64", write=str),
+    Column("score", get=_range_of_scores, right=True),
+    Column("solved", get=_solved, style=lambda runs: "green" if _solved(runs) == "yes" else ""),
+    _median("train_seq_s"),
+    Column("p10 to p90", get=_reach, right=True),
+    _median("step_ms"),
+    _median("predict_seq_s"),
+    _median("compile_s"),
+    _median("train_s"),
+    _median("host_growth_mib"),
+    _median("host_init_mib"),
+    _median("device_peak_mib"),
+    _median("energy_j"),
+    _median("joules_per_1000_sequences"),
+    _median("device_idle_share", heading="idle %", write=_idle),
+    _median("parameters"),
+    Column("gate", get=lambda runs: max(_values("gate", runs), default=None), write="{:.0e}".format, right=True),
+)
+
+
+def _with_interval(average: Average, write: Callable[[float], str] = number) -> str:
+    """As in "0.0013 (0.0011–0.0016)"; the average alone where there are too few runs for an interval."""
+    if average.value is None:
+        return ""
+    if average.low is None or average.high is None:
+        return write(average.value)
+    return f"{write(average.value)} ({write(average.low)}–{write(average.high)})"
+
+
+def _average(name: str) -> Callable[[Repetitions], Average]:
+    """Mean scores, and medians of all else, with their 95 % interval."""
+    mean = name == "score"
+    return lambda runs: averaged(_values(name, runs), *((statistics.fmean, np.mean) if mean else ()))
+
+
+def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
+    """Three columns of data files: the average and both ends of its interval."""
+    average = _average(name)
+    about = f"{word} over the runs: {COLUMNS[name].about}"
+    yield Column(f"{name}_{word}", lambda runs: average(runs).value, about, "float64")
+    yield Column(f"{name}_low", lambda runs: average(runs).low, f"low end of its 95 % interval: {name}", "float64")
+    yield Column(f"{name}_high", lambda runs: average(runs).high, f"high end of its 95 % interval: {name}", "float64")
+
+
+def _shown_average(name: str, heading: str) -> Column[Repetitions]:
+    average = _average(name)
+    return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
+
+
+_SUMMARY: Sequence[Column[Repetitions]] = (
+    Column("task", attrgetter("group.title"), "the set of runs that may be compared"),
+    Column("cell", attrgetter("cell"), "the recurrence"),
+    Column("contender", attrgetter("contender"), "who computed it"),
+    Column("runs", lambda runs: len(runs.records), "runs that were ok", "Int64"),
+    Column("seeds", attrgetter("seeds"), "different seeds among them", "Int64"),
+    Column("not_ok", attrgetter("not_ok"), "runs of the same spec that were not ok", "Int64"),
+    Column("solved_runs", attrgetter("solved"), "runs that solved the task", "Int64"),
+    Column("noisy_runs", attrgetter("noisy"), "runs that something disturbed", "Int64"),
+    Column("score_name", attrgetter("score_name"), "the score that decides whether the task is solved"),
+    *_averages("score", "mean"),
+    *(each for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
+      for each in _averages(name, "median")),
+)  # fmt: skip
+#: Of ``harness table --summary`` and its data files, by name.
+SUMMARY: Mapping[str, Column[Repetitions]] = {column.name: column for column in _SUMMARY}
+#: Those of its text, where none are asked for.
+SUMMARY_DEFAULT = (
+    "task", "cell", "contender", "runs", "solved_runs", "noisy_runs", "score_name", "score_mean", "score_low",
+    "score_high", "train_seq_s_median", "train_seq_s_low", "train_seq_s_high",
+)  # fmt: skip
+#: Of the table over repetitions in a terminal and in a report.
+REPEATS: Sequence[Column[Repetitions]] = (
+    SUMMARY["task"],
+    SUMMARY["cell"],
+    replace(SUMMARY["contender"], heading="backend"),
+    replace(
+        SUMMARY["runs"],
+        words_of=lambda runs: f"{len(runs.records)}" + (f" + {runs.not_ok} not ok" if runs.not_ok else ""),
+    ),
+    Column("solved", get=lambda runs: f"{runs.solved}/{len(runs.records)}", right=True),
+    replace(SUMMARY["noisy_runs"], heading="noisy", write=str),
+    Column(
+        "mean score", get=_average("score"), right=True,
+        words_of=lambda runs: printable(f"{runs.score_name} {_with_interval(_average('score')(runs), score_text)}"),
+    ),
+    _shown_average("train_seq_s", "median\ntrain seq/s"),
+    _shown_average("host_growth_mib", "median\ngrowth MiB"),
+)  # fmt: skip

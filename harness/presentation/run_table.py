@@ -1,0 +1,73 @@
+"""Runs as tables: for a terminal, over repetitions, and as a frame to choose rows and columns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from harness.analysis.groups import groups
+from harness.analysis.repeats import repetitions
+from harness.presentation.run_columns import COLUMNS, PREFIXES, REPEATS, Shown, terminal_columns
+from harness.presentation.table import Table
+from harness.records.run import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def runs_table(records: Iterable[Record]) -> Table:
+    """The runs for a terminal of 120 columns, grouped by what may be compared."""
+    by_group = [
+        [Shown(group, record, number == 0) for number, record in enumerate(group.records)] for group in groups(records)
+    ]
+    return Table.of(terminal_columns([shown for group in by_group for shown in group]), *by_group)
+
+
+def repeats_table(records: Iterable[Record]) -> Table:
+    """What the runs of each spec amount to, over seeds or again."""
+    return Table.of(REPEATS, repetitions(records), title="Over repetitions, 95 % intervals", layout="airy")
+
+
+def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
+    """One row per record, one column per scalar; missing values where nothing was measured."""
+    import pandas as pd
+
+    from harness.presentation.frames import frame
+
+    records = list(records)
+    columns = {}
+    for prefix, (_, get) in PREFIXES.items():
+        found = [get(record) for record in records]
+        for name in dict.fromkeys(name for values in found for name in values):
+            columns[f"{prefix}{name}"] = _series([values.get(name) for values in found])
+    return pd.concat([frame(COLUMNS.values(), records), pd.DataFrame(columns)], axis=1)
+
+
+def _series(values: Sequence[Any]) -> pd.Series[Any]:
+    """A column of the values' own type; of text where tasks disagree about it."""
+    import pandas as pd
+
+    types = {type(value) for value in values if value is not None}
+    kinds = {bool: "boolean", int: "Int64", float: "float64", str: "string"}
+    kind = kinds[types.pop()] if len(types) == 1 else "float64" if types <= {int, float} else "string"
+    if kind == "string":
+        values = [value if value is None else str(value) for value in values]
+    return pd.Series(values, dtype=kind)
+
+
+def with_scores_named(table: Table) -> Table:
+    """The table with the name of the score before its value, in one column, where it has both."""
+    names = [column.name for column in table.columns]
+    if "score_name" not in names or "score" not in names[names.index("score_name") :]:
+        return table
+    name_at, score_at = names.index("score_name"), names.index("score")
+
+    def joined(cells: Sequence[Any]) -> list[Any]:
+        text = f"{cells[name_at].text} {cells[score_at].text}".strip()
+        both = [*cells[:score_at], cells[score_at]._replace(text=text), *cells[score_at + 1 :]]
+        return both[:name_at] + both[name_at + 1 :]
+
+    columns = [replace(column, right=False) if column.name == "score" else column for column in table.columns]
+    columns.pop(name_at)
+    return replace(table, columns=columns, groups=[[joined(row) for row in group] for group in table.groups])

@@ -1,0 +1,40 @@
+"""When a measurement counts as disturbed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.analysis.disturbance import OTHERS, OUTSIDE_SHARE, STEAL_SHARE, SWITCHES_PER_S, flags
+from harness.records.base import Noise
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        ({}, []),
+        ({"drift": 0.2}, ["drift"]),
+        ({"bimodal": True}, ["bimodal"]),
+        ({"steal_share": STEAL_SHARE}, []),
+        ({"steal_share": 1.1 * STEAL_SHARE}, ["steal"]),
+        ({"outside_share": 1.1 * OUTSIDE_SHARE}, ["load"]),
+        ({"throttled": 1}, ["throttled"]),
+        ({"throttled": 0, "bimodal": False}, []),
+        ({"drift": 0.1, "throttled": 2}, ["drift", "throttled"]),
+    ],
+)
+def test_each_disturbance_counts_beyond_its_limit(measured: dict[str, Any], expected: list[str]) -> None:
+    assert flags(Noise(**measured)) == expected
+
+
+def test_forced_switches_count_only_where_others_used_the_cpus() -> None:
+    """The spinning threads of a BLAS yield their CPU by themselves, which the kernel counts as forced."""
+    many = 2 * SWITCHES_PER_S
+    assert flags(Noise(involuntary_switches_per_s=many, outside_share=0.5 * OTHERS)) == []
+    assert flags(Noise(involuntary_switches_per_s=many, outside_share=1.5 * OTHERS)) == ["preempted"]
+    assert flags(Noise(involuntary_switches_per_s=many)) == []
+
+
+def test_of_what_was_not_measured_nothing_is_said() -> None:
+    assert flags(None) == []

@@ -1,0 +1,80 @@
+"""Which runs may be compared, and how those that may are told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.analysis.groups import groups, seedless
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"steps": 100},
+        {"denormals": "keep"}, {"parameters": {"length": 7}}, {"environment": {"cpu": "another"}}, {"preset": "paper"},
+    ],
+)  # fmt: skip
+def test_runs_that_differ_in_more_than_the_contender_are_no_group(make_record: Any, difference: Any) -> None:
+    found = groups([make_record(), make_record(**difference)])
+    assert len(found) == 2
+    assert len({group.title for group in found}) == 2
+    assert len({group.slug for group in found}) == 2
+
+
+def test_backends_cells_variants_and_seeds_share_a_group(make_record: Any) -> None:
+    records = [
+        make_record(), make_record(backend="jax"), make_record(cell="gru"), make_record(seed=1),
+        make_record(variant="loop"),
+    ]  # fmt: skip
+    (group,) = groups(records)
+    assert set(group.contenders()) == {
+        ("lstm", "torch nn"), ("lstm", "jax"), ("gru", "torch nn"), ("lstm", "torch loop")
+    }  # fmt: skip
+
+
+def test_versions_of_a_framework_are_contenders_of_their_own(make_record: Any) -> None:
+    records = [make_record(environment={"versions": {"torch": version}}) for version in ("2.11", "2.12")]
+    (group,) = groups(records)
+    assert set(group.contenders()) == {("lstm", "torch 2.11"), ("lstm", "torch 2.12")}
+
+
+def on_gpu(make_record: Any, gpu: str, **more: Any) -> Any:
+    return make_record(device="cuda", environment={"device_name": gpu}, **more)
+
+
+def test_devices_are_contenders_of_their_own_where_there_are_several(make_record: Any) -> None:
+    records = [make_record(), make_record(backend="jax"), on_gpu(make_record, "Made-up 1"), make_record(seed=1)]
+    (group,) = groups(records)
+    assert set(group.contenders()) == {("lstm", "torch (cpu)"), ("lstm", "jax (cpu)"), ("lstm", "torch (cuda)")}
+    assert "cpu and cuda · float32" in group.about
+    assert group.about.endswith("· Made-up 1")
+    assert {group.settings(record) for record in records} == {"cpu, seed 0", "cuda, seed 0", "cpu, seed 1"}
+    (alone,) = groups(records[2:3])
+    assert list(alone.contenders()) == [("lstm", "torch")]
+    assert "cuda · float32" in alone.about
+
+
+def test_gpus_of_two_kinds_are_told_apart_by_their_names(make_record: Any) -> None:
+    (group,) = groups([on_gpu(make_record, f"Made-up {n}") for n in (1, 2)])
+    assert set(group.contenders()) == {("lstm", "torch (Made-up 1)"), ("lstm", "torch (Made-up 2)")}
+
+
+def test_former_and_present_names_of_a_variant_are_one_contender(make_record: Any) -> None:
+    records = [make_record(backend="numpy", variant=name, seed=seed) for seed, name in enumerate(("halves", "parts"))]
+    other = make_record(backend="numpy", variant="hoisted")
+    (group,) = groups([*records, other])
+    assert {key: len(found) for key, found in group.contenders().items()} == {
+        ("lstm", "numpy parts"): 2, ("lstm", "numpy hoisted"): 1,
+    }  # fmt: skip
+
+
+def test_what_was_asked_for_is_the_same_but_for_the_seed_under_either_name(make_record: Any) -> None:
+    def asked(variant: str, **spec: Any) -> str:
+        record = make_record(backend="numpy", **spec)
+        return seedless(record.model_copy(update={"spec": record.spec.model_copy(update={"variant": variant})}))
+
+    assert asked("halves", seed=1) == asked("parts", seed=2)
+    assert asked("halves") != asked("hoisted")
+    assert asked("parts") != asked("parts", batch=7)

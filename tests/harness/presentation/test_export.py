@@ -1,0 +1,70 @@
+"""Records as text, Markdown, CSV and Parquet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.presentation.export import select_runs, write
+from harness.presentation.run_columns import DEFAULT
+from harness.presentation.run_table import runs_frame
+
+
+@pytest.fixture(scope="module")
+def some_table(some_records: Any) -> pd.DataFrame:
+    return runs_frame(some_records)
+
+
+def test_default_columns_show_the_reason_only_where_there_is_one(some_table: pd.DataFrame) -> None:
+    assert list(select_runs(some_table, where=["status=ok"]).columns) == list(DEFAULT)
+    assert list(select_runs(some_table).columns) == [*DEFAULT, "reason"]
+
+
+def test_csv_holds_numbers_as_they_are(some_table: pd.DataFrame, tmp_path: Any) -> None:
+    assert write(some_table, "csv", tmp_path / "new" / "runs.csv") is None
+    read = pd.read_csv(tmp_path / "new" / "runs.csv")
+    assert read["train_seq_s"].dropna().tolist() == some_table["train_seq_s"].dropna().tolist()
+    assert "64," in (write(some_table[["hidden", "cell"]], "csv") or "")
+
+
+def test_parquet_holds_the_table_as_it_is(some_table: pd.DataFrame, tmp_path: Any) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    assert write(some_table, "parquet", tmp_path / "runs.parquet") is None
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "runs.parquet"), some_table, check_dtype=False)
+
+
+def test_parquet_says_what_it_lacks(some_table: pd.DataFrame, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="--out"):
+        write(some_table, "parquet")
+
+    def missing(*_: Any, **__: Any) -> None:
+        raise ImportError
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", missing)
+    with pytest.raises(ValueError, match="pip install pyarrow"):
+        write(some_table, "parquet", tmp_path / "x.parquet")
+
+
+def test_an_unknown_format_is_refused(some_table: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="did you mean 'markdown'"):
+        write(some_table, "markdwn")  # type: ignore[arg-type]
+
+
+def test_text_rounds_for_people_and_joins_score_and_name(make_record: Any) -> None:
+    record = make_record("copy", metrics={"score": {"recall_accuracy": 0.998001}})
+    text = write(select_runs(runs_frame([record])), "text")
+    assert text is not None
+    assert "recall_accuracy 0.998 " in text
+    assert "5,200" in text
+    assert "score_name" not in text
+
+
+def test_markdown_escapes_what_would_break_the_row(make_record: Any) -> None:
+    record = make_record(status="failed", reason="a|b <b>`c`\nd \x1b[31m")
+    text = write(select_runs(runs_frame([record]), ["reason"]), "markdown")
+    assert text is not None
+    assert r"a\|b &lt;b&gt;\`c\` d" in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 3
