@@ -1,4 +1,4 @@
-"""Tests of ``harness env``: what is built, listed and removed."""
+"""``harness env``: what there is, and what is refused. Building one takes minutes, in test_virtual_environments."""
 
 from __future__ import annotations
 
