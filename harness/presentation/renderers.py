@@ -11,7 +11,6 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
-from tabulate import tabulate
 
 from harness.presentation.table import NUMBERS, Cell, Column, Table
 from harness.text import markdown_escape, printable
@@ -79,6 +78,8 @@ def markdown(table: Table) -> str:
 
 
 def _parts(table: Table, style: str) -> Iterator[str]:
+    from tabulate import tabulate  # only a few commands need it
+
     in_markdown = style == "github"
     escaped = markdown_escape if in_markdown else str
     if table.title:
