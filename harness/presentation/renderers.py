@@ -11,9 +11,8 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
-from tabulate import tabulate
 
-from harness.presentation.table import Cell, Column, Table
+from harness.presentation.table import NUMBERS, Cell, Column, Table
 from harness.text import markdown_escape, printable
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _grid(table: Table, title: str | None = None) -> RichTable:
     for column in table.columns:
         grid.add_column(
             column.heading or column.name, justify="right" if column.numeric else "left", no_wrap=column.whole,
-            overflow="ellipsis" if column.whole else "fold", min_width=column.least,
+            overflow="ellipsis" if column.whole or column.kind in NUMBERS else "fold", min_width=column.least,
         )  # fmt: skip
     for group in table.groups:
         for row in group:
@@ -79,6 +78,8 @@ def markdown(table: Table) -> str:
 
 
 def _parts(table: Table, style: str) -> Iterator[str]:
+    from tabulate import tabulate  # only a few commands need it
+
     in_markdown = style == "github"
     escaped = markdown_escape if in_markdown else str
     if table.title:

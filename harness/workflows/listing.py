@@ -58,7 +58,7 @@ def _tasks() -> Table:
 
 
 def _cells() -> Table:
-    columns: list[Column[Cell]] = [Column("cell", str), Column("about", lambda cell: CELL_SUMMARIES[cell])]
+    columns: list[Column[Cell]] = [Column("cell", str), Column("about", lambda cell: CELL_SUMMARIES[cell], write=str)]
     return Table.of(columns, CELLS, title="Cells", layout="framed")
 
 

@@ -9,6 +9,7 @@ from harness.records.speed import Contest, SpeedRecord
 from harness.records.store import Found, read_all
 from harness.specs.speed import Changes
 from tests.conftest import ROOT
+from tests.fixtures.layout import assert_nothing_covers_anything
 from tests.harness.conftest import SIZES_OF_BOTH, both_devices
 
 
@@ -16,10 +17,7 @@ def test_scaling_ratios_and_a_roofline_are_drawn(contest: tuple[Path, SpeedRecor
     names = [drawn.name.partition("-")[0] for drawn in contest_figures.figures([contest[1]])]
     assert names == ["scaling", "ratios", "roofline"]
     for drawn in contest_figures.figures([contest[1]]):
-        drawn.figure.draw_without_rendering()
-        boxes = [axis.get_tightbbox() for axis in drawn.figure.axes]
-        boxes += [legend.get_window_extent() for legend in drawn.figure.legends]
-        assert all(box.x1 <= drawn.figure.bbox.x1 + 2 for box in boxes), drawn.name
+        assert_nothing_covers_anything(drawn)
 
 
 def test_a_named_shape_at_several_lengths_is_one_curve_and_named_twice(contest: tuple[Path, SpeedRecord]) -> None:
@@ -54,9 +52,7 @@ def test_both_devices_are_told_apart_in_table_plots_and_report(tmp_path: Path) -
     drawn = {figure.name.partition("-")[0]: figure for figure in contest_figures.figures([record])}
     assert set(drawn) == {"scaling", "ratios", "roofline", "devices"}
     for figure in drawn.values():
-        figure.figure.draw_without_rendering()
-        boxes = [legend.get_window_extent() for legend in figure.figure.legends]
-        assert all(box.x1 <= figure.figure.bbox.x1 + 2 for box in boxes), figure.name
+        assert_nothing_covers_anything(figure)
     cells = [text.get_text() for axis in drawn["devices"].figure.axes for text in axis.texts]
     assert cells[:9] == ["0.0625", "0.5", "4", "0.25", "2", "16", "1", "8", "–"]
     report.write(Found(speeds=[record]), tmp_path)

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.presentation.export import select_runs, write
+from harness.presentation.export import render, select_runs, write
 from harness.presentation.run_columns import DEFAULT
 from harness.presentation.run_table import runs_frame
+from harness.records.store import Found
+from tests.harness.conftest import made_contestant, made_speed
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,30 @@ def test_markdown_escapes_what_would_break_the_row(make_record: Any) -> None:
     assert r"a\|b &lt;b&gt;\`c\` d" in text
     assert "\x1b" not in text
     assert len(text.splitlines()) == 3
+
+
+def test_a_summary_of_contests_alone_is_an_empty_table() -> None:
+    text = render(Found(speeds=[made_speed()]), [], [], [], "text", None, summary=True)
+    assert text is not None
+    assert "score_mean" in text
+    assert len(text.splitlines()) == 2
+
+
+def test_contestants_are_one_table_where_something_is_asked_of_them() -> None:
+    found = Found(speeds=[made_speed([made_contestant("torch", 2.0), made_contestant("jax", 1.0)])])
+    text = render(found, [], ["-step_ms"], ["step_ms>0.5"], "text", None)
+    assert text is not None
+    assert [line.split()[-2:] for line in text.splitlines()[:1]] == [["ratio_low", "ratio_high"]]
+    assert ["torch" in line for line in text.splitlines()[2:]] == [True, False]
+    csv = render(found, ["backend", "gemm_share"], [], ["backend=jax"], "csv", None)
+    assert csv == "backend,gemm_share\njax,1.0\n"
+
+
+def test_runs_and_contests_follow_each_other_unless_something_is_asked(make_record: Any) -> None:
+    found = Found([make_record()], speeds=[made_speed()])
+    both = render(found, [], [], [], "markdown", None)
+    assert both is not None
+    assert both.startswith("| task")
+    assert "## lstm 5, 3×4×2" in both
+    runs = render(found, ["task"], [], [], "text", None)
+    assert runs == "task\n------\nadding\n"

@@ -9,6 +9,7 @@ import pytest
 
 from harness.presentation import run_figures
 from harness.presentation.figure import Drawn, save
+from tests.fixtures.layout import assert_nothing_covers_anything
 
 
 def texts(drawn: Drawn) -> str:
@@ -47,18 +48,8 @@ def test_the_same_records_give_the_same_bytes(make_record: Any, tmp_path: Any) -
 
 
 def test_nothing_covers_anything(some_records: Any) -> None:
-    """Panels with their labels, the key with the title, and the notes lie apart and inside the page."""
     for drawn in run_figures.figures(some_records):
-        figure = drawn.figure
-        figure.draw_without_rendering()
-        boxes = [axis.get_tightbbox() for axis in figure.axes]
-        boxes += [legend.get_window_extent() for legend in figure.legends]
-        boxes += [text.get_window_extent() for text in figure.texts if text.get_text()]
-        assert all(box.x0 >= -2 and box.y0 >= -2 for box in boxes), drawn.name
-        assert all(box.x1 <= figure.bbox.x1 + 2 and box.y1 <= figure.bbox.y1 + 2 for box in boxes), drawn.name
-        # two pixels: panels may touch, not cover
-        apart = [box.padded(-2) for box in boxes]
-        assert not any(a.overlaps(b) for a, b in combinations(apart, 2)), drawn.name
+        assert_nothing_covers_anything(drawn)
 
 
 def test_runs_that_are_not_ok_are_named_in_the_figure(some_records: Any) -> None:
