@@ -1,11 +1,16 @@
-"""Every example in the documentation is run: commands, Python, and the two one-file extensions."""
+"""Every example in the documentation is run: commands, Python, and the two one-file extensions.
+
+And what the pages name is there: files, modules and what is in them, links, nox sessions.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +18,7 @@ import pytest
 
 from tests.conftest import ROOT, Harness, python_path
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -97,6 +102,83 @@ def test_the_task_of_the_docs_trains(harness: Harness, tmp_path: Path) -> None:
     done = harness("run", "--backend", "numpy", "--task", "last-value", "-P", "length=4", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "last-value" in done.stdout
+
+
+FLOORS = ("harness", "backends", "tasks", "tests", "docs", "results")
+ROOMS = tuple(path.parent.name for path in (ROOT / "harness").glob("*/__init__.py"))
+#: Groups of entry points, named like modules.
+GROUPS = ("harness.backends", "harness.tasks")
+#: Folders that commands make, and a file of a user's own.
+NOT_OURS = ("results/local", "results/gpu", "tasks.py")
+PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|cff)|[A-Z]+\.md")
+DOTTED = re.compile(r"(?:harness|backends|tasks|tests)(?:\.\w+)+")
+
+
+def named(page: Path) -> Iterator[str]:
+    """Every word in backticks on a page, its blocks of code aside."""
+    for text in re.findall(r"`([^`]+)`", FENCE.sub("", page.read_text())):
+        yield from text.replace("(", " ").split()
+
+
+def is_there(word: str) -> bool:
+    """Whether a path leads somewhere, from the root or from ``harness/``; a bare name, anywhere in the three floors."""
+    if "NAME" in word or word.startswith(NOT_OURS):
+        return True
+    first, slash, _ = word.partition("/")
+    if not slash:
+        return (ROOT / word).exists() or any(next((ROOT / floor).rglob(word), None) for floor in FLOORS[:3])
+    if first in FLOORS:
+        return (ROOT / word).exists()
+    return first not in ROOMS or (ROOT / "harness" / word).exists()
+
+
+def is_defined(word: str) -> bool:
+    """Whether a dotted name is a package, a module, or what the module of that name defines."""
+    place, names = ROOT, word.split(".")
+    while names and (place / names[0]).is_dir():
+        place /= names.pop(0)
+    module = place / f"{names[0]}.py" if names and (place / f"{names[0]}.py").exists() else place / "__init__.py"
+    rest = names[1:] if module.name != "__init__.py" else names
+    text = module.read_text() if module.exists() else ""
+    return all(re.search(rf"^ *((class|def) {name}\b|{name}\b.*[:=])", text, re.MULTILINE) for name in rest)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_and_module_that_a_page_names_is_there(page: Path) -> None:
+    def missing(kind: re.Pattern[str], found: Callable[[str], bool]) -> list[str]:
+        return [word for word in named(page) if kind.fullmatch(word) and word not in GROUPS and not found(word)]
+
+    assert not [*missing(PATH, is_there), *missing(DOTTED, is_defined)]
+
+
+def test_a_wrong_path_or_module_would_be_found() -> None:
+    assert not any(map(is_there, ("harness/analysis/columns.py", "analysis/columns.py", "columns.py", "docs/no.md")))
+    assert all(map(is_there, ("harness/cli/run.py", "cli/run.py", "groups.py", "backends/NAME/", "cli/")))
+    assert not any(map(is_defined, ("harness.store", "backends.base.Trainee", "harness.analysis.columns")))
+    assert all(map(is_defined, ("harness.worker", "backends.base.Trainer", "tasks.registry.DISTRIBUTION")))
+
+
+def sessions() -> set[str]:
+    """The names of noxfile.py's sessions, read from its text: nox is not among the tests' requirements."""
+    found, constants = set(), {}
+    for node in ast.parse((ROOT / "noxfile.py").read_text()).body:
+        if isinstance(node, ast.FunctionDef) and [ast.unparse(each) for each in node.decorator_list] == ["nox.session"]:
+            found.add(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+            constants[ast.unparse(node.targets[0])] = ast.literal_eval(node.value)
+    of_one = {f"tests-{name}" for name in ("numpy", *constants["FRAMEWORKS"])}
+    return found | of_one | {f"tests-numpy-{python}" for python in constants["PYTHONS"]}
+
+
+def test_every_nox_session_that_a_page_names_is_there() -> None:
+    named_sessions = {
+        (page.name, word)
+        for page in PAGES
+        for words in re.findall(r"nox -s((?: [a-z][\w.-]*)+)", page.read_text())
+        for word in words.split()
+    }
+    assert ("CONTRIBUTING.md", "tests-numpy-3.13") in named_sessions
+    assert not {(page, word) for page, word in named_sessions if word not in sessions()}
 
 
 def test_every_link_in_the_docs_leads_somewhere() -> None:
