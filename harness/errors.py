@@ -7,7 +7,7 @@ OK, NOT_OK, USAGE = 0, 1, 2
 
 
 class UsageError(ValueError):
-    """The user asked for something that cannot be; the message says what would be right."""
+    """The user asked for something invalid; the message says what would be right."""
 
 
 class Lost(Exception):

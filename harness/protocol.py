@@ -5,7 +5,7 @@ The parent writes to the worker's standard input, the worker to what was its sta
 
 1. The first line to the worker is a request: ``Run``, ``Contest``, ``Parity``, ``Probe`` or ``Variants``.
 2. ``Probe`` is answered by ``Probed`` and ``Variants`` by ``Listed``. That is the whole conversation.
-3. Every other conversation starts with ``Affinity`` and closes with ``End``, which says how it went. Whatever went
+3. Every other conversation starts with ``Affinity`` and closes with ``End``, which says how it went. Whatever goes
    wrong, a worker that still can says so with ``End``; one that closes its output without it has died.
 4. Between these, in this order:
 
@@ -35,7 +35,7 @@ Fields = dict[str, Any]
 
 
 class ProtocolError(ValueError):
-    """A line that is none of the messages expected; says what is wrong with it."""
+    """A line that is not one of the expected messages; says what is wrong with it."""
 
 
 @typing.dataclass_transform(frozen_default=True)
@@ -87,17 +87,17 @@ class Run(Message):
 
 
 class Contest(Message):
-    """Get ready with a speed spec, then take turns when told to."""
+    """Get ready with a speed spec, then follow orders."""
 
     spec: Fields
 
 
 class Parity(Message):
-    """Hold the variants that a run spec asks for (``auto``: all) against the float64 reference.
+    """Compare the variants that a run spec asks for (``auto``: all) with the float64 reference.
 
     Attributes:
         updates: after which parameters are compared.
-        drift: updates over which the float32 losses are followed.
+        drift: updates over which the float32 losses are compared.
         precisions: those compared, or ``all`` for those that the backend has on the device.
     """
 
@@ -123,7 +123,7 @@ class Variants(Message):
 Request = Run | Contest | Parity | Probe | Variants
 
 
-# ---- orders to a contestant that stands ready
+# ---- orders to a contestant that is ready
 
 
 class Turn(Message):
@@ -137,11 +137,11 @@ class Steady(Message):
 
 
 class ReadLimits(Message):
-    """Measure what the machine gives."""
+    """Measure the machine's limits."""
 
 
 class Finish(Message):
-    """Tell memory and what was executed, and end."""
+    """Report memory and what was executed, then end."""
 
 
 Order = Turn | Steady | ReadLimits | Finish
@@ -190,14 +190,14 @@ class Point(Message):
 
 
 class Disturbance(Message):
-    """What disturbed the run (``records.base.Noise``) and the libraries it had loaded (``records.base.Blas``)."""
+    """What disturbed the run (``records.base.Noise``), and the libraries it had loaded (``records.base.Blas``)."""
 
     noise: Fields
     blas: list[Fields]
 
 
 class Gpu(Message):
-    """The GPU and its clocks right after training, in the words of nvidia-smi; empty where there is none."""
+    """The GPU and its clocks right after training, named as nvidia-smi names them; empty where there is none."""
 
     facts: dict[str, str]
 
@@ -209,7 +209,7 @@ class Executed(Message):
 
 
 class Software(Message):
-    """Of the worker's interpreter, which need not be the parent's."""
+    """What the worker's interpreter has installed; it need not be the parent's."""
 
     packages: dict[str, str]
     libraries: dict[str, str]
@@ -217,19 +217,19 @@ class Software(Message):
 
 
 class Measured(Message):
-    """What a run amounts to: ``records.run.Metrics``."""
+    """The results of a run: ``records.run.Metrics``."""
 
     metrics: Fields
 
 
 class Ready(Message):
-    """A contestant stands ready; what that cost, as ``records.speed.Ready``, where that was measured."""
+    """A contestant is ready; what that cost, as ``records.speed.Ready``, where it was measured."""
 
     cost: Fields | None = None
 
 
 class BlockDone(Message):
-    """A turn: updates done and the seconds they took."""
+    """The end of a turn: updates done, and the seconds they took."""
 
     steps: int
     seconds: float
@@ -240,7 +240,7 @@ class Armed(Message):
 
 
 class Limits(Message):
-    """Readings of what the machine gives, as ``records.speed.Limits``; None where the backend has no probes."""
+    """Readings of the machine's limits, as ``records.speed.Limits``; None where the backend has no probes."""
 
     readings: Fields | None = None
 
@@ -286,7 +286,7 @@ class Listed(Message):
 
 
 class End(Message):
-    """How it went. The last event."""
+    """The last event: how it went."""
 
     status: Literal["ok", "failed", "unavailable"]
     reason: str | None = None
@@ -328,7 +328,7 @@ def _decode(line: str | bytes, among: Any) -> Any:
     try:
         given = json.loads(line)
     except ValueError:
-        raise ProtocolError(f"no JSON: {_shown(line)}") from None
+        raise ProtocolError(f"not JSON: {_shown(line)}") from None
     if not isinstance(given, dict) or given.get("kind") not in kinds:
         raise ProtocolError(f"none of {', '.join(kinds)}: {_shown(line)}")
     kind = kinds[given.pop("kind")]

@@ -36,5 +36,5 @@ def markdown_escape(text: str) -> str:
 
 def gpu_text(facts: Mapping[str, str]) -> str:
     """A GPU's name, driver and power limit in one line, from facts named as nvidia-smi names them; empty for none."""
-    told = {"name": "", "driver_version": "driver ", "cuda_driver_version": "CUDA ", "power.limit": "power limit "}
-    return printable(", ".join(f"{word}{facts[name]}" for name, word in told.items() if facts.get(name)))
+    labels = {"name": "", "driver_version": "driver ", "cuda_driver_version": "CUDA ", "power.limit": "power limit "}
+    return printable(", ".join(f"{label}{facts[name]}" for name, label in labels.items() if facts.get(name)))

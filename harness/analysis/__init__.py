@@ -1,1 +1,1 @@
-"""What figures mean: statistics, columns, comparable groups, verdicts."""
+"""What figures mean: statistics, comparable groups, verdicts, regressions."""

@@ -11,12 +11,12 @@ from typing import Literal
 from harness.errors import CannotCompare
 from harness.records.run import Record
 
-#: Of the intervals.
+#: Confidence of the intervals.
 CONFIDENCE = 0.95
-#: Significance level: a difference is told if chance alone would show one as large less often than this. At the
+#: Significance level: a difference counts if chance alone would show one as large less often than this. At the
 #: interval's own 1 in 20, someone who compares every day would be misled once a month.
 ALPHA = 0.01
-#: Standard errors that a difference must have to be told, if the spread were known.
+#: Standard errors that a difference must have to count, if the spread were known.
 NORMAL = statistics.NormalDist().inv_cdf(1 - ALPHA / 2)
 #: More pairs than anyone would wait for.
 HOPELESS = 100_000
@@ -43,7 +43,7 @@ class Difference:
     pairs: int
 
     def more_pairs(self) -> int | None:
-        """About how many more pairs it would take to tell a difference of this size.
+        """About how many more pairs it would take to show a difference of this size.
 
         None where the verdict stands already, or the number would be hopeless.
         """
@@ -114,10 +114,10 @@ class Accuracy:
     better: Literal["A", "B", "neither"]
 
     def sentence(self) -> str:
-        """For people."""
-        told = "no difference can be told" if self.better == "neither" else f"{self.better} has learned more"
+        """The comparison in one sentence."""
+        verdict = "no difference can be told" if self.better == "neither" else f"{self.better} has learned more"
         return (
-            f"accuracy: {told} ({self.score}: A {self.a:.4g}, B {self.b:.4g}; B less A {self.difference:.2g}, "
+            f"accuracy: {verdict} ({self.score}: A {self.a:.4g}, B {self.b:.4g}; B less A {self.difference:.2g}, "
             f"95 % interval {self.low:.2g} to {self.high:.2g}, {self.seeds} seeds)"
         )
 

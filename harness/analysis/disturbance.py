@@ -21,10 +21,10 @@ def flags(noise: Noise | None) -> list[str]:
     found: Mapping[str, bool] = {
         "drift": noise.drift is not None,
         "bimodal": bool(noise.bimodal),
-        # spinning threads of a BLAS yield their CPU by themselves, which the kernel counts as forced
+        # a BLAS's spinning threads yield their CPU, which the kernel counts as a forced switch
         "preempted": (noise.involuntary_switches_per_s or 0) > SWITCHES_PER_S and (noise.outside_share or 0) > OTHERS,
         "steal": (noise.steal_share or 0) > STEAL_SHARE,
         "load": (noise.outside_share or 0) > OUTSIDE_SHARE,
         "throttled": bool(noise.throttled),
     }
-    return [name for name, there in found.items() if there]
+    return [name for name, present in found.items() if present]

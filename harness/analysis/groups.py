@@ -128,12 +128,12 @@ def groups(records: Iterable[Record]) -> list[Group]:
     for (task, preset), several in sorted(by_name.items()):
         commons = [_common(found[0]) for found in several]
         for common, found in zip(commons, several, strict=True):
-            apart = [
+            differing = [
                 _phrase(name, value)
                 for name, value in common.items()
                 if any(other.get(name) != value for other in commons)
             ]
-            title = ", ".join([task, preset, *apart])
+            title = ", ".join([task, preset, *differing])
             slug = base = re.sub(r"[^a-z0-9.]+", "-", title.lower()).strip("-.")[:80]
             number_of_it = 1
             while slug in slugs:
@@ -239,5 +239,5 @@ def _phrase(name: str, value: Any) -> str:
 
 def median_of(values: Iterable[float | None]) -> float | None:
     """The median of the values that are not None; None where there are none."""
-    there = [value for value in values if value is not None]
-    return statistics.median(there) if there else None
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

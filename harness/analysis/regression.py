@@ -32,7 +32,7 @@ class Change:
     Attributes:
         state: whether it changed by more than is tolerated, and in which direction.
         text: how much, for people.
-        ratio: after over before (of times and sizes), else None; low, high: what it may be as well.
+        ratio: after over before (of times and sizes), else None; low, high: the ends of its interval.
     """
 
     state: State
@@ -74,7 +74,7 @@ class Regressions:
 
     @property
     def worse(self) -> bool:
-        """Whether any spec did in anything."""
+        """Whether any spec got worse in anything."""
         return any(row.worse for row in self.rows)
 
 
@@ -279,7 +279,7 @@ def closing(found: Regressions) -> list[str]:
 
 
 def sentences(a: Record, b: Record, found: Row, differ: Sequence[str]) -> list[str]:
-    """For two records, for people: where the specs differ, and each quantity."""
+    """The comparison of two records in sentences: where the specs differ, and each quantity."""
     lines = [f"A: {printable(a.id)}", f"B: {printable(b.id)}"]
     lines += [f"specs differ in {printable(each)}" for each in differ]
     lines += [
@@ -291,10 +291,10 @@ def sentences(a: Record, b: Record, found: Row, differ: Sequence[str]) -> list[s
         return [*lines, f"time: not judged: {time.text}"]
     if time.low > 1 or time.high < 1:
         ahead, behind, times = ("A", "B", time.ratio) if time.low > 1 else ("B", "A", 1 / time.ratio)
-        told = f"{ahead} was {times:.3g}× faster than {behind}"
+        verdict = f"{ahead} was {times:.3g}× faster than {behind}"
     else:
-        told = "no difference can be told"
+        verdict = "no difference can be told"
     return [
         *lines,
-        f"{told} (B's time over A's: {time.text}; unpaired: one process each, run at different times)",
+        f"{verdict} (B's time over A's: {time.text}; unpaired: one process each, run at different times)",
     ]

@@ -59,13 +59,13 @@ class Repetitions:
 
 
 def repetitions(records: Iterable[Record]) -> Iterator[Repetitions]:
-    """Those of every group, cell and contender. Of runs that were not ok there is only the number."""
+    """The repetitions of every group, cell and contender. Runs that were not ok are only counted."""
     for group in groups(records):
         yield from repetitions_in(group)
 
 
 def repetitions_in(group: Group) -> Iterator[Repetitions]:
-    """Those of every cell and contender of a group."""
+    """The repetitions of every cell and contender of a group."""
     for (cell, contender), ok in group.contenders().items():
         yield Repetitions(group, cell, contender, ok)
 

@@ -1,4 +1,4 @@
-"""What a second run of a record's spec says about the record."""
+"""The verdict on a record, from a second run of its spec."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
-from harness.cli.parameters import made
+from harness.cli.parameters import click_command
 from harness.errors import OK
 
-#: By name. ``env`` has commands of its own.
+#: Commands by name; ``env`` is a group of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "run": run.run,
     "compare": compare.compare,
@@ -29,19 +29,19 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "report": report.report,
     "env": env.env,
 }
-#: Commands that also take the options of ``run``, and hand them on.
-HANDING_ON = ("compare", "parity")
+#: Commands that also take the options of ``run``, which they parse themselves.
+WITH_RUN_OPTIONS = ("compare", "parity")
 
 
 class OnDemand(TyperGroup):
-    """Makes the parameters of the one command that is called: those of all take longer than the rest of ``--help``."""
+    """A group that builds the parameters of the called command only: building all of them would dominate ``--help``."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {name: TyperCommand(name, help=_help(command)) for name, command in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the first of ``args`` names, complete, and the words that are left."""
+        """The command that the first of ``args`` names, complete, and the remaining words."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, _complete(name) if name else None, rest
 
@@ -55,8 +55,8 @@ def _complete(name: str) -> Any:
     command = COMMANDS[name]
     if isinstance(command, typer.Typer):
         return typer.main.get_command(command)
-    handing_on = {"allow_extra_args": True, "ignore_unknown_options": True} if name in HANDING_ON else {}
-    return made(command, name, **handing_on)
+    lenient = {"allow_extra_args": True, "ignore_unknown_options": True} if name in WITH_RUN_OPTIONS else {}
+    return click_command(command, name, **lenient)
 
 
 app = typer.Typer(

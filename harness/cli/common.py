@@ -1,4 +1,4 @@
-"""What several commands use: a line where something is wrong, the folders of records, tables as wide as the screen."""
+"""Shared by the commands: failing with one line, folders of records as arguments, printing tables."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_records(places: list[Path] | None) -> Found:
 
 
 def print_table(shown: Any) -> None:
-    """Print a table as wide as the terminal, or as a file needs it."""
+    """Print a table as wide as the terminal, or 140 columns wide where there is none."""
     from harness.presentation import screen
 
     screen.show(shown, width=140)

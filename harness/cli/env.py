@@ -21,11 +21,11 @@ def list_() -> None:
     """The environments that were built, each with its framework's version and its size."""
     from harness.processes.virtual_environments import built, folder
 
-    standing = list(built())
-    for name, pins, size in standing:
+    environments = list(built())
+    for name, pins, size in environments:
         extra = name.rpartition("-")[0]
         typer.echo(f"{name}  {extra} {pins.get(extra, '')}  {size / 2**30:.2f} GiB")
-    if not standing:
+    if not environments:
         typer.echo(f"none in {folder()}; harness reproduce RECORD builds one")
 
 

@@ -1,4 +1,4 @@
-"""From the statements of options to the parameters of commands, as typer takes them, and back to values."""
+"""Turns stated options into typer parameters, and words of a command line into values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TAKEN: dict[Callable[..., None], tuple[Option, ...]] = {}
 
 
 def takes(*options: Option) -> Callable[[Command], Command]:
-    """Decorates a command that takes these options.
+    """Decorate a command with the options that it takes.
 
     Those that the command uses itself are its parameters, with their types only; it gets the others as ``**options``.
     Its remaining parameters are stated as typer wants them, and come first in ``--help``.
@@ -29,21 +29,21 @@ def takes(*options: Option) -> Callable[[Command], Command]:
     return decorated
 
 
-def made(command: Callable[..., None], name: str | None = None, **settings: Any) -> Any:
-    """The command as click calls it, with a parameter for each option that it takes.
+def click_command(command: Callable[..., None], name: str | None = None, **settings: Any) -> Any:
+    """The click command, with a parameter for each option that it takes.
 
     Args:
         settings: click's context settings.
     """
     if command in _TAKEN:
-        _sign(command, _TAKEN[command])
+        _set_signature(command, _TAKEN[command])
     alone = typer.Typer(add_completion=False)
     alone.command(name, context_settings=settings)(command)
     return typer.main.get_command(alone)
 
 
 def parse(options: Sequence[Option], words: Sequence[str]) -> dict[str, Any]:
-    """The values of ``options`` in the words of a command line, by their names in Python, defaults included.
+    """Parse the words of a command line: the values of ``options`` by their names in Python, defaults included.
 
     Raises:
         UsageError: the words are not these options with values of their types.
@@ -51,19 +51,19 @@ def parse(options: Sequence[Option], words: Sequence[str]) -> dict[str, Any]:
 
     def command(**values: Any) -> None: ...
 
-    _sign(command, options)
+    _set_signature(command, options)
     try:
-        values = made(command, help_option_names=[]).make_context("harness", list(words)).params
+        values = click_command(command, help_option_names=[]).make_context("harness", list(words)).params
     except Exception as error:
-        # an exception of click, which some versions of typer bring under another name
+        # click's exception: some versions of typer bundle click under another name
         if not hasattr(error, "format_message"):
             raise
         raise UsageError(error.format_message()) from None
     return {name: list(value) or None if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _sign(command: Callable[..., None], options: Sequence[Option]) -> None:
-    """Give ``command`` the signature from which typer makes its parameters."""
+def _set_signature(command: Callable[..., None], options: Sequence[Option]) -> None:
+    """Set the signature of ``command``, from which typer makes its parameters."""
     stated = {option.parameter for option in options}
     own = [
         parameter.replace(kind=parameter.KEYWORD_ONLY)
@@ -76,7 +76,7 @@ def _sign(command: Callable[..., None], options: Sequence[Option]) -> None:
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """The parameter that makes typer take ``option``."""
+    """The Python parameter from which typer makes ``option``."""
     kind: Any = str if option.lists or option.kind is dict else option.kind
     default = list(option.default) if isinstance(option.default, tuple) else option.default
     kind = list[kind] if option.repeatable else kind

@@ -33,7 +33,7 @@ def parity(
         precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
         if precisions == ["all"]:
             options["precision"] = None
-        specs = parities.small(plan(options), options["batch"])
+        specs = parities.with_small_batch(plan(options), options["batch"])
     except UsageError as error:
         fail(error)
     with terminated_as_interrupted():

@@ -1,6 +1,6 @@
 """NVIDIA's management library (NVML), through the package ``nvidia-ml-py``: facts, energy and utilisation of devices.
 
-NVML lists every device of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says, so that variable is read here. What a
+NVML lists every device of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says, so the variable is read here too. What a
 device does not support is None, never an error.
 """
 
@@ -26,8 +26,8 @@ _WHY_NOT = {
 _FIELDS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 
 
-class NotThere(RuntimeError):
-    """NVML cannot be used; the message says why, in one line. ``installed``: whether its Python package is there."""
+class NvmlUnavailable(RuntimeError):
+    """NVML cannot be used; the message says why, in one line. ``installed``: whether its package is installed."""
 
     def __init__(self, why: str, installed: bool = True) -> None:
         super().__init__(why)
@@ -65,7 +65,7 @@ class Management(Protocol):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a device is, and its clocks at one moment; None for what it does not tell."""
+    """What a device is, and its clocks at one moment; None for what it does not report."""
 
     name: str | None
     uuid: str | None
@@ -81,8 +81,8 @@ class Facts:
     temperature_c: int | None
 
     def words(self) -> dict[str, str]:
-        """As a record keeps them, by the names and in the units of ``nvidia-smi``; the UUID is nobody's business."""
-        told: Mapping[str, tuple[object, str]] = {
+        """As a record keeps them, by the names and in the units of ``nvidia-smi``; without the identifying UUID."""
+        values: Mapping[str, tuple[object, str]] = {
             "name": (self.name, ""), "driver_version": (self.driver, ""), "cuda_driver_version": (self.cuda_driver, ""),
             "compute_cap": (self.compute_capability, ""),
             "memory.total": (None if self.memory_bytes is None else self.memory_bytes // 2**20, " MiB"),
@@ -91,7 +91,7 @@ class Facts:
             "power.limit": (None if self.power_limit_w is None else f"{self.power_limit_w:.2f}", " W"),
             "temperature.gpu": (self.temperature_c, " C"),
         }  # fmt: skip
-        return {name: f"{value}{unit}" for name, (value, unit) in told.items() if value is not None}
+        return {name: f"{value}{unit}" for name, (value, unit) in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -103,26 +103,26 @@ class Sample:
 
 
 class Device:
-    """One device that NVML can be asked about."""
+    """One device, as NVML describes it."""
 
     def __init__(self, module: Management, handle: Any) -> None:
         self.module, self.handle = module, handle
 
     def uuid(self) -> str | None:
-        """NVIDIA's name for this very device; None where it does not tell."""
+        """The identity of this device among all; None where the driver does not report it."""
         return self._ask(self.module.nvmlDeviceGetUUID)
 
     def facts(self) -> Facts:
         """What the device is, and its clocks at this moment."""
         m, ask = self.module, self._ask
-        cuda = _told(m, m.nvmlSystemGetCudaDriverVersion)
+        cuda = _answer(m, m.nvmlSystemGetCudaDriverVersion)
         capability = ask(m.nvmlDeviceGetCudaComputeCapability)
         memory = ask(m.nvmlDeviceGetMemoryInfo)
         power = ask(m.nvmlDeviceGetPowerManagementLimit)
         return Facts(
             name=ask(m.nvmlDeviceGetName),
             uuid=self.uuid(),
-            driver=_told(m, m.nvmlSystemGetDriverVersion),
+            driver=_answer(m, m.nvmlSystemGetDriverVersion),
             cuda_driver=None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
             compute_capability=None if capability is None else f"{capability[0]}.{capability[1]}",
             memory_bytes=None if memory is None else int(memory.total),
@@ -151,11 +151,11 @@ class Device:
     def samples(self, since_us: int) -> list[Sample] | None:
         """Utilisation after ``since_us``, oldest first, as far back as the driver keeps it (some seconds); or None."""
         kind = self.module.NVML_GPU_UTILIZATION_SAMPLES
-        told = self._ask(self.module.nvmlDeviceGetSamples, kind, since_us)
-        if told is None or told[0] >= len(_FIELDS):
+        answer = self._ask(self.module.nvmlDeviceGetSamples, kind, since_us)
+        if answer is None or answer[0] >= len(_FIELDS):
             return None
-        field = _FIELDS[told[0]]
-        found = (Sample(int(each.timeStamp), getattr(each.sampleValue, field) / 100) for each in told[1])
+        field = _FIELDS[answer[0]]
+        found = (Sample(int(each.timeStamp), getattr(each.sampleValue, field) / 100) for each in answer[1])
         return sorted((each for each in found if each.at_us > since_us), key=lambda each: each.at_us)
 
     def last_sample_us(self) -> int:
@@ -164,10 +164,10 @@ class Device:
         return found[-1].at_us if found else time.time_ns() // 1000
 
     def _ask(self, question: Callable[..., Value], *arguments: Any) -> Value | None:
-        return _told(self.module, question, self.handle, *arguments)
+        return _answer(self.module, question, self.handle, *arguments)
 
 
-def _told(module: Management, question: Callable[..., Value], *arguments: Any) -> Value | None:
+def _answer(module: Management, question: Callable[..., Value], *arguments: Any) -> Value | None:
     """NVML's answer; None where the device or the driver does not support the question."""
     try:
         return question(*arguments)
@@ -182,19 +182,19 @@ def connect(module: Management | None = None) -> Management:
         module: a stand-in for ``pynvml``; None for the real one.
 
     Raises:
-        NotThere: the package or the library is missing, or the driver is not loaded.
+        NvmlUnavailable: the package or the library is missing, or the driver is not loaded.
     """
     if module is None:
         try:
             import pynvml
         except ImportError:
-            raise NotThere(PACKAGE_MISSING, installed=False) from None
+            raise NvmlUnavailable(PACKAGE_MISSING, installed=False) from None
         module = pynvml
     assert module is not None
     try:
         module.nvmlInit()
     except module.NVMLError as error:
-        raise NotThere(_why_not(module, error)) from None
+        raise NvmlUnavailable(_why_not(module, error)) from None
     return module
 
 
@@ -206,13 +206,13 @@ def _why_not(module: Management, error: Exception) -> str:
 
 def devices(module: Management) -> list[Device]:
     """Every device of the machine, in NVML's order, which is that of the PCI bus."""
-    count = _told(module, module.nvmlDeviceGetCount) or 0
+    count = _answer(module, module.nvmlDeviceGetCount) or 0
     found = (_device(module, module.nvmlDeviceGetHandleByIndex, index) for index in range(count))
     return [each for each in found if each is not None]
 
 
 def _device(module: Management, find: Callable[..., Any], name: int | str) -> Device | None:
-    handle = _told(module, find, name)
+    handle = _answer(module, find, name)
     return None if handle is None else Device(module, handle)
 
 
@@ -229,7 +229,7 @@ def visible(module: Management, variable: str | None) -> list[Device]:
     for word in variable.split(","):
         device = _named(module, word.strip())
         if device is None:
-            break  # as CUDA does: what follows a name that is none stays hidden
+            break  # as CUDA does: whatever follows an invalid name stays hidden
         found.append(device)
     return found
 
@@ -237,8 +237,8 @@ def visible(module: Management, variable: str | None) -> list[Device]:
 def _named(module: Management, word: str) -> Device | None:
     """The device of an index, a UUID, the beginning of one that no other shares, or a MIG instance's UUID."""
     if word.isdecimal():
-        there = len(word) < 6 and int(word) < (_told(module, module.nvmlDeviceGetCount) or 0)
-        return _device(module, module.nvmlDeviceGetHandleByIndex, int(word)) if there else None
+        exists = len(word) < 6 and int(word) < (_answer(module, module.nvmlDeviceGetCount) or 0)
+        return _device(module, module.nvmlDeviceGetHandleByIndex, int(word)) if exists else None
     if word.startswith("MIG-"):
         return _device(module, module.nvmlDeviceGetHandleByUUID, word)
     if not word.startswith("GPU-"):
@@ -251,11 +251,11 @@ def first_visible(variable: str | None, module: Management | None = None) -> Dev
     """Device 0 of a CUDA program that runs with this ``CUDA_VISIBLE_DEVICES``.
 
     Raises:
-        NotThere: NVML cannot be asked, or no device is visible.
+        NvmlUnavailable: NVML cannot be asked, or no device is visible.
     """
     found = visible(connect(module), variable)
     if not found:
-        raise NotThere(
+        raise NvmlUnavailable(
             "no NVIDIA device" + ("" if variable is None else f" that CUDA_VISIBLE_DEVICES={variable} shows")
         )
     return found[0]

@@ -56,12 +56,12 @@ def flush_denormals(flush: bool) -> bool:
 
 
 def resident_bytes() -> int | None:
-    """Bytes resident in memory now; None where the kernel does not tell."""
+    """Bytes resident in memory now; None where the kernel does not say."""
     return _status("VmRSS")
 
 
 def peak_resident_bytes() -> int | None:
-    """The kernel's high-water mark of resident bytes since the last ``reset_peak``; None where it does not tell.
+    """The kernel's high-water mark of resident bytes since the last ``reset_peak``; None where it does not say.
 
     Not ``ru_maxrss``: a child of a large parent starts with the parent's.
     """

@@ -1,4 +1,4 @@
-"""What the operating system and the driver say of this machine."""
+"""This machine, as the operating system and the driver describe it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read_line(path: Path) -> str | None:
         return None
 
 
-#: The words of ``nvml.Facts`` that nvidia-smi knows.
+#: Those of the names in ``nvml.Facts.words`` that nvidia-smi knows.
 GPU_FIELDS = (
     "name", "driver_version", "compute_cap", "memory.total", "clocks.sm", "clocks.mem", "clocks.max.sm",
     "clocks.max.mem", "power.limit", "temperature.gpu",
@@ -73,19 +73,19 @@ GPU_FIELDS = (
 
 
 def gpu() -> dict[str, str]:
-    """The first GPU that ``CUDA_VISIBLE_DEVICES`` shows, as NVML tells it; empty where there is none.
+    """The first GPU that ``CUDA_VISIBLE_DEVICES`` shows, as NVML describes it; empty where there is none.
 
-    Where NVML's Python package is missing nvidia-smi is asked, which knows a little less.
+    Without NVML's Python package nvidia-smi is asked, which knows a little less.
     """
     asked = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
         return nvml.first_visible(asked).facts().words()
-    except nvml.NotThere as error:
+    except nvml.NvmlUnavailable as error:
         return {} if error.installed else smi("0" if asked is None else asked.split(",")[0].strip())
 
 
 def smi(which: str) -> dict[str, str]:
-    """What nvidia-smi tells about a GPU, by index or UUID; empty where it tells nothing."""
+    """A GPU, by index or UUID, as nvidia-smi describes it; empty where it says nothing."""
     if not which.isdecimal() and not which.startswith("GPU-"):
         return {}  # -1 and the empty word hide all of them
     query = ["nvidia-smi", "-i", which, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
@@ -93,5 +93,5 @@ def smi(which: str) -> dict[str, str]:
         done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return {}
-    told = zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False)
-    return {name: value for name, value in told if value and not value.startswith("[")}  # [N/A], [Not Supported]
+    answers = zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False)
+    return {name: value for name, value in answers if value and not value.startswith("[")}  # [N/A], [Not Supported]

@@ -1,1 +1,1 @@
-"""From options to specs, looking at what tasks and backends there are."""
+"""From options to specs, by the tasks and backends that are registered."""

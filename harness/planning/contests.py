@@ -1,4 +1,4 @@
-"""From the options of ``harness speed`` to contests: a shape each, and who takes part."""
+"""Plans contests from the options of ``harness speed``: one per shape, each with its contestants."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from harness.specs.shapes import ALL_SHAPES, BRAUN, DEFAULT_SHAPE, SHAPES, SIZES
 from harness.specs.speed import Changes, SpeedSpec
 from tasks.registry import UnknownName, nearest
 
-#: Digits: no array has a side of a million million.
+#: Digits of a number, fewer than: no array has a side of 10¹¹.
 LONGEST_NUMBER = 12
 
 
 class BackendOnDevice(NamedTuple):
-    """Whose variants share a stock layer: the one that their ratios are taken to."""
+    """A backend on a device. Its variants share one stock layer, to which their ratios are taken."""
 
     backend: str
     device: str
@@ -35,7 +35,7 @@ class BackendOnDevice(NamedTuple):
 
 @dataclass(frozen=True)
 class Contestant:
-    """One that is to take part in a contest.
+    """A planned contestant.
 
     Attributes:
         spec: what it computes.
@@ -132,7 +132,7 @@ def items(name: str, options: Mapping[str, Any]) -> list[Any]:
 
 
 def _shapes_asked_for(options: Mapping[str, Any], backend: str) -> list[tuple[str | None, SpeedSpec]]:
-    """Name and spec for each combination of named shape, cell and sizes; the specs are of one backend, for a start."""
+    """Name and spec for each combination of named shape, cell and sizes; the specs name one backend, to be replaced."""
     words = [name for word in items("shape", options) for name in (BRAUN if word.lower() == "braun" else [word])]
     shapes: list[str | None] = [*expand(words, SHAPES, _check_shape)]
     cells = expand(items("cell", options), CELLS, check_cell)
@@ -199,18 +199,20 @@ def _offers(backend: str, devices: Sequence[str], specs: Sequence[SpeedSpec]) ->
     """By device, what the backend has for each spec; one process answers for all."""
     asked = [spec.model_copy(update={"backend": backend, "device": device}) for device in devices for spec in specs]
     try:
-        found = [_offer(told, spec.device) for told, spec in zip(supervise.fields(backend, asked), asked, strict=True)]
+        answers = supervise.variants_for(backend, asked)
+        found = [_offer(answer, spec.device) for answer, spec in zip(answers, asked, strict=True)]
     except WorkerDied as death:
         found = [_Offer({}, problem=f"cannot load: {death}")] * len(asked)
     return {device: found[i * len(specs) :][: len(specs)] for i, device in enumerate(devices)}
 
 
-def _offer(told: Mapping[str, Any], device: Device) -> _Offer:
+def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:
+    variants = answer["variants"]
     return _Offer(
-        {variant["name"]: variant["reason"] for variant in told["variants"]},
-        frozenset(variant["name"] for variant in told["variants"] if device not in variant["devices"]),
-        next((v["name"] for v in told["variants"] if v["tier"] == "default" and not v["reason"]), None),
-        told["auto"],
+        {variant["name"]: variant["reason"] for variant in variants},
+        frozenset(variant["name"] for variant in variants if device not in variant["devices"]),
+        next((v["name"] for v in variants if v["tier"] == "default" and not v["reason"]), None),
+        answer["auto"],
     )
 
 
@@ -247,7 +249,7 @@ def _contest(
 
 
 def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> list[Contestant]:
-    """Those of one backend on one device, its stock layer among them, so that there is always a ratio."""
+    """The contestants of one backend on one device; its stock layer is added if need be, so that there is a ratio."""
     own = [variant for owner, variant in map(split_owner, variants) if owner in ("", spec.backend)]
     here = [name for name in offer.variants if name not in offer.elsewhere]
     wanted = list(dict.fromkeys(name for variant in own for name in (here if variant == "all" else [variant])))

@@ -1,4 +1,4 @@
-"""From options to the specs of runs. What cannot be right is refused before anything runs."""
+"""Plans runs: from options to specs. What cannot be right is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.specs.run import RunSpec
 from tasks.base import Preset, Scalar, Task, TaskError
 from tasks.registry import UnknownName, nearest
 
-#: The count on which a default run is comparable across most machines.
+#: Few enough that a default run is comparable across most machines.
 DEFAULT_THREADS = 2
 DEFAULT_CHUNK = 10
 MOST_SEEDS = 10_000
@@ -192,6 +192,6 @@ def _variants(spec: RunSpec, probe: Mapping[str, Any] | None) -> list[RunSpec]:
     """A spec for each variant that the backend has for the device where ``all`` was asked for; else the spec itself."""
     if spec.variant != "all":
         return [spec]
-    there = {} if probe is None or probe["reason"] else probe["variants"]
-    names = [name for name, about in there.items() if spec.device in about["devices"]] or ["auto"]
+    variants = {} if probe is None or probe["reason"] else probe["variants"]
+    names = [name for name, about in variants.items() if spec.device in about["devices"]] or ["auto"]
     return [spec.model_copy(update={"variant": name}) for name in names]

@@ -38,7 +38,7 @@ def _spec(path: str) -> Get:
 
 
 def _figure(get: Callable[[Figures], Any]) -> Get:
-    """Of a contestant that has figures."""
+    """A figure of a contestant; None for one without figures."""
     return lambda entry: None if entry.row.figures is None else get(entry.row.figures)
 
 
@@ -176,7 +176,7 @@ _FIXED: Sequence[Column[Entry]] = (
 #: Every column, by name.
 COLUMNS: Mapping[str, Column[Entry]] = {column.name: column for column in _FIXED}
 
-#: Of a table of contestants as text, where none are asked for.
+#: Columns of a table of contestants as text, unless others are asked for.
 DEFAULT = (
     "shape", "changed", "cell", "hidden", "batch", "length", "features", "tier", "backend", "device", "variant",
     "status", "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
@@ -184,7 +184,7 @@ DEFAULT = (
 
 
 def columns_of(contest: Contest) -> list[Column[Entry]]:
-    """Of the table of one contest; those that would say nothing, or the same of everyone, are left out."""
+    """The columns of one contest's table; those that would be empty, or the same for everyone, are left out."""
     on_gpu = "cuda" in contest.devices
     figures = [row.figures for row in contest.rows if row.figures]
     shown = {

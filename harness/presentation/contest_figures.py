@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
-from harness.presentation.contest_words import TIERS, latencies, named, ranked, silent, title
+from harness.presentation.contest_words import TIERS, latencies, named, outcome, ranked, title
 from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
 from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
@@ -60,7 +60,7 @@ def _scalings(record: SpeedRecord) -> Iterator[Drawn]:
         for contest in record.contests:
             shape = contest.rows[0].spec.shape()
             (shape["model"] if name in ("hidden", "layers") else shape)[name] = None
-            if name == "length":  # a named shape's follow it
+            if name == "length":  # a named shape's shortest length and labels follow it
                 shape |= {follower: bool(shape[follower]) for follower in ("shortest", "labels")}
             sets.setdefault(repr(shape), []).append(contest)
         for found in sets.values():
@@ -205,7 +205,7 @@ def _draw_roofs(axis: Axes, known: Mapping[Device, Rates], left: float, right: f
 def _draw_contestants(
     axis: Axes, record: SpeedRecord, rows: Sequence[Row], known: Mapping[Device, Rates]
 ) -> Iterator[Line2D]:
-    """A point for each contestant, and the ceilings that latency sets, of which one handle tells."""
+    """A point for each contestant, and the ceilings that latency sets, with one handle for all of them."""
     for row in rows:
         assert row.figures is not None
         filled = _face(record, row) != "white"
@@ -351,5 +351,5 @@ def _columns(record: SpeedRecord) -> int:
 def _notes(contests: Sequence[Contest]) -> list[str]:
     """The contestants that a figure leaves out."""
     return named_notes(
-        "Not ok:", (silent(contest, row) for contest in contests for row in contest.rows if row.status != "ok")
+        "Not ok:", (outcome(contest, row) for contest in contests for row in contest.rows if row.status != "ok")
     )

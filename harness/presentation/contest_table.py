@@ -12,7 +12,7 @@ from rich.text import Text
 from harness.analysis import devices
 from harness.presentation import renderers
 from harness.presentation.contest_columns import Entry, columns_of, times
-from harness.presentation.contest_words import about, latencies, ranked, silent, title
+from harness.presentation.contest_words import about, latencies, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
 from harness.presentation.table import Cell, Column, Table
 from harness.records.base import Ratio
@@ -36,7 +36,7 @@ def _contest(record: SpeedRecord, contest: Contest) -> Table:
         *(list(tier) for _, tier in tiers),
         title=printable(title(contest)),
         about=printable(about(contest)),
-        notes=[Cell(silent(contest, row), STATUS_STYLES[row.status]) for row in contest.rows if row.status != "ok"],
+        notes=[Cell(outcome(contest, row), STATUS_STYLES[row.status]) for row in contest.rows if row.status != "ok"],
     )
 
 

@@ -1,4 +1,4 @@
-"""A contest in words: which shape, what its contestants share, why one of them has no figures."""
+"""A contest in words: which shape, what its contestants share, how those without figures ended."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _tier(row: Row) -> int:
     return TIERS.index(row.tier) if row.tier else len(TIERS)
 
 
-def silent(contest: Contest, row: Row) -> str:
+def outcome(contest: Contest, row: Row) -> str:
     """How a row that is not ok ended, and why."""
     return printable(f"{contest.name_of(row)}: {row.status}{f': {row.reason}' if row.reason else ''}")
 

@@ -38,9 +38,9 @@ _COLUMNS: Mapping[str, Column[Execution]] = {column.name: column for column in _
 
 
 def shared(execution: Callable[[Holder], Execution], *names: str) -> Iterator[Column[Holder]]:
-    """These columns, of what holds an execution.
+    """The columns of these names, for items that contain an execution.
 
     Args:
-        execution: of a holder.
+        execution: gives an item's execution.
     """
     return (_COLUMNS[name].within(execution) for name in names)

@@ -1,4 +1,4 @@
-"""What ``harness table`` says of records: as text, Markdown, CSV or Parquet."""
+"""The output of ``harness table``: records as text, Markdown, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write(data: pd.DataFrame, form: str, out: Path | None = None, column: Column
     Text and Markdown round numbers for people; CSV and Parquet hold them as they are.
 
     Args:
-        column: what a column is, by its name.
+        column: gives a column by its name.
 
     Raises:
         ValueError: an unknown format; Parquet without a file or without pyarrow.

@@ -20,7 +20,7 @@ def frame(columns: Iterable[Column[Item]], items: Iterable[Item]) -> pd.DataFram
 
 
 def table_of(data: pd.DataFrame, columns: Callable[[str], Column[Any]]) -> Table:
-    """The table that shows ``data`` to people; ``columns`` tells a column by its name."""
+    """The table that shows ``data`` to people; ``columns`` gives a column by its name."""
     shown = [columns(name) for name in data.columns]
     values = [
         [column.words(None if pd.isna(value) else value) for value in data[column.name].tolist()] for column in shown

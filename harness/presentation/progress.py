@@ -14,7 +14,7 @@ from harness.specs.run import RunSpec
 
 @contextmanager
 def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
-    """Show a bar for a run; gives the function to call with each of the worker's reports."""
+    """Show a progress bar of a run; yields the function to call with each report of the worker."""
     if not console.is_terminal:
         yield lambda _: None
         return
@@ -38,7 +38,7 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
 
 @contextmanager
 def line(console: Console) -> Iterator[Callable[[str], None]]:
-    """Show one line that goes away at the end; gives the function to call with what it is to say."""
+    """Show a status line that disappears at the end; yields the function that sets its text."""
     if not console.is_terminal:
         yield lambda _: None
         return

@@ -114,7 +114,7 @@ def page_html(table: Table, label: str) -> Markup:
     """The table alone for an HTML page, in a region that scrolls; nothing in it is markup.
 
     Args:
-        label: what it shows, for those who hear the page.
+        label: what it shows, for screen readers.
     """
     head = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(_class("number" * column.numeric), column.title)
@@ -140,7 +140,7 @@ def _class(name: str) -> Markup:
 
 # -- data files -------------------------------------------------------------------------------------
 def csv(data: pd.DataFrame) -> str:
-    """Numbers as they are, not rounded for people."""
+    """The data as CSV, numbers not rounded."""
     return data.to_csv(index=False, lineterminator="\n")
 
 

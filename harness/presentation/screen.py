@@ -1,4 +1,4 @@
-"""What commands print: as wide as the terminal; elsewhere of one width, and no blanks at the ends of lines."""
+"""Printing for commands: as wide as the terminal; elsewhere at a fixed width, without trailing blanks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def show(*parts: Table | RenderableType, width: int | None = None) -> None:
     """Print the parts one below the other on standard output.
 
     Args:
-        width: columns, where that is no terminal; None for what the environment says (``COLUMNS``), or 80.
+        width: columns, where standard output is no terminal; None for what the environment says (``COLUMNS``), or 80.
     """
     printed = [terminal(part) if isinstance(part, Table) else part for part in parts]
     console = Console()

@@ -1,4 +1,4 @@
-"""Choosing rows and columns of a frame, by conditions and names as they stand on a command line."""
+"""Selects rows and columns of a frame, by conditions and names as given on a command line."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def _known(table: pd.DataFrame, name: str) -> str:
 
 def _sorted(table: pd.DataFrame, name: str, descending: bool) -> pd.DataFrame:
     values = table[_known(table, name)].tolist()
-    there = [i for i, value in enumerate(values) if not pd.isna(value)]
+    present = [i for i, value in enumerate(values) if not pd.isna(value)]
     missing = [i for i, value in enumerate(values) if pd.isna(value)]
-    return table.iloc[sorted(there, key=values.__getitem__, reverse=descending) + missing]
+    return table.iloc[sorted(present, key=values.__getitem__, reverse=descending) + missing]
 
 
 def _meets(table: pd.DataFrame, condition: str) -> list[bool]:

@@ -1,1 +1,1 @@
-"""The parent's side of a worker: its environment, its channel, and what became of it."""
+"""The parent's side of a worker: its environment, the messages exchanged with it, and how it ended."""

@@ -22,7 +22,7 @@ LOG_TAIL_BYTES = 4000
 
 
 class TimedOut(Exception):
-    """The worker had its time."""
+    """The worker did not answer in time."""
 
 
 class WorkerDied(RuntimeError):
@@ -36,14 +36,14 @@ class Channel:
     """
 
     def __init__(
-        self, variables: Mapping[str, str], command: Sequence[str] = COMMAND, beside: Mapping[str, str] | None = None
+        self, variables: Mapping[str, str], command: Sequence[str] = COMMAND, extra: Mapping[str, str] | None = None
     ) -> None:
         """Start the process.
 
         Args:
             variables: of its environment, beyond what a worker inherits.
             command: another program that follows ``harness.protocol`` (``tests/bench`` has one), or another Python.
-            beside: further variables, which say nothing about the measurement.
+            extra: further variables, which say nothing about the measurement.
         """
         self.variables = dict(variables)
         env, self.strays = environment.worker_environment(self.variables, os.environ)
@@ -53,7 +53,7 @@ class Channel:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env={**env, **(beside or {})},
+            env={**env, **(extra or {})},
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops the worker
         )
         self._lines: list[bytes] = []
@@ -68,14 +68,14 @@ class Channel:
         self.stop()
 
     def send(self, message: Request | Order) -> None:
-        """Write one message. A worker that died does not raise here: ``hear`` tells more."""
+        """Write one message. Does not raise if the worker has died: ``hear`` notices."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(encode(message))
             self.process.stdin.flush()
 
     def close_input(self) -> None:
-        """Send nothing more: the worker reads the end of its input."""
+        """Send nothing more: the worker then reads the end of its input."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -88,7 +88,7 @@ class Channel:
 
         Raises:
             TimedOut: the deadline passed first.
-            WorkerDied: what came is no message.
+            WorkerDied: the worker sent something that is no message.
         """
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -104,10 +104,10 @@ class Channel:
         try:
             return decode_event(self._lines.pop(0))
         except ProtocolError as error:
-            raise WorkerDied(f"the worker sent what is no message: {error}") from None
+            raise WorkerDied(f"the worker sent an invalid message: {error}") from None
 
     def conversation(self, request: Request, deadline: float | None = None) -> Iterator[Event]:
-        """Send the only request and give the events as they come, until the worker closes its output.
+        """Send the only request and yield the events until the worker closes its output.
 
         Raises:
             TimedOut, WorkerDied: as ``hear``, or the worker closed its output without ``End``.
@@ -128,7 +128,7 @@ class Channel:
         return _how_it_ended(self.process.poll())
 
     def dismiss(self) -> None:
-        """Tell the worker to end without waiting for it. To stop several, dismiss all, then ``stop`` each."""
+        """Ask the worker to end, without waiting for it. To stop several, dismiss all, then ``stop`` each."""
         if self.log.closed:
             return
         self.close_input()
@@ -168,7 +168,7 @@ class Channel:
 
 
 def until(timeout: float | None) -> float | None:
-    """The deadline that many seconds from now; None for none."""
+    """The deadline ``timeout`` seconds from now, by ``time.monotonic``; None without a timeout."""
     return None if timeout is None else time.monotonic() + timeout
 
 

@@ -29,8 +29,8 @@ from harness.specs.speed import SpeedSpec
 
 Answer = TypeVar("Answer", bound=Event)
 
-#: Whose time to get ready ran out while the parent listened to others may already have said that it is ready: that
-#: much longer is listened for it.
+#: Seconds to listen at least: a contestant may have got ready in time while the parent was listening to others, which
+#: may have used up the time allowed.
 LATE_S = 1.0
 
 
@@ -50,13 +50,13 @@ class Contestant:
         spec: SpeedSpec,
         deadline: float | None = None,
         command: Sequence[str] = COMMAND,
-        more: Mapping[str, str] | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> None:
         """Start the worker.
 
         Args:
             deadline: of the contest, in seconds of ``time.monotonic``.
-            command: as in ``Channel``; more: variables that this program needs.
+            command: as in ``Channel``; extra: variables that this program needs.
         """
         self.spec, self.deadline = spec, deadline
         self.heard = Heard()
@@ -65,16 +65,16 @@ class Contestant:
         self.lost = False
         self._ready_s: float | None = None
         self._ready_by: float | None = None
-        self.channel = Channel({**environment.worker_variables(spec), **(more or {})}, command)
+        self.channel = Channel({**environment.worker_variables(spec), **(extra or {})}, command)
 
     @property
     def name(self) -> str:
-        """Who it is, for people."""
+        """Backend, variant and device, for people."""
         return f"{self.spec.backend} {self.spec.variant} on {self.spec.device}"
 
     @property
     def chunk(self) -> int:
-        """Updates that it is handed at once at most."""
+        """The most updates that it is handed at once."""
         return self.spec.chunk
 
     @property
@@ -83,7 +83,7 @@ class Contestant:
         return self.heard.decided is not None and self.heard.decided.tier == "fused"
 
     def begin(self, ready_s: float | None = None) -> None:
-        """Let it begin to get ready, within ``ready_s`` seconds, while others do: ``get_ready`` hears how it went."""
+        """Begin to get ready, within ``ready_s`` seconds, possibly beside others; ``get_ready`` waits for the end."""
         self._ready_s, self._ready_by = ready_s, until(ready_s)
         self.channel.send(Contest(self.spec.model_dump(mode="json")))
 
@@ -94,9 +94,9 @@ class Contestant:
             Lost: it cannot, or takes longer than ``begin`` allowed.
             TimedOut: the contest's deadline passed first.
         """
-        own = None if self._ready_by is None else max(self._ready_by, time.monotonic() + LATE_S)
+        ready_by = None if self._ready_by is None else max(self._ready_by, time.monotonic() + LATE_S)
         try:
-            self._hear(Ready, min((each for each in (self.deadline, own) if each is not None), default=None))
+            self._hear(Ready, min((each for each in (self.deadline, ready_by) if each is not None), default=None))
         except TimedOut:
             if self.deadline is not None and time.monotonic() >= self.deadline:
                 raise
@@ -118,7 +118,7 @@ class Contestant:
         self._ask(ReadLimits(), Limits)
 
     def finish(self) -> None:
-        """Hear the last figures and how it ended. Raises Lost where that is not well."""
+        """Collect the last figures and how it ended. Raises Lost unless it ended well."""
         end = self._ask(Finish(), End)
         if end.status != "ok":
             self.heard.log_tail = self.channel.tail()

@@ -101,7 +101,7 @@ def _without_home(value: str, caller: Mapping[str, str]) -> str:
 
 
 def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environment:
-    """The machine, the Python and the code: everything that can be told without importing a framework."""
+    """The machine, the Python and the code: everything that is known without importing a framework."""
     commit, dirty = source_state()
     return Environment(
         cpu=cpu_model(),

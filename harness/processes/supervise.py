@@ -41,7 +41,7 @@ def execute(
     python: Path | None = None,
     version: str | None = None,
 ) -> Record:
-    """Run ``spec`` in a process of its own and give its record, however the run ends.
+    """Execute ``spec`` in a worker; returns its record, however the run ends.
 
     Args:
         timeout: in seconds; None for as long as it takes.
@@ -54,10 +54,10 @@ def execute(
     """
     heard = Heard()
     interrupted = False
-    command, beside = COMMAND, {}
+    command, extra = COMMAND, {}
     if python is not None:
-        command, beside = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
-    with Channel(environment.worker_variables(spec), command, beside) as worker:
+        command, extra = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
+    with Channel(environment.worker_variables(spec), command, extra) as worker:
         try:
             for event in worker.conversation(Run(spec.model_dump(mode="json")), until(timeout)):
                 if isinstance(event, Progress):
@@ -86,14 +86,14 @@ def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
 
 
 def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) -> Iterator[Compared]:
-    """Compare ``spec``'s backend with the reference, in a process of its own; gives each variant as soon as it is done.
+    """Compare ``spec``'s backend with the reference in a worker; yields each variant as soon as it is done.
 
     Args:
         question: ``updates``, ``drift`` and ``precisions`` of ``protocol.Parity``.
         timeout: in seconds; None for as long as it takes.
 
     Raises:
-        WorkerDied: it could not start, or not go on; says why.
+        WorkerDied: it could not start, or broke down; says why.
         TimedOut: it took longer than ``timeout``.
     """
     request = Parity(spec.model_dump(mode="json"), **question)
@@ -106,7 +106,7 @@ def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) ->
 
 
 def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
-    """Version, devices and variants of ``backend`` on this machine, found out in a process of its own.
+    """Version, devices and variants of ``backend`` on this machine, as a worker finds them.
 
     Returns:
         The mapping of ``protocol.Probed``; its ``reason`` is why the backend cannot be used, or None.
@@ -119,12 +119,12 @@ def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
 
 
 def probe_all() -> list[dict[str, Any]]:
-    """As ``probe``, of every registered backend, all at once."""
+    """``probe`` for every registered backend, all at once."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(probe, backends.registry.names()))
 
 
-def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> list[dict[str, Any]]:
+def variants_for(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> list[dict[str, Any]]:
     """For each spec, the variants that ``backend`` has for its job, and the one that ``auto`` chooses.
 
     Raises:
@@ -134,7 +134,7 @@ def fields(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> li
 
 
 def _ask(question: Request, answer: type[Answer], timeout: float) -> Answer:
-    """A worker's one answer. Raises WorkerDied with the last line of its log where there is none."""
+    """A worker's only answer. Raises WorkerDied with the last line of its log where there is none."""
     variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
     with Channel(variables) as worker:
         why = "no answer"

@@ -64,7 +64,7 @@ def recipe(record: Record) -> Recipe:
     """The environment that a record was made in.
 
     Raises:
-        NotBuilt: what it gives as a distribution's name or version is none.
+        NotBuilt: the record names an invalid distribution or version.
     """
     where = record.environment
     pins = dict(where.packages or where.versions)
@@ -81,7 +81,7 @@ def recipe_for(backend: str, version: str | None) -> Recipe:
     """This Python and the libraries of this environment, with ``version`` of one framework; None for any version.
 
     Raises:
-        NotBuilt: the backend is not one of this project's, or ``version`` is no version.
+        NotBuilt: the backend is not one of this project's, or ``version`` is not a valid one.
     """
     if backend not in EXTRAS:
         raise NotBuilt(f"this project has no extra that brings {backend!r}; it has {', '.join(EXTRAS)}")
@@ -93,17 +93,17 @@ def recipe_for(backend: str, version: str | None) -> Recipe:
 
 
 def find(backend: str, version: str | None, tell: Tell) -> Path | None:
-    """The interpreter of an environment with that version of a framework, which is built if need be.
+    """The interpreter of an environment with that version of a framework, built if need be.
 
-    Where ``version`` is None: of an environment that is there already, with any version; None where there is none.
+    Without a version: that of an existing environment, whatever version it has; None where there is none.
 
     Raises:
         NotBuilt: it could not be built.
     """
-    return standing(backend) if version is None else python(recipe_for(backend, version), tell)
+    return existing(backend) if version is None else python(recipe_for(backend, version), tell)
 
 
-def standing(backend: str) -> Path | None:
+def existing(backend: str) -> Path | None:
     """The interpreter of an environment that ``harness env add`` built for ``backend``, at any version; or None."""
     for name, _, _ in built():
         if name.rpartition("-")[0] == backend:
@@ -114,11 +114,11 @@ def standing(backend: str) -> Path | None:
 def _check_pin(name: str, version: str) -> None:
     """A record may come from anyone: only plain names and versions go onto pip's command line and into its files."""
     if not _NAME.fullmatch(name):
-        raise NotBuilt(f"the record names a distribution {name[:40]!r}, which is no name of one")
+        raise NotBuilt(f"the record names a distribution {name[:40]!r}, which is not a valid name")
     try:
         Version(version)
     except InvalidVersion:
-        raise NotBuilt(f"the record names version {version[:40]!r} of {name}, which is no version") from None
+        raise NotBuilt(f"the record names version {version[:40]!r} of {name}, which is not a valid version") from None
 
 
 def folder() -> Path:
@@ -127,7 +127,7 @@ def folder() -> Path:
 
 
 def python(recipe: Recipe, tell: Tell) -> Path:
-    """The interpreter of the environment, which is built if it is not there. A lock keeps two builders apart.
+    """The interpreter of the environment, built if it does not exist. A lock keeps two builders apart.
 
     Raises:
         NotBuilt: it could not be built; nothing of it is left.
@@ -151,7 +151,7 @@ def _interpreter(place: Path) -> Path:
 
 def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
     if not (software.SOURCE / "pyproject.toml").exists():
-        raise NotBuilt("environments are built from a checkout of this project, and this harness runs from none")
+        raise NotBuilt("environments are built from a checkout of this project, and this harness does not run from one")
     uv = shutil.which("uv")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not uv and recipe.python != here:
@@ -175,8 +175,8 @@ def _run(command: Sequence[str | None]) -> None:
     done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        told = [line for line in lines if line.lower().startswith(("error", "×", "x "))]
-        raise NotBuilt(f"cannot build the environment: {(told or lines or ['no reason was given'])[-1][:300]}")
+        errors = [line for line in lines if line.lower().startswith(("error", "×", "x "))]
+        raise NotBuilt(f"cannot build the environment: {(errors or lines or ['no reason was given'])[-1][:300]}")
 
 
 def built() -> Iterator[tuple[str, Mapping[str, str], int]]:

@@ -1,4 +1,4 @@
-"""What records of earlier versions call by another name. What is the same thing must not look like a difference.
+"""Present names of what older records call by another one, so that a new name does not look like a difference.
 
 Former names of variants are their backends': see ``backends.current_variant``.
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 from tasks.registry import DISTRIBUTION
 
-#: In what a record says was executed.
+#: Former and present words in ``executed``.
 _WORDS: Final[Mapping[str, str]] = {"its way back by hand": "backward pass by hand"}
 
 

@@ -47,8 +47,7 @@ def to_current(document: Document) -> Document:
 
 
 def _check_seal(document: Document) -> None:
-    told = document.get("digest")
-    if told != digest(document):
+    if document.get("digest") != digest(document):
         raise Altered("altered since it was written: its contents do not match its digest")
 
 
@@ -80,7 +79,7 @@ def _speed_from_1(document: Document) -> Document:
 
 
 def _refuse(newer: set[str], document: Document) -> None:
-    """Version 1 had no such fields: where a record has one all the same, its version was changed."""
+    """Raise Altered for a field that version 1 did not have: the record's version was changed."""
     if found := sorted(newer & set(document)):
         raise Altered(f"altered since it was written: schema version 1 has no {found[0]!r}")
 

@@ -1,4 +1,4 @@
-"""Runs in a few words."""
+"""Short names of runs, and why runs failed."""
 
 from __future__ import annotations
 

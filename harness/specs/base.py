@@ -54,7 +54,7 @@ class Optimizer(Frozen):
 
 
 class Computation(Protocol):
-    """What every spec says of a job; the rest comes with the data."""
+    """What every spec fixes of a job; the data fixes the rest."""
 
     model: Model
     optimizer: Optimizer
@@ -69,13 +69,13 @@ class Computation(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class DataShape:
-    """What a task, or the random data of a speed contest, says of a job.
+    """What the data fixes of a job, be it a task's or the random data of a speed contest.
 
     Attributes:
         inputs, outputs: numbers per time step, and numbers or classes that are read out.
         length: time steps of the longest sequence.
         labels: of each sequence, for the loss ``ctc``.
-        variable: whether sequences have lengths of their own.
+        variable: whether sequences differ in length.
     """
 
     inputs: int
@@ -88,7 +88,7 @@ class DataShape:
 
 
 def job_of(spec: Computation, data: DataShape) -> Job:
-    """The job of a backend: a spec's computation on data of this shape."""
+    """The job that a backend gets: a spec's computation on data of this shape."""
     return Job(
         model=ModelSpec(inputs=data.inputs, outputs=data.outputs, readout=data.readout, **spec.model.model_dump()),
         loss=data.loss,

@@ -27,7 +27,7 @@ def main() -> None:
     try:
         request = protocol.decode_request(sys.stdin.readline())
     except protocol.ProtocolError as error:
-        emit(protocol.End("failed", f"the worker was asked what is no request: {error}"))
+        emit(protocol.End("failed", f"the worker was sent an invalid request: {error}"))
         return
     match request:
         case protocol.Probe(backend):
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _take_over_stdout() -> Emit:
-    """Events on a private copy of standard output; file descriptor 1 now leads to standard error."""
+    """Send events on a private copy of standard output; file descriptor 1 now leads to standard error."""
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
@@ -61,26 +61,26 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
     process.flush_denormals(request.spec["denormals"] == "flush")
     emit(protocol.Affinity(affinity))
     start = time.perf_counter()
-    import numpy  # noqa: F401 - every framework needs it: a part of what importing one costs
+    import numpy  # noqa: F401 - every framework needs it: part of what importing one costs
 
     numpy_s = time.perf_counter() - start
     match request:
         case protocol.Run(spec):
             from harness.worker.run import measure
 
-            _ending(lambda: measure(spec, START, numpy_s, emit), emit)
+            _run_to_end(lambda: measure(spec, START, numpy_s, emit), emit)
         case protocol.Parity():
             from harness.worker.parity import compare
 
-            _ending(lambda: compare(request, emit), emit)
+            _run_to_end(lambda: compare(request, emit), emit)
         case protocol.Contest(spec):
             from harness.worker.contestant import take_turns
 
-            _ending(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
+            _run_to_end(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
 
 
-def _ending(work: Callable[[], None], emit: Emit) -> None:
-    """Do the work; the last event says how it ended."""
+def _run_to_end(work: Callable[[], None], emit: Emit) -> None:
+    """Do the work, and say in the last event how it ended."""
     from harness.errors import RunFailed
 
     try:

@@ -1,4 +1,4 @@
-"""Seconds of a worker's life, by what they were spent on."""
+"""Stop watches: how many seconds a worker spent on what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's side of a contest: stand ready, then do updates when told to, each block on the clock."""
+"""The worker's side of a contest: get ready, then follow orders, each block of updates on the clock."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from harness.worker.clocks import Clocks
 from harness.worker.preparation import Emit, Memory
 from tasks.base import Batch
 
-#: Readings of a limit at a time, after one that is not kept.
+#: Readings of a limit each time, after a first one that is discarded.
 READINGS = 3
-#: Longest sequences in the gate: the reference would take minutes over Braun's 1000 steps of four layers.
+#: Most time steps of a sequence in the gate: the reference would take minutes over Braun's 1000 steps of four layers.
 GATE_LENGTH = 64
 
 
@@ -77,7 +77,7 @@ class StagedTrainer:
 
 
 def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: Iterator[Order]) -> None:
-    """Get ready, then follow orders until told to finish.
+    """Get ready, then follow orders until the one to finish.
 
     Args:
         fields: of the speed spec.
@@ -85,7 +85,7 @@ def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: It
 
     Raises:
         Unsupported: the spec cannot be computed here.
-        RunFailed: the gate, a loss, a compilation in the steady state, or not what the variant's name says.
+        RunFailed: the gate, a loss, a compilation in the steady state, or another computation than the name says.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
     spec = SpeedSpec.model_validate(fields)
@@ -129,7 +129,7 @@ def _counted(job: Job) -> dict[str, Any]:
 
 
 def _follow(orders: Iterator[Order], staged: StagedTrainer, backend: Backend, memory: Memory, emit: Emit) -> None:
-    """Do what is ordered. Raises RunFailed where something compiled after ``Steady``."""
+    """Carry out the orders. Raises RunFailed where something compiled after ``Steady``."""
     compiled: int | None = None
     for order in orders:
         match order:
@@ -148,7 +148,7 @@ def _follow(orders: Iterator[Order], staged: StagedTrainer, backend: Backend, me
     if compiled is not None and now != compiled:
         raise RunFailed(
             f"something was traced or compiled again in the steady state ({now} compilations, {compiled} after "
-            "warm-up): its timing would be no steady state's"
+            "warm-up): its timing would not be a steady state's"
         )
 
 

@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.machine.nvml import Device, NotThere, Sample, first_visible
+from harness.machine.nvml import Device, NvmlUnavailable, Sample, first_visible
 from harness.worker.clocks import Clocks
 
 #: Seconds between two readings. The driver keeps the samples of the last fifteen or so; a reading takes milliseconds.
 EVERY_S = 5.0
-#: Shortest time over which energy is told: its counter moves about ten times a second.
+#: Shortest time over which energy is reported: its counter moves about ten times a second.
 SHORTEST_S = 1.0
 #: With fewer samples of utilisation their mean says nothing.
 FEWEST_SAMPLES = 5
@@ -19,10 +19,10 @@ FEWEST_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Reading:
-    """At one moment: the clock, seconds in which the device had work to do so far, millijoules of its counter."""
+    """One moment: the clock, the seconds so far in which the device had work, and its energy counter."""
 
     at_s: float
-    asked_s: float
+    working_s: float
     energy_mj: int | None
 
 
@@ -31,9 +31,9 @@ class Meter:
     """Reads the device between blocks: the training loop calls it with the number of updates done.
 
     Attributes:
-        device: what is read; None for a run on the CPU, of which nothing is.
-        clocks: of the run. ``train`` and ``predict`` are the time in which the device had work to do; the time that
-            reading takes goes to ``meter``.
+        device: what is read; None for a run on the CPU, where nothing is read.
+        clocks: of the run. ``train`` and ``predict`` are the time in which the device had work; reading takes its
+            time from neither, but from ``meter``.
         warm_up: updates before the steady state.
         steps: updates in all.
     """
@@ -105,16 +105,16 @@ class Meter:
         """Share of the steady state's time in training and prediction in which the device computed nothing.
 
         The samples cover all time, also that in which the host draws data. So the device's busy seconds, mean of the
-        samples × wall time, are divided by the seconds in which it had work to do.
+        samples × wall time, are divided by the seconds in which it had work.
         """
         if self.steady is None or self.end is None or len(self.samples) < FEWEST_SAMPLES:
             return None
         begin = self.steady[1]
-        asked = self.end.asked_s - begin.asked_s
-        if asked <= 0:
+        working = self.end.working_s - begin.working_s
+        if working <= 0:
             return None
         mean = sum(sample.busy for sample in self.samples) / len(self.samples)
-        return min(1.0, max(0.0, 1 - mean * (self.end.at_s - begin.at_s) / asked))
+        return min(1.0, max(0.0, 1 - mean * (self.end.at_s - begin.at_s) / working))
 
 
 def _joules(begin: Reading | None, end: Reading | None) -> float | None:
@@ -131,5 +131,5 @@ def of_run(device: str, clocks: Clocks, warm_up: int, steps: int) -> tuple[Meter
         return Meter(None, clocks, warm_up, steps), None
     try:
         return Meter(first_visible(os.environ.get("CUDA_VISIBLE_DEVICES")), clocks, warm_up, steps), None
-    except NotThere as error:
+    except NvmlUnavailable as error:
         return Meter(None, clocks, warm_up, steps), str(error)

@@ -45,7 +45,7 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
     Args:
         job: what the backend is to compute, at a batch size of 4 at most.
         draw: the batches.
-        parameters: both start from.
+        parameters: from which both start.
         shortened_to: the length of ``job``'s sequences where the measured job has longer ones, for the result.
     """
     batch = min(BATCH, job.batch)

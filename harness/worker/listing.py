@@ -30,7 +30,7 @@ def probed(name: str) -> Probed:
 
 
 def _by_name(backend: Backend) -> dict[str, Any]:
-    """Every variant by its name; ``without``: by cell, why it cannot compute that."""
+    """Every variant by its name; its ``without`` says, by cell, why it cannot compute it."""
     found: dict[str, Any] = {}
     for cell in CELLS:
         model = ModelSpec(cell, inputs=1, hidden=1, outputs=1, readout="last")

@@ -27,7 +27,7 @@ SHARE, APART, SPREADS = 0.15, 0.15, 4.0
 
 @dataclass(frozen=True)
 class Counters:
-    """Readings at one moment, of which only differences mean something; None where the system does not tell.
+    """Readings at one moment, of which only differences mean something; None where the system does not say.
 
     Attributes:
         wall_s: the caller's clock; own_s: CPU seconds of this process.

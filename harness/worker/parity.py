@@ -1,4 +1,4 @@
-"""Each variant of a backend against the float64 reference, on the same parameters and batches."""
+"""Compares each variant of a backend with the float64 reference, on the same parameters and batches."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from harness.worker.gate import TOLERANCE, distances, loss_distances
 from harness.worker.preparation import Emit
 from tasks.base import Batch
 
-#: Learning rate of the one step of plain descent that shows the gradients: so large that what rounding adds to the
-#: parameters' change is nothing beside it.
+#: Learning rate of the one SGD step from which the gradients are computed: so large that rounding adds nothing visible
+#: to the change of the parameters.
 RATE = 1e4
 
 
@@ -53,7 +53,7 @@ def expect(job: Job, start: Parameters, batches: list[Batch], updates: int) -> E
 
 
 def compare(question: Parity, emit: Emit) -> None:
-    """Hold every variant that the question's spec asks for against the reference; an event for each.
+    """Compare every variant that the question's spec asks for with the reference; emits an event for each.
 
     Raises:
         Unsupported: the backend is not installed.

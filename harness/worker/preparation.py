@@ -1,4 +1,4 @@
-"""What runs and contestants have in common: settings in force, the gate, a trainer, memory, what was executed."""
+"""What runs and contestants share: settings put in force, the gate, a trainer, memory, what was executed."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def load(name: str, clocks: Clocks) -> Backend:
 
 
 def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> tuple[Job, int | None]:
-    """Decide the variant and put the spec's settings in force; the decided job, and the memory resident then.
+    """Decide the variant and put the spec's settings in force; returns the decided job and the bytes then resident.
 
     Raises:
         Unsupported: the backend cannot compute the job, or cannot follow the denormal policy.
-        RunFailed: other threads are in force than the spec says.
+        RunFailed: the number of threads in force is not the spec's.
     """
     job, why = backend.resolve(job)
     runtime = backend.start(job)
@@ -102,7 +102,7 @@ def build(
 
 
 def check_executed(backend: Backend, job: Job, trainer: Trainer, batch: Batch, emit: Emit) -> None:
-    """Find out what computed the recurrence, and tell.
+    """Find out what computed the recurrence, and report it.
 
     Comes last: looking may trace or compile, which must not take that work from the first update's time.
 
@@ -129,7 +129,7 @@ class Memory:
 
     @cache  # noqa: B019 - one per process
     def peaks(self) -> dict[str, Any]:
-        """The highest levels as they were when this was first asked: a limit's arrays come later and do not count."""
+        """The peaks at the first call: arrays that measure a limit come later and must not count."""
         return {"host_peak_bytes": process.peak_resident_bytes(), "device_peak_bytes": self.trainer.memory().peak}
 
 

@@ -25,7 +25,7 @@ REPORT_EVERY_S = 0.5
 
 
 def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emit) -> None:
-    """Execute a run spec and tell what came of it.
+    """Execute a run spec and report the results.
 
     Args:
         fields: of the run spec.
@@ -35,7 +35,7 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     Raises:
         Unsupported: the spec cannot be computed here.
         DataUnavailable: the task's data cannot be had.
-        RunFailed: the gate, the loss, a compilation in the steady state, or not what the variant's name says.
+        RunFailed: the gate, the loss, a compilation in the steady state, or another computation than the name says.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
     spec = RunSpec.model_validate(fields)
@@ -45,7 +45,7 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     known: dict[str, Any]
     with clocks("data"):
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
-        task.batch("train", 0, spec.batch)  # missing data is told before anything is built
+        task.batch("train", 0, spec.batch)  # missing data is reported before anything is built
 
     def draw(index: int, size: int) -> Batch:
         return task.batch("train", index, size)
@@ -53,7 +53,7 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     trainer = preparation.build(backend, job, draw, start, clocks, emit)
     meter = _meter(spec, clocks)
-    training = Training(spec, task, trainer, clocks, _throttled(emit), _tell_point(emit), meter)
+    training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter)
     memory = preparation.Memory(trainer)
     outcome = _observed(training, emit)
     emit(Gpu(meter.gpu))
@@ -78,7 +78,7 @@ def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:
 
 
 def _observed(training: Training, emit: Emit) -> Outcome:
-    """Train, and tell what disturbed it meanwhile."""
+    """Train, and report what disturbed it."""
     before = noise.read(time.perf_counter())
     outcome = training()
     after = noise.read(time.perf_counter())
@@ -110,7 +110,7 @@ def _counted(job: Job) -> dict[str, Any]:
     }
 
 
-def _tell_point(emit: Emit) -> Callable[[CurvePoint], None]:
+def _emit_point(emit: Emit) -> Callable[[CurvePoint], None]:
     return lambda point: emit(Point(point.model_dump()))
 
 

@@ -1,7 +1,7 @@
 """The loop over chunks: training, evaluation and timing, once for all backends.
 
-What is timed is ``Trainer.train`` alone, block by block, each block ended by the backend's own
-synchronisation. Drawing data, staging and evaluation have clocks of their own.
+What is timed is ``Trainer.train`` alone, block by block; each block ends with the backend's
+synchronisation. Drawing data, staging and evaluation are timed separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Between = Callable[[int], None]
 
 @dataclass
 class Outcome:
-    """What training gave.
+    """The results of training.
 
     Attributes:
         loss, scores: on the test split, after ``score_step`` updates.
@@ -150,7 +150,7 @@ class Training:
         if now != compiled:
             raise RunFailed(
                 f"something was traced or compiled again in the steady state, by step {done} "
-                f"({now} compilations, {compiled} after warm-up): its timing would be no steady state's"
+                f"({now} compilations, {compiled} after warm-up): its timing would not be a steady state's"
             )
 
     def _evaluate(self, step: int, losses: list[float]) -> CurvePoint:

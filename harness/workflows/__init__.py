@@ -1,1 +1,1 @@
-"""What each command does from start to end; nothing here parses words or draws."""
+"""What each command does, from start to end. The command line is parsed, and figures are drawn, elsewhere."""

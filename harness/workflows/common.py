@@ -1,4 +1,4 @@
-"""What several workflows need: keeping a record, and leaving one when interrupted."""
+"""Shared by the workflows: writing a record, and treating SIGTERM as Ctrl-C."""
 
 from __future__ import annotations
 

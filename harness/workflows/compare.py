@@ -26,7 +26,7 @@ class Effort:
 
     Attributes:
         pairs: of blocks, in all.
-        restarts: pairs of processes that they come from: two processes of one spec differ by how their memory lies.
+        restarts: pairs of processes to measure them in: the layout of memory makes processes of one spec differ.
         block_s: seconds that a block should take.
         timeout: seconds for each pair of processes; None for as long as it takes.
     """
@@ -37,20 +37,20 @@ class Effort:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError where no difference could be told from so little."""
+        """Raises UsageError for too few pairs or restarts to show a difference."""
         if self.restarts < 2:
-            raise UsageError(f"--restarts must be at least 2, not {self.restarts}: one is none to tell a spread from")
+            raise UsageError(f"--restarts must be at least 2, not {self.restarts}: one shows no spread")
         if self.pairs < self.restarts:
             raise UsageError(f"--pairs must be at least --restarts, {self.restarts}, not {self.pairs}")
         check_block(self.block_s)
 
     def rounds(self) -> list[int]:
-        """Pairs of each restart."""
+        """The number of pairs in each restart."""
         return [self.pairs // self.restarts + (i < self.pairs % self.restarts) for i in range(self.restarts)]
 
 
 def shape(spec: RunSpec) -> SpeedSpec:
-    """The contestant that computes a run's job, on random data that is staged once."""
+    """The speed spec of a run's job, which computes it on random data."""
     job = spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
     shared = SpeedSpec.model_fields.keys() & RunSpec.model_fields.keys()
     return SpeedSpec(
@@ -73,7 +73,7 @@ class Comparison:
     variants: tuple[str, str]
 
     def lines(self) -> list[str]:
-        """For people."""
+        """The comparison in words: a line on memory, a line on time."""
         memory = self.memory.sentence("lighter", "starts") if self.memory else "not measured"
         return [f"memory: {memory}", self.time.sentence("faster", "pairs")]
 
@@ -82,7 +82,7 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
     """Compare two specs.
 
     Raises:
-        CannotCompare: a side cannot run, is lost on the way, or compiles in the steady state.
+        CannotCompare: a side cannot run, fails, or compiles in the steady state.
         TimedOut: a pair of processes took longer than ``effort.timeout``.
     """
     sides: dict[Side, SpeedSpec] = {"A": shape(a), "B": shape(b)}
@@ -91,7 +91,7 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
     variants: tuple[str, str] = ("", "")
     for restart, rounds in enumerate(effort.rounds()):
         tell(f"pair of processes {restart + 1} of {effort.restarts}")
-        ours, theirs = _hold(sides, Settings(rounds, effort.block_s, effort.timeout), restart)
+        ours, theirs = _contest(sides, Settings(rounds, effort.block_s, effort.timeout), restart)
         times.append(_ratios(ours, theirs))
         variants = (_variant(ours), _variant(theirs))
         grown = [_growth(ours.heard), _growth(theirs.heard)]
@@ -99,7 +99,7 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
     return Comparison(difference(times), difference(growths) if all(growths) else None, variants)
 
 
-def _hold(sides: dict[Side, SpeedSpec], settings: Settings, restart: int) -> tuple[Contestant, Contestant]:
+def _contest(sides: dict[Side, SpeedSpec], settings: Settings, restart: int) -> tuple[Contestant, Contestant]:
     """A contest between two new processes. Who starts first, and so gets the better memory, alternates."""
     order: tuple[Side, Side] = ("A", "B") if restart % 2 == 0 else ("B", "A")
     starts = {side: partial(Contestant, sides[side]) for side in order}
@@ -111,7 +111,7 @@ def _hold(sides: dict[Side, SpeedSpec], settings: Settings, restart: int) -> tup
 
 
 def _give_up(side: Side, contestant: Contestant) -> None:
-    """With one side there is nothing to compare."""
+    """End the comparison: the other side alone cannot be compared."""
     how = "did not end well" if contestant.blocks else "cannot run"
     raise CannotCompare(f"{side} {how}: {contestant.heard.reason}")
 

@@ -1,6 +1,6 @@
-"""One contest from start to end, for whoever holds one: ``harness speed``, ``harness compare``, the benches.
+"""One contest from start to end, for ``harness speed``, ``harness compare`` and the benches.
 
-Everything that makes a contest fair and leaves nothing behind is here: how contestants get ready, the pause before each
+What makes a contest fair, and leaves no process behind, is here: how contestants get ready, the pause before each
 turn, the check that nothing compiles between the turns, when the machine's limits are read, and how workers are ended.
 """
 
@@ -18,7 +18,7 @@ from harness.processes.channel import TimedOut, until
 from harness.processes.contestant import Contestant
 from harness.workflows.turns import fit, in_rounds
 
-#: Before each turn: thread pools spin for a while after their last work (OpenBLAS for some 20 ms).
+#: Seconds of pause before each turn: thread pools spin for a while after their last work (OpenBLAS for some 20 ms).
 SETTLE_S = 0.03
 LONGEST_BLOCK_S = 60.0
 
@@ -86,14 +86,14 @@ class Contest(Generic[Key]):
         tell: Tell = lambda what: None,
         lost: Callable[[Key, Contestant], None] = lambda key, contestant: None,
     ) -> None:
-        """No worker is started yet.
+        """Set the contest up; ``get_ready`` starts the workers.
 
         Args:
             starts: who takes part, in the order in which they start.
             seed: of the orders of turns.
             limits: whether one contestant of each backend and device reads the machine's limits, before the first
                 round, in the middle and after the last.
-            tell: told what is going on.
+            tell: called with a line about what is going on.
             lost: called with each contestant that drops out. What it raises ends the contest; else the others go on.
         """
         self.settings, self.seed, self.tell = settings, seed, tell
@@ -157,17 +157,17 @@ class Contest(Generic[Key]):
         contestant.blocks[number] = contestant.turn(contestant.steps)
 
     def finish(self) -> None:
-        """Hear the last figures of those that are left, and whether something compiled. Raises TimedOut."""
+        """Collect the last figures of those still alive, and whether something compiled. Raises TimedOut."""
         self._read_limits()
         for key, contestant in self.alive().items():
             self._ask(key, contestant.finish)
 
     def alive(self) -> dict[Key, Contestant]:
-        """Those that were started and are not lost."""
+        """The contestants that were started and are not lost."""
         return {key: contestant for key, contestant in self.contestants.items() if not contestant.lost}
 
     def _read_limits(self) -> None:
-        """One contestant of each backend and device: the others have the same libraries."""
+        """Let one contestant of each backend and device read the limits: the others have the same libraries."""
         if not self._limits:
             return
         readers = {(c.spec.backend, c.spec.device): key for key, c in reversed(list(self.alive().items()))}
@@ -177,7 +177,7 @@ class Contest(Generic[Key]):
             self._ask(key, self.contestants[key].read_limits)
 
     def _ask(self, key: Key, ask: Callable[[], None]) -> None:
-        """Ask a contestant for something, unless it is lost; one that is lost by it drops out."""
+        """Ask a contestant for something, unless it is lost; if that loses it, it drops out."""
         contestant = self.contestants[key]
         if contestant.lost:
             return

@@ -1,4 +1,4 @@
-"""``harness doctor``: what the machine has, which backends see what of it, and what would help where they do not."""
+"""``harness doctor``: what the machine has, what each backend can use of it, and what would help where it cannot."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _gpus(visible: str | None, module: nvml.Management | None = None) -> tuple[l
     """
     try:
         connected = nvml.connect(module)
-    except nvml.NotThere as error:
+    except nvml.NvmlUnavailable as error:
         told = {} if error.installed else system.gpu()
         return ([Gpu(told, None, True)], None) if told else ([], str(error))
     shown = {device.uuid() for device in nvml.visible(connected, visible)}

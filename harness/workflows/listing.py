@@ -12,7 +12,7 @@ from harness.presentation.table import Column, Table
 from harness.processes.supervise import probe_all
 from tasks.base import Task
 
-#: What a backend told from a process of its own.
+#: What a backend has, as its worker reported it: see ``protocol.Probed``.
 Probe = Mapping[str, Any]
 
 

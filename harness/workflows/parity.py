@@ -1,4 +1,4 @@
-"""Whether backends and variants agree with the float64 reference, and which quantity is the first that does not."""
+"""Whether backends and variants agree with the float64 reference, and which quantity is the first to differ."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Agreement:
         return "; ".join(words)
 
 
-def small(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
+def with_small_batch(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
     """The specs with a batch small enough for the reference, unless a batch was asked for."""
     return [spec if batch else spec.model_copy(update={"batch": min(spec.batch, BATCH)}) for spec in specs]
 
@@ -115,7 +115,7 @@ def measure(
                 for heard in supervise.parity(spec, question, timeout):
                     keep(name, **vars(heard))
             except WorkerDied as death:
-                how = "failed" if len(found) > begun else "unavailable"  # what it could do for a while is there
+                how = "failed" if len(found) > begun else "unavailable"  # with some rows already, it worked at first
                 keep(name, spec.variant, **{how: str(death)})
             except TimedOut:
                 keep(name, spec.variant, failed=f"not finished after {timeout:g} s (--timeout)")
@@ -140,7 +140,7 @@ def table(found: Sequence[Agreement]) -> Table:
         Column("run", lambda each: each.name),
         Column("variant", lambda each: each.variant),
         Column("precision", lambda each: each.precision),
-        Column("agrees", _told, style=_style),
+        Column("agrees", _verdict, style=_style),
         _largest("loss", "loss"),
         _largest("gradients", "gradient"),
         _largest("parameters", "parameter"),
@@ -155,7 +155,7 @@ def _largest(heading: str, kind: str) -> Column[Agreement]:
     return Column(heading, lambda each: each.largest(kind), kind="float64", write="{:.1e}".format)
 
 
-def _told(each: Agreement) -> str:
+def _verdict(each: Agreement) -> str:
     return "yes" if each.agrees else "cannot run" if each.unavailable else "NO"
 
 

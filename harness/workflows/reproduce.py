@@ -29,8 +29,8 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:
         judgement = Judgement("cannot run", str(error))
-        told = {"record": path.name, **judgement._asdict()}
-        print(json.dumps(told) if json_lines else f"{judgement.verdict}: {judgement.why}")
+        row = {"record": path.name, **judgement._asdict()}
+        print(json.dumps(row) if json_lines else f"{judgement.verdict}: {judgement.why}")
         return NOT_OK
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []

@@ -1,4 +1,4 @@
-"""Run a plan: one worker after the other, each record kept as soon as it is there, the table at the end."""
+"""Run a plan: one worker after another, each record written when its run ends, then the table of all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run_all(
 
 
 def _run(spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console) -> Record:
-    """Run in this environment; in one of its own where a version is asked for, or where only that has the framework."""
+    """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here."""
     python = None
     if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
         try:
@@ -70,7 +70,7 @@ def _run(spec: RunSpec, version: str | None, position: str, timeout: float | Non
 
 
 def print_summary(records: Sequence[Record]) -> None:
-    """Print the table of these runs, what repeated runs amount to, and why each run that was not ok was not."""
+    """Print the table of these runs, the summary of repeated ones, and why each run that is not ok failed."""
     from harness.analysis.repeats import any_repeated
     from harness.presentation.run_table import repeats_table, runs_table
     from harness.records.naming import reasons

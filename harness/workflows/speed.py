@@ -36,7 +36,7 @@ from harness.workflows.contest import Tell
 
 
 def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
-    """Hold every contest, print what came of them, and draw it into ``out``; True if all is well and kept."""
+    """Hold every contest, print the results and draw them into ``out``; True if all is ok and was kept."""
     record, well = hold_all(planned, settings, store)
 
     # slow to import: not while anything is measured
@@ -58,7 +58,7 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
 
 
 def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
-    """Hold every contest, one after the other; their record, and whether all is well and kept."""
+    """Hold every contest, one after the other; their record, and whether all is ok and was kept."""
     stderr = Console(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
@@ -67,7 +67,7 @@ def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store
     with terminated_as_interrupted():
         for number, each in enumerate(planned, 1):
             with line(stderr) as tell:
-                held = hold(each, settings, partial(_told, tell, f"{number}/{len(planned)}"))
+                held = hold(each, settings, partial(_with_position, tell, f"{number}/{len(planned)}"))
             contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
@@ -78,7 +78,7 @@ def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store
     return record, kept and record.status == "ok"
 
 
-def _told(tell: Tell, position: str, what: str) -> None:
+def _with_position(tell: Tell, position: str, what: str) -> None:
     tell(f"{position}  {what}")
 
 
@@ -107,7 +107,7 @@ class HeldContest:
     gpu: dict[str, str] | None = None
 
     def rows(self) -> list[Row]:
-        """A row for each that was to take part."""
+        """A row for each planned contestant."""
         taken_part = {
             (_place(entry), contestant.heard.decided and contestant.heard.decided.variant): contestant
             for entry, contestant in self.contest.contestants.items()
@@ -161,7 +161,7 @@ def _place(entry: PlannedContestant) -> BackendOnDevice:
 
 
 def _figures(row: Row, blocks: Mapping[int, Block], reference: Mapping[int, Block] | None) -> Figures | None:
-    """What the blocks amount to; none for a contestant that went wrong, whatever it did before."""
+    """The figures of a contestant's blocks; None if it failed, even after some blocks."""
     if row.ready is None or row.status in ("failed", "unavailable"):
         return None
     compared = ratio(reference, blocks) if reference is not None else None
@@ -178,7 +178,7 @@ def _pooled(readings: Sequence[Limits]) -> Limits | None:
 
 
 def _record(identity: str, now: datetime, contests: Sequence[Contest], held: HeldContest) -> SpeedRecord:
-    """The record so far; shares are of what each device gave at its best in the call."""
+    """The record so far; shares are relative to the best rates that each device reached in the call."""
     roofs = roofs_of(contests)
     well = all(row.status == "ok" for contest in contests for row in contest.rows)
     status: Literal["ok", "failed", "interrupted"] = "ok" if well else "failed"
@@ -203,7 +203,7 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
 
 
 def _shared(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The variables that every worker was given alike: devices differ in a few."""
+    """Environment variables with the same value in every worker; a few depend on the device."""
     if not variables:
         return {}
     first, *others = variables

@@ -12,7 +12,7 @@ Key = TypeVar("Key")
 
 
 class Contestant(Protocol):
-    """One that takes turns; ``harness.processes.contestant`` has a live worker.
+    """What takes turns; ``harness.processes.contestant`` has the live worker.
 
     Attributes:
         steps: updates per turn.
@@ -26,7 +26,7 @@ class Contestant(Protocol):
 
     @property
     def chunk(self) -> int:
-        """Updates that it is handed at once at most."""
+        """The most updates that it is handed at once."""
         ...
 
     @property
@@ -56,9 +56,9 @@ def fit(contestant: Contestant, block_s: float) -> None:
 
 
 def in_rounds(contestants: Mapping[Key, Contestant], rounds: int, seed: int) -> Iterator[tuple[int, Key]]:
-    """Whose turn it is, with the number of the round: each has one turn per round, in an order drawn anew for each.
+    """All turns in order, as (round, contestant): one each per round, every round in a new random order.
 
-    One that is lost by the time of its turn has none.
+    A contestant that is lost takes no further turn.
     """
     orders = random.Random(seed)
     for number in range(rounds):

@@ -52,7 +52,7 @@ def verify_all(
 
     Args:
         store: where the new runs' records are kept; None to keep none.
-        json_lines: print each judgement as a line of JSON as soon as it is there.
+        json_lines: print each judgement as a line of JSON as soon as it is made.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
@@ -122,7 +122,7 @@ def _one(
 
 
 def to_run_again(record: Record) -> RunSpec:
-    """The spec with the variant that ran, by its present name: not what ``auto`` has come to stand for since."""
+    """The spec with the variant that ran, by its present name: ``auto`` may stand for another one by now."""
     return record.spec.model_copy(update={"variant": record.current_variant})
 
 

@@ -227,7 +227,7 @@ def gemm(how: How) -> Iterator[Row]:
 def variants_of(backend: str, shape: Shape) -> list[str]:
     """The names of those that can compute an LSTM of that shape here."""
     spec = sides.ours(backend, backend, "auto", "lstm", shape).spec
-    (field,) = supervise.fields(backend, [spec])
+    (field,) = supervise.variants_for(backend, [spec])
     return [variant["name"] for variant in field["variants"] if not variant["reason"]]
 
 

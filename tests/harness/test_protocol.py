@@ -78,8 +78,8 @@ def test_messages_are_made_and_compared_by_their_fields() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("Traceback (most recent call last):", "no JSON: 'Traceback"),
-        ("", "no JSON: ''"),
+        ("Traceback (most recent call last):", "not JSON: 'Traceback"),
+        ("", "not JSON: ''"),
         ("[1]", "none of Turn, Steady, ReadLimits, Finish: '[1]'"),
         ('{"turn": 3}', "none of Turn"),
         ('{"kind": "Run", "spec": {}}', "none of Turn"),

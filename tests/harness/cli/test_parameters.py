@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from harness.cli.common import RecordFile
-from harness.cli.parameters import made, parse, takes
+from harness.cli.parameters import click_command, parse, takes
 from harness.errors import UsageError
 from harness.specs.options import RUN, SPEED, Option, complete, option
 
@@ -74,7 +74,7 @@ def test_a_command_gets_what_it_names_and_the_others_together() -> None:
         """A command."""
         told.update(record=record, out=out, exact=exact, options=options)
 
-    made(command)(["--seed", "3", "a.json", "--exact"], standalone_mode=False)
+    click_command(command)(["--seed", "3", "a.json", "--exact"], standalone_mode=False)
     assert told == {
         "record": Path("a.json"), "out": Path("here"), "exact": True,
         "options": {"sizes": None, "seed": [3], "part": None, "limit": None},

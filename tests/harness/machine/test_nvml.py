@@ -23,10 +23,10 @@ def a_device(gpu: FakeGpu | None = None, without: set[str] | None = None) -> nvm
 # ---- whether it is there
 
 
-def why_not() -> nvml.NotThere | None:
+def why_not() -> nvml.NvmlUnavailable | None:
     try:
         nvml.connect()
-    except nvml.NotThere as why:
+    except nvml.NvmlUnavailable as why:
         return why
     return None
 
@@ -56,14 +56,14 @@ def test_the_real_module_has_every_name_that_the_stand_in_has() -> None:
     [(LIBRARY_NOT_FOUND, "no NVIDIA driver"), (DRIVER_NOT_LOADED, "not loaded"), (999, "NVML: error 999")],
 )
 def test_each_failure_is_told_by_its_cause(fails: int, says: str) -> None:
-    with pytest.raises(nvml.NotThere, match=says):
+    with pytest.raises(nvml.NvmlUnavailable, match=says):
         nvml.connect(FakeNvml(fails=fails))
 
 
 def test_a_driver_without_a_device_to_see_is_told() -> None:
-    with pytest.raises(nvml.NotThere, match=r"^no NVIDIA device$"):
+    with pytest.raises(nvml.NvmlUnavailable, match=r"^no NVIDIA device$"):
         nvml.first_visible(None, FakeNvml())
-    with pytest.raises(nvml.NotThere, match="that CUDA_VISIBLE_DEVICES=-1 shows"):
+    with pytest.raises(nvml.NvmlUnavailable, match="that CUDA_VISIBLE_DEVICES=-1 shows"):
         nvml.first_visible("-1", FakeNvml(FakeGpu("GPU-a")))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.presentation.contest_words import about, changed, departure, latencies, named, ranked, silent, title
+from harness.presentation.contest_words import about, changed, departure, latencies, named, outcome, ranked, title
 from harness.records.speed import Contest, Roof
 from harness.specs.speed import Changes
 from tests.harness.conftest import made_contestant
@@ -44,7 +44,7 @@ def test_rows_are_ranked_within_their_tier_and_those_without_figures_are_told() 
     fused = made_contestant("torch", 0.5, "fused")
     failed = slow.model_copy(update={"figures": None, "status": "failed", "reason": "why\x1b"})
     assert ranked([fused, slow, failed, fast]) == [fast, slow, fused]
-    assert silent(Contest(rows=[failed]), failed) == "torch best-one: failed: why"
+    assert outcome(Contest(rows=[failed]), failed) == "torch best-one: failed: why"
 
 
 def test_latencies_are_told_backend_by_backend() -> None:

@@ -26,9 +26,9 @@ def test_events_come_as_they_are_said_until_the_end() -> None:
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("print('hello')", "the worker sent what is no message: no JSON: 'hello'"),
-        ("""print('{"kind": "Nonsense"}')""", "the worker sent what is no message: none of Affinity"),
-        ("""print('{"kind": "End"}')""", "the worker sent what is no message: End lacks status"),
+        ("print('hello')", "the worker sent an invalid message: not JSON: 'hello'"),
+        ("""print('{"kind": "Nonsense"}')""", "the worker sent an invalid message: none of Affinity"),
+        ("""print('{"kind": "End"}')""", "the worker sent an invalid message: End lacks status"),
         ("""print('{"kind": "Executed", "what": "a"}')""", "exited with status 0 before the run was done"),
         ("raise SystemExit(3)", "exited with status 3"),
         ("import os; os.close(1); os.close(0); import time; time.sleep(60)", "closed its output before"),

@@ -62,7 +62,7 @@ def test_a_program_that_speaks_otherwise_is_lost_with_what_it_said() -> None:
     finally:
         contestant.channel.stop()
     assert contestant.heard.status == "failed"
-    assert "no JSON: 'I am ready'" in (contestant.heard.reason or "")
+    assert "not JSON: 'I am ready'" in (contestant.heard.reason or "")
 
 
 def test_who_is_late_is_lost_and_when_the_contest_is_over_so_is_everything() -> None:

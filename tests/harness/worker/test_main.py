@@ -25,8 +25,8 @@ def answers(lines: bytes) -> list[object]:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (b"hello\n", "no JSON: 'hello'"),
-        (b"\n", "no JSON: ''"),
+        (b"hello\n", "not JSON: 'hello'"),
+        (b"\n", "not JSON: ''"),
         (b'{"kind": "Turn", "steps": 3}\n', "none of Run, Contest, Parity, Probe, Variants"),
         (b'{"kind": "Run"}\n', "Run lacks spec"),
     ],

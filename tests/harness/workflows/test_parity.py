@@ -21,9 +21,9 @@ from backends.numpy import NumpyBackend
 from harness.planning.runs import plan
 from harness.protocol import Parity
 from harness.worker import parity, preparation
-from harness.workflows.parity import Agreement, agree, closing, small
+from harness.workflows.parity import Agreement, agree, closing, with_small_batch
 
-SPEC = small(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
+SPEC = with_small_batch(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
 
 
 class Faster(NumpyBackend):
