@@ -11,19 +11,19 @@ from tempfile import TemporaryDirectory
 import nox
 
 nox.options.sessions = ["tests", "lint", "types"]
-# A session whose Python is missing says which one that is. Under CI it has failed; elsewhere it is skipped.
+# A session whose Python is missing says which one. Under CI it then fails; elsewhere it is skipped.
 nox.options.error_on_missing_interpreters = bool(os.environ.get("CI"))
 nox.needs_version = ">=2024.10.9"
 
 CONSTRAINTS = "constraints.txt"
-#: Found on PATH or among pyenv's; where uv is installed, downloaded by it if need be.
+#: Found on PATH or among pyenv's versions; uv, where installed, downloads missing ones.
 PYTHONS = ("3.11", "3.12", "3.13")
 FRAMEWORKS = ("torch", "tensorflow", "jax")
 #: The tasks whose data needs no download.
 OFFLINE_TASKS = ("adding", "copy", "sine", "sequential-digits")
 
 
-# pyenv shows a program only those versions that are switched on; the others are on this machine all the same
+# pyenv puts only the selected versions on PATH; the others may be installed too
 _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(_PYENV.glob("3.*/bin")))])
 
@@ -62,7 +62,7 @@ for framework in FRAMEWORKS:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the sdist, the wheel from it, and test that one in an empty environment, away from the checkout."""
+    """Build the sdist, then the wheel from it, and test the wheel in an empty environment outside the checkout."""
     session.install("-c", CONSTRAINTS, "build")
     constraints = str(Path(CONSTRAINTS).resolve())
     with TemporaryDirectory(prefix="rnn-harness-") as folder:
@@ -73,7 +73,7 @@ def wheel(session: nox.Session) -> None:
         python = str(away / "bare" / ("Scripts" if sys.platform == "win32" else "bin") / "python")
         session.run(python, "-m", "pip", "install", "-q", "-c", constraints, str(built), "pytest", external=True)
         shutil.copytree("tests/packaging", away / "checks")
-        # nothing of the checkout may help: no PYTHONPATH, no working folder on the path, no pytest settings of ours
+        # nothing of the checkout may be used: no PYTHONPATH, no working folder on the path, no pytest settings
         words = (python, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", "checks", "-p", "no:cacheprovider")
         env = {"PYTHONPATH": None, "RNN_HARNESS_DIST": str(away / "dist")}
         with session.chdir(away):
@@ -82,7 +82,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """ruff, and import-linter for the three floors."""
+    """ruff, and import-linter for the floors and the rooms."""
     install(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -98,7 +98,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The README's main job: four backends on the tasks that need no download, then the report."""
+    """The README's first command: four backends on the tasks that need no download, then the report."""
     install(session, "all")
     tasks = [word for task in OFFLINE_TASKS for word in ("--task", task)]
     session.run("harness", "run", *tasks, "--preset", "smoke", *session.posargs)
@@ -107,16 +107,16 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def report(session: nox.Session) -> None:
-    """The report of the published results, made again from their records."""
+    """Regenerate the report of the published results from their records."""
     install(session, "parquet")
     session.run("harness", "report", "results/published", "--out", "results/published/report", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the harness itself costs: its steady state against bare scripts, start-up; what denormals cost.
+    """What the harness itself costs, against bare scripts and at start-up; what denormals cost.
 
-    Takes words that all three scripts know, such as ``-- --backend torch``.
+    Takes options that all three scripts have, such as ``-- --backend torch``.
     """
     install(session, "all")
     session.run("python", "tests/bench/overhead.py", *session.posargs)
@@ -126,7 +126,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def targets(session: nox.Session) -> None:
-    """How fast an update is against what it should be: every target in one table. ``-- --only keras --rounds 4``."""
+    """How fast an update is and should be: every speed target in one table. ``-- --only keras --rounds 4``."""
     install(session, "all")
     session.run("python", "tests/bench/targets.py", *session.posargs)
 
@@ -140,7 +140,7 @@ def trials(session: nox.Session) -> None:
 
 @nox.session
 def gpu(session: nox.Session) -> None:
-    """All that needs a GPU: the tests, then the records. Without nox: python tests/gpu/session.py."""
+    """Everything that needs a GPU: the tests, then the records. Without nox: python tests/gpu/session.py."""
     install(session, "numba,torch,jax,cuda,test")
     # of the CUDA that torch's own wheels are built for: of two majors the later cuDNN takes the other's place on disk
     session.install("-c", CONSTRAINTS, "jax[cuda13]", "cupy-cuda13x>=13.6")

@@ -25,20 +25,22 @@ def compare(
     ] = None,
     b: Annotated[str | None, typer.Option("--b", metavar="WORDS", help='And for the other: "--backend jax".')] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Recorded runs to compare the named ones with: exit status 1 if worse.")
+        Path | None, typer.Option(help="Recorded runs to compare with; exit status 1 if anything got worse.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(metavar="SHARE", help="With --against: change that is tolerated; 0.05 is 5 %.")
+        float, typer.Option(metavar="SHARE", help="With --against: tolerated change; 0.05 is 5 %.")
     ] = 0.05,
-    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in all.")] = 160,
+    pairs: Annotated[int, typer.Option(help="Pairs of blocks, in total.")] = 160,
     restarts: Annotated[int, typer.Option(help="Pairs of processes that they come from.")] = 8,
-    block: Annotated[float, typer.Option(metavar="SECONDS", help="What a block should take.")] = 0.1,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that a pair of processes may take.")] = None,
+    block: Annotated[float, typer.Option(metavar="SECONDS", help="Intended duration of a block.")] = 0.1,
+    timeout: Annotated[
+        float | None, typer.Option(min=0, help="Longest that a pair of processes may take, in seconds.")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The comparison as JSON on standard output.")] = False,
 ) -> None:
-    """Which of two specs is faster: --a WORDS --b WORDS, both alive, in turns; other options are run's, for both.
+    """Which of two specs is faster: --a WORDS --b WORDS, live, in turns; other options are those of run, for both.
 
-    Or, of runs that are recorded already: compare RECORD RECORD, compare FOLDER --against FOLDER.
+    Or compare recorded runs: compare RECORD RECORD, compare FOLDER --against FOLDER.
     """
     if a is None or b is None:
         if a is not None or b is not None:

@@ -12,7 +12,7 @@ from harness.cli.common import NOT_OK, OK
 def doctor(
     json_lines: Annotated[bool, typer.Option("--json", help="The same as JSON on standard output.")] = False,
 ) -> None:
-    """What this machine has, what of it each backend sees, and what would help where it sees too little."""
+    """What this machine has, which devices each backend sees, and what would help if it sees none."""
     from harness.workflows import doctor as doctors
 
     found = doctors.examine()

@@ -10,7 +10,7 @@ from harness.cli.common import NOT_OK, fail
 
 env = typer.Typer(
     name="env",
-    help="Environments of exact versions, as reproduce builds them.",
+    help="Virtual environments of exact versions, as reproduce builds them.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -18,7 +18,7 @@ env = typer.Typer(
 
 @env.command("list")
 def list_() -> None:
-    """The environments that were built, each with its framework's version and its size."""
+    """List the environments that were built, with framework version and size."""
     from harness.processes.virtual_environments import built, folder
 
     environments = list(built())
@@ -31,7 +31,7 @@ def list_() -> None:
 
 @env.command("add")
 def add_(backend: Annotated[str, typer.Argument(help="A backend, or one at a version: torch@2.13.0.")]) -> None:
-    """Build one with a framework; harness run uses it where the framework is not installed here."""
+    """Build an environment for a backend; harness run uses it if the framework is not installed here."""
     from rich.console import Console
 
     from harness.planning.runs import split_version

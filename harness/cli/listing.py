@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def list_() -> None:
-    """Tasks, backends, cells and variants, and why what cannot run here cannot."""
+    """Tasks, backends, cells and variants; what cannot run here, and why."""
     from harness.workflows.listing import print_list
 
     print_list()

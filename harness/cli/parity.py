@@ -13,13 +13,13 @@ def parity(
     context: typer.Context,
     updates: Annotated[int, typer.Option(min=1, max=1000, help="Updates after which parameters are compared.")] = 10,
     drift: Annotated[int, typer.Option(min=0, max=100_000, help="Updates over which losses are compared.")] = 100,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one backend may take.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Longest that one backend may take, in seconds.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per variant and precision.")] = False,
 ) -> None:
-    """Where every backend and variant agrees with the float64 reference: loss, gradients, parameters, curves.
+    """Compare every backend and variant with the float64 reference: loss, gradients, parameters, curves.
 
-    Other options are run's: --task copy --cell gru --hidden 32; --precision all compares all that a device has.
-    Exit status 1 where any disagrees.
+    Other options are those of run: --task copy --cell gru --hidden 32; --precision all compares all that a device has.
+    Exit status 1 if any disagrees.
     """
     from harness.cli.parameters import parse
     from harness.errors import UsageError

@@ -16,8 +16,8 @@ from harness.specs.options import option
 def reproduce(
     data: Path | None,
     record: RecordFile,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that the run may take.")] = None,
-    json_lines: Annotated[bool, typer.Option("--json", help="The judgement as a line of JSON.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Longest that the run may take, in seconds.")] = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="The verdict as a line of JSON.")] = False,
 ) -> None:
     """Build an environment of exactly the record's versions, run its spec in it, and verify."""
     from harness.records.store import StoreError

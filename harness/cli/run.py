@@ -16,7 +16,7 @@ from harness.specs.options import RUN
 def run(
     timeout: float | None, data: Path | None, results: Path, json: bool, dry_run: bool, **options: Any
 ) -> None:  # fmt: skip
-    """Train and measure: every backend, task, cell and seed asked for, each in a process of its own."""
+    """Train and measure each backend, task, cell and seed asked for, one process per run."""
     from harness.errors import UsageError
     from harness.planning.runs import by_version, plan
     from harness.records.store import Store, StoreError

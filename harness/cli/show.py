@@ -6,7 +6,7 @@ from harness.cli.common import NOT_OK, RecordFile, fail
 
 
 def show(record: RecordFile) -> None:
-    """One record, readable."""
+    """Show one record in readable form."""
     from harness.presentation import contest_table, screen
     from harness.presentation.show import show as describe
     from harness.records.run import Record

@@ -12,10 +12,10 @@ from harness.cli.common import Folders, fail, read_records
 
 def table(
     places: Folders = None,
-    columns: Annotated[str | None, typer.Option(help="Comma-separated columns; help lists them.")] = None,
+    columns: Annotated[str | None, typer.Option(help='Comma-separated columns; "help" lists them.')] = None,
     sort: Annotated[str, typer.Option(help="Comma-separated columns to sort by; -column for descending.")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Condition such as backend=torch. Repeatable.")] = None,
-    summary: Annotated[bool, typer.Option("--summary", help="A row for all runs of a spec, over seeds.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="One row per spec, over its seeds.")] = False,
     format_: Annotated[str | None, typer.Option("--format", help="text, markdown, csv or parquet.")] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
 ) -> None:

@@ -16,11 +16,11 @@ from harness.specs.options import option
 def verify(
     data: Path | None,
     places: Folders = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds that one run may take.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = None,
     results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
-    """Run records again, here, and judge: bit-identical, same result, different, cannot run, altered."""
+    """Run records again here and judge each: bit-identical, same result, different, cannot run, altered."""
     from harness.records.store import Store, StoreError
     from harness.workflows.verify import GOOD, closing, table, verify_all
 
