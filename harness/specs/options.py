@@ -109,7 +109,7 @@ RUN = (
            group=TRAINING),
     Option("chrono", "Chrono initialisation, for dependencies of up to T_MAX steps.", int, "initialisation.chrono",
            metavar="T_MAX", group=TRAINING),
-    Option("threads", "Threads, and CPUs, of a run.", int, "threads", otherwise="2", group=DEVICE),
+    Option("threads", "Threads of a run, and CPUs that it may use.", int, "threads", otherwise="2", group=DEVICE),
     Option("denormals", "Denormal numbers on the CPU: flush (to zero) or keep.", fills="denormals", otherwise="flush",
            group=DEVICE),
     Option("score-at", "Parameters whose test score counts: final or best-validation.", fills="score_at",
