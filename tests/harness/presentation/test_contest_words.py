@@ -35,7 +35,7 @@ def test_a_title_names_shape_cell_and_sizes_and_by_name_those_that_vary() -> Non
 
 
 def test_what_all_contestants_share_is_told() -> None:
-    assert about(a_contest()).startswith("batch×length×features · 10 outputs, last step, cross-entropy · ")
+    assert about(a_contest()).startswith("batch×length×features · 1 output, last step, mse · ")
     assert about(a_contest()).endswith("on cpu · 1 thread · denormals flushed")
 
 

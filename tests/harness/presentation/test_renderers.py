@@ -30,15 +30,15 @@ def on_terminal(table: Table, width: int = 60) -> list[str]:
 
 def test_a_terminal_has_title_headings_in_lines_a_rule_between_groups_and_notes() -> None:
     lines = on_terminal(TABLE)
-    assert lines[:4] == ["A title", "about it", "                size", "who              MiB"]
-    assert lines[5:7] == ["good           1,234", EVIL], "nothing in a table is markup"
-    assert set(lines[7].strip()) == {"─"} or lines[7] == ""
+    assert lines[:4] == ["A title", "about it", "               size", "who             MiB"]
+    assert lines[5:7] == ["good          1,234", EVIL], "nothing in a table is markup"
+    assert lines[7] == "", "groups are apart"
     assert lines[8].split() == ["third", "5"]
     assert lines[9:] == ["a note", ""]
 
 
 def test_a_table_without_a_title_is_the_grid_alone() -> None:
-    assert on_terminal(PLAIN)[-1] == "good  1,234" or on_terminal(PLAIN)[-1].split() == ["good", "1,234"]
+    assert on_terminal(PLAIN) == ["      size", "who    MiB", "──────────", "good 1,234"]
 
 
 @pytest.mark.parametrize("layout", ["airy", "framed"])
@@ -57,7 +57,7 @@ def test_plain_text_and_markdown_are_aligned() -> None:
     assert markdown.startswith("## A title\n\nabout it\n\n| who")
     assert markdown.endswith("\n\n- a note")
     assert r"&lt;b&gt;\|\`x\`\[a\](b)" in markdown
-    assert "-----:|" in markdown
+    assert "| good                     |      1,234 |" in markdown
 
 
 def test_pages_hold_the_table_alone_and_no_markup_of_its_words() -> None:
@@ -76,7 +76,7 @@ def test_facts_are_lines_of_name_and_value_and_nothing_of_none() -> None:
     console = Console(file=StringIO(), width=40)
     for part in renderers.facts("Heading", [("name", "[red]value")]):
         console.print(part)
-    assert console.file.getvalue().rstrip() == "\nHeading\n  name  [red]value".rstrip()  # type: ignore[attr-defined]
+    assert console.file.getvalue().rstrip() == "\nHeading\n  name  [red]value"  # type: ignore[attr-defined]
 
 
 def test_data_files_hold_numbers_as_they_are() -> None:
