@@ -22,9 +22,9 @@ def load(name: str) -> Backend:
 
 @cache
 def current_variant(backend: str, variant: str) -> str:
-    """The present name of a variant that a record may call by a former one. No framework is imported.
+    """The present name of a variant, given this or a former one. No framework is imported.
 
-    A name that the backend never had, or of a backend that is not there, is given back as it is.
+    A name that the backend never had, or of an unknown backend, is returned as it is.
     """
     try:
         return load(backend).current_variant(variant)

@@ -1,6 +1,6 @@
 """Keep freed memory in the process, where the C library allows it.
 
-glibc maps every large block anew and returns it to the kernel when it is freed, so that a training step which
+glibc maps every large block anew and returns it to the kernel when it is freed, so that a training step that
 allocates its activations pays a page fault for every 4 KiB, every time. For a recurrent network of ordinary size that
 is up to two thirds of a step. The tuned variants keep freed memory; the stock ones are left as a user finds them.
 """
@@ -13,7 +13,7 @@ import sys
 
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-#: Twice the largest size up to which glibc may take a block from the heap rather than map it by itself.
+#: Twice the largest size up to which glibc may take a block from the heap rather than map it alone.
 _LARGE = 64 * 2**20
 
 
@@ -25,7 +25,7 @@ def why_not() -> str | None:
 
 
 def keep_freed_memory() -> bool:
-    """From now on never map a block by itself and never trim the heap. Returns whether that is in force."""
+    """From now on take every block from the heap, and never trim it. Returns whether that is in force."""
     if why_not():
         return False
     libc = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""What a backend is: what the measuring floor asks of it. What it is asked to do, a job, is in ``backends.job``.
+"""The interface of a backend. The jobs that it is given are in ``backends.job``.
 
 No framework is imported here, nor when a backend's class is loaded: a backend imports its framework inside the
 methods that need it.
@@ -71,8 +71,8 @@ class Probes:
     Attributes:
         product: one large square matrix product, in the job's precision.
         copy: one large array read and one written, larger than any cache.
-        step: a chain of products of two tiny matrices, each of which needs the one before, run as the framework runs
-            a loop: the least that a step of a recurrence costs, where it is a step of its own.
+        step: a chain of products of two tiny matrices, each of which needs the one before, in a loop of the
+            framework: the least that a step of a recurrence costs, unless a kernel holds the whole loop.
     """
 
     product: Probe
@@ -80,7 +80,7 @@ class Probes:
     step: Probe
 
 
-#: Side of the square matrices of ``Probes.product``, by device: so large that starting the product costs nothing.
+#: Side of the square matrices of ``Probes.product``, by device: so large that starting the product does not count.
 PRODUCT_SIDE: dict[Device, int] = {"cpu": 1536, "cuda": 8192}
 #: Bytes of the array that ``Probes.copy`` reads, and of the one that it writes: several last-level caches each.
 COPY_BYTES = 128 * 2**20
@@ -135,13 +135,13 @@ class Trainer(ABC):
         return 0
 
     def memory(self) -> DeviceMemory:
-        """The device allocator's own count since construction."""
+        """Memory since construction, as the device's allocator counts it."""
         return DeviceMemory()
 
     def device_seconds(self) -> float | None:
         """Seconds on the device from the start to the end of the last ``train``'s work, between two events.
 
-        None before the first ``train``, on the CPU, and where the framework gives no access to events.
+        None before the first ``train``, on the CPU, and where the framework does not expose events.
         """
         return None
 
@@ -191,7 +191,7 @@ class Backend(ABC):
         """All variants, the stock one first, each with the reason when it cannot compute ``model``."""
 
     def lacks(self, job: Job) -> str | None:
-        """Why the variant that ``job`` names cannot run it though it computes its model: by loss, lengths, threads."""
+        """Why the job's variant, which computes its model, cannot run the job: loss, lengths or threads; else None."""
         del job
         return None
 
@@ -201,7 +201,7 @@ class Backend(ABC):
 
     @abstractmethod
     def start(self, job: Job) -> Runtime:
-        """Put threads, precision and determinism in force, and read back what is.
+        """Put threads, precision and determinism in force, and read back what is in force.
 
         Called before anything else runs; a second call in one process must do no harm.
         """
@@ -211,7 +211,7 @@ class Backend(ABC):
         """The training program for a resolved job; parameters are in the canonical layout, of the job's ``dtype``."""
 
     def is_deterministic(self, job: Job) -> bool | None:
-        """Whether ``job`` gives the same losses to the last bit each time on one machine; None where nobody tried."""
+        """Whether ``job`` gives the same losses to the last bit each time on one machine; None where unknown."""
         if not job.deterministic:
             return False
         return True if job.device == "cpu" else None
@@ -282,7 +282,7 @@ def why_too_old(job: Job, capability: Callable[[], tuple[int, ...]]) -> str | No
 
 
 def installed(*distributions: str) -> dict[str, str]:
-    """Those of these distributions that pip has installed, with their versions."""
+    """The versions of those distributions that are installed."""
     found = {}
     for name in distributions:
         with suppress(PackageNotFoundError):

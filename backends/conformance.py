@@ -6,10 +6,10 @@
     class TestMyBackend(BackendConformance):
         backend = MyBackend()
 
-Needs pytest. Every variant of every cell is held against ``backends.reference``, layer by layer
-count, one way and both ways, to 1e-9 relatively in float64 and 1e-4 in float32, and each variant once
-in each coarser precision that it has. Sequences of variable lengths and the CTC loss are held against
-it too, unless ``Backend.lacks`` says why not. With ``device = "cuda"`` in the class all of it runs
+Needs pytest. Every variant of every cell is compared with ``backends.reference``, with one layer and
+several, in one direction and both, to 1e-9 relatively in float64 and 1e-4 in float32; and each variant
+once in each coarser precision that it has. Sequences of variable lengths and the CTC loss are compared
+too, unless ``Backend.lacks`` says why not. With ``device = "cuda"`` in the class all of it runs
 there, and is skipped where the backend has no such device.
 """
 
@@ -83,7 +83,7 @@ def _networks(precision: Precision) -> list[int]:
 
 
 def garbled(batch: Batch) -> Batch:
-    """``batch`` with other numbers in its padding, large ones."""
+    """``batch`` with its padding replaced by large numbers."""
     if batch.lengths is None:
         return batch
     padding = np.arange(batch.x.shape[1]) >= batch.lengths[:, None]
@@ -95,7 +95,7 @@ def garbled(batch: Batch) -> Batch:
 
 
 def start(job: Job) -> Parameters:
-    """Initial parameters with non-zero biases, so that no bias can be forgotten unseen."""
+    """Initial parameters with non-zero biases, so that a forgotten bias shows."""
     rng = np.random.default_rng(7)
     parameters = initial(job.model, InitialisationSpec(), seed=1)
     return {name: p + 0.1 * rng.standard_normal(p.shape) for name, p in parameters.items()}
@@ -134,18 +134,18 @@ class BackendConformance:
     @pytest.fixture(autouse=True, scope="class")
     @classmethod
     def started(cls) -> None:
-        """The backend's settings in force, once. Only now is the framework asked for the device."""
+        """Put the backend's settings in force, once. Only now is the framework asked for the device."""
         if reason := cls.backend.devices()[cls.device]:
             pytest.skip(reason)
         cls.backend.start(cls.job(precision="float64"))
 
     def _precisions(self, variant: Variant, all_of_them: bool) -> list[Precision]:
-        """IEEE ones, from the widest down."""
+        """The IEEE precisions of a variant, from the widest down."""
         have = set(variant.precisions) & set(self.backend.precisions(self.device))
         return [each for each in reversed(IEEE) if each in have][: None if all_of_them and not variant.like else 1]
 
     def _coarse(self, variant: Variant) -> list[Precision]:
-        """The others."""
+        """The coarser precisions of a variant."""
         return [
             each for each in self.backend.precisions(self.device) if each in variant.precisions and each not in IEEE
         ]
@@ -189,7 +189,7 @@ class BackendConformance:
                 for case in range(len(SEQUENCES))
                 for variant in self.backend.variants(self.sequence_job(case).model, self.device)
                 if not variant.reason and not variant.like
-                # lengths only move numbers about: the widest precision sees it; CTC computes
+                # lengths only move numbers about, which the widest precision shows; CTC computes
                 for precision in self._precisions(variant, all_of_them=SEQUENCES[case][4] == "ctc")
             ]
             ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
@@ -344,7 +344,7 @@ class BackendConformance:
                 with pytest.raises(Unsupported, match=r"\S"):
                     self.backend.resolve(self.job(device=device))
 
-    def test_its_own_version_is_among_those_it_tells(self) -> None:
+    def test_its_own_version_is_among_its_versions(self) -> None:
         """And all of them are non-empty strings."""
         told = self.backend.versions()
         assert self.backend.version() in told.values()

@@ -4,8 +4,8 @@ Graves, Fernández, Gomez & Schmidhuber 2006, "Connectionist Temporal Classifica
 Unsegmented Sequence Data with Recurrent Neural Networks"; equation numbers are theirs. In log
 space, float64, vectorised over the batch. Class 0 is the blank; labels go from 1 up.
 
-``backends.reference`` and ``backends.numpy`` both call it: what guards against a mistake shared
-by the two is a test that sums over all alignments, and the other frameworks' own CTC.
+``backends.reference`` and ``backends.numpy`` both call it: a mistake shared by
+the two would show in a test that sums over all alignments, and against the other frameworks' CTC.
 ``xp`` is ``numpy`` or ``cupy``.
 """
 
@@ -19,14 +19,14 @@ from backends.job import Array
 
 BLANK = 0
 LOG_0 = np.float64(-1e30)
-"""log 0, finite: −∞ − (−∞) is no number. Any sum with it is as good as itself, and exp of that is 0.
+"""log 0, but finite, since −∞ − (−∞) is no number. Adding to it changes nothing, and its exp is 0.
 
-Typed, so that CuPy too computes in float64 where it stands beside nothing but truth values.
+It has a type, so that CuPy too computes in float64 where the other operands are only booleans.
 """
 
 
 def frames_needed(y: Array) -> Array:
-    """The fewest steps in which labels y (B, L), padded with -1, can be said: (B,).
+    """The fewest steps in which labels y (B, L), padded with -1, can be emitted: (B,).
 
     One per label, and a blank between two that are equal (section 3.1: the map ℬ merges repeats).
     """
@@ -36,7 +36,8 @@ def frames_needed(y: Array) -> Array:
 
 
 def loss_and_gradient(outputs: Array, y: Array, lengths: Array | None = None, xp: Any = np) -> tuple[Any, Array]:
-    """The mean over sequences of −log p(labels | outputs), and its gradient by ``outputs``.
+    """The mean over sequences of −log p(labels | outputs), and its gradient
+    with respect to ``outputs``.
 
     The mean is over the batch alone: a sequence counts the same however long it is or how many labels it has.
 
@@ -48,7 +49,7 @@ def loss_and_gradient(outputs: Array, y: Array, lengths: Array | None = None, xp
 
     Raises:
         ValueError: a sequence is too short for its labels, whose probability is then zero (on NumPy; where ``xp``
-            is another module, the loss is 1e30 or more: to look would wait for the device).
+            is another module, the loss is 1e30 or more: checking would wait for the device).
     """
     B, T, K = outputs.shape
     lengths = xp.full(B, T) if lengths is None else lengths
@@ -95,7 +96,7 @@ def is_final(ends: Array, states: int, xp: Any = np) -> Array:
 
 
 def forward(emitted: Array, skips: Array, xp: Any = np) -> Array:
-    """log α (T, B, S): the first t+1 steps have been said, the last of them in state s.
+    """log α (T, B, S): the labels so far were emitted in the first t+1 steps, the last of them in state s.
 
     α₀(0) = y₀(blank), α₀(1) = y₀(l₁);  αₜ(s) = (αₜ₋₁(s) + αₜ₋₁(s−1) + αₜ₋₁(s−2) if it may skip) · yₜ(l′ₛ)  (eqs. 6, 7)
     """
@@ -108,7 +109,7 @@ def forward(emitted: Array, skips: Array, xp: Any = np) -> Array:
 
 
 def backward(emitted: Array, skips: Array, finals: Array, lengths: Array, xp: Any = np) -> Array:
-    """log β (T, B, S): from state s at step t the rest is said by each sequence's own end.
+    """log β (T, B, S): from state s at step t, the remaining labels are emitted by the end of the sequence.
 
     Without yₜ, which the paper counts in both α and β (eqs. 10, 11) and divides out again (eq. 14).
     """
@@ -125,12 +126,12 @@ def backward(emitted: Array, skips: Array, finals: Array, lengths: Array, xp: An
 
 
 def _later(a: Array, by: int, xp: Any) -> Array:
-    """a (B, S) with what stood in state s in state s + ``by``."""
+    """a (B, S) shifted: state s moves to state s + ``by``."""
     return xp.pad(a, ((0, 0), (by, 0)), constant_values=LOG_0)[:, : a.shape[1]]  # type: ignore[no-any-return]
 
 
 def _earlier(a: Array, by: int, xp: Any) -> Array:
-    """a (B, S) with what stood in state s in state s - ``by``."""
+    """a (B, S) shifted: state s moves to state s - ``by``."""
     return xp.pad(a, ((0, 0), (0, by)), constant_values=LOG_0)[:, by:]  # type: ignore[no-any-return]
 
 

@@ -17,12 +17,12 @@ def operands() -> tuple[Array, Array]:
 
 
 def flushed(*found: Array) -> bool:
-    """Whether the results ``found``, all of them denormal by rights, are all zero.
+    """Whether the results ``found``, all of which should be denormal, are all zero.
 
     Raises:
         Unsupported: some are and others are not, so the threads do not follow one policy.
     """
-    # their bits: in a thread that flushes, a denormal equals zero
+    # compare bits: in a thread that flushes, a denormal equals zero
     zero = np.concatenate([array.ravel().view(np.uint32) == 0 for array in found])
     if zero.any() and not zero.all():
         raise Unsupported("some of its threads flush denormals to zero and others keep them")

@@ -1,4 +1,4 @@
-"""Time as the device sees it."""
+"""Times work on the device by the device's own events."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class DeviceClock:
-    """Around work on the device: one event is recorded before it and one after it.
+    """A context manager around work on the device: records one event before it and one after it.
 
     Args:
         events: two events of the framework, which ``record()`` puts into the device's queue; None on the CPU, where
             there is nothing to record.
-        milliseconds: of a first event and a second one, once both have happened.
+        milliseconds: gives the time between two events, once both have happened.
     """
 
     def __init__(

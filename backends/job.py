@@ -66,7 +66,7 @@ class ModelSpec:
 
     @property
     def features(self) -> int:
-        """Width of what a layer hands on, and of what the readout sees."""
+        """Width of a layer's output, which the next layer or the readout gets."""
         return self.hidden * self.directions
 
     def width_into(self, layer: int) -> int:
@@ -108,8 +108,8 @@ class Job:
     precision: Precision = "float32"
     threads: int = 1
     deterministic: bool = True
-    chunk: int = 1  # most updates that one call of ``train`` is handed: a fused variant compiles for it
-    variable: bool = False  # sequences have lengths of their own, at most ``length``; see ``Batch.lengths``
+    chunk: int = 1  # the most updates in one call of ``train``: a fused variant compiles for it
+    variable: bool = False  # sequences differ in length, at most ``length``; see ``Batch.lengths``
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
     """
     if not job.variable:
         if lengths is not None:
-            raise ValueError("the batch has lengths of its own, but its job is not variable")
+            raise ValueError("the batch has lengths, but its job is not variable")
         return None
     if lengths is None:
         return np.full(job.batch, job.length, np.int32)
@@ -150,7 +150,7 @@ def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
 
 
 def chunks(batches: Sequence[Batch], size: int) -> Iterator[tuple[int, list[Batch]]]:
-    """Runs of ``size`` batches, the last one filled up with its own last batch; with each the number that counts."""
+    """Groups of ``size`` batches, each with the number that counts: the last group repeats its last batch."""
     for start in range(0, len(batches), size):
         part = list(batches[start : start + size])
         yield len(part), part + part[-1:] * (size - len(part))

@@ -29,7 +29,7 @@ BIASES: dict[Cell, tuple[str, ...]] = {
     "gru-reset-before": ("b",),
 }
 
-#: Bytes of a number.
+#: Bytes per number.
 ITEM = {"float64": 8, "float32": 4, "bfloat16": 2}
 
 Scheme = Literal["orthogonal", "glorot", "uniform"]
@@ -91,7 +91,7 @@ def count(model: ModelSpec) -> int:
 def flops_per_step(model: ModelSpec, batch: int, length: int) -> int:
     """Floating-point operations of one training step's matrix products (a multiply-add is two).
 
-    Per layer and direction 6·G·T·B·H·(D+H): forward 2, gradients by input and by weight 2 each;
+    Per layer and direction 6·G·T·B·H·(D+H): forward 2, gradients of input and weights 2 each;
     less 2·G·T·B·H·D in the first layer, whose input needs no gradient. The readout likewise.
     """
     gates, cells = GATES[model.cell], batch * length

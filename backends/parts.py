@@ -1,4 +1,4 @@
-"""A batch in parts, one for each of a job's threads: each computes its own gradients, which are then added up.
+"""Splits a batch into a part for each of a job's threads; each computes its gradients, which are then added up.
 
 Most steps of a recurrence are too small to be divided among threads; the batch is not.
 """
@@ -16,14 +16,14 @@ from tasks.base import Batch
 
 @dataclass(frozen=True)
 class Share:
-    """A part of a batch. Its mean loss and its gradients count ``weight`` in those of the batch."""
+    """A part of a batch; ``weight`` is its share of the batch's mean loss and gradients."""
 
     batch: Batch
     weight: float
 
 
 def rows(job: Job) -> list[slice]:
-    """The sequences of each part: as many parts as there are threads (at most one per sequence), as equal as can be."""
+    """The sequences of each part: one part per thread (at most one per sequence), of nearly equal size."""
     count = min(job.threads, job.batch)
     return [slice(*ends) for ends in pairwise(job.batch * k // count for k in range(count + 1))]
 

@@ -27,8 +27,8 @@ def sigmoid(a: Array) -> Array:
 
 
 # -- the cells: one step forward, one step backward --------------------------------------------
-# A step gives the next state and what the backward step needs. A backward step takes the gradient
-# by that next state, adds to ``grads``, and gives the gradients by the input and by the state.
+# A step gives the next state and what the backward step needs. A backward step takes the gradient with respect
+# to that next state, adds to ``grads``, and gives the gradients with respect to the input and the state.
 
 
 def rnn_step(p: Parameters, x: Array, state: State) -> tuple[State, State]:
@@ -159,7 +159,7 @@ def run_layer(cell: Cell, p: Parameters, xs: Array) -> tuple[Array, list[State]]
 
 
 def backward_layer(cell: Cell, p: Parameters, saved: list[State], d_hs: Array) -> tuple[Array, Parameters]:
-    """Gradients by the inputs (T, B, D) and by the parameters of one layer."""
+    """Gradients with respect to the inputs (T, B, D) and the parameters of one layer."""
     rules = CELLS[cell]
     grads = {name: np.zeros_like(array) for name, array in p.items()}
     d_state: State = tuple(np.zeros_like(d_hs[0]) for _ in range(rules.states))
@@ -171,7 +171,7 @@ def backward_layer(cell: Cell, p: Parameters, saved: list[State], d_hs: Array) -
 
 
 class Trace(NamedTuple):
-    """The model's outputs, what its readout saw, and what the backward pass needs of each layer."""
+    """The model's outputs, the readout's input, and what the backward pass needs of each layer."""
 
     outputs: Array
     features: Array
@@ -179,7 +179,7 @@ class Trace(NamedTuple):
 
 
 def reverse_within(x: Array, lengths: Array | None) -> Array:
-    """x (T, B, n) with each sequence reversed within its own length, its padding left in place. Its own inverse.
+    """x (T, B, n) with each sequence reversed within its length, padding left in place. Applied twice, it is x.
 
     So the backward direction begins at each sequence's own end, and meets the padding last, as the forward one does.
     """
@@ -221,7 +221,8 @@ def _last(lengths: Array | None) -> Array | int:
 
 
 def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | None = None) -> tuple[float, Array]:
-    """The mean loss over all elements (mse), positions (cross-entropy) or sequences (ctc), and its gradient by outputs.
+    """The mean loss over all elements (mse), positions (cross-entropy) or sequences (ctc), and its gradient
+    with respect to the outputs.
 
     ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean.
     """
@@ -242,7 +243,7 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | Non
 
 
 def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
-    """The loss of one batch and its gradient by every parameter, before clipping."""
+    """The loss of one batch and its gradient with respect to every parameter, before clipping."""
     model, lengths = job.model, batch.lengths
     trace = forward(model, p, batch.x, lengths)
     every = model.readout == "every"
@@ -264,7 +265,7 @@ def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Pa
 
 
 def _through_readout(model: ModelSpec, length: int, d_features: Array, lengths: Array | None) -> Array:
-    """The gradient by the top layer's hidden states, (T, B, features)."""
+    """The gradient with respect to the top layer's hidden states, (T, B, features)."""
     if model.readout == "every":
         return d_features.swapaxes(0, 1)
     d_hs = np.zeros((length, *d_features.shape))

@@ -1,4 +1,4 @@
-"""A backend whose variants stand in a registry. What follows from an entry is derived here, once for all backends."""
+"""A backend with a registry of variants. What follows from an entry is derived here, once for all backends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RegisteredBackend(Backend):
         return [entry.variant(model, device) for entry in self.registry]
 
     def current_variant(self, name: str) -> str:
-        """The present name of a variant that may be called by a former one."""
+        """The present name of a variant, given this or a former one."""
         return self.registry.current(name)
 
     def lacks(self, job: Job) -> str | None:

@@ -16,7 +16,7 @@ def random_batches(
     """Batches of standard normal inputs (float64, padding included) and random targets; always the same ones.
 
     Args:
-        job: says the shapes, the loss and whether sequences have lengths.
+        job: gives the shapes, the loss and whether sequences differ in length.
         count: how many.
         seed: of the random stream.
         shortest: of a ``variable`` job; lengths are uniform from it to ``job.length``, and one sequence in
@@ -53,7 +53,7 @@ def _lengths(job: Job, rng: np.random.Generator, shortest: int) -> Array:
 def _labels(job: Job, rng: np.random.Generator, frames: Array, counts: Array) -> Array:
     """Labels (B, job.labels) of 1 … outputs-1, uniform, padded with -1.
 
-    Two equal ones in a row need a blank between them: a sequence without room for as many blanks gets none such.
+    Two equal ones in a row need a blank between them: a sequence without room for such blanks gets no equal neighbours.
     """
     classes, y = job.model.outputs - 1, np.full((job.batch, job.labels), -1, np.int32)
     for row, room, n in zip(y, frames, counts, strict=True):

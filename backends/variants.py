@@ -1,4 +1,4 @@
-"""The registry of a backend's variants: each entry states once everything that the backend must know to run it.
+"""The registry of a backend's variants: an entry states, in one place, all that it takes to run the variant.
 
 Nothing here imports a framework. A variant that runs another's code in another arrangement is stated as that one with
 changes (``dataclasses.replace``). An entry names its layers and its trainer as ``"module:attribute"``; they are
@@ -34,8 +34,8 @@ class Variant:
             update by update, ``fused`` for several updates per dispatch: never ranked against the others unmarked.
         reason: why it cannot compute the model on the device; None where it can.
         precisions: those that it computes in, as far as its backend has them on the device.
-        runs: regular expression that ``Trainer.executed`` must match from its start. A variant that ran something
-            else is not what its name says, and its run fails.
+        runs: regular expression that ``Trainer.executed`` must match from its start. A run in which
+            something else computed the recurrence fails.
         like: the variant whose code it runs in another arrangement, such as on parts of a batch; None where it has
             code of its own.
         devices: those that it is for. On others it has a ``reason``, and ``--variant all`` leaves it out.
@@ -65,7 +65,7 @@ class Entry:
         layers: what computes the recurrent layers, as ``"module:attribute"``; the backend's network knows what it is.
         trainer: the ``Trainer``, as ``"module:class"``. It is constructed with job, parameters and this entry.
         former: names that it had before, by which records and command lines may still call it.
-        parts: whether the batch is split into as many parts as there are threads, each part in a thread of its own.
+        parts: whether the batch is split into as many parts as there are threads, each in its own thread.
         keeps_freed_memory: whether memory that is freed stays with the process: see ``backends.allocator``.
         extra: a module that it imports besides the framework, and the extra of this distribution that installs it.
         elsewhere: why it computes nothing on devices that are not among ``devices``.
@@ -91,7 +91,7 @@ class Entry:
     lacks: Callable[[Job], str | None] = _no_objection
 
     def variant(self, model: ModelSpec, device: Device) -> Variant:
-        """What others see of it, with the reason where it cannot compute ``model`` on ``device``."""
+        """The public description, with the reason where it cannot compute ``model`` on ``device``."""
         runs = self.runs if isinstance(self.runs, str) else self.runs(model, device)
         reason = self.why_not(model, device)
         return Variant(self.name, self.summary, self.tier, reason, self.precisions, runs, self.like, self.devices)

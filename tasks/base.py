@@ -313,7 +313,7 @@ def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
         ValueError: ``ctc``, which is not computed here.
     """
     if loss == "ctc":
-        raise ValueError("the tasks' floor has no CTC loss; backends.ctc computes it")
+        raise ValueError("tasks do not compute the CTC loss; backends.ctc does")
     p = predictions.astype(np.float64)
     if loss == "mse":
         return float(np.mean((p - targets) ** 2))

@@ -123,7 +123,7 @@ def _in_named_folder(named: Path, file: File) -> Path:
 def download(folder: Path, file: File) -> Array:
     """Download ``file`` into ``folder`` from the first mirror that has it, and read it.
 
-    A download is checked in a scratch folder of its own and then renamed into place, so that no partial
+    A download is checked in a scratch folder and then renamed into place, so that no partial
     file ever has the final name; of two processes at once the later replaces the file by an equal one.
 
     Raises:

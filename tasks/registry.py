@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 from pathlib import Path
 from typing import Any
 
-#: The distribution that holds all three floors. ``harness`` on the package index is somebody else's.
+#: The distribution that holds all three floors. The name ``harness`` is taken on the package index.
 DISTRIBUTION = "rnn-harness"
 #: The checkout's project file; missing where this file was installed from a wheel.
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
@@ -25,7 +25,7 @@ class UnknownName(LookupError):
 
 
 def nearest(noun: str, name: str, known: list[str]) -> str:
-    """A message of one line: ``name`` is unknown, did you mean the nearest of ``known``?"""
+    """A message in one line: ``name`` is unknown, did you mean the nearest of ``known``?"""
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
     return f"unknown {noun} {name!r}; {hint}"

@@ -26,7 +26,7 @@ class Synthetic(Task):
         return HELD_OUT.get(split)
 
     def batch(self, split: Split, index: int, size: int) -> Batch:
-        """A training batch from a random stream of its own, or a slice of a fixed held-out split.
+        """A training batch from its own random stream, or a slice of a fixed held-out split.
 
         Raises:
             TaskError: a slice beyond the end of a held-out split.

@@ -51,7 +51,7 @@ class JaxBackend(RegisteredBackend):
         return why_too_old(job, _capability)
 
     def choose(self, job: Job) -> Choice:
-        """By whether there are parts for more than one thread, as measured."""
+        """Chosen by whether the batch has parts for more than one thread, as measured."""
         if job.device == "cuda":
             return Choice("deferred-dw", "fewer operations in each backward step than scan; not measured on CUDA")
         if parts.why_not(job):

@@ -25,7 +25,7 @@ State = tuple[Tensor, ...]
 
 
 def plain_weight_gradients(saved: State, da: Tensor) -> Tensors:
-    """Of products that are added to a as they are: dW_hh = daᵀ·h."""
+    """Where the recurrent products are added to a unchanged: dW_hh = daᵀ·h."""
     return {"W_hh": da.T @ saved[0]}
 
 

@@ -17,8 +17,8 @@ from backends.job import Array, chunks
 from tasks.base import Batch
 
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None]
-"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. There are always so many, the last
-one repeated if need be, so that one compiled program serves any number of updates."""
+"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. The stack always has that size, the
+last batch repeated if need be, so that one compiled program serves any number of updates."""
 
 
 class JaxChunkTrainer(JaxTrainer):
@@ -37,7 +37,7 @@ class JaxChunkTrainer(JaxTrainer):
             self.tensors, self.state, values = self._program(chunk)(self.tensors, self.state, *chunk)
             losses.append(values)
         jax.block_until_ready((self.tensors, self.state))
-        # cut on the host: on the device that would be one more program for each count, compiled unseen
+        # cut on the host: cutting on the device would compile one more program per count, unnoticed
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
 

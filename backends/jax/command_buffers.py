@@ -23,7 +23,7 @@ class JaxCommandBufferTrainer(JaxTrainer):
     """The training step compiled with ``OPTIONS``: its loops launched once, not step by step."""
 
     def executed(self, batch: Batch) -> str:
-        """With how many of its loops are in command buffers."""
+        """As in ``JaxTrainer``, with how many of its loops are in command buffers."""
         [staged] = self.stage([batch])
         lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
         inside, loops = loops_in_command_buffers(lowered, self._options())
@@ -34,10 +34,10 @@ class JaxCommandBufferTrainer(JaxTrainer):
 
 
 def loops_in_command_buffers(lowered: Any, options: dict[str, Any]) -> tuple[int, int]:
-    """How many loops of a program are in command buffers, and how many it has; (0, 0) where XLA does not tell.
+    """How many loops of a program are in command buffers, and how many it has; (0, 0) where XLA does not say.
 
-    XLA decides that after the HLO that a compiled program shows. So it is compiled once more, and the launches are read
-    that XLA then writes to a file.
+    XLA decides that after the HLO that a compiled program shows. So the program is compiled once more, to read the
+    launches that XLA then writes to a file.
     """
     with TemporaryDirectory() as folder:
         lowered.compile({**options, "xla_dump_to": folder})

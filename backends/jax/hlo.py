@@ -13,5 +13,5 @@ def described(text: str) -> str:
     calls = sorted(set(re.findall(r'custom_call_target="([^"]+)"', text)))
     if any(call.startswith("cudnn_rnn") for call in calls):
         return ", ".join(["XLA", *calls])
-    loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops by itself
+    loop = "while" if " while(" in text else "unrolled"  # XLA unrolls some loops unasked
     return ", ".join([f"XLA {updates}{loop}, {len(products) - backward} + {backward} products in it", *calls])

@@ -1,4 +1,4 @@
-"""The batch in parts, each computed by a thread that calls a program of its own.
+"""The batch in parts, each computed by a thread that calls its own compiled program.
 
 XLA's CPU client runs the loops of one program one after the other, and a step of a loop is too small to be shared among
 threads; but it runs two programs at the same time.
@@ -26,7 +26,7 @@ from tasks.base import Batch
 Share = tuple[Tensor, Tensor, Tensor, Tensor | None]
 """A part's weight in the batch's loss, its x, y and, where they vary, lengths."""
 Found = tuple[Tensor, Tensors]
-"""What a part adds to the loss, and to the gradients."""
+"""A part's contribution to the loss and to the gradients."""
 
 
 class JaxPartsTrainer(JaxTrainer):

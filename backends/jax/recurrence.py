@@ -1,4 +1,4 @@
-"""A cell's loop over time, with the backward pass that autodiff derives and with one written by hand.
+"""A cell's loop over time, with a backward pass by autodiff or one written by hand.
 
 Both map the projected input (T, B, G·H) to one direction's hidden states (T, B, H). Variants take one step per turn of
 the loop unless they say otherwise: on the CPU ``unroll`` of 2 and 4 gained nothing, 8 cost up to twice the time.

@@ -49,7 +49,7 @@ def _float32_products(mode: str) -> None:
 def _threads() -> int:
     """XLA's CPU workers, counted among the process's threads by their name.
 
-    JAX neither sets nor tells their number: the pool takes its size from the environment when the CPU device is made.
+    JAX neither sets nor reports their number: the pool takes its size from the environment when the CPU device is made.
     Where threads cannot be counted (no /proc) this is that setting, not a reading.
     """
     counted = sum("XLAEigen" in _thread_name(task) for task in Path("/proc/self/task").glob("*"))

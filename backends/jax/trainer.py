@@ -24,7 +24,7 @@ Staged = list[tuple[Tensor, Tensor, Tensor | None]]
 
 
 class JaxTrainer(Trainer):
-    """Sequences on the device are time-major.
+    """Trains with one compiled program per update. Sequences on the device are time-major.
 
     Programs are compiled ahead of the call, one per shape: nothing is traced again unseen, and ``executed`` reads the
     very program that trains.
@@ -38,7 +38,7 @@ class JaxTrainer(Trainer):
         self.compiled: dict[tuple[Any, ...], Any] = {}
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
-        """As arrays on the device."""
+        """Batches as arrays on the device."""
         staged = [self._staged(batch) for batch in batches]
         jax.block_until_ready(staged)
         return staged

@@ -15,7 +15,7 @@ PRODUCTS = r"(while, (\d+) \+ (\2|0)|unrolled, \d+ \+ \d+) products in it"
 
 
 def why_no_cudnn(model: ModelSpec, device: Device) -> str | None:
-    """JAX has one of its layers."""
+    """Why cuDNN cannot compute the model through JAX, which has only its LSTM."""
     if device == "cpu" or model.cell == "lstm":
         return None
     return "of cuDNN's layers JAX has the LSTM alone"

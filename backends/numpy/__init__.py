@@ -12,7 +12,7 @@ from backends.registered import RegisteredBackend
 
 #: The distributions of CuPy, one for each major version of CUDA.
 CUPYS = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
-#: Hidden units up to which the interpreter's part of a step dominates, and from which on matrix products do.
+#: Hidden units up to which the interpreter dominates a step, and from which on matrix products do.
 SMALL, LARGE = 64, 256
 
 
@@ -34,7 +34,7 @@ class NumpyBackend(RegisteredBackend):
         return {"cpu": None, "cuda": _why_no_cuda()}
 
     def why_no(self, precision: Precision, device: Device) -> str | None:
-        """As ``Backend.why_no``, for what NumPy does not have."""
+        """Why NumPy, or CuPy, does not compute ``precision``."""
         if precision == "bfloat16":
             return "NumPy has no such type"
         if precision == "tf32" and device == "cuda":

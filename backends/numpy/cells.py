@@ -120,7 +120,7 @@ class Lstm(Layer):
 
 
 class GatedUnit(Layer):
-    """What both gated recurrent units have: the gates r, z, n side by side in ``a[t]``."""
+    """Base of both GRUs: the gates r, z, n lie side by side in ``a[t]``."""
 
     gates = 3
 
@@ -147,7 +147,7 @@ class Gru(GatedUnit):
     def __init__(self, xp: Any, p: Parameters, grads: Parameters, length: int, batch: int) -> None:
         super().__init__(xp, p, grads, length, batch)
         self.u_n = self.buffer(length, batch, self.H)  # the recurrent product that r lets in
-        self.da_h = self.buffer(length, batch, 3 * self.H)  # gradients by the recurrent product
+        self.da_h = self.buffer(length, batch, 3 * self.H)  # gradients of the recurrent product
 
     def step(self, t: int) -> None:
         """One step of the GRU."""
@@ -184,7 +184,7 @@ class Gru(GatedUnit):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
-        """The gradients by W_hh and the biases."""
+        """The gradients of W_hh and the biases."""
         da_h = flat(self.da_h)
         self.xp.matmul(da_h.T, flat(self.hs[:-1]), out=self.grads["W_hh"])
         self.xp.sum(da_h, axis=0, out=self.grads["b_hh"])
@@ -200,8 +200,8 @@ class GruResetBefore(GatedUnit):
         self.d_rh = self.buffer(batch, self.H)
 
     def forward_loop(self) -> None:
-        # apart: of a matrix that is a part of another's columns CuPy makes a copy for every product
-        """All steps; the two blocks of U are cut out before."""
+        # once, before the loop: CuPy would copy a slice of columns for every product
+        """All steps; the two blocks of U are sliced before."""
         self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
         self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
         super().forward_loop()
@@ -243,7 +243,7 @@ class GruResetBefore(GatedUnit):
         dh += self.scratch
 
     def recurrent_gradients(self) -> None:
-        """The gradients by W_hh and the biases."""
+        """The gradients of W_hh and the biases."""
         H, da, d_W = self.H, flat(self.da), self.grads["W_hh"]
         self.xp.matmul(da[:, : 2 * H].T, flat(self.hs[:-1]), out=d_W[: 2 * H])
         self.xp.matmul(da[:, 2 * H :].T, flat(self.rh), out=d_W[2 * H :])

@@ -5,9 +5,9 @@ as many backward (``gru-reset-before`` has two of each, since its second product
 same reason the views of every step are made once, with the layer, and the kernels write straight into them; and
 products call ``dot``, which CuPy's ``matmul`` would call for two matrices after a look at its options.
 
-A body computes one element. An output that it reads before it writes holds what the step starts from: a gate its
-projected input, ``left`` and ``dc`` what the step after this one left. ``T`` is the arrays' own type. No GPU is needed
-to test this: any C++ compiler makes a plain loop of a body.
+A body computes one element. An output that it reads before it writes holds the input of the step: a gate its
+projected input, ``left`` and ``dc`` the gradients from the step after this one. ``T`` is the type of the arrays. No
+GPU is needed to test this: any C++ compiler makes a plain loop of a body.
 """
 
 from __future__ import annotations
@@ -113,10 +113,10 @@ RESET_BACKWARD = Kernel("gru_reset_before_step_backward_gates", "a_r h d_rh d_z"
 
 
 class KernelLayer(Layer):
-    """A layer with one GEMM and one kernel to a step.
+    """A layer with one GEMM and one kernel per step.
 
-    ``views`` and ``views_backward`` are the kernels' arguments at each step, and ``d_u`` the gradient by the recurrent
-    product; ``d_out``, which the layer above hands in, comes before them.
+    ``views`` and ``views_backward`` are the kernels' arguments at each step, and ``d_u`` the gradient of the recurrent
+    product; ``d_out``, which comes from the layer above, precedes them.
     """
 
     steps_by = "kernels"
@@ -135,11 +135,11 @@ class KernelLayer(Layer):
 
     @abstractmethod
     def arguments(self) -> list[Array]:
-        """Those of ``kernel``, over all steps."""
+        """The arguments of ``kernel``, over all steps."""
 
     @abstractmethod
     def arguments_backward(self) -> list[Array]:
-        """Those of ``kernel_backward`` but for ``d_out``, over all steps."""
+        """The arguments of ``kernel_backward``, over all steps, without ``d_out``."""
 
     def by_gate(self, array: Array) -> list[Array]:
         """Views of the gates, which lie side by side in the last axis."""
@@ -172,11 +172,11 @@ class Rnn(KernelLayer):
     gates, kernel, kernel_backward = 1, RNN, RNN_BACKWARD
 
     def arguments(self) -> list[Array]:
-        """Those of the kernel of the forward pass."""
+        """The arguments of the forward kernel."""
         return [self.a, self.product, self.hs[1:]]
 
     def arguments_backward(self) -> list[Array]:
-        """Those of the kernel of the backward pass."""
+        """The arguments of the backward kernel."""
         return [self.dh, self.hs[1:], self.da]
 
 
@@ -186,13 +186,13 @@ class Lstm(KernelLayer):
     gates, kernel, kernel_backward = 4, LSTM, LSTM_BACKWARD
 
     def arguments(self) -> list[Array]:
-        """Those of the kernel of the forward pass."""
+        """The arguments of the forward kernel."""
         self.cs, self.tanh_c = self.buffer(self.T + 1, self.B, self.H), self.buffer(self.T, self.B, self.H)
         out = [*self.by_gate(self.a), self.cs[1:], self.tanh_c, self.hs[1:]]
         return [*self.by_gate(self.product), self.cs[:-1], *out]
 
     def arguments_backward(self) -> list[Array]:
-        """Those of the kernel of the backward pass."""
+        """The arguments of the backward kernel."""
         self.dc = self.buffer(self.B, self.H)
         return [self.dh, *self.by_gate(self.a), self.cs[:-1], self.tanh_c, self.dc, *self.by_gate(self.da)]
 
@@ -207,12 +207,12 @@ class Gru(KernelLayer, cells.Gru):
     kernel, kernel_backward = GRU, GRU_BACKWARD
 
     def arguments(self) -> list[Array]:
-        """Those of the kernel of the forward pass."""
+        """The arguments of the forward kernel."""
         u, b = self.by_gate(self.product), self.by_gate(self.p["b_hh"])
         return [*u, *b, self.hs[:-1], *self.by_gate(self.a), self.u_n, self.hs[1:]]
 
     def arguments_backward(self) -> list[Array]:
-        """Those of the kernel of the backward pass."""
+        """The arguments of the backward kernel."""
         self.d_u = list(self.da_h)
         self.left = self.scratch
         out = [self.left, *self.by_gate(self.da), *self.by_gate(self.da_h)]
@@ -240,12 +240,12 @@ class GruResetBefore(KernelLayer, cells.GruResetBefore):
         self.W_rz, self.W_n = p["W_hh"][: 2 * self.H], p["W_hh"][2 * self.H :]
 
     def arguments(self) -> list[Array]:
-        """Those of the kernel of the forward pass."""
+        """The arguments of the forward kernel."""
         r, z, _ = self.by_gate(self.a)
         return [*self.by_gate(self.product_rz), self.hs[:-1], r, z, self.rh]
 
     def arguments_backward(self) -> list[Array]:
-        """Those of the kernel of the backward pass."""
+        """The arguments of the backward kernel."""
         (r, _, _), (d_r, d_z, _) = self.by_gate(self.a), self.by_gate(self.da)
         self.left = self.buffer(self.B, self.H)
         return [r, self.hs[:-1], self.d_rh, d_z, self.left, d_r, *self.by_gate(self.product_rz)]

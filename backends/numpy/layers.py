@@ -1,7 +1,7 @@
 """A recurrent layer over time: the loops around the equations of ``backends.numpy.cells``.
 
 One GEMM projects the input of all steps. A loop over time adds the recurrent GEMM and computes the gates in place, in
-preallocated buffers. The backward loop stores the gradients by the gates, so that each weight's gradient is one GEMM
+preallocated buffers. The backward loop stores the gradients of the gates, so that each weight's gradient is one GEMM
 after the loop.
 
 ``xp`` is ``numpy`` or ``cupy``. Arrays are time-major: x (T, B, D), hidden states (T, B, H).
@@ -32,7 +32,7 @@ class Layer(ABC):
         self.T, self.B, self.H = length, batch, p["W_hh"].shape[1]
         self.dtype = p["W_hh"].dtype
         self.a = self.buffer(length, batch, self.gates * self.H)  # pre-activations, then gates
-        self.da = self.buffer(length, batch, self.gates * self.H)  # gradients by the pre-activations
+        self.da = self.buffer(length, batch, self.gates * self.H)  # gradients of the pre-activations
         self.hs = self.buffer(length + 1, batch, self.H)  # hs[t] enters step t
         self.dh = self.buffer(batch, self.H)
         self.product = self.buffer(batch, self.gates * self.H)
@@ -47,7 +47,7 @@ class Layer(ABC):
         """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
         self.x = x
         W_ih, W_hh, b = self.weights()
-        self.U = self.xp.ascontiguousarray(W_hh.T)  # small beside the T products that read it, and they gain a third
+        self.U = self.xp.ascontiguousarray(W_hh.T)  # cheap beside the T products that read it, which gain a third
         self.xp.matmul(flat(x), W_ih.T, out=flat(self.a))
         self.a += b
         self.forward_loop()
@@ -63,7 +63,7 @@ class Layer(ABC):
             self.step(t)
 
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
-        """Fill ``grads`` from the gradients by the hidden states (T, B, H); return those by x (T, B, D) if wanted."""
+        """Fill ``grads`` from the gradients of the hidden states (T, B, H); return that of x (T, B, D) if wanted."""
         self.dh[:] = 0
         self.start_backward()
         self.backward_loop(d_hs)
@@ -74,7 +74,7 @@ class Layer(ABC):
         return (da @ self.p["W_ih"]).reshape(self.x.shape) if d_x_wanted else None
 
     def backward_loop(self, d_hs: Array) -> None:
-        """All steps, the last one first: from the gradients by the hidden states to ``da``."""
+        """All steps, the last one first: from the gradients of the hidden states to ``da``."""
         for t in reversed(range(self.T)):
             self.dh += d_hs[t]
             self.step_backward(t)
@@ -88,10 +88,10 @@ class Layer(ABC):
 
     @abstractmethod
     def step_backward(self, t: int) -> None:
-        """From ``dh``, the gradient by ``hs[t + 1]``, to ``da[t]``; leaves ``dh`` as that by ``hs[t]``."""
+        """From ``dh``, the gradient of ``hs[t + 1]``, to ``da[t]``; then ``dh`` is the gradient of ``hs[t]``."""
 
     def recurrent_gradients(self) -> None:
-        """The gradient by ``W_hh``, from ``da`` and ``hs``."""
+        """The gradient of ``W_hh``, from ``da`` and ``hs``."""
         self.xp.matmul(flat(self.da).T, flat(self.hs[:-1]), out=self.grads["W_hh"])
 
 

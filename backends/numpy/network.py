@@ -77,7 +77,7 @@ class Network:
         return d_hs
 
     def _loss(self, out: Array, y: Array) -> tuple[Array, Array]:
-        """The mean loss and its gradient by the outputs."""
+        """The mean loss and its gradient with respect to the outputs."""
         xp = self.xp
         if self.loss == "ctc":
             loss, d_loss = ctc.loss_and_gradient(out.swapaxes(0, 1), y, self.lengths, xp)  # float64 inside
@@ -113,7 +113,7 @@ class Network:
         return (losses * share).sum(), (exp / total - chosen) * share
 
     def _in_order(self, x: Array, backward: bool) -> Array:
-        """Time reversed for the backward direction."""
+        """x in the order of a direction: reversed in time for the backward one."""
         if not backward:
             return x
         return x[::-1] if self.lengths is None else reverse_within(self.xp, x, self.lengths)
@@ -124,7 +124,7 @@ class Network:
 
 
 def reverse_within(xp: Any, x: Array, lengths: Array) -> Array:
-    """x (T, B, n) with each sequence reversed within its own length, its padding left in place."""
+    """x (T, B, n) with each sequence reversed within its length, padding left in place."""
     t = xp.arange(len(x))[:, None]
     reversed_x: Array = x[xp.where(t < lengths, lengths - 1 - t, t), xp.arange(len(lengths))]
     return reversed_x

@@ -1,6 +1,6 @@
 """Layers whose loop over time is compiled by numba, with all element-wise work of a step in one pass.
 
-The loops release the interpreter's lock, so that each part of a batch can have a thread of its own. numba's own tanh
+The loops release the interpreter's lock, so that each part of a batch can have its own thread. numba's tanh
 calls the C library element by element; the rational function here is one that compilers turn into vector code.
 """
 
@@ -153,7 +153,7 @@ def gru_forward(a: Array, U: Array, b_hh: Array, hs: Array, u_n: Array, product:
 def gru_backward(
     d_hs: Array, a: Array, da: Array, da_h: Array, W_hh: Array, hs: Array, u_n: Array, dh: Array, left: Array
 ) -> None:
-    """``left`` (B, H) is for what passes by the recurrent product."""
+    """All steps of the backward pass of the GRU; ``left`` (B, H) holds gradients that bypass the recurrent product."""
     T, B, H = u_n.shape
     one = F(1)
     left[:] = 0
@@ -210,7 +210,7 @@ def gru_reset_before_backward(
     d_n: Array,
     d_rh: Array,
 ) -> None:
-    """``d_rz`` (B, 2H), ``d_n`` (B, H) and ``d_rh`` (B, H) are room for the products."""
+    """All steps of the backward pass; ``d_rz`` (B, 2H), ``d_n`` (B, H) and ``d_rh`` (B, H) are buffers."""
     T, B, H = d_hs.shape
     one = F(1)
     left = np.zeros_like(dh)
@@ -302,10 +302,10 @@ LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-re
 
 
 class NumbaTrainer(NumpyTrainer):
-    """Knows which kernels numba has compiled."""
+    """A trainer that counts the kernels compiled by numba."""
 
     def executed(self, batch: Batch) -> str:
-        """As ``Trainer.executed``; a prediction first, so that the kernels are there."""
+        """As ``Trainer.executed``; a prediction first, so that the kernels are compiled."""
         self.predict(batch.x)
         return super().executed(batch)
 

@@ -14,7 +14,7 @@ def clip(xp: Any, grads: Array, largest: float) -> None:
 
 
 class Optimizer:
-    """The update rules of ``OptimizerSpec``, with as few passes over the vectors as can be."""
+    """The update rules of ``OptimizerSpec``, with as few passes over the vectors as possible."""
 
     def __init__(self, xp: Any, spec: OptimizerSpec, flat: Array) -> None:
         self.xp, self.spec, self.t = xp, spec, 0

@@ -33,7 +33,7 @@ def probes(job: Job) -> Probes:
         synchronize()
 
     def copy_in_threads() -> None:
-        """NumPy copies in one thread, and lets go of the interpreter's lock while it does."""
+        """NumPy copies in one thread, and releases the interpreter's lock meanwhile."""
         parts = zip(np.array_split(target, job.threads), np.array_split(source, job.threads), strict=True)
         with ThreadPoolExecutor(job.threads) as pool:
             for done in [pool.submit(np.copyto, into, part) for into, part in parts]:

@@ -44,7 +44,7 @@ def _ieee_products() -> None:
     """float32 products on CUDA are computed in float32, whatever the environment variable CUPY_TF32 says.
 
     Raises:
-        Unsupported: CuPy says that something else is in force.
+        Unsupported: CuPy reports that something else is in force.
     """
     from cupy import _core  # CuPy has no public name for either
 

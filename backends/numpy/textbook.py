@@ -1,4 +1,4 @@
-"""The layers as a textbook has them: a Python loop over time, a matrix for each gate, gradients added up step by step.
+"""Layers as in a textbook: a Python loop over time, a matrix for each gate, gradients added up step by step.
 
 This is what one writes from the equations, and so the yardstick for the other variants. It is slow by design, not by
 mistake: it is vectorised over the batch and computes nothing twice.
@@ -61,7 +61,7 @@ class Layer(ABC):
         return array
 
     def affine_backward(self, k: int, da: Array, x: Array, h: Array, bias: str = "b") -> Array:
-        """Add to the gradients by W_k, U_k and b_k; return that by h."""
+        """Add to the gradients of W_k, U_k and b_k; return that of h."""
         k_th = self.gate(k)
         self.grads["W_ih"][k_th] += da.T @ x
         self.grads["W_hh"][k_th] += da.T @ h
@@ -70,7 +70,7 @@ class Layer(ABC):
         return by_h
 
     def by_x(self, d_gates: list[Array], wanted: bool) -> Array | None:
-        """The gradient by x (B, D), from those by the gates."""
+        """The gradient of x (B, D), from those of the gates."""
         if not wanted:
             return None
         array: Array = sum(da @ self.p["W_ih"][self.gate(k)] for k, da in enumerate(d_gates))  # type: ignore[assignment]
@@ -87,7 +87,7 @@ class Layer(ABC):
 
     @abstractmethod
     def step_backward(self, x: Array, saved: State, d_state: State, d_x_wanted: bool) -> tuple[State, Array | None]:
-        """The gradients by the previous state and by x, from that by the next state."""
+        """The gradients of the previous state and of x, from that of the next state."""
 
 
 class Rnn(Layer):

@@ -24,7 +24,7 @@ from tasks.base import Batch
 
 
 class Share(NamedTuple):
-    """A part's share of a batch; ``weight`` is how much of the batch's loss is its own."""
+    """A part's share of a batch; ``weight`` is its share of the batch's mean loss."""
 
     x: Array
     y: Array
@@ -36,7 +36,7 @@ Staged = list[list[Share]]
 
 
 class Part:
-    """A slice of the batch with a network of its own on the common parameters, and its own gradients."""
+    """One slice of the batch: its own network and gradients, on the common parameters."""
 
     def __init__(self, xp: Any, kind: type[Layer], job: Job, rows: slice, views: Parameters) -> None:
         self.rows = rows
@@ -45,7 +45,7 @@ class Part:
         self.network = Network(xp, kind, own, views, views_of(self.flat_grads, job.model))
 
     def step(self, share: Share) -> Array:
-        """What this part adds to the batch's loss, shape (); its gradients get the same weight."""
+        """This part's contribution to the batch's loss, shape (); its gradients get the same weight."""
         loss = self.network.loss_and_gradients(share.x, share.y, share.lengths)
         if share.weight != 1:
             self.flat_grads *= share.weight
@@ -59,7 +59,7 @@ class NumpyTrainer(Trainer):
         self.job = job
         self.xp = array_module(job.device)
         if self.xp is not np:
-            self.xp.get_default_memory_pool().free_all_blocks()  # what the gate's trainer took is not this one's
+            self.xp.get_default_memory_pool().free_all_blocks()  # the gate's trainer used it, not this one
         self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
         self.views = views_of(self.flat, job.model)
         for name, view in self.views.items():
@@ -117,7 +117,7 @@ class NumpyTrainer(Trainer):
         if self.xp is np:
             return DeviceMemory()
         pool = self.xp.get_default_memory_pool()
-        # CuPy's pool keeps no peak of its own. It gives nothing back by itself: what it holds is the peak, or a little
+        # CuPy's pool keeps no peak, but gives nothing back unasked: what it holds is the peak, or a little
         # more where a free block did not fit.
         return DeviceMemory(pool.used_bytes(), pool.total_bytes())
 
@@ -140,7 +140,7 @@ class NumpyTrainer(Trainer):
         return self.threads.map(function, items) if self.threads else map(function, items)
 
     def _threads_of_blas(self) -> AbstractContextManager[Any]:
-        """One thread of BLAS for each part: the parts themselves take up the job's threads."""
+        """One thread of BLAS for each part: the parts occupy the job's threads."""
         return self.blas.limit(limits=1, user_api="blas") if self.threads else nullcontext()
 
     def _stage(self, share: parts.Share) -> Share:

@@ -14,8 +14,8 @@ from backends.tensorflow.trainer import TensorflowTrainer
 from tasks.base import Batch
 
 Chunk = tuple[Any, ...]
-"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. There are always so many, the last
-one repeated if need be, so that one compiled program serves any number of updates."""
+"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. The stack always has that size, the
+last batch repeated if need be, so that one compiled program serves any number of updates."""
 
 
 class TensorflowChunkTrainer(TensorflowTrainer):

@@ -1,4 +1,4 @@
-"""Canonical parameters to a layer's own arrays and back. All layers keep Keras's layout, so one conversion serves them.
+"""Converts canonical parameters to a layer's arrays and back. All layers keep Keras's layout: one conversion for all.
 
 Keras: ``kernel`` (D, G·H), ``recurrent_kernel`` (H, G·H), ``bias`` (G·H,), or (2, G·H) for the GRU that resets after
 the recurrent product: the input's row, then the recurrent one. The GRUs' gates are in the order z, r, n.
@@ -28,7 +28,7 @@ def from_own(cell: Cell, own: list[Array]) -> Parameters:
 
 
 def _swap_r_z(cell: Cell, rows: Array) -> Array:
-    """Gates r, z, n to Keras's z, r, n, or the other way round."""
+    """Gates r, z, n to Keras's z, r, n, or the reverse."""
     if cell not in ("gru", "gru-reset-before"):
         return rows
     first, second, n = np.split(rows, 3)

@@ -80,7 +80,7 @@ class UnrolledLayer(StockLayer):
 
 
 class OwnLayer(Layer):
-    """A layer of this project's own: x (T, B, D) to (T, B, H), or to (B, H)."""
+    """A layer written here: x (T, B, D) to (T, B, H), or to (B, H)."""
 
     def __init__(self, cell: Cell, own: list[Array], reverse: bool, every: bool, dtype: str) -> None:
         del dtype  # that of x

@@ -111,13 +111,14 @@ class Products:
         self.made: list[tf.Tensor] = []
 
     def __call__(self, k: int, left: tf.Tensor) -> tf.Tensor:
-        """Compute it."""
+        """Compute the product, and keep it."""
         self.made.append(left @ self.U[k] + self.b[k])
         return self.made[-1]
 
 
 class Replayed:
-    """The products of a step that was computed before: their saved values, with their gradient by ``left``.
+    """The products of a step that was computed before: their saved values, with their gradient
+    with respect to ``left``.
 
     ``lefts`` and ``made`` hold the left sides and the products in the order in which the step asked for them.
     """

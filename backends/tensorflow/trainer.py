@@ -111,7 +111,7 @@ class TensorflowTrainer(Trainer):
         return DeviceMemory(info["current"], info["peak"])
 
     def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
-        xla = self.network.xla or None  # None: as TensorFlow decides by itself
+        xla = self.network.xla or None  # None: TensorFlow decides
         with tf.device(self.device):
             return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
 

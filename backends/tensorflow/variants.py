@@ -20,13 +20,13 @@ def keras_operator(model: ModelSpec, device: Device) -> str:
 
 
 def why_no_block(model: ModelSpec, device: Device) -> str | None:
-    """The operator computes one cell only."""
+    """Why ``BlockLSTM`` cannot compute the model on the device; None where it can."""
     del device
     return None if model.cell == "lstm" else "BlockLSTM computes no cell but the LSTM"
 
 
 def why_not_unrolled(job: Job) -> str | None:
-    """Tracing takes time for every step."""
+    """Why the job's sequences are too long to unroll; None where they are not."""
     if job.length <= LONGEST_UNROLLED:
         return None
     return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"

@@ -16,13 +16,13 @@ from backends.job import Cell
 from backends.torch import deferred_dw
 from backends.torch.trainer import TorchTrainer
 
-#: Each shape and precision is compiled separately; past torch's own limit one would fail, or run eagerly unseen.
+#: Each shape and precision is compiled separately; past torch's limit one would fail, or silently run eagerly.
 RECOMPILATIONS = 256
 
 
 def allow_recompilations() -> None:
-    """Raise torch's limit in this thread: from 2.13 on settings are each thread's own, and on CUDA autograd runs the
-    backward pass in a thread of its own.
+    """Raise torch's limit in this thread: from 2.13 on each thread has its settings, and on CUDA autograd runs the
+    backward pass in another thread.
     """
     config = torch._dynamo.config
     if config.recompile_limit != RECOMPILATIONS:
@@ -36,7 +36,7 @@ Gates = tuple[Tensor, ...]
 
 
 def fused(function: Kernel) -> Kernel:
-    """``function`` as one loop over the elements, compiled for each shape when that is first seen."""
+    """``function`` as one loop over the elements, compiled for each shape on first use."""
     compiled: Kernel = torch.compile(function, dynamic=False, fullgraph=True)
     return compiled
 
@@ -58,7 +58,7 @@ def lstm(gates: Gates, c: Tensor, c_next: Tensor, tanh_c: Tensor, h_next: Tensor
 
 @fused
 def lstm_backward(dh: Tensor, dc: Tensor, gates: Gates, c: Tensor, tanh_c: Tensor, d_gates: Gates) -> None:
-    """The gradients by the LSTM's gates and by its cell state."""
+    """The gradients of the LSTM's gates and of its cell state."""
     i, f, g, o = gates
     by_c = dc + dh * o * (1 - tanh_c * tanh_c)
     d_i, d_f, d_g = by_c * g * i * (1 - i), by_c * c * f * (1 - f), by_c * i * (1 - g * g)
@@ -75,7 +75,7 @@ def gru(gates: Gates, u: Gates, h: Tensor, h_next: Tensor) -> None:
 
 @fused
 def gru_backward(dh: Tensor, gates: Gates, u_n: Tensor, h: Tensor, d_gates: Gates) -> None:
-    """The gradients by the GRU's gates and, beside the product, by its hidden state."""
+    """The gradients of the GRU's gates and, apart from the recurrent product, of its hidden state."""
     r, z, n = gates
     d_n = dh * (1 - z) * (1 - n * n)
     store([d_n, d_n * u_n * r * (1 - r), dh * (h - n) * z * (1 - z), d_n * r, dh * z], [*d_gates, dh])
@@ -95,13 +95,13 @@ def gru_reset_before_new(n: Tensor, z: Tensor, h: Tensor, h_next: Tensor) -> Non
 
 @fused
 def gru_reset_before_backward(dh: Tensor, z: Tensor, n: Tensor, h: Tensor, d_z: Tensor, d_n: Tensor) -> None:
-    """The gradients by z and n, and the part of that by h which passes z by."""
+    """The gradients of z and n, and the part of that of h that comes through z."""
     store([dh * (n - h) * z * (1 - z), dh * z * (1 - n * n), dh * (1 - z)], [d_z, d_n, dh])
 
 
 @fused
 def gru_reset_before_backward_r(d_rh: Tensor, dh: Tensor, r: Tensor, h: Tensor, d_r: Tensor) -> None:
-    """The gradient by r, and the part of that by h which r lets through."""
+    """The gradient of r, and the part of that of h that comes through r."""
     store([d_rh * h * r * (1 - r), dh + d_rh * r], [d_r, dh])
 
 
@@ -182,7 +182,7 @@ class CompiledLayers(deferred_dw.DeferredDwLayers):
 
 
 class CompiledTrainer(TorchTrainer):
-    """Knows how many kernels have been compiled."""
+    """A trainer that counts the kernels compiled by torch."""
 
     def compilations(self) -> int:
         """How many kernels have been compiled in this process, shapes and precisions counted apart."""

@@ -73,7 +73,7 @@ class GraphTrainer(TorchTrainer):
         return super().compilations() + self.captures
 
     def _captured(self, staged: Staged) -> None:
-        """Capture the update unless that is done. Parameters and optimizer state are left as they were."""
+        """Capture the update unless that was done. Parameters and optimizer state are left as they were."""
         if self.graph is not None:
             return
         x, y, _ = staged[0]
@@ -94,7 +94,7 @@ class GraphTrainer(TorchTrainer):
         with undone(list(self.tensors.values()), self.optimizer):
             for _ in range(WARM_UP):
                 self._step(x, y, None)
-        self.optimizer.zero_grad(set_to_none=True)  # the capture's own lie in the graph's memory
+        self.optimizer.zero_grad(set_to_none=True)  # those of the capture lie in the graph's memory
 
     def _replay(self, x: Tensor, y: Tensor) -> None:
         """One update.

@@ -55,7 +55,7 @@ class Layer(ABC):
 
         A view: valid until the next call.
         """
-        # what is kept must not keep autograd's graph of the layers below alive until the next call
+        # detached: else the saved x would keep the graph of the layers below alive until the next call
         x, W_ih, W_hh, *biases = (each.detach() for each in (x, *weights))
         if self.shape != x.shape:
             self.prepare(x, W_hh.shape[1])
@@ -85,7 +85,7 @@ class Layer(ABC):
         return [step.split(self.H, dim=1) for step in steps.unbind(0)]
 
     def backward(self, d_hs: Tensor, d_x_wanted: bool) -> tuple[Tensor | None, ...]:
-        """Gradients by x (None if not wanted), W_ih, W_hh and the biases, from those by the hidden states (T, B, H)."""
+        """Gradients of x (None if not wanted), W_ih, W_hh and the biases, from those of the hidden states (T, B, H)."""
         self.dh.zero_()
         self.start_backward()
         for t, d_h in zip(reversed(range(self.T)), reversed(d_hs.unbind(0)), strict=True):
@@ -96,11 +96,11 @@ class Layer(ABC):
         return self.d_x(da) if d_x_wanted else None, d_W, *self.recurrent_gradients(da, before)
 
     def d_x(self, da: Tensor) -> Tensor:
-        """The gradient by x (T, B, D)."""
+        """The gradient of x (T, B, D)."""
         return (da @ self.W_ih).view(self.shape)
 
     def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
-        """Gradients by W_hh and the biases, for all steps at once."""
+        """Gradients of W_hh and the biases, for all steps at once."""
         return da.t() @ before, da.sum(0)
 
     def start_backward(self) -> None:  # noqa: B027 - most cells carry nothing else
@@ -112,7 +112,7 @@ class Layer(ABC):
 
     @abstractmethod
     def step_backward(self, t: int) -> None:
-        """From ``dh``, the gradient by ``hs[t + 1]``, to ``da[t]``; leaves ``dh`` as that by ``hs[t]``."""
+        """From ``dh``, the gradient of ``hs[t + 1]``, to ``da[t]``; then ``dh`` is the gradient of ``hs[t]``."""
 
 
 class Rnn(Layer):
@@ -177,8 +177,8 @@ class Lstm(Layer):
 class Gru(Layer):
     """Reset after the recurrent product. The gates lie in ``a[t]`` as r, z, n.
 
-    ``da[t]`` holds n, r, z and, a fourth, n∘r: the first three are the gradient by the projected
-    input, the last three that by the recurrent product, and nothing is copied.
+    ``da[t]`` holds n, r, z and, a fourth, n∘r: the first three are the gradient of the projected
+    input, the last three that of the recurrent product, and nothing is copied.
     """
 
     gates = 3
@@ -222,12 +222,12 @@ class Gru(Layer):
         return d_x, self.in_order(d_W[: 3 * self.H]), *recurrent
 
     def d_x(self, da: Tensor) -> Tensor:
-        """The gradient by x (T, B, D)."""
+        """The gradient of x (T, B, D)."""
         n_r_z = torch.cat([self.W_ih[2 * self.H :], self.W_ih[: 2 * self.H]])
         return (da[:, : 3 * self.H] @ n_r_z).view(self.shape)
 
     def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
-        """The gradients by W_hh and the biases."""
+        """The gradients of W_hh and the biases."""
         d_b = da.sum(0)
         return da[:, self.H :].t() @ before, self.in_order(d_b[: 3 * self.H]), d_b[self.H :]
 
@@ -269,7 +269,7 @@ class GruResetBefore(Layer):
         dh.addcmul_(d_rh, r).addmm_(d_rz, self.W_hh[: 2 * H])
 
     def recurrent_gradients(self, da: Tensor, before: Tensor) -> tuple[Tensor, ...]:
-        """The gradients by W_hh and the biases."""
+        """The gradients of W_hh and the biases."""
         by_rz = da[:, : 2 * self.H].t() @ before
         by_n = da[:, 2 * self.H :].t() @ self.rh.flatten(0, 1)
         return torch.cat([by_rz, by_n]), da.sum(0)

@@ -31,7 +31,7 @@ class Network(nn.Module):
         if self.model.readout == "last":
             H = self.model.hidden
             final = hs[-1] if lengths is None else hs[lengths - 1, torch.arange(len(lengths))]
-            # each slice costs the backward pass a pass over all of hs: none for a direction that is not there
+            # each slice costs the backward pass a pass over all of hs: none for a missing direction
             hs = torch.cat([final[:, :H], hs[0, :, H:]], dim=1) if self.model.bidirectional else final
         out: Tensor = self.head(hs.to(self.head.weight.dtype))
         return out

@@ -41,7 +41,7 @@ def probes(job: Job) -> Probes:
 
 
 def _chain(job: Job, dtype: torch.dtype) -> Callable[[], None]:
-    """Dependent products: a Python loop, on CUDA captured in a graph, from which a kernel follows the other soonest."""
+    """Dependent products: a Python loop, on CUDA captured in a graph, where kernels follow each other fastest."""
     unit = torch.eye(STEP_SIDE, dtype=dtype, device=job.device)
     state, other = torch.ones_like(unit), torch.empty_like(unit)
 
@@ -54,7 +54,7 @@ def _chain(job: Job, dtype: torch.dtype) -> Callable[[], None]:
 
     if job.device == "cpu":
         return loop
-    # the library's handle and workspace come with a first call, which no graph may capture
+    # a first call creates cuBLAS's handle and workspace, which no graph may capture
     aside = side_stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):

@@ -34,7 +34,7 @@ def _float32_products(mode: str) -> None:
     """``ieee`` or ``tf32`` on CUDA, cuDNN's recurrences included, which take TF32 unasked. On the CPU always ``ieee``.
 
     Raises:
-        Unsupported: PyTorch says that something else is in force.
+        Unsupported: PyTorch reports that something else is in force.
     """
     on_cuda = torch.backends.cudnn.rnn, torch.backends.cudnn.conv, torch.backends.cuda.matmul
     on_cpu = torch.backends.mkldnn.rnn, torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul
@@ -60,7 +60,7 @@ def side_stream() -> torch.cuda.Stream:
     """The one stream on which graphs are warmed up and captured, in a process with CUDA.
 
     PyTorch keeps a workspace of cuBLAS for each thread and each stream that it ever ran on: 8 of 4 MiB as workers
-    set it. With a stream for each capture, those would count as what the trainer took, and the probes' would never be
-    free again.
+    set it. With a stream for each capture, they would count as the trainer's memory, and those of probes would never
+    be freed.
     """
     return torch.cuda.Stream()

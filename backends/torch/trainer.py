@@ -32,7 +32,7 @@ IGNORED = -100
 
 
 class TorchTrainer(Trainer):
-    """Updates the network's own tensors. Inside, sequences are time-major."""
+    """Trains eagerly, updating the network's tensors in place. Inside, sequences are time-major."""
 
     #: Whether the optimizer counts its steps on the device, so that a CUDA graph can.
     capturable: ClassVar[bool] = False
@@ -49,7 +49,7 @@ class TorchTrainer(Trainer):
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
         self.clock = _device_clock(self.device)
         if job.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()  # what the gate's trainer took is not this one's
+            torch.cuda.reset_peak_memory_stats()  # the gate's trainer used it, not this one
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As ``Trainer.stage``; inside, sequences are time-major."""

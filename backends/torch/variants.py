@@ -9,7 +9,7 @@ from backends.job import Device, Job, ModelSpec
 from backends.torch.toolchain import why_no_compiler
 from backends.variants import Entry, Pattern, VariantRegistry
 
-#: Where kernels can be seen, those of the replay are; where they cannot, it is seen to have made an update.
+#: The kernels of the replay where a profiler shows them; elsewhere, that the replay changed parameters.
 REPLAYED = r"CUDA graph \((cudaGraphLaunch, [1-9]\d* kernels|updates; no CUPTI to see its kernels)\) of "
 BY_HAND = r"Python loop of \S+, backward pass by hand"
 
@@ -20,24 +20,24 @@ def stock_operator(model: ModelSpec, device: Device) -> str:
 
 
 def why_no_stock_layer(model: ModelSpec, device: Device) -> str | None:
-    """PyTorch has no layer of one of the cells."""
+    """Why no stock layer computes the model's cell; None where one does."""
     return "PyTorch has no stock layer for it" if model.cell == "gru-reset-before" else None
 
 
 def why_not_kept(model: ModelSpec, device: Device) -> str | None:
-    """A stock layer is needed, and on the CPU an allocator that can be told to keep freed memory."""
+    """Why no stock layer can run with freed memory kept; None where one can."""
     return why_no_stock_layer(model, device) or (allocator.why_not() if device == "cpu" else None)
 
 
 def why_not_compiled(model: ModelSpec, device: Device) -> str | None:
-    """There must be something to fuse, and a compiler."""
+    """Why nothing can be fused: no element-wise work, or no compiler; None where it can."""
     if model.cell == "rnn":
         return "a plain RNN's step has one element-wise operation: nothing to fuse"
     return why_no_compiler(device)
 
 
 def why_not_captured(job: Job) -> str | None:
-    """A captured update reads nothing on the host."""
+    """Why the update cannot be captured, as it reads something on the host; None where it can."""
     if job.variable or job.loss == "ctc":
         return "lengths and CTC's labels are read on the host, which a CUDA graph cannot do"
     return None
