@@ -225,6 +225,11 @@ class Backend(ABC):
         """The present name of a variant that may be called by a former one; ``name`` where it is unknown."""
         return name
 
+    def extra(self, variant: str) -> str:
+        """The extra of a distribution that installs what ``variant`` needs; usually it has the backend's name."""
+        del variant
+        return self.name
+
     def variant(self, job: Job) -> Variant:
         """The variant that ``job``, once resolved, names."""
         return next(variant for variant in self.variants(job.model, job.device) if variant.name == job.variant)

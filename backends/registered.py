@@ -28,6 +28,11 @@ class RegisteredBackend(Backend):
         """The present name of a variant, given this or a former one."""
         return self.registry.current(name)
 
+    def extra(self, variant: str) -> str:
+        """The entry's own extra, or the backend's."""
+        entry = self.registry.get(variant)
+        return (entry.extra if entry else None) or self.name
+
     def lacks(self, job: Job) -> str | None:
         """What the entry of the job's variant says; a backend adds what holds for all of its variants."""
         entry = self.registry.get(job.variant)

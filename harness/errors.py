@@ -11,7 +11,7 @@ class UsageError(ValueError):
 
 
 class Lost(Exception):
-    """A contestant's worker failed, died or was stopped; its ``Live`` knows why."""
+    """A contestant's worker failed, died or was stopped; what it said tells why."""
 
 
 class RunFailed(RuntimeError):

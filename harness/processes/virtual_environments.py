@@ -16,6 +16,7 @@ from filelock import FileLock
 from packaging.version import InvalidVersion, Version
 from platformdirs import user_cache_path
 
+import backends
 from harness.machine import software
 from harness.records.run import Record
 from tasks.registry import DISTRIBUTION
@@ -71,7 +72,9 @@ def recipe(record: Record) -> Recipe:
     for name, version in pins.items():
         _check_pin(name, version)
     pins = {name: str(Version(version).public) for name, version in pins.items() if name not in _NOT_PINNED}
-    extra = "numba" if record.variant == "numba" else record.spec.backend
+    name = record.spec.backend
+    known = name in backends.registry.names()
+    extra = backends.load(name).extra(record.variant or record.spec.variant) if known else name
     if extra not in EXTRAS:
         raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(EXTRAS)}")
     return Recipe(extra, ".".join(where.python.split(".")[:2]), pins)

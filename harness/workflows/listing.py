@@ -1,4 +1,4 @@
-"""``harness list``: tasks, cells, backends and variants, and why what cannot run here cannot."""
+"""``harness list``: tasks, cells, backends and variants, with the reason where one cannot run here."""
 
 from __future__ import annotations
 
