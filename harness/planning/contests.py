@@ -226,7 +226,8 @@ def _check_variants(
         owner, variant = split_owner(word)
         if owner and owner not in names:
             raise UsageError(nearest("backend of this contest", owner, list(names)))
-        if variant not in known and not any(offer.problem for offer in every):
+        present = {backends.current_variant(name, variant) for name in ([owner] if owner else names)}
+        if known.isdisjoint(present) and not any(offer.problem for offer in every):
             raise UsageError(nearest(f"variant of {', '.join(names)}", variant, sorted(known)))
 
 
@@ -250,7 +251,11 @@ def _contest(
 
 def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> list[Contestant]:
     """The contestants of one backend on one device; its stock layer is added if need be, so that there is a ratio."""
-    own = [variant for owner, variant in map(split_owner, variants) if owner in ("", spec.backend)]
+    own = [
+        backends.current_variant(spec.backend, variant)
+        for owner, variant in map(split_owner, variants)
+        if owner in ("", spec.backend)
+    ]
     here = [name for name in offer.variants if name not in offer.elsewhere]
     wanted = list(dict.fromkeys(name for variant in own for name in (here if variant == "all" else [variant])))
     if "auto" in wanted and offer.auto in wanted:

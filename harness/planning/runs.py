@@ -183,15 +183,19 @@ def _probes(variant: str | None, backend_names: Sequence[str]) -> dict[str, Any]
         return {}
     probes = {name: supervise.probe(name) for name in backend_names}
     known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
-    if variant not in known:
+    if known.isdisjoint({backends.current_variant(name, str(variant)) for name in backend_names}):
         raise UsageError(nearest(f"variant of {', '.join(backend_names)}", str(variant), sorted(known)))
     return probes
 
 
 def _variants(spec: RunSpec, probe: Mapping[str, Any] | None) -> list[RunSpec]:
-    """A spec for each variant that the backend has for the device where ``all`` was asked for; else the spec itself."""
-    if spec.variant != "all":
+    """A spec for each variant that the backend has for the device where ``all`` was asked for; else the spec itself,
+    its variant under its present name.
+    """
+    if spec.variant == "auto":
         return [spec]
+    if spec.variant != "all":
+        return [spec.model_copy(update={"variant": backends.current_variant(spec.backend, spec.variant)})]
     variants = {} if probe is None or probe["reason"] else probe["variants"]
     names = [name for name, about in variants.items() if spec.device in about["devices"]] or ["auto"]
     return [spec.model_copy(update={"variant": name}) for name in names]

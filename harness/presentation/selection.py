@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+import backends
 from tasks.registry import nearest
 
 _CONDITION = re.compile(r"\s*([^<>=!\s]+)\s*(>=|<=|!=|==|=|>|<)(.*)", re.DOTALL)
@@ -23,7 +24,8 @@ def select(
     Args:
         columns: names; none for all.
         sort: names, the first one deciding first; a leading minus for descending. Missing values come last.
-        where: conditions such as "backend=torch", "steps>=100", "cell!=rnn", or "reason=" for missing.
+        where: conditions such as "backend=torch", "steps>=100", "cell!=rnn", or "reason=" for missing. A variant may
+            be called by a former name.
 
     Raises:
         ValueError: an unknown column (with the nearest one), or a condition that is none.
@@ -61,8 +63,13 @@ def _meets(table: pd.DataFrame, condition: str) -> list[bool]:
     if operator in _ORDERINGS:
         compare, level = _ORDERINGS[operator], convert(text)
         return [value is not None and compare(_comparable(value), level) for value in values]
-    wanted = None if text == "" else convert(text)
-    same = [value is None if wanted is None else value is not None and _comparable(value) == wanted for value in values]
+    wanted: list[Any] = [None if text == "" else convert(text)] * len(values)
+    if name == "variant" and text and "backend" in table:  # by a former name too; each backend knows its own
+        wanted = [backends.current_variant(backend, text) for backend in table["backend"]]
+    same = [
+        value is None if level is None else value is not None and _comparable(value) == level
+        for value, level in zip(values, wanted, strict=True)
+    ]
     return [not yes for yes in same] if operator == "!=" else same
 
 

@@ -237,6 +237,7 @@ def test_all_is_what_a_device_has_and_a_variant_may_be_asked_of_one_backend() ->
     assert not {("numpy", "kernels"), ("jax", "cudnn"), ("jax", "deferred-dw-graph")} & set(everything)
     assert named("numpy:hoisted,jax:scan") == [("numpy", "hoisted"), ("jax", "scan")]
     assert named("kernels", backends=("numpy",)) == [("numpy", "kernels")], "by name it is a row, with the reason"
+    assert named("halves,parts,numpy:halves", backends=("numpy",)) == [("numpy", "parts")], "by its former name, once"
     with pytest.raises(UsageError, match="unknown backend of this contest 'torch'"):
         named("torch:nn")
     with pytest.raises(UsageError, match="did you mean 'hoisted'"):

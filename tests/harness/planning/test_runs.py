@@ -83,6 +83,11 @@ def test_all_is_every_variant_that_the_backend_has_for_the_device(plugin: Path) 
         plan({"backend": "madeup", "task": "echo", "variant": "chatti"})
 
 
+def test_a_variant_may_be_asked_for_by_its_former_name() -> None:
+    """As the command does that a record of an earlier version prints."""
+    assert [spec.variant for spec in plan({**NUMPY, "variant": "halves"})] == ["parts"]
+
+
 def test_a_backend_may_have_versions() -> None:
     assert split_version("torch") == ("torch", None)
     assert split_version("torch@2.13.0") == ("torch", "2.13.0")

@@ -86,3 +86,11 @@ def test_what_cannot_be_asked_is_refused_in_one_line(some_table: pd.DataFrame, a
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
         select(some_table, **asked)
     assert "\n" not in str(refused.value)
+
+
+def test_a_variant_goes_by_its_former_name_too() -> None:
+    """Each backend knows its own: torch never had a variant ``halves``."""
+    table = pd.DataFrame({"backend": ["numpy", "torch", "jax"], "variant": ["parts", "deferred-dw", "hoisted"]})
+    assert select(table, ["backend"], where=["variant=halves"])["backend"].tolist() == ["numpy"]
+    assert select(table, ["backend"], where=["variant=late-dw"])["backend"].tolist() == ["torch"]
+    assert select(table, ["backend"], where=["variant!=late-dw"])["backend"].tolist() == ["numpy", "jax"]
