@@ -20,13 +20,15 @@ def test_the_new_name_of_our_distribution_is_no_cause(make_record: RecordFactory
 
 
 def test_a_new_wording_of_what_was_executed_is_no_cause(make_record: RecordFactory) -> None:
-    loop = "Python loop of aten::mm, {}, freed memory kept"
-    record = make_record(record={"executed": loop.format("its way back by hand")})
-    again = make_record(record={"executed": loop.format("backward pass by hand")})
+    def executed(how: str) -> Record:
+        text = f"Python loop of aten::mm, {how}, freed memory kept"
+        return make_record().model_copy(update={"executed": text})
+
+    record, again = executed("its way back by hand"), executed("backward pass by hand")
     assert current_wording(record.executed) == again.executed
     assert list(causes(record, again)) == []
-    another = make_record(record={"executed": loop.format("by autograd")})
-    assert [cause.partition(":")[0] for cause in causes(record, another)] == ["what computed the recurrence"]
+    found = causes(record, executed("by autograd"))
+    assert [cause.partition(":")[0] for cause in found] == ["what computed the recurrence"]
     assert current_wording(None) is None
 
 
