@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness import protocol
 from harness.records.store import read_all
 from tests.conftest import Harness
 
@@ -175,8 +176,11 @@ def test_strays_are_kept_from_the_worker_and_recorded(harness: Harness) -> None:
 def test_a_users_own_tasks_module_does_not_shadow_ours(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text("raise RuntimeError('the wrong module')\n")
     worker = [sys.executable, "-P", "-m", "harness.worker"]
-    done = subprocess.run(worker, cwd=tmp_path, input='{"probe": "numpy"}', capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["name"] == "numpy"
+    request = protocol.encode(protocol.Probe("numpy"))
+    done = subprocess.run(worker, cwd=tmp_path, input=request, capture_output=True, check=True)
+    answer = protocol.decode_event(done.stdout)
+    assert isinstance(answer, protocol.Probed)
+    assert answer.backend["name"] == "numpy"
 
 
 def mnist_run(harness: Harness, data: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_a_record_that_cannot_be_kept_is_not_well(tmp_path: Path, capsys: pytest
 def test_a_plan_is_printed_run_by_run(capsys: pytest.CaptureFixture[str]) -> None:
     specs = plan({**TINY, "cell": ["lstm", "gru"], "bidirectional": True})
     table = plan_table(specs)
-    assert (table.row_count, table.title) == (2, "2 runs, none started")
+    assert (len(table.rows), table.title) == (2, "2 runs, none started")
     print_plan(specs, json_lines=False)
     assert "1×2" in capsys.readouterr().out
     print_plan(specs, json_lines=True)
