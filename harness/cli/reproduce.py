@@ -9,10 +9,10 @@ import typer
 
 from harness.cli.common import NOT_OK, RecordFile, fail, look_for_data_in
 from harness.cli.parameters import takes
-from harness.specs.options import option
+from harness.specs.options import DATA_FOLDER
 
 
-@takes(option("data"))
+@takes(DATA_FOLDER)
 def reproduce(
     data: Path | None,
     record: RecordFile,

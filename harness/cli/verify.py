@@ -9,10 +9,10 @@ import typer
 
 from harness.cli.common import DEFAULT_RESULTS, NOT_OK, OK, Folders, fail, look_for_data_in, print_table
 from harness.cli.parameters import takes
-from harness.specs.options import option
+from harness.specs.options import DATA_FOLDER
 
 
-@takes(option("data"))
+@takes(DATA_FOLDER)
 def verify(
     data: Path | None,
     places: Folders = None,

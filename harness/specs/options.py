@@ -120,7 +120,7 @@ RUN = (
     Option("parameter", "Task parameter. Repeatable.", dict, "parameters", repeatable=True, short="-P",
            metavar="NAME=VALUE"),
     Option("timeout", "Longest that one run may take, in seconds.", float, least=0, group=MEASURING),
-    Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=OUTPUT),
+    Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=DATA),
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
     Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
     Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
@@ -173,6 +173,9 @@ SPEED = (
     Option("out", "Folder for the plots.", Path, otherwise="plots/ in --results", group=OUTPUT),
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
+
+#: For commands with few options, which need no groups.
+DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")

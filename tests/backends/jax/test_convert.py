@@ -1,4 +1,4 @@
-"""Canonical parameters as cuDNN lays them out, held against JAX's own unpacking."""
+"""Canonical parameters as cuDNN lays them out, compared with JAX's own unpacking."""
 
 from __future__ import annotations
 

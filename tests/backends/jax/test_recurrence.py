@@ -1,4 +1,4 @@
-"""The backward pass written by hand, held against the one that autodiff derives, cell by cell."""
+"""The backward pass written by hand, compared with the one that autodiff derives, cell by cell."""
 
 from __future__ import annotations
 

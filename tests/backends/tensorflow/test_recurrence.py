@@ -1,4 +1,4 @@
-"""The recurrence's backward pass written by hand, held against the gradient that TensorFlow derives, cell by cell."""
+"""The recurrence's backward pass written by hand, compared with the gradient that TensorFlow derives, cell by cell."""
 
 from __future__ import annotations
 

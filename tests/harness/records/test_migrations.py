@@ -1,4 +1,4 @@
-"""Records of every version read, verify as unaltered and are drawn; a version that cannot be is told."""
+"""Records of every version read, verify as unaltered and are drawn; an impossible version is refused."""
 
 from __future__ import annotations
 

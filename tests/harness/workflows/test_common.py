@@ -1,4 +1,4 @@
-"""What workflows share: a record that cannot be kept is told, and SIGTERM is an interruption."""
+"""What workflows share: a record that cannot be kept is reported, and SIGTERM is an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two specs side by side: what is told of the difference, and what is refused."""
+"""Two specs side by side: what is said of the difference, and what is refused."""
 
 from __future__ import annotations
 
