@@ -214,7 +214,7 @@ def test_random_lengths_go_from_the_shortest_to_the_length_that_one_sequence_has
 
 
 def test_the_fewest_bytes_of_an_update_by_hand() -> None:
-    """LSTM, B3 T4 D2 H5: parameters with moments and gradients, the input; h, c and four gates, forward and backward."""
+    """LSTM, B3 T4 D2 H5: parameters with moments and gradients, the input; h, c and gates, forward and backward."""
     model = SpeedSpec.model_validate(FIELDS).job().model
     assert bytes_per_step(model, 3, 4, "float32", "adam") == 4 * (8 * count(model) + 3 * 4 * (2 + 2 * 6 * 5))
     narrow = 4 * (8 * count(model) + 3 * 4 * 2) + 2 * (3 * 4 * 2 * 6 * 5)
