@@ -34,7 +34,12 @@ def commands() -> list[str]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A run trains for two updates here; one over everything prints its plan. Contests are small and NumPy's alone."""
+    """A run trains for two updates here; one over everything prints its plan. Contests are small and NumPy's alone.
+
+    One thread each: two of a worker wait for each other whenever another test computes, a hundred times as long.
+    """
+    if words[0] in ("run", "speed", "parity") or "--a" in words:
+        words = with_value(words, "--threads", "1")
     if words[0] == "speed":
         if any(word.startswith("braun") for word in words):
             words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
@@ -50,7 +55,15 @@ def shortened(words: list[str]) -> list[str]:
         return [*alone, "--pairs", "2", "--restarts", "2", "--block", "0.001"]
     if words[0] != "run" or "--dry-run" in words:
         return words
-    return [*words, "--dry-run"] if "all" in words or words.count("--task") > 1 else [*words, "--steps", "2"]
+    if "all" in words or words.count("--task") > 1:
+        return [*words, "--dry-run"]
+    return with_value(words, "--steps", "2")
+
+
+def with_value(words: list[str], option: str, value: str) -> list[str]:
+    """The words with this value of an option in place of those that they give it."""
+    others = [word for before, word in zip(["", *words], words, strict=False) if option not in (before, word)]
+    return [*others, option, value]
 
 
 @pytest.mark.parametrize("line", commands())

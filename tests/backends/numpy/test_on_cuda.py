@@ -187,7 +187,7 @@ def test_a_worker_trains_there(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, tmp_path)))}
     where = ["--device", "cuda", "--backend", "numpy", "--variant", "all", "--results", str(tmp_path)]
-    what = ["--task", "copy", "--preset", "smoke", "--steps", "4"]
+    what = ["--task", "copy", "--preset", "smoke", "--steps", "4", "--threads", "1"]
     command = [sys.executable, "-P", "-m", "harness", "run", *where, *what]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -43,7 +43,7 @@ def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness, backen
     """In new processes, on two threads where there are two CPUs."""
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    words = ("run", "--backend", backend, "--task", "copy", "--hidden", "128", "--steps", "20", "--seed", "5", "--json")
+    words = ("run", "--backend", backend, "--task", "copy", "--hidden", "128", "--steps", "8", "--seed", "5", "--json")
     first, second = (json.loads(harness(*words).stdout) for _ in range(2))
     assert first["status"] == "ok", first["reason"]
     assert first["spec"] == second["spec"]

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RecordFactory = Callable[..., Record]
 
 
-QUICK = ["--backend", "numpy", "--task", "sequential-digits", "--steps", "20", "--evaluate-every", "10"]
+QUICK = "--backend numpy --task sequential-digits --steps 20 --evaluate-every 10 --threads 1".split()
 
 
 def harness(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -66,7 +66,7 @@ def test_a_report_stands_for_the_records_that_it_names(tmp_path: Path, make_reco
 
 
 def test_two_verifies_of_one_record_end_alike(tmp_path: Path) -> None:
-    assert harness("run", *QUICK, "--threads", "1", cwd=tmp_path).returncode == 0
+    assert harness("run", *QUICK, cwd=tmp_path).returncode == 0
     command = [sys.executable, "-P", "-m", "harness", "verify", "--json"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
     told = [json.loads(each.communicate(timeout=240)[0]) for each in both]
