@@ -183,6 +183,13 @@ DEFAULT = (
 )  # fmt: skip
 
 
+#: Which columns of a contest leave first where a terminal has no room for all.
+LEAVING = (
+    "device_growth_mib", "growth_mib", "compile_s", "gflops", "floor_share", "copy_share", "tier", "step_ms_range",
+    "gemm_share", "seq_s", "ratio_interval",
+)  # fmt: skip
+
+
 def columns_of(contest: Contest) -> list[Column[Entry]]:
     """The columns of one contest's table; those that would be empty, or the same for everyone, are left out."""
     on_gpu = "cuda" in contest.devices

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.analysis import devices
 from harness.presentation import renderers
-from harness.presentation.contest_columns import Entry, columns_of, times
+from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
 from harness.presentation.contest_words import about, latencies, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
 from harness.presentation.table import Cell, Column, Table
@@ -36,6 +36,7 @@ def _contest(record: SpeedRecord, contest: Contest) -> Table:
         *(list(tier) for _, tier in tiers),
         title=printable(title(contest)),
         about=printable(about(contest)),
+        leaving=LEAVING,
         notes=[Cell(outcome(contest, row), STATUS_STYLES[row.status]) for row in contest.rows if row.status != "ok"],
     )
 
@@ -80,7 +81,7 @@ def _in_full(ratio: Ratio) -> str:
 
 
 def terminal(record: SpeedRecord) -> Group:
-    """The whole record for a terminal of 120 columns."""
+    """The whole record for a terminal."""
     return Group(*_terminal(record))
 
 

@@ -17,7 +17,7 @@ _FIXED: Sequence[Column[Execution]] = (
         "status", attrgetter("status"), "ok, failed, timeout, interrupted or unavailable", whole=True,
         style=lambda execution: STATUS_STYLES[execution.status],
     ),
-    Column("reason", attrgetter("reason"), "why the status is not ok"),
+    Column("reason", attrgetter("reason"), "why the status is not ok", prose=True),
     Column("backend", attrgetter("spec.backend"), "the framework", whole=True),
     Column("variant", attrgetter("current_variant"), "how the framework computed the cell"),
     Column("tier", attrgetter("tier"), "default, best per update, or fused: several updates at once", whole=True),

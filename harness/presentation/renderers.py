@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from harness.presentation.table import NUMBERS, Cell, Column, Table
+from harness.presentation.fitting import Fitted
+from harness.presentation.table import Cell, Column, Table
 from harness.text import markdown_escape, printable
 
 if TYPE_CHECKING:
@@ -22,35 +22,17 @@ Facts = Sequence[tuple[str, str]]
 
 
 # -- terminal ---------------------------------------------------------------------------------------
-_DENSE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "padding": 0, "show_edge": False}
-_LOOKS: dict[str, dict[str, Any]] = {"dense": _DENSE, "airy": {**_DENSE, "padding": (0, 1, 0, 0)}, "framed": {}}
-
-
 def terminal(table: Table) -> RenderableType:
     """The table for a terminal. A dense one stands under its title, its notes below it, and a blank line at the end."""
     if table.layout != "dense":
-        return _grid(table, title=table.title or None)
+        return Fitted(table, title=table.title or None)
     parts: list[RenderableType] = []
     if table.title:
         parts += [Text(table.title, style="bold"), Text(table.about, style="dim")]
     if table.rows or not table.title:
-        parts.append(_grid(table))
+        parts.append(Fitted(table))
     parts += [Text(note.text, style=note.style) for note in table.notes]
     return Group(*parts, *([Text()] if table.title else []))
-
-
-def _grid(table: Table, title: str | None = None) -> RichTable:
-    grid = RichTable(**_LOOKS[table.layout], title=title)
-    for column in table.columns:
-        grid.add_column(
-            column.heading or column.name, justify="right" if column.numeric else "left", no_wrap=column.whole,
-            overflow="ellipsis" if column.whole or column.kind in NUMBERS else "fold", min_width=column.least,
-        )  # fmt: skip
-    for group in table.groups:
-        for row in group:
-            grid.add_row(*(Text(cell.text, style=cell.style) for cell in row))
-        grid.add_section()
-    return grid
 
 
 def facts(heading: str, lines: Facts) -> Iterator[RenderableType]:

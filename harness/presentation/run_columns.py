@@ -248,8 +248,8 @@ _TASK: Column[Shown] = Column(
 _CELL: Column[Shown] = Column(
     "cell", get=lambda shown: shown.record.spec.model.cell, write=lambda cell: folded(cell, 10), whole=True
 )
-_SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record))
-_SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record), least=9)
+_SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record), prose=True)
+_SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record))
 
 
 def terminal_columns(runs: Sequence[Shown]) -> list[Column[Shown]]:
@@ -261,6 +261,12 @@ def terminal_columns(runs: Sequence[Shown]) -> list[Column[Shown]]:
         _of_record("status"), _SCORE,
         *map(_of_record, ("solved", "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s", *measured)),
     ]  # fmt: skip
+
+
+#: Which of these leave first where a terminal has no room for all.
+LEAVING = (
+    *OF_A_GPU, "tier", "compile_s", "train_s", "host_growth_mib", "solved", "step_ms", "score", "train_seq_s",
+)  # fmt: skip
 
 
 # -- several runs of one contender ------------------------------------------------------------------
@@ -400,3 +406,5 @@ REPEATS: Sequence[Column[Repetitions]] = (
     _shown_average("train_seq_s", "median\ntrain seq/s"),
     _shown_average("host_growth_mib", "median\ngrowth MiB"),
 )  # fmt: skip
+#: Which of these leave first where a terminal has no room for all.
+REPEATS_LEAVING = ("median\ngrowth MiB", "noisy_runs", "solved", "runs")

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.analysis.groups import groups
 from harness.analysis.repeats import repetitions
-from harness.presentation.run_columns import COLUMNS, PREFIXES, REPEATS, Shown, terminal_columns
+from harness.presentation.run_columns import (
+    COLUMNS,
+    LEAVING,
+    PREFIXES,
+    REPEATS,
+    REPEATS_LEAVING,
+    Shown,
+    terminal_columns,
+)
 from harness.presentation.table import Table
 from harness.records.run import Record
 
@@ -17,16 +25,19 @@ if TYPE_CHECKING:
 
 
 def runs_table(records: Iterable[Record]) -> Table:
-    """The runs for a terminal of 120 columns, grouped by what may be compared."""
+    """The runs for a terminal, grouped by what may be compared."""
     by_group = [
         [Shown(group, record, number == 0) for number, record in enumerate(group.records)] for group in groups(records)
     ]
-    return Table.of(terminal_columns([shown for group in by_group for shown in group]), *by_group)
+    columns = terminal_columns([shown for group in by_group for shown in group])
+    return Table.of(columns, *by_group, leaving=LEAVING)
 
 
 def repeats_table(records: Iterable[Record]) -> Table:
     """What the runs of each spec amount to, over seeds or again."""
-    return Table.of(REPEATS, repetitions(records), title="Over repetitions, 95 % intervals", layout="airy")
+    return Table.of(
+        REPEATS, repetitions(records), title="Over repetitions, 95 % intervals", layout="airy", leaving=REPEATS_LEAVING
+    )
 
 
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:

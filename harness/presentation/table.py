@@ -64,8 +64,7 @@ class Column(Generic[Item]):
         style: of an item's cell.
         right: whether it is aligned right; as its kind says, unless given.
         whole: a terminal does not break its lines.
-        prose: it holds sentences, which a page may break.
-        least: columns of a terminal that it takes at the least.
+        prose: it holds sentences: a page may break them, and a narrow terminal shows them below the row.
         exported: whether data files have it.
     """
 
@@ -80,7 +79,6 @@ class Column(Generic[Item]):
     right: bool | None = None
     whole: bool = False
     prose: bool = False
-    least: int | None = None
     exported: bool = True
 
     @property
@@ -119,6 +117,7 @@ class Table:
         title: above it.
         about: what all rows share, below the title.
         notes: lines below.
+        leaving: names of the columns that leave first where a terminal has no room for all, in that order.
     """
 
     columns: Sequence[Column[Any]]
@@ -127,6 +126,7 @@ class Table:
     about: str = ""
     notes: Sequence[Cell] = field(default=())
     layout: Layout = "dense"
+    leaving: Sequence[str] = ()
 
     @classmethod
     def of(cls, columns: Sequence[Column[Item]], *groups: Iterable[Item], **about: Any) -> Table:

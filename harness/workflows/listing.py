@@ -43,11 +43,11 @@ def _tasks() -> Table:
     columns: list[Column[_Preset]] = [
         Column("task", lambda each: each.name if each.first else None),
         Column("preset", lambda each: each.preset),
-        Column("parameters", lambda each: each.parameters),
+        Column("parameters", lambda each: each.parameters, prose=True),
         Column("hidden", lambda each: each.size("hidden"), kind="Int64", write=str),
         Column("batch", lambda each: each.size("batch"), kind="Int64", write=str),
         Column("steps", lambda each: each.size("steps"), kind="Int64"),
-        Column("about", lambda each: each.kind.summary if each.first else None),
+        Column("about", lambda each: each.kind.summary if each.first else None, prose=True),
     ]
     kinds = {name: tasks.registry.load(name) for name in tasks.registry.names()}
     groups = [
@@ -58,7 +58,10 @@ def _tasks() -> Table:
 
 
 def _cells() -> Table:
-    columns: list[Column[Cell]] = [Column("cell", str), Column("about", lambda cell: CELL_SUMMARIES[cell], write=str)]
+    columns: list[Column[Cell]] = [
+        Column("cell", str),
+        Column("about", lambda cell: CELL_SUMMARIES[cell], write=str, prose=True),
+    ]
     return Table.of(columns, CELLS, title="Cells", layout="framed")
 
 
@@ -74,7 +77,7 @@ def _backends(probes: list[dict[str, Any]]) -> Table:
         Column("backend", lambda each: each.backend["name"] if each.first else None),
         Column("version", lambda each: (each.backend["version"] or "—") if each.first else None),
         Column("device", lambda each: each.name),
-        Column("usable here", lambda each: f"no: {each.reason}" if each.reason else "yes"),
+        Column("usable here", lambda each: f"no: {each.reason}" if each.reason else "yes", prose=True),
     ]
     devices = [
         _Device(found, device, reason, number == 0)
@@ -99,8 +102,8 @@ def _variants(probes: list[dict[str, Any]]) -> Table:
         Column("backend", lambda each: each.backend),
         Column("variant", lambda each: each.name),
         Column("tier", lambda each: each.about["tier"]),
-        Column("about", lambda each: each.about["summary"]),
-        Column("cannot compute", lambda each: each.without),
+        Column("about", lambda each: each.about["summary"], prose=True),
+        Column("cannot compute", lambda each: each.without, prose=True),
     ]
     variants = [_Variant(found["name"], name, about) for found in probes for name, about in found["variants"].items()]
     return Table.of(columns, variants, title="Variants", layout="framed")

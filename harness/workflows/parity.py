@@ -145,7 +145,9 @@ def table(found: Sequence[Agreement]) -> Table:
         _largest("gradients", "gradient"),
         _largest("parameters", "parameter"),
         Column(
-            "float32 losses over training", lambda each: each.failed or each.unavailable or each.drift_text() or None
+            "float32 losses over training",
+            lambda each: each.failed or each.unavailable or each.drift_text() or None,
+            prose=True,
         ),
     ]
     return Table.of(columns, found, title="Relative distance from float64", layout="airy")

@@ -93,7 +93,7 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
 
 def plan_table(specs: Sequence[RunSpec]) -> Table:
     """A row for each run that would be started."""
-    return Table.of(_PLAN, specs, title=f"{len(specs)} runs, none started", layout="framed")
+    return Table.of(_PLAN, specs, title=f"{len(specs)} runs, none started", layout="framed", leaving=_LEAVING)
 
 
 def _weights(spec: RunSpec) -> int:
@@ -102,7 +102,9 @@ def _weights(spec: RunSpec) -> int:
 
 _PLAN: Sequence[Column[RunSpec]] = (
     Column("task", lambda spec: f"{spec.task} ({spec.preset})"),
-    Column("parameters", lambda spec: ", ".join(f"{name}={value}" for name, value in spec.parameters.items())),
+    Column(
+        "parameters", lambda spec: ", ".join(f"{name}={value}" for name, value in spec.parameters.items()), prose=True
+    ),
     Column("cell", attrgetter("model.cell")),
     Column("backend", attrgetter("backend")),
     Column("variant", attrgetter("variant")),
@@ -116,3 +118,5 @@ _PLAN: Sequence[Column[RunSpec]] = (
     Column("seed", attrgetter("seed"), kind="Int64", write=str),
     Column("threads", attrgetter("threads"), kind="Int64", write=str),
 )
+#: Which of these leave first where a terminal has no room for all.
+_LEAVING = ("precision", "device", "threads", "layers", "weights", "batch", "hidden", "seed")

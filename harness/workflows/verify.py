@@ -150,9 +150,9 @@ def table(rows: Sequence[Row]) -> Table:
     columns: list[Column[Row]] = [
         Column("verdict", _verdict, style=lambda row: STYLES[_verdict(row)], whole=True),
         Column("run", _run),
-        Column("result", lambda row: row.judgement.why),
-        Column("speed", lambda row: row.judgement.speed),
-        Column("memory", lambda row: row.judgement.memory),
+        Column("result", lambda row: row.judgement.why, prose=True),
+        Column("speed", lambda row: row.judgement.speed, prose=True),
+        Column("memory", lambda row: row.judgement.memory, prose=True),
     ]
     return Table.of(columns, rows, layout="airy")
 
