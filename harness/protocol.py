@@ -81,27 +81,31 @@ class Message:
 
 
 class Run(Message):
-    """Execute a run spec."""
+    """Execute a run spec on these CPUs."""
 
     spec: Fields
+    cpus: list[int]
 
 
 class Contest(Message):
-    """Get ready with a speed spec, then follow orders."""
+    """Get ready with a speed spec on these CPUs, then follow orders."""
 
     spec: Fields
+    cpus: list[int]
 
 
 class Parity(Message):
     """Compare the variants that a run spec asks for (``auto``: all) with the float64 reference.
 
     Attributes:
+        cpus: those to compute on.
         updates: after which parameters are compared.
         drift: updates over which the float32 losses are compared.
         precisions: those compared, or ``all`` for those that the backend has on the device.
     """
 
     spec: Fields
+    cpus: list[int]
     updates: int
     drift: int
     precisions: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def printable(text: str) -> str:
@@ -16,6 +16,17 @@ def number(value: float, digits: int = 3) -> str:
     if isinstance(value, int) or abs(value) >= 10**digits - 0.5:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending whole numbers for people: 0, 1, 2, 5 as "0-2, 5"."""
+    parts: list[list[int]] = []
+    for each in numbers:
+        if parts and each == parts[-1][-1] + 1:
+            parts[-1].append(each)
+        else:
+            parts.append([each])
+    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def score_text(value: float) -> str:

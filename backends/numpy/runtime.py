@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +35,7 @@ def start(job: Job) -> Runtime:
         _ieee_products()
     smallest, half = denormals.operands()
     return Runtime(
-        threads=max((pool["num_threads"] for pool in blas_pools()), default=1),
+        threads=blas_threads(),
         flushes_denormals=denormals.flushed(smallest * np.float32(0.5), smallest @ half),
         versions={**versions(), **(cupy_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
@@ -59,10 +61,22 @@ def blas_pools() -> list[dict[str, Any]]:
     return sorted(pools, key=lambda pool: "numpy" not in pool["filepath"])
 
 
+def blas_threads() -> int:
+    """Threads of NumPy's BLAS, read back.
+
+    Accelerate, macOS's own BLAS, is neither seen by threadpoolctl nor tells their number: there it is the setting that
+    it is started with, not a reading.
+    """
+    if pools := blas_pools():
+        return max(int(pool["num_threads"]) for pool in pools)
+    return int(os.environ.get("VECLIB_MAXIMUM_THREADS") or os.cpu_count() or 1) if sys.platform == "darwin" else 1
+
+
 def blas_name() -> str:
     """NumPy's BLAS and the kernel it chose for this processor, such as ``openblas SkylakeX``."""
-    pools = blas_pools()
-    return f"{pools[0]['internal_api']} {pools[0].get('architecture', '')}".strip() if pools else "BLAS unknown"
+    if pools := blas_pools():
+        return f"{pools[0]['internal_api']} {pools[0].get('architecture', '')}".strip()
+    return "accelerate" if sys.platform == "darwin" else "BLAS unknown"
 
 
 def _gpu_name() -> str:

@@ -31,11 +31,16 @@ def start(job: Job) -> Runtime:
     if job.deterministic:
         tf.config.experimental.enable_op_determinism()
     return Runtime(
-        threads=tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
+        threads=tf.config.threading.get_intra_op_parallelism_threads() or _usable_cpus(),
         flushes_denormals=_flushes_denormals(),
         versions={**versions(), **(cuda_versions() if job.device == "cuda" else {})},
         device_name=_gpu_name() if job.device == "cuda" else None,
     )
+
+
+def _usable_cpus() -> int:
+    """As many threads TensorFlow starts where nothing sets their number."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tf32(allowed: bool) -> None:

@@ -168,7 +168,7 @@ def causes(record: Record, again: Record) -> Iterator[str]:
         ("processor", a.cpu, b.cpu),
         ("processor features", _less(a.cpu_flags, b.cpu_flags), _less(b.cpu_flags, a.cpu_flags)),
         *(("kernels of matrix products", _kernels(e), _kernels(f)) for e, f in [(a, b)] if e.blas and f.blas),
-        ("CPUs", a.affinity, b.affinity),
+        ("number of CPUs", len(a.affinity), len(b.affinity)),
         ("threads", a.threads, b.threads),
         ("GPU", a.device_name, b.device_name),
         ("Python", a.python, b.python),

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
+from harness.cli.common import fail
 from harness.cli.parameters import click_command
 from harness.errors import OK
 
@@ -29,6 +30,8 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "report": report.report,
     "env": env.env,
 }
+#: Commands that start workers, which Windows cannot: their pipes are waited for with ``select``.
+WITH_WORKERS = ("run", "compare", "parity", "speed", "verify", "reproduce", "list", "doctor")
 #: Commands that also take the options of ``run``, which they parse themselves.
 WITH_RUN_OPTIONS = ("compare", "parity")
 
@@ -43,6 +46,8 @@ class OnDemand(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first of ``args`` names, complete, and the remaining words."""
         name, _, rest = super().resolve_command(ctx, args)
+        if name in WITH_WORKERS and sys.platform == "win32":
+            fail(f"{name} needs Linux or macOS; on Windows, install and use it in WSL (wsl --install)")
         return name, _complete(name) if name else None, rest
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.analysis.difference import Accuracy
+    from harness.machine.topology import Choice
     from harness.records.run import Record
     from harness.specs.run import RunSpec
     from harness.workflows.compare import Comparison
@@ -69,6 +70,7 @@ def _compare_live(
     from rich.console import Console
 
     from harness.errors import CannotCompare, UsageError
+    from harness.machine.topology import Choice
     from harness.presentation.progress import line
     from harness.processes.channel import TimedOut
     from harness.workflows import compare as comparing
@@ -76,13 +78,16 @@ def _compare_live(
 
     try:
         effort = comparing.Effort(pairs, restarts, block, timeout)
-        sides = [_specs_of(side, words, common) for side, words in (("A", a), ("B", b))]
+        (ours, named), (theirs, named_for_b) = _specs_of("A", a, common), _specs_of("B", b, common)
+        if named != named_for_b:
+            raise UsageError("--cpus: both sides take turns on the same CPUs; name them once, outside --a and --b")
+        sides, cpus = [ours, theirs], Choice(named)
         comparing.same_seeds(*sides)
         stderr = Console(stderr=True)
         with terminated_as_interrupted():
             with line(stderr) as tell:
-                found = comparing.compare(sides[0][0], sides[1][0], effort, tell)
-            return found, _accuracy(sides, timeout, stderr) if len(sides[0]) > 1 else None
+                found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)
+            return found, _accuracy(sides, timeout, stderr, cpus) if len(sides[0]) > 1 else None
     except UsageError as error:
         fail(error)
     except CannotCompare as error:
@@ -91,7 +96,7 @@ def _compare_live(
         fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
 
 
-def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console) -> Accuracy:
+def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console, cpus: Choice) -> Accuracy:
     """Run both sides to their ends, seed by seed, and compare their scores."""
     from harness.analysis.difference import accuracy
     from harness.presentation.progress import bar
@@ -101,7 +106,7 @@ def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console
     for number, pair in enumerate(zip(*sides, strict=True), 1):
         for spec, records in zip(pair, runs, strict=True):
             with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
-                records.append(execute(spec, timeout, on_progress))
+                records.append(execute(spec, timeout, on_progress, cpus=cpus))
     return accuracy(*runs)
 
 
@@ -139,13 +144,16 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
     raise typer.Exit(NOT_OK if found.worse else OK)
 
 
-def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
-    """The spec that a side's words ask for, or one for each of its seeds. Raises UsageError."""
+def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], list[int] | None]:
+    """The spec that a side's words ask for, or one for each of its seeds; and the CPUs that it names.
+
+    Raises UsageError.
+    """
     import shlex
 
     from harness.cli.parameters import parse
     from harness.errors import UsageError
-    from harness.planning.runs import plan
+    from harness.planning.runs import named_cpus, plan
     from harness.specs.options import RUN
     from harness.workflows.compare import by_seed
 
@@ -157,4 +165,4 @@ def _specs_of(side: str, words: str, common: list[str]) -> list[RunSpec]:
         options = parse(RUN, [*common, *more])
     except UsageError as error:
         raise UsageError(f"{side}: {error}") from None
-    return by_seed(side, plan(options))
+    return by_seed(side, plan(options)), named_cpus(options["cpus"])

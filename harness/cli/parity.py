@@ -23,7 +23,7 @@ def parity(
     """
     from harness.cli.parameters import parse
     from harness.errors import UsageError
-    from harness.planning.runs import plan
+    from harness.planning.runs import named_cpus, plan
     from harness.specs.options import RUN
     from harness.workflows import parity as parities
     from harness.workflows.common import terminated_as_interrupted
@@ -34,10 +34,11 @@ def parity(
         if precisions == ["all"]:
             options["precision"] = None
         specs = parities.with_small_batch(plan(options), options["batch"])
+        cpus = named_cpus(options["cpus"])
     except UsageError as error:
         fail(error)
     with terminated_as_interrupted():
-        found = parities.measure(specs, updates, drift, precisions, timeout, json_lines)
+        found = parities.measure(specs, updates, drift, precisions, timeout, json_lines, cpus)
     if not json_lines:
         print_table(parities.table(found))
         typer.echo("\n".join(parities.closing(found)))

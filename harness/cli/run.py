@@ -18,7 +18,7 @@ def run(
 ) -> None:  # fmt: skip
     """Train and measure each backend, task, cell and seed asked for, one process per run."""
     from harness.errors import UsageError
-    from harness.planning.runs import by_version, plan
+    from harness.planning.runs import by_version, named_cpus, plan, threads_note
     from harness.records.store import Store, StoreError
     from harness.workflows.run import print_plan, run_all
 
@@ -26,10 +26,12 @@ def run(
     store = Store(results)
     try:
         specs = plan(options)
+        cpus = named_cpus(options["cpus"])
         if dry_run:
-            print_plan(specs, json)
+            print_plan(specs, json, threads_note(options["threads"], cpus))
             return
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json, by_version(options["backend"])) else NOT_OK)
+    versions = by_version(options["backend"])
+    raise typer.Exit(OK if run_all(specs, store, timeout, json, versions, cpus) else NOT_OK)

@@ -20,6 +20,7 @@ def speed(
     """Throughput without a task: live workers take turns on random data. Values may be lists: --length 50,100."""
     from harness.errors import UsageError
     from harness.planning.contests import plan
+    from harness.planning.runs import named_cpus
     from harness.records.store import Store, StoreError
     from harness.workflows.speed import Settings, measure
 
@@ -27,8 +28,9 @@ def speed(
     try:
         settings = Settings(rounds, block, timeout, starts, ready)
         contests = plan(options)
+        cpus = named_cpus(options["cpus"])
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    well = measure(contests, settings, store, out or results / "plots", json)
+    well = measure(contests, settings, store, out or results / "plots", json, cpus)
     raise typer.Exit(OK if well else NOT_OK)

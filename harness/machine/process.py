@@ -9,15 +9,24 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from harness.machine import darwin
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
-#: Byte offset of the control register inside glibc's ``fenv_t``, its flush bits, by processor.
-#: x86-64: MXCSR at 28, flush-to-zero (bit 15) and denormals-are-zero (bit 6). AArch64: FPCR at 0,
-#: flush-to-zero (bit 24).
-_FENV = {"x86_64": (28, 0x8040), "AMD64": (28, 0x8040), "aarch64": (0, 1 << 24), "arm64": (0, 1 << 24)}
+#: Byte offset of the vector unit's control register inside ``fenv_t``, and its flush bits, by system and processor.
+#: x86-64: MXCSR, flush-to-zero (bit 15) and denormals-are-zero (bit 6); before it glibc has the 28 bytes of the x87,
+#: macOS its control and status words. AArch64: FPCR, flush-to-zero (bit 24); macOS has FPSR's 8 bytes before it.
+_FENV = {
+    ("linux", "x86_64"): (28, 0x8040),
+    ("linux", "aarch64"): (0, 1 << 24),
+    ("darwin", "x86_64"): (4, 0x8040),
+    ("darwin", "arm64"): (8, 1 << 24),
+}
 
 
 def available_cpus() -> list[int]:
@@ -27,26 +36,33 @@ def available_cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def pin(threads: int) -> list[int]:
-    """Restrict this process to the first ``threads`` CPUs available to it; returns those in force."""
-    cpus = available_cpus()[:threads]
+def pin(cpus: Sequence[int]) -> list[int]:
+    """Restrict this process to these CPUs, where the system can; returns those in force."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cpus)
     return available_cpus()
 
 
-def flush_denormals(flush: bool) -> bool:
+def flush_denormals(
+    flush: bool, system: str = sys.platform, processor: str = platform.machine(), libm: Any = None
+) -> bool:
     """Flush denormal numbers to zero, or keep them, in this thread and all that it starts.
 
     Goes through C99 ``fegetenv`` and ``fesetenv``, which carry the control register of the
-    vector unit: no compiler, no framework. Returns whether that worked; False on processors whose
-    control register is not known here.
+    vector unit: no compiler, no framework. Returns whether that worked; False on systems and processors
+    whose control register is not known here.
+
+    Args:
+        flush: whether to flush them.
+        system: as ``sys.platform`` has it; processor: as ``platform.machine`` does.
+        libm: the library with the two functions; None for the system's.
     """
-    place = _FENV.get(platform.machine())
-    if place is None or sys.platform == "win32":
+    place = _FENV.get((system, processor))
+    if place is None:
         return False
     offset, bits = place
-    libm = ctypes.CDLL(None if sys.platform == "darwin" else "libm.so.6")
+    if libm is None:
+        libm = ctypes.CDLL(None if system == "darwin" else "libm.so.6")
     fenv = ctypes.create_string_buffer(64)
     if libm.fegetenv(fenv):
         return False
@@ -57,15 +73,15 @@ def flush_denormals(flush: bool) -> bool:
 
 def resident_bytes() -> int | None:
     """Bytes resident in memory now; None where the kernel does not say."""
-    return _status("VmRSS")
+    return darwin.resident_bytes() if sys.platform == "darwin" else _status("VmRSS")
 
 
 def peak_resident_bytes() -> int | None:
     """The kernel's high-water mark of resident bytes since the last ``reset_peak``; None where it does not say.
 
-    Not ``ru_maxrss``: a child of a large parent starts with the parent's.
+    Not ``ru_maxrss`` on Linux: a child of a large parent starts with the parent's there.
     """
-    return _status("VmHWM")
+    return darwin.peak_resident_bytes() if sys.platform == "darwin" else _status("VmHWM")
 
 
 def reset_peak() -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 
-from harness.machine import nvml
+from harness.machine import darwin, nvml
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @lru_cache
 def cpu_model() -> str:
     """The processor's name."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in CPUINFO.read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    named = darwin.processor() if sys.platform == "darwin" else None
+    return named or platform.processor() or platform.machine()
 
 
 def memory_bytes() -> int | None:
@@ -33,18 +37,10 @@ def memory_bytes() -> int | None:
 
 def cpu_flags() -> list[str]:
     """Instruction sets and other features of the processor, as the kernel names them; empty where it does not."""
-    for line in (read_line(Path("/proc/cpuinfo")) or "").splitlines():
+    for line in (read_line(CPUINFO) or "").splitlines():
         if line.startswith(("flags", "Features")):
             return sorted(line.split(":", 1)[1].split())
     return []
-
-
-def cgroup_limits() -> dict[str, str]:
-    """Limits of the control group that this process sees as its root (version 2)."""
-    limits = {
-        name: read_line(Path("/sys/fs/cgroup") / name) for name in ("cpu.max", "cpuset.cpus.effective", "memory.max")
-    }
-    return {name: value for name, value in limits.items() if value}
 
 
 def container() -> str | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 import backends
 from backends.job import CELLS, Device
 from harness.errors import UsageError
-from harness.planning.runs import check_cell, check_threads, default_threads, expand
+from harness.planning.runs import check_cell, check_threads, default_threads, expand, named_cpus
 from harness.processes import supervise
 from harness.processes.channel import WorkerDied
 from harness.specs.base import one_line
@@ -104,7 +104,7 @@ def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
-    check_threads(contests[0][1].threads)
+    check_threads(contests[0][1].threads, named_cpus(options["cpus"]))
     offers = _ask(names, devices, [spec for _, spec in contests])
     _check_variants(variants, names, offers)
     return [
@@ -154,7 +154,8 @@ def _spec(shape: str | None, chosen: Mapping[str, Any]) -> SpeedSpec:
         base = base.with_length(given["length"])
     if "loss" in given:
         base = base.with_loss(given["loss"])
-    return SpeedSpec.of_shape(base, **{"threads": default_threads()} | given)
+    threads = default_threads(named_cpus(given.get("cpus"))).number
+    return SpeedSpec.of_shape(base, **{"threads": threads} | given)
 
 
 def _check_shape(name: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -12,11 +14,14 @@ import backends
 import tasks
 from backends.job import CELLS
 from harness.errors import UsageError
+from harness.machine import cgroups
 from harness.machine.process import available_cpus
+from harness.machine.topology import parse_cpus
 from harness.processes import supervise
 from harness.specs.base import one_line
 from harness.specs.options import RUN, complete, filled, nested
 from harness.specs.run import RunSpec
+from harness.text import number, ranges
 from tasks.base import Preset, Scalar, Task, TaskError
 from tasks.registry import UnknownName, nearest
 
@@ -141,12 +146,13 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
 
 def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     """The spec of one run: one value for each option, and the preset's for what they leave open."""
-    fields = {**_from_preset(preset), "threads": default_threads(), **filled(RUN, chosen)}
+    cpus = named_cpus(chosen["cpus"])
+    fields = {**_from_preset(preset), "threads": default_threads(cpus).number, **filled(RUN, chosen)}
     steps = fields["steps"]
     fields.setdefault("chunk", max(1, min(DEFAULT_CHUNK, steps // 10)))
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
-    check_threads(spec.threads)
+    check_threads(spec.threads, cpus)
     size = tasks.load(spec.task, spec.parameters, spec.seed).size("train")
     if size is not None and spec.batch > size:
         raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
@@ -162,15 +168,74 @@ def _from_preset(preset: Preset) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def default_threads() -> int:
-    """DEFAULT_THREADS, or fewer where this process may use fewer CPUs."""
-    return min(DEFAULT_THREADS, len(available_cpus()))
+class Threads(NamedTuple):
+    """A number of threads, and in a clause why it is not the usual one; None where it is."""
+
+    number: int
+    why: str | None = None
 
 
-def check_threads(threads: int) -> None:
-    """Raises UsageError where this process may not use as many CPUs as threads are asked for."""
+def default_threads(cpus: Sequence[int] | None = None, quota: float | None = None) -> Threads:
+    """DEFAULT_THREADS, or fewer where fewer CPUs, or less of their time, may be used.
+
+    Args:
+        cpus: those that the user named; None for all that this process may use.
+        quota: of the control groups, in CPUs; None for what the kernel says.
+    """
+    usable = len(available_cpus() if cpus is None else cpus)
+    quota = cgroups.cpu_quota() if quota is None else quota
+    found = [Threads(DEFAULT_THREADS), Threads(usable, f"{usable} CPU may be used")]
+    if quota is not None:
+        within = cgroups.threads_within(quota)
+        found.append(Threads(within, f"the control group's quota is {number(quota)} CPU"))
+    return min(found, key=attrgetter("number"))
+
+
+def threads_note(threads: int | None, cpus: Sequence[int] | None = None, quota: float | None = None) -> str | None:
+    """What a person should know of the number of threads before anything runs, in one line; None for nothing.
+
+    Args:
+        threads: asked for; None for the default.
+        cpus, quota: as for ``default_threads``.
+    """
+    usual = default_threads(cpus, quota)
+    if threads is None:
+        return usual.why and f"threads: {usual.number} and not {DEFAULT_THREADS}: {usual.why}"
+    quota = cgroups.cpu_quota() if quota is None else quota
+    if quota is not None and threads > cgroups.threads_within(quota):
+        return f"threads: {threads} will be stopped again and again: the control group's quota is {number(quota)} CPU"
+    return None
+
+
+def check_threads(threads: int, cpus: Sequence[int] | None = None) -> None:
+    """Raises UsageError where fewer CPUs than threads may be used.
+
+    Args:
+        cpus: those that the user named; None for all that this process may use.
+    """
+    if cpus is not None and threads > len(cpus):
+        raise UsageError(f"--cpus names {len(cpus)}, fewer than the {threads} threads")
     if threads > len(available_cpus()):
         raise UsageError(f"threads: this process may use {len(available_cpus())} CPUs, not {threads}")
+
+
+def named_cpus(text: str | None) -> list[int] | None:
+    """The CPUs of ``--cpus 4-7``; None where none are named.
+
+    Raises:
+        UsageError: the text is no list of CPUs, or this process may not use one of them.
+    """
+    if text is None:
+        return None
+    if not hasattr(os, "sched_setaffinity"):
+        raise UsageError("--cpus: this system ties no process to CPUs")
+    try:
+        found = parse_cpus(text)
+    except ValueError:
+        raise UsageError(f"--cpus takes numbers of CPUs, such as 4-7 or 0,2, not {text[:40]!r}") from None
+    if absent := sorted(set(found) - set(available_cpus())):
+        raise UsageError(f"--cpus: this process may not use CPU {absent[0]}; it may use {ranges(available_cpus())}")
+    return found
 
 
 def _probes(variant: str | None, backend_names: Sequence[str]) -> dict[str, Any]:

@@ -215,7 +215,10 @@ def _environment(record: Record) -> Facts:
     e = record.environment
     facts = [("cpu", f"{printable(e.cpu)}, {e.logical_cpus} logical")]
     if e.affinity:
-        facts.append(("allowed CPUs", ", ".join(map(str, e.affinity))))
+        why = f" ({printable(e.affinity_reason)})" if e.affinity_reason else ""
+        facts.append(("allowed CPUs", ", ".join(map(str, e.affinity)) + why))
+    if e.cpu_quota is not None:
+        facts.append(("control group", f"a quota of {number(e.cpu_quota)} CPU"))
     if e.threads is not None:
         facts.append(("threads in force", str(e.threads)))
     if e.flushes_denormals is not None:

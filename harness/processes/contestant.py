@@ -82,10 +82,15 @@ class Contestant:
         """Whether it can only do whole chunks."""
         return self.heard.decided is not None and self.heard.decided.tier == "fused"
 
-    def begin(self, ready_s: float | None = None) -> None:
-        """Begin to get ready, within ``ready_s`` seconds, possibly beside others; ``get_ready`` waits for the end."""
+    def begin(self, cpus: Sequence[int], ready_s: float | None = None) -> None:
+        """Begin to get ready, possibly beside others; ``get_ready`` waits for the end.
+
+        Args:
+            cpus: those that it may use.
+            ready_s: seconds that it may take; None for as long as it takes.
+        """
         self._ready_s, self._ready_by = ready_s, until(ready_s)
-        self.channel.send(Contest(self.spec.model_dump(mode="json")))
+        self.channel.send(Contest(self.spec.model_dump(mode="json"), list(cpus)))
 
     def get_ready(self) -> None:
         """Wait until it has imported, passed the gate, built and compiled.

@@ -7,9 +7,11 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.machine import cgroups
 from harness.machine.process import available_cpus
 from harness.machine.software import library_versions, packages, source_state, sources
-from harness.machine.system import cgroup_limits, container, cpu_flags, cpu_model, memory_bytes, read_line
+from harness.machine.system import container, cpu_flags, cpu_model, memory_bytes, read_line
+from harness.machine.topology import Chosen
 from harness.records.base import Environment
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
@@ -100,13 +102,19 @@ def _without_home(value: str, caller: Mapping[str, str]) -> str:
     return value.replace(home, "~") if len(home) > 1 else value
 
 
-def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environment:
-    """The machine, the Python and the code: everything that is known without importing a framework."""
+def describe(variables: Mapping[str, str], strays: Mapping[str, str], chosen: Chosen | None = None) -> Environment:
+    """The machine, the Python and the code: everything that is known without importing a framework.
+
+    Args:
+        variables: set for the workers; strays: kept from them.
+        chosen: the CPUs that were chosen for them; None where no worker was started.
+    """
     commit, dirty = source_state()
     return Environment(
         cpu=cpu_model(),
         logical_cpus=os.cpu_count() or 1,
-        affinity=available_cpus(),
+        affinity=sorted(chosen.cpus) if chosen else available_cpus(),
+        affinity_reason=chosen.why if chosen else None,
         memory_bytes=memory_bytes(),
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
@@ -119,7 +127,8 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str]) -> Environ
         sources=sources(),
         cpu_flags=cpu_flags(),
         cpu_governor=read_line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        cgroup=cgroup_limits(),
+        cgroup=cgroups.limits(),
+        cpu_quota=cgroups.cpu_quota(),
         numa_nodes=len(list(Path("/sys/devices/system/node").glob("node[0-9]*"))) or None,
         libc=" ".join(platform.libc_ver()).strip() or None,
         container=container(),

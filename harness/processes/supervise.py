@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import backends
 from harness.machine import software, system
+from harness.machine.topology import Choice
 from harness.processes import environment
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
 from harness.processes.heard import Heard
@@ -40,6 +41,7 @@ def execute(
     on_progress: OnProgress,
     python: Path | None = None,
     version: str | None = None,
+    cpus: Choice | None = None,
 ) -> Record:
     """Execute ``spec`` in a worker; returns its record, however the run ends.
 
@@ -48,18 +50,20 @@ def execute(
         on_progress: called with ``step``, ``loss`` and ``sequences_per_second`` as training goes.
         python: the interpreter of another environment, which runs this same code; None for this one's.
         version: of the framework, if one was asked for; the record's command then names it.
+        cpus: those to choose the worker's from; None for all that this process may use.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
     """
     heard = Heard()
     interrupted = False
+    chosen = (cpus or Choice()).of(spec.threads)
     command, extra = COMMAND, {}
     if python is not None:
         command, extra = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
     with Channel(environment.worker_variables(spec), command, extra) as worker:
         try:
-            for event in worker.conversation(Run(spec.model_dump(mode="json")), until(timeout)):
+            for event in worker.conversation(Run(spec.model_dump(mode="json"), chosen.cpus), until(timeout)):
                 if isinstance(event, Progress):
                     on_progress(vars(event))
                 heard.take(event)
@@ -71,7 +75,8 @@ def execute(
             interrupted = True
             heard.end("interrupted", "stopped by the user")
         heard.log_tail = worker.tail()
-        record = _record(spec, heard, environment.describe(worker.variables, worker.strays), version)
+        where = environment.describe(worker.variables, worker.strays, chosen)
+        record = _record(spec, heard, where, version)
     if interrupted:
         raise Interrupted(record)
     return record
@@ -85,18 +90,21 @@ def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
     return _record(spec, heard, environment.describe(variables, strays), version)
 
 
-def parity(spec: RunSpec, question: Mapping[str, Any], timeout: float | None) -> Iterator[Compared]:
+def parity(
+    spec: RunSpec, question: Mapping[str, Any], timeout: float | None, cpus: Choice | None = None
+) -> Iterator[Compared]:
     """Compare ``spec``'s backend with the reference in a worker; yields each variant as soon as it is done.
 
     Args:
         question: ``updates``, ``drift`` and ``precisions`` of ``protocol.Parity``.
         timeout: in seconds; None for as long as it takes.
+        cpus: as in ``execute``.
 
     Raises:
         WorkerDied: it could not start, or broke down; says why.
         TimedOut: it took longer than ``timeout``.
     """
-    request = Parity(spec.model_dump(mode="json"), **question)
+    request = Parity(spec.model_dump(mode="json"), (cpus or Choice()).of(spec.threads).cpus, **question)
     with Channel(environment.worker_variables(spec)) as worker:
         for event in worker.conversation(request, until(timeout)):
             if isinstance(event, Compared):

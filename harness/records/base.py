@@ -106,6 +106,7 @@ class Environment(Frozen):
     cpu: str
     logical_cpus: int
     affinity: Annotated[list[int], Field(description="CPUs that the worker was allowed to use")] = []
+    affinity_reason: Annotated[str | None, Field(description="why these CPUs, of all that could be used")] = None
     memory_bytes: Bytes | None = None
     os: str
     python: str
@@ -121,7 +122,12 @@ class Environment(Frozen):
     sources: Annotated[dict[str, str], Field(description="SHA-256 of the source of each floor of this project")] = {}
     cpu_flags: Annotated[list[str], Field(description="instruction sets and other features of the processor")] = []
     cpu_governor: Annotated[str | None, Field(description="how the kernel chooses the clock rate")] = None
-    cgroup: Annotated[dict[str, str], Field(description="the control group's limits, as the kernel writes them")] = {}
+    cgroup: Annotated[
+        dict[str, str], Field(description="the tightest limits of the control groups, as version 2 writes them")
+    ] = {}
+    cpu_quota: Annotated[
+        float | None, Field(description="CPUs' worth of time that the control groups allow; null for no limit")
+    ] = None
     numa_nodes: int | None = None
     libc: str | None = None
     container: Annotated[str | None, Field(description="the kind of container, none where it is none")] = None

@@ -57,7 +57,7 @@ def _take_over_stdout() -> Emit:
 def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: Emit) -> None:
     """Put the spec's CPUs and floating-point mode in force, import NumPy, and do what was asked for."""
     # before NumPy or a framework starts its threads: they inherit both
-    affinity = process.pin(request.spec["threads"])
+    affinity = process.pin(request.cpus)
     process.flush_denormals(request.spec["denormals"] == "flush")
     emit(protocol.Affinity(affinity))
     start = time.perf_counter()
@@ -65,7 +65,7 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
 
     numpy_s = time.perf_counter() - start
     match request:
-        case protocol.Run(spec):
+        case protocol.Run(spec, _):
             from harness.worker.run import measure
 
             _run_to_end(lambda: measure(spec, START, numpy_s, emit), emit)
@@ -73,7 +73,7 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
             from harness.worker.parity import compare
 
             _run_to_end(lambda: compare(request, emit), emit)
-        case protocol.Contest(spec):
+        case protocol.Contest(spec, _):
             from harness.worker.contestant import take_turns
 
             _run_to_end(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.machine import cgroups
 from harness.records.base import Noise
 
 #: With fewer blocks nothing is said about their distribution.
@@ -82,9 +83,8 @@ def _throttled() -> int | None:
     """How often a CPU was slowed for heat, or the control group's quota was used up."""
     found = [*Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")]
     counts = [int(text) for path in found if (text := _text(path)).isdecimal()]
-    for line in _text(Path("/sys/fs/cgroup/cpu.stat")).splitlines():
-        if line.startswith("nr_throttled "):
-            counts.append(int(line.split()[1]))
+    if (by_quota := cgroups.throttled()) is not None:
+        counts.append(by_quota)
     return sum(counts) if counts else None
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import tasks
 from harness.analysis.difference import Difference, difference
 from harness.errors import CannotCompare, UsageError
+from harness.machine.topology import Choice
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.records.figures import growth
@@ -78,20 +79,24 @@ class Comparison:
         return [f"memory: {memory}", self.time.sentence("faster", "pairs")]
 
 
-def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
-    """Compare two specs.
+def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | None = None) -> Comparison:
+    """Compare two specs, on the same CPUs if they have as many threads.
+
+    Args:
+        cpus: those to choose from; None for all that this process may use.
 
     Raises:
         CannotCompare: a side cannot run, fails, or compiles in the steady state.
         TimedOut: a pair of processes took longer than ``effort.timeout``.
     """
     sides: dict[Side, SpeedSpec] = {"A": shape(a), "B": shape(b)}
+    cpus = cpus or Choice()
     times: list[list[float]] = []
     growths: list[list[float]] = []
     variants: tuple[str, str] = ("", "")
     for restart, rounds in enumerate(effort.rounds()):
         tell(f"pair of processes {restart + 1} of {effort.restarts}")
-        ours, theirs = _contest(sides, Settings(rounds, effort.block_s, effort.timeout), restart)
+        ours, theirs = _contest(sides, Settings(rounds, effort.block_s, effort.timeout), restart, cpus)
         times.append(_ratios(ours, theirs))
         variants = (_variant(ours), _variant(theirs))
         grown = [_growth(ours.heard), _growth(theirs.heard)]
@@ -99,11 +104,13 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell) -> Comparison:
     return Comparison(difference(times), difference(growths) if all(growths) else None, variants)
 
 
-def _contest(sides: dict[Side, SpeedSpec], settings: Settings, restart: int) -> tuple[Contestant, Contestant]:
+def _contest(
+    sides: dict[Side, SpeedSpec], settings: Settings, restart: int, cpus: Choice
+) -> tuple[Contestant, Contestant]:
     """A contest between two new processes. Who starts first, and so gets the better memory, alternates."""
     order: tuple[Side, Side] = ("A", "B") if restart % 2 == 0 else ("B", "A")
     starts = {side: partial(Contestant, sides[side]) for side in order}
-    with Contest(starts, settings, seed=restart, lost=_give_up) as contest:
+    with Contest(starts, settings, seed=restart, cpus=cpus, lost=_give_up) as contest:
         contest.get_ready()
         contest.take_turns()
         contest.finish()

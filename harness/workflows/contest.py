@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Generic, Literal, TypeVar
 
 from harness.errors import Lost, UsageError
+from harness.machine.topology import Choice
 from harness.processes.channel import TimedOut, until
 from harness.processes.contestant import Contestant
 from harness.workflows.turns import fit, in_rounds
@@ -83,6 +84,7 @@ class Contest(Generic[Key]):
         *,
         seed: int = 0,
         limits: bool = False,
+        cpus: Choice | None = None,
         tell: Tell = lambda what: None,
         lost: Callable[[Key, Contestant], None] = lambda key, contestant: None,
     ) -> None:
@@ -93,10 +95,13 @@ class Contest(Generic[Key]):
             seed: of the orders of turns.
             limits: whether one contestant of each backend and device reads the machine's limits, before the first
                 round, in the middle and after the last.
+            cpus: those to choose the contestants' from: all with as many threads take turns on the same ones. None for
+                all that this process may use.
             tell: called with a line about what is going on.
             lost: called with each contestant that drops out. What it raises ends the contest; else the others go on.
         """
         self.settings, self.seed, self.tell = settings, seed, tell
+        self.cpus = cpus or Choice()
         self.contestants: dict[Key, Contestant] = {}
         self.how: Literal["ok", "timeout", "interrupted"] = "ok"
         self._starts, self._limits, self._lost = dict(starts), limits, lost
@@ -129,7 +134,7 @@ class Contest(Generic[Key]):
         for place, key in enumerate(keys):
             for next_key in keys[len(self.contestants) : place + self.settings.starts]:
                 contestant = self.contestants[next_key] = self._starts[next_key](self._deadline)
-                contestant.begin(self.settings.ready_s)
+                contestant.begin(self.cpus.of(contestant.spec.threads).cpus, self.settings.ready_s)
             self.tell(f"{self.contestants[key].name}: starting")
             self._ask(key, self.contestants[key].get_ready)
         for key, contestant in self.alive().items():

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from harness.machine import nvml, system
+from harness.machine import cgroups, nvml, system
 from harness.machine.process import available_cpus
+from harness.planning.runs import default_threads
 from harness.presentation.renderers import Facts, facts
 from harness.presentation.screen import show
 from harness.processes.supervise import probe_all
-from harness.text import number, printable
+from harness.text import number, printable, ranges
 
 #: Compilers that torch.compile can use on the CPU, in order of preference.
 COMPILERS = ("g++", "clang++", "c++")
@@ -28,11 +29,13 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine and its system. Sizes in bytes; None for what the system does not say."""
+    """The machine and its system. Sizes in bytes, the quota in CPUs; None for what the system does not say."""
 
     cpu: str
     logical_cpus: int
     usable_cpus: list[int]
+    default_threads: int
+    threads_reason: str | None
     memory_bytes: int | None
     memory_available_bytes: int | None
     system: str
@@ -41,6 +44,7 @@ class Machine:
     python: str
     container: str | None
     cgroup: dict[str, str]
+    cpu_quota: float | None
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,13 @@ def examine() -> Findings:
 
 
 def _machine() -> Machine:
+    threads = default_threads()
     return Machine(
         cpu=system.cpu_model(),
         logical_cpus=os.cpu_count() or 1,
         usable_cpus=available_cpus(),
+        default_threads=threads.number,
+        threads_reason=threads.why,
         memory_bytes=system.memory_bytes(),
         memory_available_bytes=_memory_available(),
         system=_system(),
@@ -114,7 +121,8 @@ def _machine() -> Machine:
         libc=" ".join(platform.libc_ver()).strip() or None,
         python=f"{platform.python_implementation()} {platform.python_version()}",
         container=system.container(),
-        cgroup=system.cgroup_limits(),
+        cgroup=cgroups.limits(),
+        cpu_quota=cgroups.cpu_quota(),
     )
 
 
@@ -197,26 +205,18 @@ def _parts(found: Findings) -> Iterator[RenderableType]:
 
 def _machine_facts(m: Machine) -> Iterator[tuple[str, str]]:
     yield "CPU", printable(f"{m.cpu}, {m.logical_cpus} logical")
-    yield "usable here", f"{len(m.usable_cpus)}: {_ranges(m.usable_cpus)}"
+    yield "usable here", f"{len(m.usable_cpus)}: {ranges(m.usable_cpus)}"
+    yield "threads", f"{m.default_threads} by default" + (f": {m.threads_reason}" if m.threads_reason else "")
     if m.memory_bytes is not None:
         free = "" if m.memory_available_bytes is None else f", {number(m.memory_available_bytes / GIB)} GiB available"
         yield "memory", f"{number(m.memory_bytes / GIB)} GiB{free}"
     yield "system", printable(", ".join(filter(None, (m.system, m.kernel, m.libc))))
     yield "Python", printable(m.python)
     yield "container", printable(m.container or "none seen")
-    limits = ", ".join(f"{name} {value}" for name, value in m.cgroup.items())
+    limits = ", ".join(f"{name} {value}" for name, value in m.cgroup.items() if name != "cpu.max")
+    if m.cpu_quota is not None:
+        limits = ", ".join(filter(None, (f"quota {number(m.cpu_quota)} CPU", limits)))
     yield "control group", printable(limits or "no limits seen")
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """0, 1, 2, 5 as "0-2, 5"."""
-    parts: list[list[int]] = []
-    for each in numbers:
-        if parts and each == parts[-1][-1] + 1:
-            parts[-1].append(each)
-        else:
-            parts.append([each])
-    return ", ".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def _gpu_facts(gpus: Sequence[Gpu], why_not: str | None) -> Facts:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.machine.topology import Choice
 from harness.presentation.progress import line
 from harness.presentation.table import Column, Table
 from harness.processes import supervise
@@ -92,10 +93,14 @@ def measure(
     precisions: Sequence[str],
     timeout: float | None,
     json_lines: bool,
+    cpus: Sequence[int] | None = None,
 ) -> list[Agreement]:
     """Compare each spec's backend with the reference, in a process of its own; what cannot run has its reason.
 
     Where the user stops it, what was measured so far is returned, with a row that says so.
+
+    Args:
+        cpus: those that the user named; None for all that this process may use.
     """
     question = {"updates": updates, "drift": drift, "precisions": list(precisions)}
     found: list[Agreement] = []
@@ -112,7 +117,7 @@ def measure(
             tell(name)
             begun = len(found)
             try:
-                for heard in supervise.parity(spec, question, timeout):
+                for heard in supervise.parity(spec, question, timeout, Choice(cpus)):
                     keep(name, **vars(heard))
             except WorkerDied as death:
                 how = "failed" if len(found) > begun else "unavailable"  # with some rows already, it worked at first

@@ -10,6 +10,7 @@ from rich.console import Console
 
 import tasks
 from backends import parameters
+from harness.machine.topology import Choice
 from harness.presentation import screen
 from harness.presentation.progress import bar, line
 from harness.presentation.table import Column, Table
@@ -25,13 +26,19 @@ Versions = Mapping[str, Sequence[str | None]]
 
 
 def run_all(
-    specs: Sequence[RunSpec], store: Store, timeout: float | None, json_lines: bool, versions: Versions | None = None
+    specs: Sequence[RunSpec],
+    store: Store,
+    timeout: float | None,
+    json_lines: bool,
+    versions: Versions | None = None,
+    cpus: Sequence[int] | None = None,
 ) -> bool:
     """Run every spec under every version asked for; True if all were ok and their records kept.
 
     Args:
         timeout: seconds that one run may take.
         json_lines: print each record as a line of JSON, in place of the table at the end.
+        cpus: those that the user named; None for all that this process may use.
     """
     stderr = Console(stderr=True)
     records: list[Record] = []
@@ -41,7 +48,7 @@ def run_all(
         for number, (spec, version) in enumerate(runs, 1):
             stopped = False
             try:
-                record = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr)
+                record = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr, Choice(cpus))
             except Interrupted as interruption:
                 record, stopped = interruption.record, True
             records.append(record)
@@ -56,7 +63,9 @@ def run_all(
     return well
 
 
-def _run(spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console) -> Record:
+def _run(
+    spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console, cpus: Choice
+) -> Record:
     """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here."""
     python = None
     if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
@@ -66,7 +75,7 @@ def _run(spec: RunSpec, version: str | None, position: str, timeout: float | Non
         except environments.NotBuilt as error:
             return refused(spec, str(error), version)
     with bar(spec, position, stderr) as on_progress:
-        return execute(spec, timeout, on_progress, python, version)
+        return execute(spec, timeout, on_progress, python, version, cpus)
 
 
 def print_summary(records: Sequence[Record]) -> None:
@@ -82,13 +91,13 @@ def print_summary(records: Sequence[Record]) -> None:
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_plan(specs: Sequence[RunSpec], json_lines: bool) -> None:
-    """Print what would run: a table, or each spec as a line of JSON."""
+def print_plan(specs: Sequence[RunSpec], json_lines: bool, note: str | None = None) -> None:
+    """Print what would run: a table with a note below it, or each spec as a line of JSON."""
     if json_lines:
         for spec in specs:
             print(spec.model_dump_json())
     else:
-        screen.show(plan_table(specs), width=200)
+        screen.show(plan_table(specs), *filter(None, [note]), width=200)
 
 
 def plan_table(specs: Sequence[RunSpec]) -> Table:

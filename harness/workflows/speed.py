@@ -17,6 +17,7 @@ from rich.console import Console
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.machine import system
+from harness.machine.topology import Choice
 from harness.planning.contests import BackendOnDevice, PlannedContest
 from harness.planning.contests import Contestant as PlannedContestant
 from harness.presentation import screen
@@ -35,9 +36,20 @@ from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
 
 
-def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
-    """Hold every contest, print the results and draw them into ``out``; True if all is ok and was kept."""
-    record, well = hold_all(planned, settings, store)
+def measure(
+    planned: Sequence[PlannedContest],
+    settings: Settings,
+    store: Store,
+    out: Path,
+    json_lines: bool,
+    cpus: Sequence[int] | None = None,
+) -> bool:
+    """Hold every contest, print the results and draw them into ``out``; True if all is ok and was kept.
+
+    Args:
+        cpus: those that the user named; None for all that this process may use.
+    """
+    record, well = hold_all(planned, settings, store, Choice(cpus))
 
     # slow to import: not while anything is measured
     from harness.presentation import contest_figures, contest_table
@@ -57,8 +69,11 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
     return well
 
 
-def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
-    """Hold every contest, one after the other; their record, and whether all is ok and was kept."""
+def hold_all(
+    planned: Sequence[PlannedContest], settings: Settings, store: Store, cpus: Choice | None = None
+) -> tuple[SpeedRecord, bool]:
+    """Hold every contest on the same CPUs, one after the other; their record, and whether all is ok and was kept."""
+    cpus = cpus or Choice()
     stderr = Console(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
@@ -67,7 +82,7 @@ def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store
     with terminated_as_interrupted():
         for number, each in enumerate(planned, 1):
             with line(stderr) as tell:
-                held = hold(each, settings, partial(_with_position, tell, f"{number}/{len(planned)}"))
+                held = hold(each, settings, partial(_with_position, tell, f"{number}/{len(planned)}"), cpus)
             contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
@@ -82,10 +97,10 @@ def _with_position(tell: Tell, position: str, what: str) -> None:
     tell(f"{position}  {what}")
 
 
-def hold(planned: PlannedContest, settings: Settings, tell: Tell) -> HeldContest:
+def hold(planned: PlannedContest, settings: Settings, tell: Tell, cpus: Choice | None = None) -> HeldContest:
     """Hold one contest to its end, or until ``settings.timeout`` or Ctrl-C ends it; no worker is left."""
     starts = {entry: partial(Contestant, entry.spec) for entry in planned.contestants if entry.reason is None}
-    held = HeldContest(planned, LiveContest(starts, settings, limits=True, tell=tell))
+    held = HeldContest(planned, LiveContest(starts, settings, limits=True, cpus=cpus, tell=tell))
     with suppress(TimedOut, KeyboardInterrupt), held.contest as contest:
         contest.get_ready()
         contest.take_turns()
@@ -184,7 +199,8 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
     status: Literal["ok", "failed", "interrupted"] = "ok" if well else "failed"
     settings = held.contest.settings
     workers = [contestant.channel for contestant in held.contest.contestants.values()]
-    where = environment.describe(_shared([w.variables for w in workers]), workers[0].strays if workers else {})
+    chosen = held.contest.cpus.of(held.planned.contestants[0].spec.threads) if workers else None
+    where = environment.describe(_shared([w.variables for w in workers]), workers[0].strays if workers else {}, chosen)
     gpu = gpu_of(held.planned.contestants) if held.gpu is None else held.gpu
     return SpeedRecord(
         id=identity,

@@ -18,7 +18,7 @@ from backends.base import Unsupported
 #: A process whose libraries start their threads under one policy, and whose own thread then follows another.
 SCRIPT = """
 from harness.machine import process
-process.pin(2)
+process.pin(process.available_cpus()[:2])
 process.flush_denormals({first})
 import backends
 from backends.base import Unsupported

@@ -34,7 +34,7 @@ def main(name: str) -> None:
 
     request = protocol.decode_request(sys.stdin.readline())
     assert isinstance(request, protocol.Contest)
-    emit(protocol.Affinity(process.pin(request.spec["threads"])))
+    emit(protocol.Affinity(process.pin(request.cpus)))
     process.flush_denormals(request.spec["denormals"] == "flush")
     try:
         follow(Script(name, request.spec), name, emit)

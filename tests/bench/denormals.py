@@ -40,7 +40,7 @@ def pairs(name: str, policy: str, length: int, count: int) -> dict[str, object]:
     """Seconds of a step whose gradients are as usual over seconds of one whose gradients vanish, pair by pair."""
     from harness.machine import process
 
-    process.pin(2)
+    process.pin(process.available_cpus()[:2])
     process.flush_denormals(policy == "flush")
     import backends
     from backends.job import Job, ModelSpec, OptimizerSpec

@@ -36,7 +36,7 @@ def pairs(name: str, preset: str, count: int, bare_first: bool) -> list[float]:
 
     from harness.machine import process
 
-    process.pin(2)
+    process.pin(process.available_cpus()[:2])
     process.flush_denormals(True)
     import backends
     import tasks

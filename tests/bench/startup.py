@@ -99,7 +99,7 @@ def alone(name: str, sizes: Sequence[str]) -> None:
     from harness.machine import process
 
     batch, length, features, hidden, outputs = map(int, sizes)
-    process.pin(2)
+    process.pin(process.available_cpus()[:2])
     process.flush_denormals(True)
     import numpy as np
     from loader import Sizes, script

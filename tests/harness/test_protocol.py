@@ -11,9 +11,9 @@ import pytest
 from harness import protocol
 
 EXAMPLES: list[protocol.Message] = [
-    protocol.Run({"task": "adding"}),
-    protocol.Contest({"batch": 3}),
-    protocol.Parity({"task": "adding"}, 3, 7, ["float64"]),
+    protocol.Run({"task": "adding"}, [0, 1]),
+    protocol.Contest({"batch": 3}, [2]),
+    protocol.Parity({"task": "adding"}, [0], 3, 7, ["float64"]),
     protocol.Probe("numpy"),
     protocol.Variants("numpy", [{"batch": 3}]),
     protocol.Turn(8),

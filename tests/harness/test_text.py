@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.text import gpu_text, markdown_escape, number, printable, score_text
+from harness.text import gpu_text, markdown_escape, number, printable, ranges, score_text
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,11 @@ from harness.text import gpu_text, markdown_escape, number, printable, score_tex
 )
 def test_numbers_for_people(value: float, shown: str) -> None:
     assert number(value) == shown
+
+
+@pytest.mark.parametrize(("numbers", "shown"), [([], ""), ([3], "3"), ([0, 1, 2, 5], "0-2, 5"), ([1, 3], "1, 3")])
+def test_neighbouring_numbers_are_a_range(numbers: list[int], shown: str) -> None:
+    assert ranges(numbers) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(1.0, "1"), (0.9996, "0.9996"), (0.99999, "0.99999"), (0.5, "0.5")])

@@ -9,8 +9,9 @@ import sys
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from harness.cli import COMMANDS
+from harness.cli import COMMANDS, WITH_WORKERS, app
 from harness.specs.options import RUN, SPEED
 from tests.conftest import Harness
 
@@ -51,6 +52,38 @@ def test_help_names_every_command_with_what_it_does(harness: Harness) -> None:
     for name in COMMANDS:
         (line,) = (line for line in done.stdout.splitlines() if re.match(rf"│ {name} ", line))
         assert len(line.split()) > 4
+
+
+@pytest.mark.parametrize("command", WITH_WORKERS)
+def test_on_windows_what_starts_workers_names_wsl_in_one_line(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    done = CliRunner().invoke(app, [command, "--dry-run"])
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line == f"harness: {command} needs Linux or macOS; on Windows, install and use it in WSL (wsl --install)"
+
+
+def test_what_only_reads_records_runs_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(WITH_WORKERS) < set(COMMANDS)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert CliRunner().invoke(app, ["show", "--help"]).exit_code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs cannot be named")
+def test_two_sides_cannot_name_other_cpus(harness: Harness) -> None:
+    cpu = min(os.sched_getaffinity(0))
+    done = harness("compare", "--a", f"--backend numpy --cpus {cpu} --threads 1", "--b", "--backend numpy --threads 1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "harness: --cpus: both sides take turns on the same CPUs; name them once, outside --a and --b\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "speed", "parity"])
+def test_a_list_of_cpus_that_is_none_is_told_in_one_line(harness: Harness, command: str) -> None:
+    done = harness(command, "--backend", "numpy", "--cpus", "some")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "harness: --cpus takes numbers of CPUs, such as 4-7 or 0,2, not 'some'\n"
 
 
 @pytest.mark.parametrize(("command", "options"), [("run", RUN), ("speed", SPEED)])

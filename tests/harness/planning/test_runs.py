@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,21 @@ from hypothesis import strategies as st
 
 import tasks
 from harness.errors import UsageError
+from harness.machine import cgroups
 from harness.machine.process import available_cpus
-from harness.planning.runs import by_version, check_threads, default_threads, expand, plan, seeds_of, split_version
+from harness.planning import runs
+from harness.planning.runs import (
+    by_version,
+    check_threads,
+    default_threads,
+    expand,
+    named_cpus,
+    plan,
+    seeds_of,
+    split_version,
+    threads_note,
+)
+from harness.specs.commandline import words
 
 NUMPY: dict[str, Any] = {"backend": "numpy", "threads": 1}
 
@@ -99,10 +114,51 @@ def test_all_stands_for_what_is_known() -> None:
 
 
 def test_threads_are_at_most_the_cpus() -> None:
-    assert 1 <= default_threads() <= len(available_cpus())
+    assert 1 <= default_threads().number <= len(available_cpus())
     check_threads(len(available_cpus()))
     with pytest.raises(UsageError):
         check_threads(len(available_cpus()) + 1)
+
+
+@pytest.mark.parametrize(
+    ("quota", "number", "why"), [(0.5, 1, "0.5 CPU"), (1.0, 1, "1 CPU"), (1.5, 1, "1.5 CPU"), (8.0, 2, None)]
+)
+def test_default_threads_fit_into_the_control_groups_quota(
+    monkeypatch: pytest.MonkeyPatch, quota: float, number: int, why: str | None
+) -> None:
+    monkeypatch.setattr(runs, "available_cpus", lambda: list(range(16)))
+    monkeypatch.setattr(cgroups, "cpu_quota", lambda: quota)
+    reason = why and f"the control group's quota is {why}"
+    assert default_threads() == (number, reason)
+    assert threads_note(None) == (why and f"threads: 1 and not 2: {reason}")
+    assert plan({"backend": "numpy"})[0].threads == number
+    assert plan({"backend": "numpy", "threads": 3})[0].threads == 3, "what is asked for is not changed"
+    stopped = f"threads: 3 will be stopped again and again: {reason}" if why else None
+    assert threads_note(3) == stopped
+
+
+def test_named_cpus_limit_the_threads_and_are_no_part_of_the_spec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "available_cpus", lambda: list(range(16)))
+    monkeypatch.setattr(cgroups, "cpu_quota", lambda: None)
+    assert named_cpus(None) is None
+    assert named_cpus("4-6, 9") == [4, 5, 6, 9]
+    assert plan({"backend": "numpy", "cpus": "4-7"}) == plan({"backend": "numpy"})
+    assert plan({"backend": "numpy", "cpus": "7"})[0].threads == 1
+    assert "--cpus" not in words(plan({"backend": "numpy", "cpus": "7"})[0])
+    for text, says in (
+        ("4-", "takes numbers of CPUs, such as 4-7 or 0,2, not '4-'"),
+        ("15-17", "may not use CPU 16; it may use 0-15"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(says)):
+            plan({"backend": "numpy", "cpus": text})
+    with pytest.raises(UsageError, match="--cpus names 1, fewer than the 2 threads"):
+        plan({"backend": "numpy", "cpus": "7", "threads": 2})
+
+
+def test_where_no_process_can_be_tied_to_cpus_none_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_setaffinity", raising=False)
+    with pytest.raises(UsageError, match="--cpus: this system ties no process to CPUs"):
+        named_cpus("0")
 
 
 @given(st.lists(st.integers(0, 2**62), min_size=2, max_size=9, unique=True))

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import Lost
+from harness.machine.process import available_cpus
 from harness.processes.channel import TimedOut, until
 from harness.processes.contestant import Contestant
 from harness.specs.base import Model
 from harness.specs.speed import SpeedSpec
+
+#: A CPU for each contestant.
+ONE = available_cpus()[:1]
 
 
 def a_spec(variant: str = "good", **fields: object) -> SpeedSpec:
@@ -23,7 +27,7 @@ def test_a_contestant_answers_each_order(plugin: Path) -> None:
     contestant = Contestant(a_spec("fused"), until(60))
     try:
         assert not contestant.whole, "it has not said which variant it runs"
-        contestant.begin()
+        contestant.begin(ONE)
         contestant.get_ready()
         assert (contestant.whole, contestant.chunk) == (True, 4)
         assert contestant.heard.ready is not None
@@ -42,7 +46,7 @@ def test_a_contestant_answers_each_order(plugin: Path) -> None:
 def test_an_order_that_cannot_be_carried_out_is_answered_by_the_reason(plugin: Path) -> None:
     contestant = Contestant(a_spec(), until(60))
     try:
-        contestant.begin()
+        contestant.begin(ONE)
         contestant.get_ready()
         with pytest.raises(Lost):
             contestant.turn(6)
@@ -56,7 +60,7 @@ def test_an_order_that_cannot_be_carried_out_is_answered_by_the_reason(plugin: P
 def test_a_program_that_speaks_otherwise_is_lost_with_what_it_said() -> None:
     contestant = Contestant(a_spec(), until(20), (sys.executable, "-c", "print('I am ready')"))
     try:
-        contestant.begin()
+        contestant.begin(ONE)
         with pytest.raises(Lost):
             contestant.get_ready()
     finally:
@@ -70,11 +74,11 @@ def test_who_is_late_is_lost_and_when_the_contest_is_over_so_is_everything() -> 
     late = Contestant(a_spec(), None, silent)
     over = Contestant(a_spec(), until(0.2), silent)
     try:
-        late.begin(0.1)
+        late.begin(ONE, 0.1)
         with pytest.raises(Lost):
             late.get_ready()
         assert (late.heard.status, late.heard.reason) == ("timeout", "not ready after 0.1 s (--ready)")
-        over.begin(0.1)
+        over.begin(ONE, 0.1)
         with pytest.raises(TimedOut):
             over.get_ready()
     finally:

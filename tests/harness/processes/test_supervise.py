@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.machine.process import available_cpus
+from harness.machine.topology import Choice
 from harness.planning.runs import plan
 from harness.processes.channel import GRACE_S
 from harness.processes.supervise import execute, probe
@@ -43,6 +45,16 @@ def test_a_third_partys_task_and_backend_run_like_our_own() -> None:
     assert record.environment.threads == 1
     assert record.environment.flushes_denormals is True
     assert len(record.environment.affinity) == 1
+    assert record.environment.affinity_reason
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="CPUs cannot be named")
+def test_a_run_takes_the_cpus_that_are_named_and_says_so() -> None:
+    last = available_cpus()[-1:]
+    record = execute(a_spec(), 60, lambda _: None, cpus=Choice(last))
+    assert record.environment.affinity == last
+    assert record.environment.affinity_reason == "named by --cpus"
+    assert "--cpus" not in (record.command or "")
 
 
 def test_what_libraries_print_does_not_disturb_the_events() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,7 @@ def answers(lines: bytes) -> list[object]:
         (b"hello\n", "not JSON: 'hello'"),
         (b"\n", "not JSON: ''"),
         (b'{"kind": "Turn", "steps": 3}\n', "none of Run, Contest, Parity, Probe, Variants"),
-        (b'{"kind": "Run"}\n', "Run lacks spec"),
+        (b'{"kind": "Run"}\n', "Run lacks cpus, spec"),
     ],
 )
 def test_what_is_no_request_is_answered_by_an_end_that_says_so(line: bytes, says: str) -> None:
@@ -40,6 +41,6 @@ def test_what_is_no_request_is_answered_by_an_end_that_says_so(line: bytes, says
 
 @pytest.mark.skipif(sys.platform == "win32", reason="CPUs cannot be pinned")
 def test_an_order_that_is_none_ends_a_contestant_that_stands_ready() -> None:
-    events = answers(encode(Contest(SPEC)) + b'{"kind": "Sleep"}\n')
+    events = answers(encode(Contest(SPEC, [min(os.sched_getaffinity(0))])) + b'{"kind": "Sleep"}\n')
     assert [type(event) for event in events[1:-1]] == [Decided, GateDone, Ready]
     assert events[-1] == End("failed", 'ProtocolError: none of Turn, Steady, ReadLimits, Finish: \'{"kind": "Sleep"}\'')

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.disturbance import flags
+from harness.machine import cgroups
 from harness.worker.noise import Counters, is_bimodal, read, relative_drift
 from harness.worker.noise import judge as judge_noise
 
@@ -32,6 +33,14 @@ def test_a_quiet_run_has_no_flag() -> None:
 )
 def test_each_disturbance_has_its_flag(flag: str, readings: dict[str, Any]) -> None:
     assert flags(judge_noise([], counters(0, 0), counters(10, 10, **readings), 2)) == [flag]
+
+
+def test_what_the_control_groups_stopped_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "throttled", lambda: 0)
+    before = read(0.0).throttled
+    monkeypatch.setattr(cgroups, "throttled", lambda: 5)
+    assert before is not None
+    assert (read(1.0).throttled or 0) - before >= 5
 
 
 def test_drift_and_two_groups_are_seen() -> None:

@@ -48,6 +48,7 @@ def test_a_contest_has_turns_of_each_round_and_reads_limits_where_asked(plugin: 
     for contestant in contest.contestants.values():
         assert sorted(contestant.blocks) == [0, 1, 2, 3]
         assert contestant.heard.status == "ok"
+    assert len({tuple(contestant.heard.affinity) for contestant in contest.contestants.values()}) == 1, "the same CPUs"
     assert [len(contestant.heard.limits) for contestant in contest.contestants.values()] == [3, 0], "one per backend"
     assert told[0] == "madeup good on cpu: starting"
     assert told[-1] == "madeup good on cpu: the machine's limits"
@@ -74,7 +75,7 @@ def test_however_a_contest_is_left_no_worker_is(plugin: Path, error: type[BaseEx
     contest = Contest(starts("good", "hang"), Settings(2, 1e-9, starts=2))
     with pytest.raises(error), contest:  # noqa: PT012
         contest.contestants["good"] = contest._starts["good"](None)
-        contest.contestants["good"].begin()
+        contest.contestants["good"].begin([0])
         assert workers()
         raise error
     assert contest.how == how

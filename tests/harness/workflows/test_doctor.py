@@ -19,9 +19,10 @@ from tests.conftest import Harness
 from tests.fixtures.fake_nvml import DRIVER_NOT_LOADED, FakeGpu, FakeNvml
 
 MACHINE = Machine(
-    cpu="a processor", logical_cpus=8, usable_cpus=[0, 1, 2, 5], memory_bytes=16 * 2**30, memory_available_bytes=None,
+    cpu="a processor", logical_cpus=8, usable_cpus=[0, 1, 2, 5], default_threads=1,
+    threads_reason="the control group's quota is 0.5 CPU", memory_bytes=16 * 2**30, memory_available_bytes=None,
     system="an OS", kernel="Linux 6", libc=None, python="CPython 3.11", container="docker",
-    cgroup={"cpu.max": "400000 100000"},
+    cgroup={"cpu.max": "50000 100000", "memory.max": "2048"}, cpu_quota=0.5,
 )  # fmt: skip
 
 
@@ -123,7 +124,8 @@ def test_reasons_are_text_and_not_markup() -> None:
     text = screen(findings())
     assert "cuda: no: sees none [and-cuda]" in text
     assert "4: 0-2, 5" in text
-    assert "cpu.max 400000 100000" in text
+    assert "quota 0.5 CPU, memory.max 2048" in text
+    assert "1 by default: the control group's quota is 0.5 CPU" in text
     assert "uv  not found (for building)" in text
     assert text.rstrip().endswith("cpu: torch; cuda: no backend")
 

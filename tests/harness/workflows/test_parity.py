@@ -41,7 +41,7 @@ def looked(
     heard: list[Any] = []
     monkeypatch.setattr(preparation, "load", lambda *_: backend)
     monkeypatch.setattr(backend, "start", lambda job: None)  # the tests' own process keeps its settings
-    parity.compare(Parity(SPEC.model_dump(mode="json"), 3, 7, list(precisions)), heard.append)
+    parity.compare(Parity(SPEC.model_dump(mode="json"), [0], 3, 7, list(precisions)), heard.append)
     return [Agreement("adding lstm numpy", **vars(event)) for event in heard]
 
 
