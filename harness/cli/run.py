@@ -25,11 +25,11 @@ def run(
     look_for_data_in(data)
     store = Store(results)
     try:
-        specs = plan(options)
+        specs, versions = plan(options), by_version(options["backend"])
         if dry_run:
             print_plan(specs, json)
             return
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json, by_version(options["backend"])) else NOT_OK)
+    raise typer.Exit(OK if run_all(specs, store, timeout, json, versions) else NOT_OK)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
 import backends
@@ -13,6 +14,7 @@ import tasks
 from backends.job import CELLS
 from harness.errors import UsageError
 from harness.machine.process import available_cpus
+from harness.planning.limits import check_run
 from harness.processes import supervise
 from harness.specs.base import one_line
 from harness.specs.options import RUN, complete, filled, nested
@@ -82,13 +84,26 @@ def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
 
 
 def split_version(word: str) -> tuple[str, str | None]:
-    """Backend and version of ``torch@2.13.0``; the version is None where none is named."""
+    """Backend and version of ``torch@2.13.0``; the version is None where none is named.
+
+    Raises:
+        UsageError: what follows the @ is no version.
+    """
     name, at, version = word.partition("@")
-    return name, version if at else None
+    if not at:
+        return name, None
+    try:
+        return name, str(Version(version))
+    except InvalidVersion:
+        raise UsageError(f"backend: {version[:40]!r} is no version; as in torch@2.13.0") from None
 
 
 def by_version(words: Sequence[str]) -> dict[str, list[str | None]]:
-    """The backends asked for, each with its framework's versions; None stands for the version installed here."""
+    """The backends asked for, each with its framework's versions; None stands for the version installed here.
+
+    Raises:
+        UsageError: as ``split_version``.
+    """
     found: dict[str, list[str | None]] = {}
     for name, version in map(split_version, words):
         found.setdefault(name, []).append(version)
@@ -147,7 +162,9 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
     check_threads(spec.threads)
-    size = tasks.load(spec.task, spec.parameters, spec.seed).size("train")
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    check_run(spec, task)
+    size = task.size("train")
     if size is not None and spec.batch > size:
         raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
     return spec

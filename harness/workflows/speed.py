@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.machine import system
@@ -44,7 +42,7 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
     from harness.presentation.figure import save
 
     if json_lines:
-        print(record.model_dump_json())
+        print(record.json_line())
     else:
         screen.show(contest_table.terminal(record), width=120)
     try:
@@ -59,7 +57,7 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
 
 def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
     """Hold every contest, one after the other; their record, and whether all is ok and was kept."""
-    stderr = Console(stderr=True)
+    stderr = screen.Screen(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
     record, kept = None, True
