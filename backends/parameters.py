@@ -13,6 +13,7 @@ so double their effective step.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -85,7 +86,7 @@ def shapes(model: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 def count(model: ModelSpec) -> int:
     """Number of trainable parameters."""
-    return sum(int(np.prod(shape)) for shape in shapes(model).values())
+    return sum(math.prod(shape) for shape in shapes(model).values())
 
 
 def flops_per_step(model: ModelSpec, batch: int, length: int) -> int:

@@ -3,12 +3,64 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Final
+
+#: How characters are written where an output lacks them; compatible forms (² as 2) need no entry.
+_SPELLED: Final[Mapping[str, str]] = {
+    "×": "x", "–": "-", "—": "-", "−": "-", "…": "...", "·": "|", "≥": ">=", "≤": "<=", "±": "+-", "→": "->",
+    "√": "sqrt ", "∞": "inf", "µ": "u", "μ": "u", "▁": "_", "▂": ".", "▃": ":", "▄": "-", "▅": "=", "▆": "+",
+    "▇": "*", "█": "#",
+}  # fmt: skip
 
 
 def printable(text: str) -> str:
     """The text as one line without control characters: text from a library or record must not control a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def harmless(text: str, keep: str = "\n\t") -> str:
+    """The text with every character that could control a terminal replaced, line by line as it was.
+
+    Args:
+        keep: control characters that stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _stand_in(c) for c in text)
+
+
+def _stand_in(character: str) -> str:
+    """A blank; for a byte of a file's name that is no character, the sign for such."""
+    return "\N{REPLACEMENT CHARACTER}" if "\ud800" <= character <= "\udfff" else " "
+
+
+def spelled(text: str, encoding: str) -> str:
+    """The text in characters that ``encoding`` has: × as x, … as three dots, and a question mark where nothing fits."""
+    return text if _has(encoding, text) else "".join(_spelled(c, encoding) for c in text)
+
+
+def _spelled(character: str, encoding: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", character)
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    choices = (character, _SPELLED.get(character), _frame(character), bare)
+    return next((choice for choice in choices if choice and _has(encoding, choice)), "?")
+
+
+def _frame(character: str) -> str | None:
+    """A line of a table's frame: horizontal, vertical or a corner; None for other characters."""
+    if not "\u2500" <= character <= "\u257f":
+        return None
+    return "-" if character in "─━┄┈═╌" else "|" if character in "│┃┆┊║╎" else "+"
+
+
+def _has(encoding: str, text: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
 from harness.cli.common import fail
+from harness.cli.output import guarded
 from harness.cli.parameters import click_command
-from harness.errors import OK
 
 #: Commands by name; ``env`` is a group of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -42,6 +43,10 @@ class OnDemand(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {name: TyperCommand(name, help=_help(command)) for name, command in COMMANDS.items()}
+
+    def main(self, *args: Any, **settings: Any) -> NoReturn:
+        """Run the command line and end the process; output and errors go through ``harness.cli.output``."""
+        sys.exit(guarded(partial(super().main, *args, **settings | {"standalone_mode": False})))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first of ``args`` names, complete, and the remaining words."""
@@ -80,8 +85,4 @@ def harness() -> None:
 
 def main() -> Any:
     """The console script."""
-    try:
-        return app(prog_name="harness")
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        sys.stderr.close()
-        return OK
+    return app(prog_name="harness")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_RESULTS", "NOT_OK", "OK", "USAGE"]
 
+#: A stranger's record may ask for any number of updates: seconds after which running one again ends.
+LONGEST_AGAIN_S = 3600.0
+
 Folders = Annotated[
     list[Path] | None,
     typer.Argument(help="Folders of records, or single records.", show_default=str(DEFAULT_RESULTS)),
@@ -32,6 +35,8 @@ def fail(message: object, status: int = USAGE) -> NoReturn:
 def look_for_data_in(folder: Path | None) -> None:
     """Make this process and its workers look for data sets in ``--data``."""
     if folder is not None:
+        if folder.exists() and not folder.is_dir():
+            fail(f"--data takes a folder that holds mnist/; {folder} is none")
         os.environ["HARNESS_DATA"] = str(folder.expanduser().resolve())
 
 

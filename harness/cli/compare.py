@@ -67,11 +67,10 @@ def _compare_live(
     a: str, b: str, common: list[str], pairs: int, restarts: int, block: float, timeout: float | None
 ) -> tuple[Comparison, Accuracy | None]:
     """Time and memory of both sides and, where each has several seeds, what they learned."""
-    from rich.console import Console
-
     from harness.errors import CannotCompare, UsageError
     from harness.machine.topology import Choice
     from harness.presentation.progress import line
+    from harness.presentation.screen import Screen
     from harness.processes.channel import TimedOut
     from harness.workflows import compare as comparing
     from harness.workflows.common import terminated_as_interrupted
@@ -83,7 +82,7 @@ def _compare_live(
             raise UsageError("--cpus: both sides take turns on the same CPUs; name them once, outside --a and --b")
         sides, cpus = [ours, theirs], Choice(named)
         comparing.same_seeds(*sides)
-        stderr = Console(stderr=True)
+        stderr = Screen(stderr=True)
         with terminated_as_interrupted():
             with line(stderr) as tell:
                 found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)

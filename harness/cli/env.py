@@ -32,15 +32,17 @@ def list_() -> None:
 @env.command("add")
 def add_(backend: Annotated[str, typer.Argument(help="A backend, or one at a version: torch@2.13.0.")]) -> None:
     """Build an environment for a backend; harness run uses it if the framework is not installed here."""
-    from rich.console import Console
-
+    from harness.errors import UsageError
     from harness.planning.runs import split_version
     from harness.presentation.progress import line
+    from harness.presentation.screen import Screen
     from harness.processes.virtual_environments import NotBuilt, python, recipe_for
 
     try:
-        with line(Console(stderr=True)) as tell:
+        with line(Screen(stderr=True)) as tell:
             typer.echo(python(recipe_for(*split_version(backend)), tell).parent.parent.name)
+    except UsageError as error:
+        fail(error)
     except NotBuilt as error:
         fail(error, NOT_OK)
 

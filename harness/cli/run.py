@@ -25,7 +25,7 @@ def run(
     look_for_data_in(data)
     store = Store(results)
     try:
-        specs = plan(options)
+        specs, versions = plan(options), by_version(options["backend"])
         cpus = named_cpus(options["cpus"])
         if dry_run:
             print_plan(specs, json, threads_note(options["threads"], cpus))
@@ -33,5 +33,4 @@ def run(
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    versions = by_version(options["backend"])
     raise typer.Exit(OK if run_all(specs, store, timeout, json, versions, cpus) else NOT_OK)

@@ -20,13 +20,17 @@ def table(
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
 ) -> None:
     """Records as a table: any column, sorted and filtered."""
-    from harness.presentation.export import render
+    from harness.presentation.export import format_named, render
     from harness.presentation.run_columns import DESCRIPTIONS
 
     if columns == "help":
         width = max(map(len, DESCRIPTIONS))
         typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in DESCRIPTIONS.items()))
         return
+    try:
+        format_named(format_, out)
+    except ValueError as error:
+        fail(error)
     found = read_records(places)
     try:
         text = render(found, _names(columns), _names(sort), where or [], format_, out, summary)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, NOT_OK, OK, Folders, fail, look_for_data_in, print_table
+from harness.cli.common import (
+    DEFAULT_RESULTS,
+    LONGEST_AGAIN_S,
+    NOT_OK,
+    OK,
+    Folders,
+    fail,
+    look_for_data_in,
+    print_table,
+)
 from harness.cli.parameters import takes
 from harness.specs.options import DATA_FOLDER
 
@@ -16,7 +25,7 @@ from harness.specs.options import DATA_FOLDER
 def verify(
     data: Path | None,
     places: Folders = None,
-    timeout: Annotated[float | None, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = LONGEST_AGAIN_S,
     results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:

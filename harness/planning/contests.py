@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import backends
 from backends.job import CELLS, Device
 from harness.errors import UsageError
+from harness.planning.limits import check_memory
 from harness.planning.runs import check_cell, check_threads, default_threads, expand, named_cpus
 from harness.processes import supervise
 from harness.processes.channel import WorkerDied
@@ -105,6 +106,8 @@ def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
     check_threads(contests[0][1].threads, named_cpus(options["cpus"]))
+    for _, spec in contests:
+        check_memory(spec.job(), spec.chunk)
     offers = _ask(names, devices, [spec for _, spec in contests])
     _check_variants(variants, names, offers)
     return [

@@ -8,6 +8,7 @@ from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
 
 import backends
@@ -17,6 +18,7 @@ from harness.errors import UsageError
 from harness.machine import cgroups
 from harness.machine.process import available_cpus
 from harness.machine.topology import parse_cpus
+from harness.planning.limits import check_run
 from harness.processes import supervise
 from harness.specs.base import one_line
 from harness.specs.options import RUN, complete, filled, nested
@@ -87,13 +89,26 @@ def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
 
 
 def split_version(word: str) -> tuple[str, str | None]:
-    """Backend and version of ``torch@2.13.0``; the version is None where none is named."""
+    """Backend and version of ``torch@2.13.0``; the version is None where none is named.
+
+    Raises:
+        UsageError: what follows the @ is no version.
+    """
     name, at, version = word.partition("@")
-    return name, version if at else None
+    if not at:
+        return name, None
+    try:
+        return name, str(Version(version))
+    except InvalidVersion:
+        raise UsageError(f"backend: {version[:40]!r} is no version; as in torch@2.13.0") from None
 
 
 def by_version(words: Sequence[str]) -> dict[str, list[str | None]]:
-    """The backends asked for, each with its framework's versions; None stands for the version installed here."""
+    """The backends asked for, each with its framework's versions; None stands for the version installed here.
+
+    Raises:
+        UsageError: as ``split_version``.
+    """
     found: dict[str, list[str | None]] = {}
     for name, version in map(split_version, words):
         found.setdefault(name, []).append(version)
@@ -153,7 +168,9 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
     check_threads(spec.threads, cpus)
-    size = tasks.load(spec.task, spec.parameters, spec.seed).size("train")
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    check_run(spec, task)
+    size = task.size("train")
     if size is not None and spec.batch > size:
         raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
     return spec

@@ -21,6 +21,8 @@ from tasks.registry import nearest
 #: Formats in which numbers are rounded for people.
 FOR_PEOPLE = ("text", "markdown")
 FORMATS = (*FOR_PEOPLE, "csv", "parquet")
+#: Formats by the ending of a file.
+ENDINGS = {".txt": "text", ".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
 ColumnOf = Callable[[str], Column[Any]]
 
 
@@ -82,10 +84,13 @@ def format_named(form: str | None, out: Path | None) -> str:
     """The format asked for, else the one of the file's ending, else text.
 
     Raises:
-        ValueError: an unknown format.
+        ValueError: an unknown format, or none asked for and an ending that is none's.
     """
-    endings = {".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
-    named = form or endings.get(out.suffix if out else "", "text")
+    named = form or (ENDINGS.get(out.suffix) if out else "text")
+    if named is None:
+        raise ValueError(
+            f"{out}: the format of {out.suffix!r} is not known; end it in {', '.join(ENDINGS)}, or --format"
+        )
     if named not in FORMATS:
         raise ValueError(nearest("format", named, list(FORMATS)))
     return named

@@ -11,6 +11,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from harness.processes.supervise import OnProgress
 from harness.specs.run import RunSpec
 
+#: Nothing else is printed while a bar is shown, and rich need not stand between a command and its streams.
+_APART = {"redirect_stdout": False, "redirect_stderr": False}
+
 
 @contextmanager
 def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
@@ -24,7 +27,7 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
         TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),
     )  # fmt: skip
     # no refresh thread: while a worker measures, this process sleeps
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as progress:
+    with Progress(*columns, console=console, transient=True, auto_refresh=False, **_APART) as progress:
         shown = progress.add_task(label, total=spec.steps, figures="starting")
         progress.refresh()
 
@@ -42,7 +45,9 @@ def line(console: Console) -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
-    with Progress(TextColumn("{task.description}"), console=console, transient=True, auto_refresh=False) as progress:
+    with Progress(
+        TextColumn("{task.description}"), console=console, transient=True, auto_refresh=False, **_APART
+    ) as progress:
         shown = progress.add_task("")
 
         def tell(what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from rich.text import Text
 
 from harness.presentation.fitting import Fitted
 from harness.presentation.table import Cell, Column, Table
-from harness.text import markdown_escape, printable
+from harness.text import harmless, markdown_escape
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Facts = Sequence[tuple[str, str]]
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 
 
 # -- terminal ---------------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ def facts(heading: str, lines: Facts) -> Iterator[RenderableType]:
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
     for name, value in lines:
-        grid.add_row(Text(f"  {printable(name)}"), Text(value))
+        grid.add_row(Text(harmless(f"  {name}", keep="")), Text(harmless(value, keep="")))
     yield grid
 
 
@@ -122,8 +124,17 @@ def _class(name: str) -> Markup:
 
 # -- data files -------------------------------------------------------------------------------------
 def csv(data: pd.DataFrame) -> str:
-    """The data as CSV, numbers not rounded."""
-    return data.to_csv(index=False, lineterminator="\n")
+    """The data as CSV, numbers not rounded; no text of it is a formula to a spreadsheet."""
+    text = data.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz"]).columns
+    safe = data.assign(**{name: data[name].map(_no_formula, na_action="ignore") for name in text})
+    return safe.rename(columns=_no_formula).to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(value: Any) -> Any:
+    """A text with an apostrophe in front where a spreadsheet would compute it; numbers written as text stay."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    return value if _NUMBER.fullmatch(value) else f"'{value}"
 
 
 def parquet(data: pd.DataFrame, out: Path) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from io import StringIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from harness.presentation.renderers import terminal
 from harness.presentation.table import Table
+from harness.text import harmless
+
+
+class Screen(Console):
+    """A console whose only styles are its own: what a text brings to control a terminal is replaced."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of ``renderable``; rich's own control segments pass."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
 
 
 def show(*parts: Table | RenderableType, width: int | None = None) -> None:
@@ -17,13 +29,13 @@ def show(*parts: Table | RenderableType, width: int | None = None) -> None:
         width: columns, where standard output is no terminal; None for what the environment says (``COLUMNS``), or 80.
     """
     printed = [terminal(part) if isinstance(part, Table) else part for part in parts]
-    console = Console()
+    console = Screen()
     if console.is_terminal:
         for part in printed:
             console.print(part)
         return
     text = StringIO()
-    plain = Console(file=text, width=width)
+    plain = Screen(file=text, width=width)
     for part in printed:
         plain.print(part)
     print("\n".join(line.rstrip() for line in text.getvalue().split("\n")), end="")

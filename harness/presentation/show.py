@@ -58,7 +58,7 @@ def _parts(record: Record) -> Iterator[RenderableType]:
     if record.noise:
         yield from lines_of("Noise", _noise(record.noise))
     if record.command:
-        yield from lines_of("Make it again", [("", printable(record.command))])
+        yield from lines_of("Make it again", [("", record.command)])
     yield from lines_of("Environment", _environment(record))
     if record.environment.strays:
         yield from lines_of("Kept from the worker", sorted(record.environment.strays.items()))
@@ -69,13 +69,13 @@ def _parts(record: Record) -> Iterator[RenderableType]:
 
 def _what(record: Record) -> Facts:
     (group,) = groups([record])
-    facts = [("setting", f"{printable(group.about)} · seed {record.spec.seed}")]
+    facts = [("setting", f"{group.about} · seed {record.spec.seed}")]
     if record.variant:
-        why = f" ({printable(record.variant_reason)})" if record.variant_reason else ""
+        why = f" ({record.variant_reason})" if record.variant_reason else ""
         tier = f", tier {record.tier}" if record.tier else ""
         facts.append(("variant", f"{record.variant}{tier}{why}"))
     if record.executed:
-        facts.append(("executed", printable(record.executed)))
+        facts.append(("executed", record.executed))
     return facts
 
 
@@ -213,7 +213,7 @@ def _noise(noise: Noise) -> Facts:
 
 def _environment(record: Record) -> Facts:
     e = record.environment
-    facts = [("cpu", f"{printable(e.cpu)}, {e.logical_cpus} logical")]
+    facts = [("cpu", f"{e.cpu}, {e.logical_cpus} logical")]
     if e.affinity:
         why = f" ({printable(e.affinity_reason)})" if e.affinity_reason else ""
         facts.append(("allowed CPUs", ", ".join(map(str, e.affinity)) + why))
@@ -226,16 +226,16 @@ def _environment(record: Record) -> Facts:
     if e.memory_bytes is not None:
         facts.append(("memory", f"{number(e.memory_bytes / 2**30)} GiB"))
     if e.container:
-        facts.append(("container", printable(e.container)))
+        facts.append(("container", e.container))
     if e.blas:
         kernels = (f"{b.library} {b.version or ''} {b.kernel or ''}".strip() for b in e.blas)
-        facts.append(("libraries", printable(", ".join(kernels))))
+        facts.append(("libraries", ", ".join(kernels)))
     if e.libc:
-        facts.append(("C library", printable(e.libc)))
-    facts.append(("system", printable(f"{e.os}, Python {e.python}")))
-    facts.append(("versions", printable(", ".join(f"{name} {v}" for name, v in sorted(e.versions.items())))))
+        facts.append(("C library", e.libc))
+    facts.append(("system", f"{e.os}, Python {e.python}"))
+    facts.append(("versions", ", ".join(f"{name} {v}" for name, v in sorted(e.versions.items()))))
     if e.variables:
-        facts.append(("variables set", printable(" ".join(f"{name}={v}" for name, v in sorted(e.variables.items())))))
+        facts.append(("variables set", " ".join(f"{name}={v}" for name, v in sorted(e.variables.items()))))
     if e.git_commit:
         facts.append(("commit", e.git_commit[:12] + (", with changes" if e.git_dirty else "")))
     return facts

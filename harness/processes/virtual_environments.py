@@ -28,6 +28,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
 _NOT_PINNED = {DISTRIBUTION, "harness", "pip", "setuptools", "wheel"}
 #: Parts of this project that bring a framework.
 EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy")
+#: The only words that may name a Python to uv, which would also start a file of that name.
+_PYTHON = re.compile(r"[0-9]+\.[0-9]+")
 _DONE = "harness-environment.json"
 
 
@@ -65,7 +67,7 @@ def recipe(record: Record) -> Recipe:
     """The environment that a record was made in.
 
     Raises:
-        NotBuilt: the record names an invalid distribution or version.
+        NotBuilt: the record names an invalid distribution or version, of Python too.
     """
     where = record.environment
     pins = dict(where.packages or where.versions)
@@ -77,7 +79,10 @@ def recipe(record: Record) -> Recipe:
     extra = backends.load(name).extra(record.variant or record.spec.variant) if known else name
     if extra not in EXTRAS:
         raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(EXTRAS)}")
-    return Recipe(extra, ".".join(where.python.split(".")[:2]), pins)
+    python = re.match(_PYTHON, where.python)
+    if python is None or not re.fullmatch(r"[0-9.]+((a|b|rc)[0-9]+)?\+?", where.python):
+        raise NotBuilt(f"the record names Python {where.python[:40]!r}, which is not a version")
+    return Recipe(extra, python[0], pins)
 
 
 def recipe_for(backend: str, version: str | None) -> Recipe:
@@ -91,7 +96,7 @@ def recipe_for(backend: str, version: str | None) -> Recipe:
     pins = {name: version for name, version in software.library_versions().items() if name not in _NOT_PINNED}
     if version is not None:
         _check_pin(backend, version)
-        pins[backend] = version
+        pins[backend] = str(Version(version))
     return Recipe(backend, ".".join(map(str, sys.version_info[:2])), pins)
 
 
@@ -135,6 +140,8 @@ def python(recipe: Recipe, tell: Tell) -> Path:
     Raises:
         NotBuilt: it could not be built; nothing of it is left.
     """
+    if not _PYTHON.fullmatch(recipe.python):
+        raise NotBuilt(f"{recipe.python[:40]!r} is no version of Python, such as 3.11")
     place = folder() / recipe.name
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):

@@ -12,7 +12,7 @@ from pydantic import Field, computed_field
 import backends
 from backends.base import Tier
 from harness.records.seal import digest
-from harness.specs.base import Frozen
+from harness.specs.base import Frozen, Name
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
@@ -109,7 +109,12 @@ class Environment(Frozen):
     affinity_reason: Annotated[str | None, Field(description="why these CPUs, of all that could be used")] = None
     memory_bytes: Bytes | None = None
     os: str
-    python: str
+    python: Annotated[
+        str,
+        Field(
+            pattern=r"^[0-9]+(\.[0-9]+){0,2}((a|b|rc)[0-9]+)?\+?$", max_length=20, description="version, as in 3.11.9"
+        ),
+    ]
     versions: Annotated[dict[str, str], Field(description="framework and library versions")]
     threads: Annotated[int | None, Field(description="threads in force, read back from the framework")] = None
     flushes_denormals: Annotated[bool | None, Field(description="read back by a multiplication")] = None
@@ -143,7 +148,7 @@ class Execution(Frozen):
     spec: RunSpec | SpeedSpec
     status: Status
     reason: Annotated[str | None, Field(description="why the status is not ok")] = None
-    variant: Annotated[str | None, Field(description="the variant that ran")] = None
+    variant: Annotated[Name | None, Field(description="the variant that ran")] = None
     tier: Annotated[Tier | None, Field(description="default, best per update, or fused: several updates at once")] = (
         None
     )

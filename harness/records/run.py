@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from harness.records import figures
 from harness.records.base import Bytes, Environment, Execution, Noise, Scores, Sealed, Seconds, SetUp, Spread
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
 from harness.specs.base import Frozen
+from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
 SCHEMA_VERSION: Final = CURRENT
@@ -148,6 +149,12 @@ def throughput(
     }
 
 
+def _only_a_run(command: str | None) -> str | None:
+    if command is not None and not runs_only(command):
+        raise ValueError("not a command of harness run with options of a spec")
+    return command
+
+
 class Record(Execution, Sealed):
     """One run."""
 
@@ -161,7 +168,9 @@ class Record(Execution, Sealed):
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
     noise: Noise | None = None
-    command: Annotated[str | None, Field(description="the command that makes this run again, for a shell")] = None
+    command: Annotated[
+        str | None, AfterValidator(_only_a_run), Field(description="the command that makes this run again, for a shell")
+    ] = None
 
     @property
     def framework_version(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from harness.specs.base import one_line
 #: Far more than any record needs: a larger file is not read into memory.
 LARGEST_BYTES = 64 * 2**20
 #: A record's id in a report's text; it cannot contain a path separator.
-ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]+?-[0-9a-f]{8}\b")
+ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]{1,180}?-[0-9a-f]{8}\b")
 
 
 class StoreError(RuntimeError):
@@ -107,9 +108,7 @@ def read(path: Path) -> Record | SpeedRecord:
         AlteredRecord: it was changed since it was written.
     """
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise StoreError(f"{path}: larger than any record ({LARGEST_BYTES // 2**20} MiB), not read")
-        document = _document(path.read_bytes())
+        document = _document(_contents(path, "record"))
         kind = SpeedRecord if document.get("kind") == "speed" else Record
         return kind.model_validate_json(json.dumps(to_current(document)))
     except Altered as error:
@@ -122,6 +121,27 @@ def read(path: Path) -> Record | SpeedRecord:
         raise StoreError(f"{path}: not a valid record: a number out of range, or nested too deeply") from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _contents(path: Path, what: str) -> bytes:
+    """The bytes of a regular file: a FIFO would not end, a device neither. It is opened before it is looked at, so that
+    nothing can take its place in between.
+
+    Raises:
+        StoreError: it is no regular file, or larger than any ``what``.
+        OSError: it cannot be opened or read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise StoreError(f"{path}: not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST_BYTES:
+        raise StoreError(f"{path}: larger than any {what} ({LARGEST_BYTES // 2**20} MiB), not read")
+    return content
 
 
 def _document(text: bytes) -> dict[str, Any]:
@@ -160,9 +180,7 @@ def named_in(page: Path) -> Iterator[Path]:
         StoreError: the page cannot be read, or names no record.
     """
     try:
-        if page.stat().st_size > LARGEST_BYTES:
-            raise StoreError(f"{page}: larger than any report ({LARGEST_BYTES // 2**20} MiB), not read")
-        names = list(dict.fromkeys(ID.findall(page.read_text(encoding="utf-8", errors="replace"))))
+        names = list(dict.fromkeys(ID.findall(_contents(page, "report").decode(errors="replace"))))
     except OSError as error:
         raise StoreError(f"{page}: {error.strerror}") from None
     if not names:

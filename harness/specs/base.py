@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
@@ -21,6 +22,10 @@ class Frozen(BaseModel):
     """A closed, immutable model: unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def json_line(self) -> str:
+        """The document as a line of JSON in ASCII, which no terminal and no encoding changes."""
+        return json.dumps(self.model_dump(mode="json"))
 
 
 class Model(Frozen):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from harness.specs.base import Optimizer
 from harness.specs.options import RUN, WITHOUT_OPTION, value_at
 from harness.specs.run import RunSpec
+
+_NUMBER = re.compile(r"-[0-9.]+(e[+-]?[0-9]+)?")
 
 
 def words(spec: RunSpec, version: str | None = None) -> list[str]:
@@ -31,3 +34,18 @@ def command_line(spec: RunSpec, version: str | None = None) -> str | None:
         if value_at(spec, path) != getattr(usual, path.removeprefix("optimizer.")):
             return None
     return shlex.join(words(spec, version))
+
+
+def runs_only(command: str) -> bool:
+    """Whether a shell that is given ``command`` starts ``harness run`` with options of a spec, and does nothing else.
+
+    A record may come from anyone, and its command is there to be pasted: no other program, no other folder.
+    """
+    try:
+        found = shlex.split(command)
+    except ValueError:
+        return False
+    spellings = [(f"--{each.name}", f"--no-{each.name}", each.short) for each in RUN if each.fills]
+    known = {flag for flags in spellings for flag in flags}
+    flags = (word for word in found[2:] if word.startswith("-") and not _NUMBER.fullmatch(word))
+    return found[:2] == ["harness", "run"] and shlex.join(found) == command and known.issuperset(flags)

@@ -22,6 +22,8 @@ from harness.workflows.turns import fit, in_rounds
 #: Seconds of pause before each turn: thread pools spin for a while after their last work (OpenBLAS for some 20 ms).
 SETTLE_S = 0.03
 LONGEST_BLOCK_S = 60.0
+#: More than any contest needs.
+MOST_ROUNDS = 5_000
 
 Key = TypeVar("Key", bound=Hashable)
 Tell = Callable[[str], None]
@@ -49,8 +51,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UsageError for values that no contest can have."""
-        if self.rounds < 1:
-            raise UsageError(f"--rounds must be at least 1, not {self.rounds}")
+        if not 1 <= self.rounds <= MOST_ROUNDS:
+            raise UsageError(
+                f"--rounds must be from 1 to {MOST_ROUNDS:,}, so that a record holds them, not {self.rounds:,}"
+            )
         check_block(self.block_s)
         if self.starts < 1:
             raise UsageError(f"--starts must be at least 1, not {self.starts}")

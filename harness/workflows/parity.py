@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from rich.console import Console
-
 from harness.machine.topology import Choice
 from harness.presentation.progress import line
+from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
 from harness.processes import supervise
 from harness.processes.channel import TimedOut, WorkerDied
@@ -111,7 +110,7 @@ def measure(
             last = found[-1]
             print(json.dumps(asdict(last) | {"agrees": last.agrees, "first_apart": last.first_apart()}), flush=True)
 
-    with line(Console(stderr=True)) as tell:
+    with line(Screen(stderr=True)) as tell:
         for spec in specs:
             name = f"{spec.task} {spec.model.cell} {spec.backend}"
             tell(name)

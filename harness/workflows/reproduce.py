@@ -7,12 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.analysis.verdict import Judgement
 from harness.errors import NOT_OK
 from harness.machine import software
 from harness.presentation.progress import line
+from harness.presentation.screen import Screen
 from harness.processes.virtual_environments import NotBuilt, python, recipe
 from harness.records.store import read_record
 
@@ -25,7 +24,7 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     """
     record = read_record(path)
     try:
-        with line(Console(stderr=True)) as tell:
+        with line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:
         judgement = Judgement("cannot run", str(error))

@@ -40,7 +40,7 @@ def run_all(
         json_lines: print each record as a line of JSON, in place of the table at the end.
         cpus: those that the user named; None for all that this process may use.
     """
-    stderr = Console(stderr=True)
+    stderr = screen.Screen(stderr=True)
     records: list[Record] = []
     well = True
     runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
@@ -54,7 +54,7 @@ def run_all(
             records.append(record)
             well = keep(record, store, stderr) and record.status == "ok" and not stopped and well
             if json_lines:
-                print(record.model_dump_json(), flush=True)
+                print(record.json_line(), flush=True)
             if stopped:
                 stderr.print(f"interrupted; {len(runs) - number} runs not started", highlight=False)
                 break
@@ -86,7 +86,7 @@ def print_summary(records: Sequence[Record]) -> None:
 
     summaries = [repeats_table(records)] if any_repeated(records) else []
     screen.show(runs_table(records), *summaries, width=140)
-    console = Console()
+    console = screen.Screen()
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
 
@@ -95,7 +95,7 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool, note: str | None = No
     """Print what would run: a table with a note below it, or each spec as a line of JSON."""
     if json_lines:
         for spec in specs:
-            print(spec.model_dump_json())
+            print(spec.json_line())
     else:
         screen.show(plan_table(specs), *filter(None, [note]), width=200)
 

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.machine import system
@@ -56,7 +54,7 @@ def measure(
     from harness.presentation.figure import save
 
     if json_lines:
-        print(record.model_dump_json())
+        print(record.json_line())
     else:
         screen.show(contest_table.terminal(record), width=120)
     try:
@@ -74,7 +72,7 @@ def hold_all(
 ) -> tuple[SpeedRecord, bool]:
     """Hold every contest on the same CPUs, one after the other; their record, and whether all is ok and was kept."""
     cpus = cpus or Choice()
-    stderr = Console(stderr=True)
+    stderr = screen.Screen(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
     record, kept = None, True

@@ -16,8 +16,10 @@ import tasks
 from harness.analysis.groups import seedless
 from harness.analysis.verdict import Judgement, Verdict, judge
 from harness.errors import UsageError
+from harness.planning.limits import check_run
 from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
+from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
 from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
@@ -58,7 +60,7 @@ def verify_all(
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
         another reason.
     """
-    stderr = Console(stderr=True)
+    stderr = Screen(stderr=True)
     found, rows, problems = _read(places)
     for row in rows:
         _say(row, json_lines)
@@ -127,11 +129,15 @@ def to_run_again(record: Record) -> RunSpec:
 
 
 def unknown(spec: RunSpec) -> str | None:
-    """Why this spec cannot run here; None where it can. Names must be in the registries: nothing else is loaded."""
+    """Why this spec cannot run here; None where it can.
+
+    Names must be in the registries: nothing else is loaded. Sizes must fit into memory and a record: nothing larger is
+    started.
+    """
     try:
         backends.registry.check(spec.backend)
         tasks.registry.check(spec.task)
-        tasks.load(spec.task, spec.parameters, spec.seed)
+        check_run(spec, tasks.load(spec.task, spec.parameters, spec.seed))
         check_threads(spec.threads)
     except (UnknownName, TaskError, UsageError) as error:
         return str(error)
