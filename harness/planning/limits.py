@@ -9,7 +9,8 @@ from backends import parameters
 from backends.job import Job, ModelSpec, host_dtype, layer_dtype
 from backends.parameters import ITEM
 from harness.errors import UsageError
-from harness.machine.system import cgroup_limits, memory_bytes
+from harness.machine import cgroups
+from harness.machine.system import memory_bytes
 from harness.records.store import LARGEST_BYTES
 from harness.specs.run import RunSpec
 from tasks.base import Task
@@ -88,6 +89,4 @@ def check_run(spec: RunSpec, task: Task) -> None:
 
 def _memory() -> int | None:
     """Bytes that this process may use: the machine's, or its control group's; None where unknown."""
-    group = cgroup_limits().get("memory.max", "")
-    known = [size for size in (memory_bytes(), int(group) if group.isdecimal() else None) if size is not None]
-    return min(known, default=None)
+    return min((size for size in (memory_bytes(), cgroups.memory_limit()) if size is not None), default=None)
