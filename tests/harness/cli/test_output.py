@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.cli.output import Writer, guarded
 from harness.presentation.screen import Screen
-from tests.harness.conftest import make_record
+from tests.harness.conftest import RecordFactory
 
 RUNNER = CliRunner()
 ESCAPE = "\x1b[31m\x1b]0;owned\x07\x9b2J"
@@ -57,13 +57,16 @@ FIELDS: list[dict[str, Any]] = [
     {"environment": {field: f"x{ESCAPE}"}} for field in ("cpu", "device_name", "git_commit", "container", "libc", "os")
 ] + [
     {"environment": {"strays": {f"A{ESCAPE}": ESCAPE}}}, {"environment": {"versions": {f"v{ESCAPE}": ESCAPE}}},
-    {"metrics": {"steps_to": {f"mse{ESCAPE}": 3}}}, {"metrics": {"score": {f"s{ESCAPE}": 0.5}, "main_score": f"s{ESCAPE}"}},
-    {"record": {"variant_reason": ESCAPE}}, {"record": {"executed": ESCAPE}}, {"parameters": {f"p{ESCAPE}": ESCAPE}},
+    {"metrics": {"steps_to": {f"mse{ESCAPE}": 3}}},
+    {"metrics": {"score": {f"s{ESCAPE}": 0.5}, "main_score": f"s{ESCAPE}"}},
+    {"environment": {"packages": {f"q{ESCAPE}": ESCAPE}}}, {"parameters": {f"p{ESCAPE}": ESCAPE}},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("changes", FIELDS, ids=str)
-def test_no_escape_of_a_record_reaches_the_terminal(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_no_escape_of_a_record_reaches_the_terminal(
+    changes: dict[str, Any], make_record: RecordFactory, tmp_path: Path
+) -> None:
     path = tmp_path / f"r{ESCAPE.replace('/', '')}.json"
     record = make_record(**{name: value for name, value in changes.items() if name != "parameters"})
     if "parameters" in changes:
@@ -89,9 +92,9 @@ def test_an_unknown_key_and_a_strange_file_name_are_named_without_their_escapes(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
-def test_what_an_encoding_lacks_is_spelled(encoding: str, tmp_path: Path) -> None:
+def test_what_an_encoding_lacks_is_spelled(encoding: str, make_record: RecordFactory, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    path.write_text(make_record(record={"executed": "2 × 3 – … √"}).model_dump_json())
+    path.write_text(make_record(record={"deterministic": True}, environment={"cpu": "2 × 3 – … √"}).model_dump_json())
     done = subprocess.run(
         [sys.executable, "-m", "harness", "show", str(path)], capture_output=True, timeout=60,
         env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
@@ -102,7 +105,7 @@ def test_what_an_encoding_lacks_is_spelled(encoding: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_full_output_ends_in_one_line(tmp_path: Path) -> None:
+def test_a_full_output_ends_in_one_line(make_record: RecordFactory, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text(make_record().model_dump_json())
     with Path("/dev/full").open("w") as full:
@@ -128,7 +131,7 @@ def test_an_aborted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--backend", "numpy@../../x", "--dry-run"], "'../../x' is no version"),
         (["run", "--backend", "numpy@", "--dry-run"], "'' is no version"),
         (["env", "add", "torch@--help"], "'--help' is no version"),
-        (["table", ".", "--out", "x.xlsx"], "no format ends in '.xlsx'"),
+        (["table", ".", "--out", "x.xlsx"], "the format of '.xlsx' is not known"),
         (["run", "--data", "FILE", "--dry-run"], "--data takes a folder"),
         (["run", "--layers", "10000000000000000000", "--dry-run"], "too large for this machine"),
         (["run", "--steps", "1000000", "--evaluate-every", "1", "--dry-run"], "do not fit into a record"),

@@ -81,3 +81,15 @@ def test_facts_are_lines_of_name_and_value_and_nothing_of_none() -> None:
 
 def test_data_files_hold_numbers_as_they_are() -> None:
     assert renderers.csv(pd.DataFrame({"a": [0.1 + 0.2], "b": ["x,y"]})) == 'a,b\n0.30000000000000004,"x,y"\n'
+
+
+def test_no_text_of_a_csv_file_is_a_formula_and_numbers_stay_numbers() -> None:
+    data = pd.DataFrame({
+        "reason": ["=cmd|'/C calc'!A1", "@SUM(1)", "-2+3", "+x", "plain", None],
+        "level": ["-1.5", "+2", "-3e-4", "a", "", None],
+        "=head": [-1.5, 2.0, None, 0.0, -0.0, 1.0],
+    })  # fmt: skip
+    lines = renderers.csv(data).splitlines()
+    assert lines[:5] == [
+        "reason,level,'=head", "'=cmd|'/C calc'!A1,-1.5,-1.5", "'@SUM(1),+2,2.0", "'-2+3,-3e-4,", "'+x,a,0.0",
+    ]  # fmt: skip

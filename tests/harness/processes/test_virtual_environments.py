@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.planning.runs import by_version
-from harness.processes.virtual_environments import NotBuilt, recipe, recipe_for
+from harness.processes.virtual_environments import NotBuilt, Recipe, python, recipe, recipe_for
 from harness.records.run import Record
 from harness.records.store import Store
 
@@ -48,6 +48,24 @@ def test_local_versions_and_our_own_are_not_asked_of_an_index(make_record: Recor
 def test_what_is_no_name_or_version_never_reaches_pip(make_record: RecordFactory, name: str, version: str) -> None:
     with pytest.raises(NotBuilt, match="the record names"):
         recipe(make_record(environment={"packages": {name: version}}))
+
+
+@pytest.mark.parametrize("word", ["results/x/python", "--help", "/bin/sh", "3.11\n--x", "3", "3.11;x", ""])
+def test_only_a_version_of_python_reaches_uv(
+    make_record: RecordFactory, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_record()
+    hostile = record.model_copy(update={"environment": record.environment.model_copy(update={"python": word})})
+    with pytest.raises(NotBuilt, match="the record names Python"):
+        recipe(hostile)
+    monkeypatch.setattr(subprocess, "run", pytest.fail)
+    with pytest.raises(NotBuilt, match="no version of Python"):
+        python(Recipe("numpy", word, {}), print)
+
+
+@pytest.mark.parametrize("word", ["3.11.9", "3.11", "3.13.0rc1", "3.12.1+"])
+def test_versions_of_python_give_their_first_two_numbers(make_record: RecordFactory, word: str) -> None:
+    assert recipe(make_record(environment={"python": word})).python == ".".join(word.split(".")[:2])
 
 
 def test_a_backend_is_asked_for_by_version() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -154,3 +155,48 @@ def test_a_record_that_cannot_be_written_is_kept_elsewhere(tmp_path: Path, monke
     with pytest.raises(StoreError, match=f"the record is kept in {refuge}"):
         Store(tmp_path / "gone").write(a_record())
     assert read_record(refuge / "one.json") == a_record()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system with FIFOs")
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.json")
+    (tmp_path / "device.json").symlink_to("/dev/zero")
+    (tmp_path / "folder.json").mkdir()
+    assert read_all([tmp_path]).problems == [
+        f"{tmp_path}/{name}.json: not a regular file" for name in ("device", "fifo", "folder")
+    ]
+    os.mkfifo(tmp_path / "page.html")
+    with pytest.raises(StoreError, match="not a regular file"):
+        list(stores.named_in(tmp_path / "page.html"))
+
+
+def test_no_more_is_read_than_any_record_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "LARGEST_BYTES", 2**20)
+    for name, size in (("long.json", 2**20 + 1), ("page.md", 2**20 + 1)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    with pytest.raises(StoreError, match="larger than any record"):
+        stores.read(tmp_path / "long.json")
+    with pytest.raises(StoreError, match="larger than any report"):
+        list(stores.named_in(tmp_path / "page.md"))
+
+
+HOSTILE = ("--help", "/bin/sh", "results/x/python", "3.11\n", "3.11;x", "$(x)", "\x1b[2J", "..", "")
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_are_refused_where_a_record_is_read(value: str, tmp_path: Path) -> None:
+    whole = json.loads(a_record().model_dump_json())
+    changes: list[dict[str, Any]] = [
+        {"environment": whole["environment"] | {"python": value}},
+        {"variant": value}, {"id": value}, {"command": value}, {"command": f"harness run {value} x; {value}"},
+        {"command": f"harness run --results={value}"},
+        *({"spec": whole["spec"] | {name: value}} for name in ("task", "backend", "variant", "preset")),
+    ]  # fmt: skip
+    for change in changes:
+        document = whole | change
+        document["digest"] = seal.digest(document)
+        path = tmp_path / "r.json"
+        path.write_text(json.dumps(document))
+        with pytest.raises(StoreError, match="not a valid record"):
+            stores.read(path)
