@@ -50,7 +50,10 @@ def shortened(words: list[str]) -> list[str]:
         return [*alone, "--pairs", "2", "--restarts", "2", "--block", "0.001"]
     if words[0] != "run" or "--dry-run" in words:
         return words
-    return [*words, "--dry-run"] if "all" in words or words.count("--task") > 1 else [*words, "--steps", "2"]
+    if "all" in words or words.count("--task") > 1:
+        return [*words, "--dry-run"]
+    steps = words.index("--steps") if "--steps" in words else len(words)
+    return [*words[:steps], *words[steps + 2 :], "--steps", "2"]
 
 
 @pytest.mark.parametrize("line", commands())

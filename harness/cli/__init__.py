@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
 from harness.cli.parameters import click_command
-from harness.errors import OK
+from harness.errors import OK, USAGE, UsageError
 
 #: Commands by name; ``env`` is a group of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -77,6 +77,9 @@ def main() -> Any:
     """The console script."""
     try:
         return app(prog_name="harness")
+    except UsageError as error:
+        typer.echo(f"harness: {error}", err=True)
+        return USAGE
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         sys.stderr.close()
         return OK
