@@ -16,7 +16,7 @@ from harness.records.base import Spread
 from harness.records.figures import MIB, mib
 from harness.records.naming import run_name
 from harness.records.run import Record
-from harness.specs.run import RunSpec
+from harness.specs.run import flat
 from harness.text import printable, score_text
 
 CONFIDENCE = 0.95
@@ -118,7 +118,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
         raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
-    ours, theirs = _flat(present_spec(a)), _flat(present_spec(b))
+    ours, theirs = flat(present_spec(a)), flat(present_spec(b))
     return row([a], [b], tolerance), [
         f"{name}: {ours[name]}, {theirs[name]}" for name in ours if ours[name] != theirs[name]
     ]
@@ -127,16 +127,6 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
 def _task(record: Record) -> str:
     parameters = ", ".join(f"{name}={value}" for name, value in record.spec.parameters.items())
     return printable(f"{record.spec.task} ({parameters})")
-
-
-def _flat(spec: RunSpec) -> dict[str, object]:
-    fields: dict[str, object] = {}
-    for name, value in spec.model_dump().items():
-        if isinstance(value, dict):
-            fields |= {f"{name}.{inner}": each for inner, each in value.items()}
-        else:
-            fields[name] = value
-    return fields
 
 
 def _by_spec(records: Iterable[Record]) -> dict[str, list[Record]]:

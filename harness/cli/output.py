@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import typer
 
-from harness.errors import NOT_OK, OK
+from harness.errors import NOT_OK, OK, USAGE, UsageError
 from harness.text import harmless, printable, spelled
 
 #: What rich writes besides text: styles, movements of the cursor, and the return to a line's start.
@@ -101,6 +101,9 @@ def _status(command: Callable[[], Any]) -> int:
     except typer.Abort:
         print("harness: aborted", file=sys.stderr)
         return NOT_OK
+    except UsageError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return USAGE
     except Exception as error:
         # click's exception: some versions of typer bundle click under another name
         if not hasattr(error, "format_message"):

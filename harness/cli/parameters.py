@@ -7,12 +7,26 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperCommand
 
 from harness.errors import UsageError
 from harness.specs.options import Option
 
 Command = TypeVar("Command", bound=Callable[..., None])
 _TAKEN: dict[Callable[..., None], tuple[Option, ...]] = {}
+
+
+class OnceEach(TyperCommand):
+    """A command that refuses a second value of an option that takes one, where click would silently use the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words. Raises UsageError for an option that is given twice."""
+        once = [each for each in self.params if each.param_type_name == "option" and not each.multiple]
+        given = self.make_parser(ctx).parse_args(list(args))[2]
+        for each in once:
+            if not each.is_eager and given.count(each) > 1:
+                raise UsageError(f"{max(each.opts, key=len)} is given twice; it takes one value")
+        return super().parse_args(ctx, args)
 
 
 def takes(*options: Option) -> Callable[[Command], Command]:
@@ -38,7 +52,7 @@ def click_command(command: Callable[..., None], name: str | None = None, **setti
     if command in _TAKEN:
         _set_signature(command, _TAKEN[command])
     alone = typer.Typer(add_completion=False)
-    alone.command(name, context_settings=settings)(command)
+    alone.command(name, cls=OnceEach, context_settings=settings)(command)
     return typer.main.get_command(alone)
 
 

@@ -30,10 +30,10 @@ def parity(
 
     try:
         options = parse(RUN, context.args)
-        precisions = [options["precision"]] if options["precision"] else ["float64", "float32"]
-        if precisions == ["all"]:
+        precisions = options["precision"] or ["float64", "float32"]
+        if "all" in precisions:
             options["precision"] = None
-        specs = parities.with_small_batch(plan(options), options["batch"])
+        specs = parities.with_small_batch(parities.questions(plan(options)), options["batch"])
         cpus = named_cpus(options["cpus"])
     except UsageError as error:
         fail(error)

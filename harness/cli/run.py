@@ -28,7 +28,7 @@ def run(
         specs, versions = plan(options), by_version(options["backend"])
         cpus = named_cpus(options["cpus"])
         if dry_run:
-            print_plan(specs, json, threads_note(options["threads"], cpus))
+            print_plan(specs, json, threads_note(max(options["threads"] or [], default=None), cpus))
             return
         store.prepare()
     except (UsageError, StoreError) as error:

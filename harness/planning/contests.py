@@ -14,7 +14,7 @@ import backends
 from backends.job import CELLS, Device
 from harness.errors import UsageError
 from harness.planning.limits import check_memory
-from harness.planning.runs import check_cell, check_threads, default_threads, expand, named_cpus
+from harness.planning.runs import check_cell, check_device, check_threads, default_threads, expand, named_cpus
 from harness.processes import supervise
 from harness.processes.channel import WorkerDied
 from harness.specs.base import one_line
@@ -169,7 +169,7 @@ def _check_shape(name: str) -> str:
 
 
 def _check_device(name: str) -> str:
-    if name not in get_args(Device):
+    if check_device(name) not in get_args(Device):
         raise UnknownName(nearest("device", name, list(get_args(Device))))
     return name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -31,10 +31,18 @@ from tasks.registry import UnknownName, nearest
 DEFAULT_THREADS = 2
 DEFAULT_CHUNK = 10
 MOST_SEEDS = 10_000
+#: What runs that may be compared share comes before what they differ in, so that they follow one another.
+BEFORE, AFTER = ("task", "parameter", "cell"), ("seed", "backend", "device", "variant")
+#: Between them, in the order of the options: each is an axis, whose values multiply with the others'.
+BETWEEN = tuple(
+    each.parameter for each in RUN if each.repeatable and each.fills and each.parameter not in (*BEFORE, *AFTER)
+)
 
 
 def plan(given: Mapping[str, Any]) -> list[RunSpec]:
-    """The specs of all runs asked for, in the order in which they will run.
+    """The specs of all runs asked for, in the order in which they will run: the last axis changes first.
+
+    The axes are ``BEFORE``, ``BETWEEN`` and ``AFTER``, in this order.
 
     Args:
         given: options of ``harness run`` by their names in Python (``evaluate_every``); the others have their defaults.
@@ -49,20 +57,22 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         task_names = expand(options["task"], tasks.registry.names(), tasks.registry.check)
         backend_names = expand(list(by_version(options["backend"])), backends.registry.names(), backends.registry.check)
         cells = expand(options["cell"], CELLS, check_cell)
-        probes = _probes(options["variant"], backend_names)
-        presets = [(name, *_preset(name, task_names, options)) for name in task_names]
+        variants = options["variant"] or ["auto"]
+        probes = _probes(variants, backend_names)
+        presets = [(name, *each) for name in task_names for each in _presets(name, task_names, options)]
+        between = {name: list(dict.fromkeys(options[name] or [None])) for name in BETWEEN}
+        axes = {"cell": cells, **between, "seed": seeds, "backend": backend_names,
+                "device": list(dict.fromkeys(map(check_device, options["device"])))}  # fmt: skip
+        rest = {**options, "variant": None}
         specs = [
-            _spec({**options, "task": task, "parameter": parameters, "cell": cell, "seed": seed, "backend": backend,
-                   "device": device}, preset)
-            for (task, preset, parameters), cell, seed, backend, device in product(
-                presets, cells, seeds, backend_names, list(dict.fromkeys(options["device"]))
-            )
-        ]  # fmt: skip
+            _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset)
+            for (task, preset, parameters), *values in product(presets, *axes.values())
+        ]
     except (UnknownName, TaskError) as error:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
-    return [each for spec in specs for each in _variants(spec, probes.get(spec.backend))]
+    return [each for spec in specs for each in _variants(spec, variants, probes.get(spec.backend))]
 
 
 def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
@@ -132,31 +142,50 @@ def check_cell(name: str) -> str:
     return name
 
 
-def _preset(name: str, task_names: Sequence[str], options: Mapping[str, Any]) -> tuple[Preset, dict[str, Scalar]]:
-    """A task's preset, and all of its parameters: those given, then the preset's, then the task's defaults."""
+def check_device(name: str) -> str:
+    """``name``, if it names no GPU by its number. Raises UnknownName."""
+    device, colon, number = name.partition(":")
+    if device == "cuda" and colon:
+        which = number if number.isdecimal() else "N"
+        raise UnknownName(f"device: {name!r}: a worker sees one GPU, cuda; choose it with CUDA_VISIBLE_DEVICES={which}")
+    return name
+
+
+def _presets(
+    name: str, task_names: Sequence[str], options: Mapping[str, Any]
+) -> Iterator[tuple[Preset, dict[str, Scalar]]]:
+    """A task's preset with all of its parameters: those given, then the preset's, then the task's defaults.
+
+    Once for each combination of the values that are given of its parameters.
+    """
     kind: type[Task] = tasks.registry.load(name)
     if options["preset"] not in kind.presets:
         raise UnknownName(nearest(f"preset of {name}", options["preset"], list(kind.presets)))
     preset = kind.presets[options["preset"]]
     given = _parameters(kind, options["parameter"] or [], task_names)
-    return preset, tasks.load(name, {**preset.parameters, **given}).parameters
+    for values in product(*given.values()):
+        chosen = dict(zip(given, values, strict=True))
+        yield preset, tasks.load(name, {**preset.parameters, **chosen}).parameters
 
 
-def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str]) -> dict[str, Scalar]:
-    """The values of ``-P NAME=VALUE`` for one task. With several tasks, each takes the parameters that it has."""
-    given: dict[str, Scalar] = {}
+def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str]) -> dict[str, list[Scalar]]:
+    """The values of ``-P NAME=VALUE`` for one task, by name and without repetition.
+
+    With several tasks, each takes the parameters that it has.
+    """
+    given: dict[str, dict[Scalar, None]] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
             raise TaskError(f"-P takes name=value, not {word!r}")
         if len(task_names) == 1 or name in kind.defaults():
-            given[name] = kind.parse(name, text)
+            given.setdefault(name, {})[kind.parse(name, text)] = None
     if len(task_names) > 1:
         known = {name for each in task_names for name in tasks.registry.load(each).defaults()}
         for name in (word.partition("=")[0] for word in words):
             if name not in known:
                 raise TaskError(nearest("parameter of any of these tasks", name, sorted(known)))
-    return given
+    return {name: list(values) for name, values in given.items()}
 
 
 def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
@@ -255,29 +284,31 @@ def named_cpus(text: str | None) -> list[int] | None:
     return found
 
 
-def _probes(variant: str | None, backend_names: Sequence[str]) -> dict[str, Any]:
-    """What each backend has, by its name; nothing where ``auto`` is asked for, so that no backend is started.
+def _probes(variants: Sequence[str], backend_names: Sequence[str]) -> dict[str, Any]:
+    """What each backend has, by its name; nothing where only ``auto`` is asked for, so that no backend is started.
 
     Raises:
-        UsageError: none of the backends has the variant. Where only some lack it, their runs say so.
+        UsageError: none of the backends has a variant. Where only some lack it, their runs say so.
     """
-    if variant in (None, "auto"):
+    if set(variants) == {"auto"}:
         return {}
     probes = {name: supervise.probe(name) for name in backend_names}
     known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
-    if known.isdisjoint({backends.current_variant(name, str(variant)) for name in backend_names}):
-        raise UsageError(nearest(f"variant of {', '.join(backend_names)}", str(variant), sorted(known)))
+    for variant in variants:
+        if known.isdisjoint({backends.current_variant(name, variant) for name in backend_names}):
+            raise UsageError(nearest(f"variant of {', '.join(backend_names)}", variant, sorted(known)))
     return probes
 
 
-def _variants(spec: RunSpec, probe: Mapping[str, Any] | None) -> list[RunSpec]:
-    """A spec for each variant that the backend has for the device where ``all`` was asked for; else the spec itself,
-    its variant under its present name.
+def _variants(spec: RunSpec, variants: Sequence[str], probe: Mapping[str, Any] | None) -> list[RunSpec]:
+    """The spec with each of the variants under its present name; ``all`` stands for those that the backend has for the
+    device.
     """
-    if spec.variant == "auto":
-        return [spec]
-    if spec.variant != "all":
-        return [spec.model_copy(update={"variant": backends.current_variant(spec.backend, spec.variant)})]
-    variants = {} if probe is None or probe["reason"] else probe["variants"]
-    names = [name for name, about in variants.items() if spec.device in about["devices"]] or ["auto"]
-    return [spec.model_copy(update={"variant": name}) for name in names]
+    every = {} if probe is None or probe["reason"] else probe["variants"]
+    here = [name for name, about in every.items() if spec.device in about["devices"]] or ["auto"]
+    names = [
+        name
+        for variant in variants
+        for name in (here if variant == "all" else [backends.current_variant(spec.backend, variant)])
+    ]
+    return [spec.model_copy(update={"variant": name}) for name in dict.fromkeys(names)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -71,3 +72,21 @@ class RunSpec(Frozen):
     def initialisation_spec(self) -> InitialisationSpec:
         """The initialisation as the backends take it."""
         return InitialisationSpec(**self.initialisation.model_dump())
+
+
+def flat(spec: RunSpec) -> dict[str, object]:
+    """A spec's values by the paths of their fields: ``{"task": "copy", "model.hidden": 24, …}``."""
+    fields: dict[str, object] = {}
+    for name, value in spec.model_dump().items():
+        if isinstance(value, dict):
+            fields |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            fields[name] = value
+    return fields
+
+
+def differing(specs: Sequence[RunSpec]) -> list[str]:
+    """The paths of the fields in which these specs differ; none where there is at most one spec."""
+    fields = [flat(spec) for spec in specs]
+    paths = dict.fromkeys(path for each in fields for path in each)
+    return [path for path in paths if any(each.get(path) != fields[0].get(path) for each in fields)]

@@ -14,7 +14,7 @@ from harness.machine.topology import Choice
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.records.figures import growth
-from harness.specs.run import RunSpec
+from harness.specs.run import RunSpec, differing
 from harness.specs.speed import SpeedSpec
 from harness.workflows.contest import Contest, Settings, Tell, check_block
 
@@ -143,8 +143,8 @@ def _growth(heard: Heard) -> int:
 
 def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
     """The specs of a side. Raises UsageError if they differ in more than their seed."""
-    if len({spec.model_copy(update={"seed": 0}).model_dump_json() for spec in specs}) != 1:
-        raise UsageError(f"{side} names {len(specs)} runs; name one backend, task and cell")
+    if apart := differing([spec.model_copy(update={"seed": 0}) for spec in specs]):
+        raise UsageError(f"{side} names {len(specs)} runs, which differ in {', '.join(apart[:4])}; a side is one spec")
     return list(specs)
 
 

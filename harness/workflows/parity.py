@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from harness.errors import UsageError
 from harness.machine.topology import Choice
 from harness.presentation.progress import line
 from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
 from harness.processes import supervise
 from harness.processes.channel import TimedOut, WorkerDied
-from harness.specs.run import RunSpec
+from harness.specs.run import RunSpec, differing
 
 #: Sequences per update unless asked for: the reference computes every step in Python.
 BATCH = 8
@@ -80,7 +81,23 @@ class Agreement:
         return "; ".join(words)
 
 
-def with_small_batch(specs: Iterable[RunSpec], batch: int | None) -> list[RunSpec]:
+def questions(specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The specs to compare with the reference; precisions are compared within each.
+
+    Raises:
+        UsageError: two of one task, cell, backend, device and variant, which rows could not tell apart.
+    """
+    once = list(dict.fromkeys(spec.model_copy(update={"precision": specs[0].precision}) for spec in specs))
+    asked: dict[tuple[str, ...], RunSpec] = {}
+    for spec in once:
+        first = asked.setdefault((spec.task, spec.model.cell, spec.backend, spec.device, spec.variant), spec)
+        if apart := differing([first, spec]):
+            which = "parity compares one spec of each task, cell, backend, device and variant"
+            raise UsageError(f"{which}; these differ in {', '.join(apart[:4])}")
+    return once
+
+
+def with_small_batch(specs: Iterable[RunSpec], batch: Sequence[int] | None) -> list[RunSpec]:
     """The specs with a batch small enough for the reference, unless a batch was asked for."""
     return [spec if batch else spec.model_copy(update={"batch": min(spec.batch, BATCH)}) for spec in specs]
 

@@ -124,6 +124,7 @@ _PLAN: Sequence[Column[RunSpec]] = (
     Column("weights", _weights, kind="Int64"),
     Column("batch", attrgetter("batch"), kind="Int64", write=str),
     Column("steps", attrgetter("steps"), kind="Int64"),
+    Column("lr", attrgetter("optimizer.lr"), kind="float64", write="{:g}".format),
     Column("seed", attrgetter("seed"), kind="Int64", write=str),
     Column("threads", attrgetter("threads"), kind="Int64", write=str),
 )

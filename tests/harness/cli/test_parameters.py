@@ -51,6 +51,8 @@ def test_words_give_values_and_the_rest_has_its_default(words: list[str], given:
         (["--limit", "-1"], "'--limit'"),
         (["--help"], "--help"),
         (["more"], "more"),
+        (["--limit", "1", "--limit", "2"], "--limit is given twice; it takes one value"),
+        (["--exact", "--no-exact"], "--exact is given twice"),
     ],
 )
 def test_other_words_are_refused(words: list[str], says: str) -> None:

@@ -54,6 +54,8 @@ def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness, backen
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (["--clip", "1", "--clip", "2"], "--clip is given twice; it takes one value"),
+        (["--device", "cuda:1"], "'cuda:1': a worker sees one GPU, cuda; choose it with CUDA_VISIBLE_DEVICES=1"),
         (["--task", "ading"], "unknown task 'ading'; did you mean 'adding'?"),
         (["--backend", "pytorch"], "unknown backend 'pytorch'; did you mean 'torch'?"),
         (["--cell", "lstn"], "unknown cell 'lstn'; did you mean 'lstm'?"),

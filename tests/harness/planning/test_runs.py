@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from harness.planning.runs import (
     threads_note,
 )
 from harness.specs.commandline import words
+from harness.specs.options import option, value_at
 
 NUMPY: dict[str, Any] = {"backend": "numpy", "threads": 1}
 
@@ -73,9 +76,47 @@ def test_axes_multiply_in_this_order_and_repetitions_count_once() -> None:
     ]  # fmt: skip
 
 
+def test_sizes_and_rates_multiply_between_cell_and_seed_in_the_order_of_the_options() -> None:
+    specs = plan({**NUMPY, "lr": [0.1, 0.01, 0.1], "hidden": [4, 8], "cell": ["lstm", "gru"], "seeds": "2",
+                  "variant": ["hoisted", "textbook", "hoisted"]})  # fmt: skip
+    assert [(spec.model.cell, spec.model.hidden, spec.optimizer.lr, spec.seed, spec.variant) for spec in specs] == list(
+        product(("lstm", "gru"), (4, 8), (0.1, 0.01), (0, 1), ("hoisted", "textbook"))
+    )
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: st.lists(st.sampled_from(values), min_size=1, max_size=3)
+            for name, values in {
+                "precision": ["float32", "float64"], "hidden": [3, 4, 5], "layers": [1, 2], "batch": [2, 3],
+                "steps": [5, 6], "lr": [0.1, 0.2], "threads": [1, default_threads()],
+            }.items()
+        },
+    )
+)  # fmt: skip
+def test_every_axis_multiplies(axes: dict[str, list[Any]]) -> None:
+    specs = plan({"backend": "numpy", **axes})
+    assert len(specs) == len(set(specs)) == prod(len(set(values)) for values in axes.values())
+    for name, values in axes.items():
+        assert {value_at(spec, option(name).fills or "") for spec in specs} == set(values)
+
+
+def test_a_task_parameter_multiplies_too_whatever_else_is_given() -> None:
+    words = ["length=29", "noise=0.1", "noise=0.20", "noise=0.2", "length=28"]
+    specs = plan({**NUMPY, "task": ["sine", "adding"], "parameter": words})
+    found = [(spec.task, spec.parameters["length"], spec.parameters.get("noise")) for spec in specs]
+    assert found == [
+        ("sine", 29, 0.1), ("sine", 29, 0.2), ("sine", 28, 0.1), ("sine", 28, 0.2),
+        ("adding", 29, None), ("adding", 28, None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
+        ({"device": "cuda:1"}, "CUDA_VISIBLE_DEVICES=1"),
         ({"hiden": 3}, "unknown option 'hiden'; did you mean 'hidden'?"),
         ({"seed": 1, "seeds": "2"}, "--seed and --seeds: give one of them"),
         ({"batch": 10**6, "task": "sequential-digits"}, "a batch of 1,000,000 is larger"),

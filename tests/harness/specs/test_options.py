@@ -87,7 +87,7 @@ def test_an_option_gives_the_words_of_a_value() -> None:
 def test_what_is_not_given_has_its_default_and_none_is_not_given() -> None:
     found = complete(RUN, {"hidden": 24, "preset": None, "task": "copy"})
     assert set(found) == {each.parameter for each in RUN}
-    assert (found["hidden"], found["preset"], found["batch"]) == (24, "smoke", None)
+    assert (found["hidden"], found["preset"], found["batch"]) == ([24], "smoke", None)
     assert (found["task"], found["cell"]) == (["copy"], ["lstm"])
     assert found["results"] == Path("results/local")
 

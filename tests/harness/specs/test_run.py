@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import tasks
 from harness.records.store import read_record
 from harness.specs.base import Model
-from harness.specs.run import RunSpec
+from harness.specs.run import RunSpec, differing
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published"
 
@@ -26,6 +26,12 @@ def test_the_fingerprint_is_of_every_field() -> None:
     assert hash(spec()) == hash(RunSpec.model_validate_json(spec().model_dump_json()))
     for name, value in [("seed", 1), ("batch", 1), ("model", Model(hidden=1)), ("deterministic", False)]:
         assert spec().model_copy(update={name: value}).digest != spec().digest
+
+
+def test_fields_that_differ_are_named_by_their_paths() -> None:
+    wider = spec().model_copy(update={"model": Model(**{**spec().model.model_dump(), "hidden": 3}), "seed": 9})
+    assert differing([spec(), spec(), wider]) == ["seed", "model.hidden"]
+    assert differing([spec()]) == differing([]) == []
 
 
 def test_a_job_is_the_tasks_data_and_the_specs_computation() -> None:

@@ -81,6 +81,8 @@ def test_live_workers_are_compared(tmp_path: Path) -> None:
         ("--nonsense", "A: No such option"),
         ("--backend numpi", "did you mean 'numpy'"),
         ("--backend all", "A names 4 runs"),
+        ("--backend numpy --lr 0.1 --lr 0.01", "A names 2 runs, which differ in optimizer.lr; a side is one spec"),
+        ("--backend numpy --clip 1 --clip 2", "A: --clip is given twice"),
         ("--hidden 'x", "no command line"),
         ("--backend numpy --seeds 2", "need the same seeds"),
     ],

@@ -18,10 +18,11 @@ import pytest
 from backends.base import Trainer
 from backends.job import Job, Parameters
 from backends.numpy import NumpyBackend
+from harness.errors import UsageError
 from harness.planning.runs import plan
 from harness.protocol import Parity
 from harness.worker import parity, preparation
-from harness.workflows.parity import Agreement, agree, closing, with_small_batch
+from harness.workflows.parity import Agreement, agree, closing, questions, with_small_batch
 
 SPEC = with_small_batch(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
 
@@ -71,6 +72,13 @@ def test_the_first_quantity_that_is_apart_is_named(monkeypatch: pytest.MonkeyPat
         assert first.startswith("parameter ")
         assert first.endswith("after 3 updates")
     assert any("first apart is parameter" in text for text in closing(found))
+
+
+def test_precisions_are_compared_within_a_question_and_several_specs_of_one_name_refused() -> None:
+    both = plan({"backend": "numpy", "cell": ["lstm", "gru"], "precision": ["float64", "float32"], "threads": 1})
+    assert [(spec.model.cell, spec.precision) for spec in questions(both)] == [("lstm", "float64"), ("gru", "float64")]
+    with pytest.raises(UsageError, match=r"these differ in optimizer\.lr$"):
+        questions(plan({"backend": "numpy", "lr": [0.1, 0.01], "threads": 1}))
 
 
 def test_what_is_no_number_does_not_agree() -> None:
