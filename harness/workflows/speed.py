@@ -29,7 +29,7 @@ from harness.records.base import Status
 from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
-from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
 from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
@@ -37,8 +37,17 @@ from harness.workflows.contest import Tell
 
 def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store, out: Path, json_lines: bool) -> bool:
     """Hold every contest, print the results and draw them into ``out``; True if all is ok and was kept."""
-    record, well = hold_all(planned, settings, store)
+    with terminated_as_interrupted():
+        record, well = hold_all(planned, settings, store)
+        try:
+            with may_stop():
+                return _presented(record, out, json_lines) and well
+        except KeyboardInterrupt:  # the record is kept
+            return False
 
+
+def _presented(record: SpeedRecord, out: Path, json_lines: bool) -> bool:
+    """Print and draw the results; False where they cannot be drawn."""
     # slow to import: not while anything is measured
     from harness.presentation import contest_figures, contest_table
     from harness.presentation.figure import save
@@ -54,11 +63,11 @@ def measure(planned: Sequence[PlannedContest], settings: Settings, store: Store,
         return False
     if drawn and not json_lines:
         print(*(path for path in drawn if path.suffix == ".png"), sep="\n")
-    return well
+    return True
 
 
 def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store) -> tuple[SpeedRecord, bool]:
-    """Hold every contest, one after the other; their record, and whether all is ok and was kept."""
+    """Hold every contest, one after the other; their record, and whether all were held, are ok and were kept."""
     stderr = Console(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
@@ -71,8 +80,10 @@ def hold_all(planned: Sequence[PlannedContest], settings: Settings, store: Store
             contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
-            if held.contest.how == "interrupted":
-                stderr.print(f"interrupted; {len(planned) - number} contests not started", highlight=False)
+            left = len(planned) - number
+            if held.contest.how == "interrupted" or (left and asked_to_stop()):
+                stderr.print(f"interrupted; {left} contests not started", highlight=False)
+                kept = False
                 break
     assert record is not None
     return record, kept and record.status == "ok"

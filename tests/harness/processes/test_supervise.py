@@ -16,10 +16,12 @@ import pytest
 
 from harness.planning.runs import plan
 from harness.processes.channel import GRACE_S
+from harness.processes import supervise
 from harness.processes.supervise import execute, probe
 from harness.records.run import Record
-from harness.records.store import read_all
+from harness.records.store import Store, read_all
 from harness.specs.run import RunSpec
+from harness.workflows.run import run_all
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -113,7 +115,7 @@ def test_a_probe_tells_variants_devices_and_reasons() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Path, number: signal.Signals) -> None:
     words = ["run", "--backend", "hanging", "--task", "echo", "--threads", "1", "--seed", "0", "--seed", "1"]
     command = subprocess.Popen(
@@ -122,11 +124,30 @@ def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Pat
     )  # fmt: skip
     workers = _wait_for_worker(command.pid)
     command.send_signal(number)
+    time.sleep(0.05)
+    command.send_signal(signal.SIGINT)  # an impatient user: the record is written all the same
     _, stderr = command.communicate(timeout=30)
     assert command.returncode == 1
     assert b"1 runs not started" in stderr
     assert [record.status for record in read_all([tmp_path]).records] == ["interrupted"]
     assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_run_that_has_just_ended_is_kept_and_the_next_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while the parent waits for the worker to exit, and again while it collects what it knows of the machine."""
+    describe = supervise.environment.describe
+
+    def interrupted(*about: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return describe(*about)
+
+    monkeypatch.setattr(supervise.environment, "describe", interrupted)
+    assert not run_all([a_spec(), a_spec(seed=1)], Store(tmp_path), 60, json_lines=True)
+    assert [record.status for record in read_all([tmp_path]).records] == ["ok"]
+    assert "interrupted; 1 runs not started" in capsys.readouterr().err
 
 
 def _wait_for_worker(parent: int) -> list[psutil.Process]:
