@@ -16,6 +16,7 @@ from harness.presentation.selection import select
 from harness.presentation.table import Column
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
+from harness.records.whole import write_whole
 from tasks.registry import nearest
 
 #: Formats in which numbers are rounded for people.
@@ -123,5 +124,5 @@ def _kept(text: str, out: Path | None) -> str | None:
     if out is None:
         return text
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8", newline="")
+    write_whole(out, text)
     return None

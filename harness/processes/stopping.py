@@ -32,9 +32,9 @@ _state = _State()
 def terminated_as_interrupted() -> Iterator[None]:
     """Each of ``SIGNALS`` does what Ctrl-C does, and none of them comes between a result and its record.
 
-    A signal is held back, except within ``may_stop``, where it raises KeyboardInterrupt: once, so that a second one does
-    not end what the first one began. A signal that was ignored before, as ``nohup`` leaves SIGHUP, still is. Within
-    another such block this one changes nothing.
+    A signal is held back, except within ``may_stop``, where it raises KeyboardInterrupt: once, so that a second one
+    does not end what the first one began. A signal that was ignored before, as ``nohup`` leaves SIGHUP, still is.
+    Within another such block this one changes nothing.
     """
     if _state.taken:
         yield

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import psutil
 import pytest
 
 from harness.planning.runs import plan
-from harness.processes.channel import GRACE_S
 from harness.processes import supervise
+from harness.processes.channel import GRACE_S
 from harness.processes.supervise import execute, probe
 from harness.records.run import Record
 from harness.records.store import Store, read_all
@@ -45,6 +46,26 @@ def test_a_third_partys_task_and_backend_run_like_our_own() -> None:
     assert record.environment.threads == 1
     assert record.environment.flushes_denormals is True
     assert len(record.environment.affinity) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_worker_that_was_stopped_for_a_while_says_so() -> None:
+    """Stopped in training, as Ctrl-Z or a suspended machine does; the block that holds the pause is seen."""
+    spec = a_spec("slow", steps=30, chunk=1)
+
+    def stop_once(report: Mapping[str, float]) -> None:
+        (worker,) = psutil.Process().children()
+        if report["step"] > 5 and not paused:
+            worker.suspend()
+            time.sleep(1.5)
+            worker.resume()
+            paused.append(report["step"])
+
+    paused: list[float] = []
+    record = execute(spec, 60, stop_once)
+    assert paused
+    assert record.noise is not None
+    assert record.noise.paused_s == pytest.approx(1.5, abs=0.4)
 
 
 def test_what_libraries_print_does_not_disturb_the_events() -> None:
@@ -137,7 +158,7 @@ def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Pat
 def test_a_run_that_has_just_ended_is_kept_and_the_next_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C while the parent waits for the worker to exit, and again while it collects what it knows of the machine."""
+    """Ctrl-C while the parent collects what it knows of the machine."""
     describe = supervise.environment.describe
 
     def interrupted(*about: Any) -> Any:
