@@ -2,3 +2,32 @@
 
 Frameworks are imported only in workers, by ``backends``; what is learned stands in ``tasks``.
 """
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent.parent
+
+
+class _Floors:
+    """Finds the two floors below where this one is: files of a user's may have their names, and come first."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [str(_HERE)]) if name in ("backends", "tasks") else None
+
+
+def _find_floors() -> None:
+    """Raises ImportError where another module has the name of a floor already; its one line names the file."""
+    for name in ("backends", "tasks"):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and Path(file).resolve().parent.parent != _HERE:
+            raise ImportError(f"{file} stands in the way: harness has a package {name!r} of its own")
+    sys.meta_path.insert(0, _Floors)
+
+
+_find_floors()

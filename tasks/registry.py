@@ -75,6 +75,15 @@ class Registry:
             raise UnknownName(nearest(self.noun, name, list(entries)))
         return name
 
+    def is_ours(self, name: str) -> bool:
+        """Whether this project itself brings ``name``, and not another distribution; imports nothing.
+
+        Raises:
+            UnknownName: no such name; the message suggests the nearest.
+        """
+        entry = self._entries()[self.check(name)]
+        return entry.dist is None or entry.dist.name == DISTRIBUTION
+
     def load(self, name: str) -> Any:
         """Import and return the object registered as ``name``.
 

@@ -8,6 +8,8 @@ from harness.records.base import Noise
 
 #: From here on a run counts as disturbed: forced context switches per second, shares of the worker's CPU time.
 SWITCHES_PER_S, STEAL_SHARE, OUTSIDE_SHARE = 100.0, 0.02, 0.10
+#: Seconds of pauses. The two clocks whose difference counts suspension are read one after the other.
+PAUSED_S = 0.1
 
 
 #: Share of the CPUs used by others below which nobody can have forced the worker away.
@@ -26,5 +28,6 @@ def flags(noise: Noise | None) -> list[str]:
         "steal": (noise.steal_share or 0) > STEAL_SHARE,
         "load": (noise.outside_share or 0) > OUTSIDE_SHARE,
         "throttled": bool(noise.throttled),
+        "paused": (noise.paused_s or 0) > PAUSED_S,
     }
     return [name for name, present in found.items() if present]

@@ -49,7 +49,16 @@ def compare(
         _compare_recorded([Path(word) for word in context.args], against, tolerance, json_lines)
     if against is not None:
         fail("--against is for recorded runs: compare FOLDER --against FOLDER")
-    found, learned = _compare_live(a, b, context.args, pairs, restarts, block, timeout)
+    from harness.workflows.common import terminated_as_interrupted
+
+    with terminated_as_interrupted():
+        found, learned, stopped = _compare_live(a, b, context.args, pairs, restarts, block, timeout)
+        _print_comparison(a, b, found, learned, json_lines)
+    if stopped:
+        fail("stopped by the user before accuracy was compared", NOT_OK)
+
+
+def _print_comparison(a: str, b: str, found: Comparison, learned: Accuracy | None, json_lines: bool) -> None:
     if json_lines:
         import json
         from dataclasses import asdict
@@ -65,32 +74,37 @@ def compare(
 
 def _compare_live(
     a: str, b: str, common: list[str], pairs: int, restarts: int, block: float, timeout: float | None
-) -> tuple[Comparison, Accuracy | None]:
-    """Time and memory of both sides and, where each has several seeds, what they learned."""
+) -> tuple[Comparison, Accuracy | None, bool]:
+    """Time and memory of both sides and, where each has several seeds, what they learned; whether that was stopped."""
     from harness.errors import CannotCompare, UsageError
     from harness.machine.topology import Choice
     from harness.presentation.progress import line
     from harness.presentation.screen import Screen
     from harness.processes.channel import TimedOut
     from harness.workflows import compare as comparing
-    from harness.workflows.common import terminated_as_interrupted
+    from harness.workflows.common import may_stop
 
     try:
         effort = comparing.Effort(pairs, restarts, block, timeout)
-        (ours, named), (theirs, named_for_b) = _specs_of("A", a, common), _specs_of("B", b, common)
+        with may_stop():
+            (ours, named), (theirs, named_for_b) = _specs_of("A", a, common), _specs_of("B", b, common)
         if named != named_for_b:
             raise UsageError("--cpus: both sides take turns on the same CPUs; name them once, outside --a and --b")
         sides, cpus = [ours, theirs], Choice(named)
         comparing.same_seeds(*sides)
         stderr = Screen(stderr=True)
-        with terminated_as_interrupted():
-            with line(stderr) as tell:
-                found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)
-            return found, _accuracy(sides, timeout, stderr, cpus) if len(sides[0]) > 1 else None
+        with line(stderr) as tell:
+            found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)
+        try:
+            return found, _accuracy(sides, timeout, stderr, cpus) if len(sides[0]) > 1 else None, False
+        except KeyboardInterrupt:
+            return found, None, True
     except UsageError as error:
         fail(error)
     except CannotCompare as error:
         fail(error, NOT_OK)
+    except KeyboardInterrupt:
+        fail("stopped by the user; nothing was compared", NOT_OK)
     except TimedOut:
         fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
 

@@ -39,7 +39,7 @@ def parity(
         fail(error)
     with terminated_as_interrupted():
         found = parities.measure(specs, updates, drift, precisions, timeout, json_lines, cpus)
-    if not json_lines:
-        print_table(parities.table(found))
-        typer.echo("\n".join(parities.closing(found)))
+        if not json_lines:
+            print_table(parities.table(found))
+            typer.echo("\n".join(parities.closing(found)))
     raise typer.Exit(OK if parities.agree(found) else NOT_OK)

@@ -31,6 +31,7 @@ def verify(
 ) -> None:
     """Run records again here and judge each: bit-identical, same result, different, cannot run, altered."""
     from harness.records.store import Store, StoreError
+    from harness.workflows.common import terminated_as_interrupted
     from harness.workflows.verify import GOOD, closing, table, verify_all
 
     look_for_data_in(data)
@@ -40,10 +41,11 @@ def verify(
             store.prepare()
     except StoreError as error:
         fail(error)
-    rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines)
-    for problem in problems:
-        typer.echo(f"harness: skipped {problem}", err=True)
-    if not json_lines:
-        print_table(table(rows))
-        typer.echo("\n".join(closing(rows)))
+    with terminated_as_interrupted():
+        rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines)
+        for problem in problems:
+            typer.echo(f"harness: skipped {problem}", err=True)
+        if not json_lines:
+            print_table(table(rows))
+            typer.echo("\n".join(closing(rows)))
     raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)

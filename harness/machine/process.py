@@ -1,6 +1,6 @@
-"""CPUs, floating-point mode and memory of this process. Standard library only.
+"""CPUs, floating-point mode and memory of this process, and whom it dies with. Standard library only.
 
-The worker sets the first two before it imports NumPy or a framework, so that every thread they start inherits them.
+The worker sets CPUs and mode before it imports NumPy or a framework, so that every thread they start inherits them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import select
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from harness.machine import darwin
 
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
+#: Environment variable with the number of the file that is a worker's lifeline: the reading end of a pipe.
+LIFELINE = "HARNESS_LIFELINE"
 
 #: Byte offset of the vector unit's control register inside ``fenv_t``, and its flush bits, by system and processor.
 #: x86-64: MXCSR, flush-to-zero (bit 15) and denormals-are-zero (bit 6); before it glibc has the 28 bytes of the x87,
@@ -27,6 +32,30 @@ _FENV = {
     ("darwin", "x86_64"): (4, 0x8040),
     ("darwin", "arm64"): (8, 1 << 24),
 }
+
+
+def die_with(lifeline: int) -> None:
+    """Kill this process and its group as soon as the last process that holds the other end of a pipe has ended.
+
+    On Linux the kernel does so, whatever this process computes: the pipe's owner is the group, the signal that it sends
+    is SIGKILL. Not the parent-death signal, which comes when the *thread* that started this process ends, and which the
+    children of this process do not get. Elsewhere a thread watches the pipe.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        if select.select([lifeline], [], [], 0)[0]:  # it ended before
+            os.killpg(0, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
 
 
 def available_cpus() -> list[int]:

@@ -44,7 +44,9 @@ def source_state() -> tuple[str | None, bool | None]:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=True, timeout=20)
+    command = ["git", "-C", str(SOURCE), *words]
+    # a session of its own: Ctrl-C at the end of a run must not take the commit from the record
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, start_new_session=True)
     return done.stdout.strip()
 
 

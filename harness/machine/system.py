@@ -86,7 +86,7 @@ def smi(which: str) -> dict[str, str]:
         return {}  # -1 and the empty word hide all of them
     query = ["nvidia-smi", "-i", which, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20)
+        done = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20, start_new_session=True)
     except (OSError, subprocess.SubprocessError):
         return {}
     answers = zip(GPU_FIELDS, (value.strip() for value in done.stdout.split(",")), strict=False)

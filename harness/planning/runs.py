@@ -24,7 +24,7 @@ from harness.specs.base import one_line
 from harness.specs.options import RUN, complete, filled, nested
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
-from tasks.base import Preset, Scalar, Task, TaskError
+from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
 from tasks.registry import UnknownName, nearest
 
 #: Few enough that a default run is comparable across most machines.
@@ -197,12 +197,24 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
     check_threads(spec.threads, cpus)
-    task = tasks.load(spec.task, spec.parameters, spec.seed)
-    check_run(spec, task)
-    size = task.size("train")
+    size = _training_sequences(spec)
     if size is not None and spec.batch > size:
         raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
     return spec
+
+
+def _training_sequences(spec: RunSpec) -> int | None:
+    """How many sequences the task has; None for as many as are asked for, or where its data is missing.
+
+    Raises:
+        UsageError: memory cannot hold the run, or no record its figures.
+    """
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    try:
+        check_run(spec, task)
+        return task.size("train")
+    except DataUnavailable:
+        return None  # the run itself will say so; the others go on
 
 
 def _from_preset(preset: Preset) -> dict[str, Any]:

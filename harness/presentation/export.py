@@ -16,6 +16,7 @@ from harness.presentation.selection import select
 from harness.presentation.table import Column
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
+from harness.records.whole import write_whole
 from tasks.registry import nearest
 
 #: Formats in which numbers are rounded for people.
@@ -88,6 +89,7 @@ def format_named(form: str | None, out: Path | None) -> str:
     """
     named = form or (ENDINGS.get(out.suffix) if out else "text")
     if named is None:
+        assert out is not None
         raise ValueError(
             f"{out}: the format of {out.suffix!r} is not known; end it in {', '.join(ENDINGS)}, or --format"
         )
@@ -128,5 +130,5 @@ def _kept(text: str, out: Path | None) -> str | None:
     if out is None:
         return text
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8", newline="")
+    write_whole(out, text)
     return None

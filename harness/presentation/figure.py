@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.presentation.look import STYLE, legible
+from harness.records.whole import whole
 
 WIDTH = 9.0
 PANELS_PER_FIGURE = 6
@@ -32,10 +33,10 @@ class Drawn:
     figure: Figure
 
     def save(self, path: Path) -> Path:
-        """Write as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
+        """Write whole, as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
         metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}[path.suffix]
-        with style.context(["default", STYLE]):
-            self.figure.savefig(path, metadata=metadata)
+        with style.context(["default", STYLE]), whole(path) as temporary:
+            self.figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
         return path
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from harness.presentation.fitting import Fitted
 from harness.presentation.table import Cell, Column, Table
+from harness.records.whole import whole
 from harness.text import harmless, markdown_escape
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def parquet(data: pd.DataFrame, out: Path) -> None:
     """Write ``data`` with its types into the file ``out``. Raises ValueError without pyarrow."""
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        data.to_parquet(out, index=False, engine="pyarrow")
+        with whole(out) as temporary:
+            data.to_parquet(temporary, index=False, engine="pyarrow")
     except ImportError:
         raise ValueError("parquet needs pyarrow: pip install pyarrow") from None

@@ -23,6 +23,7 @@ from harness.records.naming import run_name
 from harness.records.run import Metrics, Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
+from harness.records.whole import write_whole
 from harness.text import gpu_text, markdown_escape, number, printable, score_text
 
 FIGURES = "figures"
@@ -73,8 +74,8 @@ def write(found: Found, out: Path, title: str = "Recurrent networks, measured") 
     contests = _pictures(contest_figures.figures(found.speeds), out / FIGURES)
     about = _content(found, pictures, contests) | {"title": printable(title)}
     pages = [out / "report.md", out / "report.html"]
-    pages[0].write_text(_markdown().get_template("report.md.j2").render(about), encoding="utf-8", newline="\n")
-    pages[1].write_text(_html().get_template("report.html.j2").render(about), encoding="utf-8", newline="\n")
+    write_whole(pages[0], _markdown().get_template("report.md.j2").render(about))
+    write_whole(pages[1], _html().get_template("report.html.j2").render(about))
     return pages + [out / picture.png for picture in [*pictures, *contests]]
 
 

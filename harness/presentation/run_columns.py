@@ -178,7 +178,7 @@ _FIXED: Sequence[Column[Record]] = (
     Column(
         "noise",
         lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
-        "what disturbed the measurement: drift, bimodal, preempted, steal, load, throttled; none where nothing did",
+        "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
     ),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),

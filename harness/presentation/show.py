@@ -207,6 +207,8 @@ def _noise(noise: Noise) -> Facts:
     facts = [("flags", ", ".join(flags(noise)) or "none")]
     if noise.involuntary_switches_per_s is not None:
         facts.append(("forced switches", f"{number(noise.involuntary_switches_per_s)} per second"))
+    if noise.paused_s:
+        facts.append(("paused", f"{number(noise.paused_s)} s"))
     shares = {"stolen by the hypervisor": noise.steal_share, "used by others": noise.outside_share}
     return facts + [(name, f"{share:.1%} of the worker's CPUs") for name, share in shares.items() if share is not None]
 

@@ -13,12 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from harness.machine.process import LIFELINE
 from harness.processes import environment
+from harness.processes.stopping import may_stop
 from harness.protocol import End, Event, Order, ProtocolError, Request, decode_event, encode
 
 COMMAND = (sys.executable, "-P", "-m", "harness.worker")
 GRACE_S = 2.0
 LOG_TAIL_BYTES = 4000
+#: Seconds that one call may wait: systems take no arbitrary number.
+LONGEST_WAIT_S = 86_400.0
 
 
 class TimedOut(Exception):
@@ -32,7 +36,8 @@ class WorkerDied(RuntimeError):
 class Channel:
     """A worker process: messages to its standard input, events from its standard output, all else in its log.
 
-    A context manager; when it is left the process and all that it started are gone.
+    A context manager; when it is left the process and all that it started are gone. They also go when this process
+    does, however it ends: see ``harness.machine.process.die_with``.
     """
 
     def __init__(
@@ -48,14 +53,17 @@ class Channel:
         self.variables = dict(variables)
         env, self.strays = environment.worker_environment(self.variables, os.environ)
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop
+        theirs, self._lifeline = os.pipe()
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-            env={**env, **(extra or {})},
+            env={**env, **(extra or {}), LIFELINE: str(theirs)},
+            pass_fds=(theirs,),
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops the worker
         )
+        os.close(theirs)
         self._lines: list[bytes] = []
         self._rest = b""
 
@@ -83,6 +91,8 @@ class Channel:
     def hear(self, deadline: float | None = None) -> Event | None:
         """The next event; None once the worker has closed its output.
 
+        What the worker has said already is heard before a signal that asks to stop.
+
         Args:
             deadline: in seconds of ``time.monotonic``; None to wait for ever.
 
@@ -94,9 +104,8 @@ class Channel:
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while not self._lines:
-                left = None if deadline is None else deadline - time.monotonic()
-                if (left is not None and left <= 0) or not selector.select(left):
-                    raise TimedOut
+                if not selector.select(0):
+                    _wait(selector, deadline)
                 data = os.read(self.process.stdout.fileno(), 65536)
                 if not data:
                     return None
@@ -146,17 +155,16 @@ class Channel:
         try:
             self._end()
         finally:
+            os.close(self._lifeline)
             self.log.close()
 
     def _end(self) -> None:
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            if self.process.poll() is not None:
-                return
-            try:
-                os.killpg(self.process.pid, signal_number)
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self.process.pid, signal.SIGTERM)
                 self.process.wait(GRACE_S)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # what it started may outlive it
         self.process.wait()
 
     def tail(self) -> str | None:
@@ -165,6 +173,17 @@ class Channel:
         self.log.seek(max(0, self.log.tell() - LOG_TAIL_BYTES))
         home = os.environ.get("HOME") or "~"
         return self.log.read().decode(errors="replace").replace(home, "~").strip() or None
+
+
+def _wait(selector: selectors.BaseSelector, deadline: float | None) -> None:
+    """Wait until there is something to read. A signal may interrupt this: nothing is read yet. Raises TimedOut."""
+    while True:
+        left = LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut
+        with may_stop():
+            if selector.select(min(left, LONGEST_WAIT_S)):
+                return
 
 
 def until(timeout: float | None) -> float | None:
@@ -177,6 +196,15 @@ def _how_it_ended(status: int | None) -> str:
         return "the worker closed its output before the run was done"
     if status >= 0:
         return f"the worker exited with status {status} before the run was done"
-    name = signal.Signals(-status).name
+    name = _signal_name(-status)
     hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
     return f"the worker was killed by {name}{hint}"
+
+
+def _signal_name(number: int) -> str:
+    """A signal's name; of real-time signals only the first and the last have one in Python."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        first: int = getattr(signal, "SIGRTMIN", number + 1)
+        return f"SIGRTMIN+{number - first}" if number > first else f"signal {number}"

@@ -16,6 +16,7 @@ from harness.machine.topology import Choice
 from harness.processes import environment
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
 from harness.processes.heard import Heard
+from harness.processes.stopping import postpone
 from harness.protocol import Compared, End, Event, Listed, Parity, Probe, Probed, Progress, Request, Run, Variants
 from harness.records.base import Environment
 from harness.records.run import Record
@@ -72,8 +73,10 @@ def execute(
         except WorkerDied as death:
             heard.end("failed", str(death))
         except KeyboardInterrupt:
-            interrupted = True
-            heard.end("interrupted", "stopped by the user")
+            # a run that has ended is kept as it ended; the signal then stops what comes next
+            if heard.status is None or not postpone():
+                interrupted = True
+                heard.end("interrupted", "stopped by the user")
         heard.log_tail = worker.tail()
         where = environment.describe(worker.variables, worker.strays, chosen)
         record = _record(spec, heard, where, version)

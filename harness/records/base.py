@@ -89,6 +89,10 @@ class Noise(Frozen):
     steal_share: Annotated[float | None, Field(description="of the worker's CPUs, taken by the hypervisor")] = None
     outside_share: Annotated[float | None, Field(description="of the worker's CPUs, used by other processes")] = None
     throttled: Annotated[int | None, Field(description="times slowed by heat or by the control group's quota")] = None
+    paused_s: Annotated[
+        Seconds | None,
+        Field(description="stopped or suspended: blocks beyond the typical one, and what the clock left out"),
+    ] = None
 
 
 class Blas(Frozen):

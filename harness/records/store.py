@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
+from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
 #: Far more than any record needs: a larger file is not read into memory.
@@ -73,28 +74,16 @@ class Store:
         target = self.folder / f"{record.id}.json"
         text = record.model_dump_json(indent=1) + "\n"
         try:
-            _write_atomically(target, text)
+            write_whole(target, text)
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error.strerror}; {_keep_elsewhere(target.name, text)}") from None
         return target
 
 
-def _write_atomically(target: Path, text: str) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _keep_elsewhere(name: str, text: str) -> str:
     refuge = Path(tempfile.gettempdir()) / name
     try:
-        _write_atomically(refuge, text)
+        write_whole(refuge, text)
     except OSError:
         return f"nor is there room elsewhere; the record is: {json.dumps(json.loads(text))}"
     return f"the record is kept in {refuge}"

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 START = time.perf_counter()
 
 
-def main() -> None:
-    """Answer one request."""
+def main() -> int:
+    """Answer one request; the exit status, 1 where what was sent is no message."""
+    if lifeline := os.environ.pop(process.LIFELINE, None):
+        process.die_with(int(lifeline))
     emit = _take_over_stdout()
     try:
         request = protocol.decode_request(sys.stdin.readline())
     except protocol.ProtocolError as error:
         emit(protocol.End("failed", f"the worker was sent an invalid request: {error}"))
-        return
+        return 1
     match request:
         case protocol.Probe(backend):
             from harness.worker.listing import probed
@@ -39,7 +41,8 @@ def main() -> None:
 
             emit(listed(backend, specs))
         case _:
-            _measure(request, emit)
+            return _measure(request, emit)
+    return 0
 
 
 def _take_over_stdout() -> Emit:
@@ -54,8 +57,8 @@ def _take_over_stdout() -> Emit:
     return emit
 
 
-def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: Emit) -> None:
-    """Put the spec's CPUs and floating-point mode in force, import NumPy, and do what was asked for."""
+def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: Emit) -> int:
+    """Put the spec's CPUs and floating-point mode in force, import NumPy, and do what was asked for; as ``main``."""
     # before NumPy or a framework starts its threads: they inherit both
     affinity = process.pin(request.cpus)
     process.flush_denormals(request.spec["denormals"] == "flush")
@@ -68,21 +71,22 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
         case protocol.Run(spec, _):
             from harness.worker.run import measure
 
-            _run_to_end(lambda: measure(spec, START, numpy_s, emit), emit)
+            return _run_to_end(lambda: measure(spec, START, numpy_s, emit), emit)
         case protocol.Parity():
             from harness.worker.parity import compare
 
-            _run_to_end(lambda: compare(request, emit), emit)
+            return _run_to_end(lambda: compare(request, emit), emit)
         case protocol.Contest(spec, _):
             from harness.worker.contestant import take_turns
 
-            _run_to_end(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
+            return _run_to_end(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
 
 
-def _run_to_end(work: Callable[[], None], emit: Emit) -> None:
-    """Do the work, and say in the last event how it ended."""
+def _run_to_end(work: Callable[[], None], emit: Emit) -> int:
+    """Do the work, and say in the last event how it ended; as ``main``."""
     from harness.errors import RunFailed
 
+    status = 0
     try:
         work()
     except RunFailed as error:
@@ -93,12 +97,14 @@ def _run_to_end(work: Callable[[], None], emit: Emit) -> None:
         import traceback
 
         traceback.print_exc()
+        status = int(isinstance(error, protocol.ProtocolError))
         unavailable = _unavailable(error)
         reason = str(error) if unavailable else f"{type(error).__name__}: {error}"
         end = protocol.End("unavailable" if unavailable else "failed", reason.strip().split("\n")[0][:500])
     else:
         end = protocol.End("ok")
     emit(end)
+    return status
 
 
 def _unavailable(error: Exception) -> bool:
@@ -109,4 +115,4 @@ def _unavailable(error: Exception) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

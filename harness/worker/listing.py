@@ -11,7 +11,7 @@ from backends.base import Backend
 from backends.job import CELLS, Job, ModelSpec
 from harness.protocol import Listed, Probed
 from harness.specs.speed import SpeedSpec
-from harness.worker.preparation import not_installed
+from harness.worker.preparation import NOT_LOADED, why_not_loaded
 
 
 def probed(name: str) -> Probed:
@@ -24,8 +24,8 @@ def probed(name: str) -> Probed:
         found["version"] = backend.version()
         found["versions"] = dict(backend.versions())
         found["devices"] = backend.devices()
-    except ImportError as error:
-        found["reason"] = not_installed(backend, error)
+    except NOT_LOADED as error:
+        found["reason"] = why_not_loaded(backend, error)
     return Probed(found)
 
 

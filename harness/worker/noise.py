@@ -6,14 +6,17 @@ The worker itself reads the counters: they are of its CPUs and its process.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 
 from harness.machine import cgroups
 from harness.records.base import Noise
+from harness.records.figures import Block
 
 #: With fewer blocks nothing is said about their distribution.
 FEWEST_BLOCKS = 20
@@ -24,6 +27,8 @@ SIGMAS = 4.0
 #: Two groups of blocks: each holds at least this share, and they are apart by this share of the median and by so many
 #: spreads of a group.
 SHARE, APART, SPREADS = 0.15, 0.15, 4.0
+#: A block was paused if it took so many seconds longer than a typical one, and more than twice as long.
+PAUSE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Counters:
         switches: context switches that were forced on it.
         steal_s, busy_s: seconds of its CPUs taken by the hypervisor, and spent for any process.
         throttled: times slowed for heat, or because the control group's quota was used up.
+        suspended_s: seconds that the system's steady clock left out, because the machine was suspended.
     """
 
     wall_s: float
@@ -43,13 +49,14 @@ class Counters:
     steal_s: float | None
     busy_s: float | None
     throttled: int | None
+    suspended_s: float | None = None
 
 
 def read(clock_s: float) -> Counters:
     """The counters now, when the caller's clock shows ``clock_s``."""
     times = os.times()
     busy, steal = _cpu_times(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None)
-    return Counters(clock_s, times.user + times.system, _switches(), steal, busy, _throttled())
+    return Counters(clock_s, times.user + times.system, _switches(), steal, busy, _throttled(), _suspended())
 
 
 def _switches() -> int | None:
@@ -88,6 +95,13 @@ def _throttled() -> int | None:
     return sum(counts) if counts else None
 
 
+def _suspended() -> float | None:
+    """By how much the clock that counts suspension is ahead of the one that does not, which times all blocks."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text().strip()
@@ -95,14 +109,18 @@ def _text(path: Path) -> str:
         return ""
 
 
-def judge(block_s: Sequence[float], before: Counters, after: Counters, cpus: int) -> Noise:
+def judge(
+    blocks: Sequence[Block], before: Counters, after: Counters, cpus: int, others: Iterable[Sequence[Block]] = ()
+) -> Noise:
     """What disturbed a measurement.
 
     Args:
-        block_s: seconds per update of each block, in order.
+        blocks: those of training, in order.
         before, after: readings around the blocks.
         cpus: CPUs that the worker may use.
+        others: blocks of other work in the same time, which may have been paused, too.
     """
+    block_s = [block.step_s for block in blocks]
     wall = max(after.wall_s - before.wall_s, 1e-9)
     own = after.own_s - before.own_s
     switches = _difference(before.switches, after.switches)
@@ -118,11 +136,24 @@ def judge(block_s: Sequence[float], before: Counters, after: Counters, cpus: int
         steal_share=None if steal is None else steal / (wall * cpus),
         outside_share=None if outside is None else outside / (wall * cpus),
         throttled=None if throttled is None else int(throttled),
+        paused_s=sum(map(paused, [blocks, *others])) + (_difference(before.suspended_s, after.suspended_s) or 0.0),
     )
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else max(0.0, after - before)
+
+
+def paused(blocks: Sequence[Block]) -> float:
+    """Seconds that blocks took beyond the typical time of as many steps, where that can only be a pause.
+
+    The process was stopped, or its virtual machine; or it waited for something else for as long.
+    """
+    if not blocks:
+        return 0.0
+    typical_s = median_low(block.step_s for block in blocks)
+    beyond = [(block.seconds - typical_s * block.steps, typical_s * block.steps) for block in blocks]
+    return sum(excess for excess, expected in beyond if excess > max(PAUSE_S, expected))
 
 
 def relative_drift(block_s: Sequence[float]) -> float | None:

@@ -22,23 +22,32 @@ from tasks.base import Batch
 Emit = Callable[[Event], None]
 
 
-def not_installed(backend: Backend, error: ImportError) -> str:
-    """One line with the command that installs the backend's framework."""
-    return f"{backend.name} is not installed ({error}): pip install {backend.distribution}"
+#: What importing a framework raises that is missing, broken, or finds too little memory for its libraries.
+NOT_LOADED = (ImportError, OSError, MemoryError)
+
+
+def why_not_loaded(backend: Backend, error: Exception) -> str:
+    """One line: the command that installs the backend's framework, or why it cannot be loaded although it is there."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{backend.name} is not installed ({error}): pip install {backend.distribution}"
+    said = str(error).strip()
+    while "\n" in said and (below := error.__cause__ or error.__context__):  # a page of advice, the cause below it
+        error, said = below, str(below).strip()  # type: ignore[assignment]
+    return f"{backend.name} cannot be loaded: {said.split(chr(10))[0] or 'out of memory'}"
 
 
 def load(name: str, clocks: Clocks) -> Backend:
     """The backend with its framework imported, on the clock ``import``.
 
     Raises:
-        Unsupported: it is not installed.
+        Unsupported: it is not installed, or cannot be loaded.
     """
     backend = backends.load(name)
     with clocks("import"):
         try:
             backend.version()
-        except ImportError as error:
-            raise Unsupported(not_installed(backend, error)) from error
+        except NOT_LOADED as error:
+            raise Unsupported(why_not_loaded(backend, error)) from error
     return backend
 
 

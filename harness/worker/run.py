@@ -82,7 +82,9 @@ def _observed(training: Training, emit: Emit) -> Outcome:
     before = noise.read(time.perf_counter())
     outcome = training()
     after = noise.read(time.perf_counter())
-    disturbed = noise.judge([block.step_s for block in outcome.train_blocks], before, after, training.spec.threads)
+    disturbed = noise.judge(
+        outcome.train_blocks, before, after, training.spec.threads, (outcome.predict_blocks, outcome.prepared)
+    )
     emit(Disturbance(disturbed.model_dump(), preparation.blas()))
     return outcome
 

@@ -37,6 +37,7 @@ class Outcome:
     Attributes:
         loss, scores: on the test split, after ``score_step`` updates.
         train_blocks, predict_blocks: of the steady state; a step is an update, or a sequence predicted.
+        prepared: drawing and staging the batches of each training block of the steady state.
         compilations: traces and compilations, all in the warm-up.
     """
 
@@ -47,6 +48,7 @@ class Outcome:
     first_step_s: float
     train_blocks: list[Block]
     predict_blocks: list[Block]
+    prepared: list[Block]
     compilations: int
 
 
@@ -66,7 +68,8 @@ class Training:
 
     Attributes:
         curve: evaluations on the validation split.
-        train_blocks: the blocks of the steady state, which begins after the first chunk; predict_blocks: of prediction.
+        train_blocks: the blocks of the steady state, which begins after the first chunk; predict_blocks: of prediction;
+            prepared: of drawing and staging what the former train on.
         device_s: seconds of all training steps by the device's own events; None where it has none.
     """
 
@@ -86,6 +89,7 @@ class Training:
         self.curve: list[CurvePoint] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
+        self.prepared: list[Block] = []
         self.losses = hashlib.sha256()
         self.device_s: float | None = None
         with clocks("data"):
@@ -105,6 +109,7 @@ class Training:
         best: tuple[float, int, float, Scores] | None = None
         self.between(0)
         for size in block_sizes(spec.steps, spec.chunk, spec.evaluate_every):
+            unprepared = self.clocks["data"] + self.clocks["stage"]
             losses, seconds = self._train(done, size)
             done += size
             self.between(done)
@@ -116,6 +121,7 @@ class Training:
                 compiled = self.trainer.compilations()
             else:
                 self.train_blocks.append(Block(size, seconds))
+                self.prepared.append(Block(size, self.clocks["data"] + self.clocks["stage"] - unprepared))
                 self._refuse_compilation(compiled, done)
             if done % spec.evaluate_every == 0 or done == spec.steps:
                 point = self._evaluate(done, since_evaluation)
@@ -125,7 +131,8 @@ class Training:
             self._report(done, losses[-1])
         self._refuse_compilation(compiled, done)
         _, step, loss, scores = best or (0.0, done, *self._test())
-        return Outcome(loss, scores, step, self.curve, first_step_s, self.train_blocks, self.predict_blocks, compiled)
+        blocks = self.train_blocks, self.predict_blocks, self.prepared
+        return Outcome(loss, scores, step, self.curve, first_step_s, *blocks, compiled)
 
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):

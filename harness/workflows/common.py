@@ -1,14 +1,12 @@
-"""Shared by the workflows: writing a record, and treating SIGTERM as Ctrl-C."""
+"""Shared by the workflows: writing a record, and signals that wait until it is written."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-
 from rich.console import Console
 
+from harness.processes.stopping import asked_to_stop as asked_to_stop
+from harness.processes.stopping import may_stop as may_stop
+from harness.processes.stopping import terminated_as_interrupted as terminated_as_interrupted
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Store, StoreError
@@ -22,17 +20,3 @@ def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
         stderr.print(f"harness: {error}", highlight=False, markup=False, soft_wrap=True)
         return False
     return True
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does: it ends the worker and leaves a record."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,13 +7,17 @@ import os
 import subprocess
 from pathlib import Path
 
+import backends
+import tasks
 from harness.analysis.verdict import Judgement
 from harness.errors import NOT_OK
 from harness.machine import software
 from harness.presentation.progress import line
 from harness.presentation.screen import Screen
 from harness.processes.virtual_environments import NotBuilt, python, recipe
+from harness.records.run import Record
 from harness.records.store import read_record
+from harness.workflows.verify import to_run_again, unknown
 
 
 def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
@@ -24,6 +28,8 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     """
     record = read_record(path)
     try:
+        if why := cannot_be_had(record):
+            raise NotBuilt(why)
         with line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:
@@ -37,3 +43,19 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     # the code of this checkout with the libraries of the record, and nothing else of the caller's Python
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
     return subprocess.run(words, env={**env, "PYTHONPATH": str(software.SOURCE)}).returncode
+
+
+def cannot_be_had(record: Record) -> str | None:
+    """Why no environment could run this record's spec, or None: said before one is built, which takes minutes."""
+    if record.metrics is None:
+        return f"its run was {record.status}: there is nothing to reproduce"
+    spec = to_run_again(record)
+    if why := unknown(spec):
+        return why
+    for registry, name in ((backends.registry, spec.backend), (tasks.registry, spec.task)):
+        if not registry.is_ours(name):
+            return (
+                f"{registry.noun} {name!r} is another distribution's, which an environment built from this project's "
+                "code does not have; harness verify runs it here"
+            )
+    return None

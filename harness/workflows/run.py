@@ -19,7 +19,7 @@ from harness.processes.supervise import Interrupted, execute, refused
 from harness.records.run import Record
 from harness.records.store import Store
 from harness.specs.run import RunSpec
-from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
 
 #: By backend, the versions of its framework to run it under; None stands for the version installed here.
 Versions = Mapping[str, Sequence[str | None]]
@@ -39,6 +39,9 @@ def run_all(
         timeout: seconds that one run may take.
         json_lines: print each record as a line of JSON, in place of the table at the end.
         cpus: those that the user named; None for all that this process may use.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it before the first run had started.
     """
     stderr = screen.Screen(stderr=True)
     records: list[Record] = []
@@ -46,21 +49,40 @@ def run_all(
     runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
     with terminated_as_interrupted():
         for number, (spec, version) in enumerate(runs, 1):
-            stopped = False
             try:
                 record = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr, Choice(cpus))
             except Interrupted as interruption:
-                record, stopped = interruption.record, True
+                record = interruption.record
+            except KeyboardInterrupt:  # while an environment was built
+                if not records:
+                    raise
+                return _stopped(len(runs) - number + 1, records, json_lines, stderr)
             records.append(record)
-            well = keep(record, store, stderr) and record.status == "ok" and not stopped and well
+            well = keep(record, store, stderr) and record.status == "ok" and well
             if json_lines:
                 print(record.json_line(), flush=True)
-            if stopped:
-                stderr.print(f"interrupted; {len(runs) - number} runs not started", highlight=False)
-                break
-    if not json_lines:
-        print_summary(records)
-    return well
+            left = len(runs) - number
+            if record.status == "interrupted" or (left and asked_to_stop()):
+                return _stopped(left, records, json_lines, stderr)
+        return _summarised(records, json_lines) and well
+
+
+def _stopped(left: int, records: Sequence[Record], json_lines: bool, stderr: Console) -> bool:
+    """Say how many runs were not started, and summarise the others. Always False: not all is well."""
+    stderr.print(f"interrupted; {left} runs not started", highlight=False)
+    _summarised(records, json_lines)
+    return False
+
+
+def _summarised(records: Sequence[Record], json_lines: bool) -> bool:
+    """Print the summary, unless the records were printed; False where the user did not wait for it."""
+    try:
+        with may_stop():
+            if not json_lines:
+                print_summary(records)
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _run(
@@ -70,7 +92,7 @@ def _run(
     python = None
     if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
         try:
-            with line(stderr) as tell:
+            with line(stderr) as tell, may_stop():
                 python = environments.find(spec.backend, version, tell)
         except environments.NotBuilt as error:
             return refused(spec, str(error), version)

@@ -28,7 +28,7 @@ from harness.records.base import Status
 from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
-from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
 from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
@@ -47,8 +47,17 @@ def measure(
     Args:
         cpus: those that the user named; None for all that this process may use.
     """
-    record, well = hold_all(planned, settings, store, Choice(cpus))
+    with terminated_as_interrupted():
+        record, well = hold_all(planned, settings, store, Choice(cpus))
+        try:
+            with may_stop():
+                return _presented(record, out, json_lines) and well
+        except KeyboardInterrupt:  # the record is kept
+            return False
 
+
+def _presented(record: SpeedRecord, out: Path, json_lines: bool) -> bool:
+    """Print and draw the results; False where they cannot be drawn."""
     # slow to import: not while anything is measured
     from harness.presentation import contest_figures, contest_table
     from harness.presentation.figure import save
@@ -64,13 +73,17 @@ def measure(
         return False
     if drawn and not json_lines:
         print(*(path for path in drawn if path.suffix == ".png"), sep="\n")
-    return well
+    return True
 
 
 def hold_all(
     planned: Sequence[PlannedContest], settings: Settings, store: Store, cpus: Choice | None = None
 ) -> tuple[SpeedRecord, bool]:
-    """Hold every contest on the same CPUs, one after the other; their record, and whether all is ok and was kept."""
+    """Hold every contest on the same CPUs, one after the other.
+
+    Returns:
+        Their record, and whether all were held, are ok and were kept.
+    """
     cpus = cpus or Choice()
     stderr = screen.Screen(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
@@ -84,8 +97,10 @@ def hold_all(
             contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
-            if held.contest.how == "interrupted":
-                stderr.print(f"interrupted; {len(planned) - number} contests not started", highlight=False)
+            left = len(planned) - number
+            if held.contest.how == "interrupted" or (left and asked_to_stop()):
+                stderr.print(f"interrupted; {left} contests not started", highlight=False)
+                kept = False
                 break
     assert record is not None
     return record, kept and record.status == "ok"

@@ -27,7 +27,7 @@ from harness.records.run import Record
 from harness.records.store import AlteredRecord, Store, StoreError, files, named_in, read
 from harness.specs.run import RunSpec
 from harness.text import printable
-from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 
@@ -61,7 +61,8 @@ def verify_all(
         another reason.
     """
     stderr = Screen(stderr=True)
-    found, rows, problems = _read(places)
+    with may_stop():
+        found, rows, problems = _read(places)
     for row in rows:
         _say(row, json_lines)
     seeds: dict[str, list[Record]] = {}
@@ -71,8 +72,12 @@ def verify_all(
         for number, (path, record) in enumerate(found, 1):
             others = seeds[seedless(record)]
             try:
+                if asked_to_stop():
+                    raise KeyboardInterrupt
                 judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
-            except Interrupted:
+            except KeyboardInterrupt as stop:
+                if store is not None and isinstance(stop, Interrupted):
+                    keep(stop.record, store, stderr)
                 problems.append(f"interrupted; {len(found) - number + 1} records not verified")
                 break
             rows.append(Row(path, record, judgement))
@@ -116,7 +121,9 @@ def _one(
     # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{record.digest}.lock"), bar(spec, position, stderr) as on_progress:
+    with may_stop():
+        turn = FileLock(folder / f"{record.digest}.lock").acquire()
+    with turn, bar(spec, position, stderr) as on_progress:
         again = execute(spec, timeout, on_progress)
     if store is not None:
         keep(again, store, stderr)

@@ -20,6 +20,8 @@ from harness.records.base import Noise
         ({"steal_share": 1.1 * STEAL_SHARE}, ["steal"]),
         ({"outside_share": 1.1 * OUTSIDE_SHARE}, ["load"]),
         ({"throttled": 1}, ["throttled"]),
+        ({"paused_s": 0.0}, []),
+        ({"paused_s": 20.0}, ["paused"]),
         ({"throttled": 0, "bimodal": False}, []),
         ({"drift": 0.1, "throttled": 2}, ["drift", "throttled"]),
     ],

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness.cli import COMMANDS, WITH_WORKERS, app
 from harness.specs.options import RUN, SPEED
-from tests.conftest import Harness
+from tests.conftest import Harness, python_path
 
 
 @pytest.mark.parametrize(
@@ -114,3 +115,29 @@ def test_the_options_of_a_command_are_completed(harness: Harness) -> None:
     code = "from harness.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **env})
     assert done.stdout.split() == ["--optimizer"]
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e300"])
+def test_a_run_may_take_for_ever(harness: Harness, seconds: str) -> None:
+    done = harness("run", "--backend", "numpy", "--threads", "1", "--steps", "4", "--timeout", seconds)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_users_files_named_as_our_packages_are_not_taken_for_them(harness: Harness, tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("raise RuntimeError('somebody else's')\n")
+    (tmp_path / "backends").mkdir()
+    (tmp_path / "backends" / "__init__.py").write_text("raise RuntimeError('somebody else's')\n")
+    first = {"PYTHONPATH": os.pathsep.join([str(tmp_path), python_path()])}
+    words = ["run", "--backend", "numpy", "--threads", "1", "--steps", "4", "--json"]
+    done = harness(*words, env=first)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_that_is_imported_already_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-c", "import tasks, harness"], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), python_path()])},
+    )  # fmt: skip
+    said = f"ImportError: {tmp_path / 'tasks.py'} stands in the way: harness has a package 'tasks' of its own"
+    assert done.stderr.splitlines()[-1] == said

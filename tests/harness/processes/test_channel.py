@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
 
@@ -31,6 +33,7 @@ def test_events_come_as_they_are_said_until_the_end() -> None:
         ("""print('{"kind": "End"}')""", "the worker sent an invalid message: End lacks status"),
         ("""print('{"kind": "Executed", "what": "a"}')""", "exited with status 0 before the run was done"),
         ("raise SystemExit(3)", "exited with status 3"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 3)", r"killed by SIGRTMIN\+3"),
         ("import os; os.close(1); os.close(0); import time; time.sleep(60)", "closed its output before"),
     ],
 )
@@ -61,6 +64,27 @@ def test_a_worker_that_ignores_a_polite_end_is_killed_with_what_it_started() -> 
     worker.stop()  # a second time there is nothing to do
     assert time.monotonic() - start < 3 * GRACE_S
     assert not psutil.Process().children(recursive=True)
+
+
+def test_any_number_of_seconds_can_be_waited() -> None:
+    with speaking("import time; time.sleep(0.3)") as worker:
+        assert worker.hear(until(1e300)) is None
+    with speaking("import time; time.sleep(0.3)") as worker:
+        assert worker.hear(until(math.inf)) is None
+
+
+def test_what_a_worker_that_died_has_started_is_ended_too() -> None:
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    with speaking(code) as worker:
+        assert worker.how_it_ended() == "the worker exited with status 0 before the run was done"
+    assert not [each for each in psutil.process_iter() if _in_group(each, worker.process.pid)]
+
+
+def _in_group(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def test_the_log_hides_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:

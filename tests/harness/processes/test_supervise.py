@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ import pytest
 from harness.machine.process import available_cpus
 from harness.machine.topology import Choice
 from harness.planning.runs import plan
+from harness.processes import supervise
 from harness.processes.channel import GRACE_S
 from harness.processes.supervise import execute, probe
 from harness.records.run import Record
-from harness.records.store import read_all
+from harness.records.store import Store, read_all
 from harness.specs.run import RunSpec
+from harness.workflows.run import run_all
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -55,6 +58,26 @@ def test_a_run_takes_the_cpus_that_are_named_and_says_so() -> None:
     assert record.environment.affinity == last
     assert record.environment.affinity_reason == "named by --cpus"
     assert "--cpus" not in (record.command or "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_worker_that_was_stopped_for_a_while_says_so() -> None:
+    """Stopped in training, as Ctrl-Z or a suspended machine does; the block that holds the pause is seen."""
+    spec = a_spec("slow", steps=30, chunk=1)
+
+    def stop_once(report: Mapping[str, float]) -> None:
+        (worker,) = psutil.Process().children()
+        if report["step"] > 5 and not paused:
+            worker.suspend()
+            time.sleep(1.5)
+            worker.resume()
+            paused.append(report["step"])
+
+    paused: list[float] = []
+    record = execute(spec, 60, stop_once)
+    assert paused
+    assert record.noise is not None
+    assert record.noise.paused_s == pytest.approx(1.5, abs=0.4)
 
 
 def test_what_libraries_print_does_not_disturb_the_events() -> None:
@@ -125,7 +148,7 @@ def test_a_probe_tells_variants_devices_and_reasons() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Path, number: signal.Signals) -> None:
     words = ["run", "--backend", "hanging", "--task", "echo", "--threads", "1", "--seed", "0", "--seed", "1"]
     command = subprocess.Popen(
@@ -134,11 +157,30 @@ def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Pat
     )  # fmt: skip
     workers = _wait_for_worker(command.pid)
     command.send_signal(number)
+    time.sleep(0.05)
+    command.send_signal(signal.SIGINT)  # an impatient user: the record is written all the same
     _, stderr = command.communicate(timeout=30)
     assert command.returncode == 1
     assert b"1 runs not started" in stderr
     assert [record.status for record in read_all([tmp_path]).records] == ["interrupted"]
     assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_run_that_has_just_ended_is_kept_and_the_next_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while the parent collects what it knows of the machine."""
+    describe = supervise.environment.describe
+
+    def interrupted(*about: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return describe(*about)
+
+    monkeypatch.setattr(supervise.environment, "describe", interrupted)
+    assert not run_all([a_spec(), a_spec(seed=1)], Store(tmp_path), 60, json_lines=True)
+    assert [record.status for record in read_all([tmp_path]).records] == ["ok"]
+    assert "interrupted; 1 runs not started" in capsys.readouterr().err
 
 
 def _wait_for_worker(parent: int) -> list[psutil.Process]:

@@ -97,3 +97,28 @@ def test_peaks_of_memory_are_those_at_the_first_look() -> None:
     assert memory.peaks() == first
     assert set(memory.levels) == {"host_init_bytes", "device_init_bytes"}
     assert len(more) == 64 * 2**20
+
+
+def test_what_is_missing_can_be_installed_and_what_cannot_be_loaded_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(NumpyBackend):
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+        def version(self) -> str:
+            raise self.error
+
+    def why(error: Exception) -> str:
+        monkeypatch.setattr(preparation.backends, "load", lambda name: Broken(error))
+        with pytest.raises(Unsupported) as caught:
+            preparation.load("numpy", Clocks(lambda: 0.0))
+        return str(caught.value)
+
+    missing = "No module named 'x'"
+    assert why(ModuleNotFoundError(missing)) == f"numpy is not installed ({missing}): pip install numpy"
+    no_memory = "libx.so: failed to map segment from shared object: Cannot allocate memory"
+    assert why(ImportError(no_memory)) == why(OSError(no_memory)) == f"numpy cannot be loaded: {no_memory}"
+    assert why(MemoryError()) == "numpy cannot be loaded: out of memory"
+    advice = ImportError("Traceback\n...\nSee a page of advice")
+    advice.__cause__ = ImportError(no_memory)
+    assert why(advice) == f"numpy cannot be loaded: {no_memory}"

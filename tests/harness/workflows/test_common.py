@@ -14,7 +14,7 @@ from rich.console import Console
 
 from harness.records.run import Record
 from harness.records.store import Store
-from harness.workflows.common import keep, terminated_as_interrupted
+from harness.workflows.common import keep, may_stop, terminated_as_interrupted
 
 
 def test_a_record_that_cannot_be_kept_is_told(tmp_path: Path, make_record: Callable[..., Record]) -> None:
@@ -28,7 +28,7 @@ def test_a_record_that_cannot_be_kept_is_told(tmp_path: Path, make_record: Calla
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_sigterm_interrupts_within_and_means_what_it_did_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), terminated_as_interrupted(), may_stop():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
     assert signal.getsignal(signal.SIGTERM) is before

@@ -50,3 +50,11 @@ def test_a_plan_is_printed_run_by_run(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_summary_says_why_a_run_is_not_ok(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary([made_record(), made_record(number=1, status="failed", reason="it went wrong")])
     assert "failed: it went wrong" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_task_that_says_late_that_its_data_is_missing_stops_no_other_run(tmp_path: Path) -> None:
+    specs = plan({"task": ["withheld", "echo"], "backend": "madeup", "threads": 1})
+    assert not run_all(specs, Store(tmp_path), 60, json_lines=True)
+    ended = {record.spec.task: (record.status, record.reason) for record in read_all([tmp_path]).records}
+    assert ended == {"withheld": ("unavailable", "the data is missing"), "echo": ("ok", None)}

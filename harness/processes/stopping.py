@@ -1,0 +1,99 @@
+"""Signals that ask the command to stop, and the moments at which they may."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+#: Ctrl-C, a request to end, a terminal that was closed, Ctrl-\. Windows has the first two.
+SIGNALS = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if name in signal.Signals.__members__
+)
+
+
+@dataclass
+class _State:
+    """Of this process, as its signals are: whether they are taken, may raise, have come; its open terminals."""
+
+    taken: bool = False
+    may_raise: bool = False
+    asked: bool = False
+    terminals: list[int] = field(default_factory=list)
+
+
+_state = _State()
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Each of ``SIGNALS`` does what Ctrl-C does, and none of them comes between a result and its record.
+
+    A signal is held back, except within ``may_stop``, where it raises KeyboardInterrupt: once, so that a second one
+    does not end what the first one began. A signal that was ignored before, as ``nohup`` leaves SIGHUP, still is.
+    Within another such block this one changes nothing.
+    """
+    if _state.taken:
+        yield
+        return
+    _state.taken, _state.asked = True, False
+    _state.terminals = [number for number in (1, 2) if os.isatty(number)]
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        for number in SIGNALS:
+            if before[number] is not signal.SIG_IGN:
+                signal.signal(number, _take)
+        yield
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, before[number])
+        _state.taken = False
+
+
+def _take(number: int, frame: FrameType | None) -> None:
+    if number == getattr(signal, "SIGHUP", None):
+        _leave_closed_terminals()
+    if not _state.may_raise:
+        _state.asked = True
+        return
+    _state.may_raise = False
+    raise KeyboardInterrupt
+
+
+def _leave_closed_terminals() -> None:
+    """Lead output to a terminal that is gone into the void: writing to it would fail."""
+    for number in _state.terminals:
+        if not os.isatty(number):
+            void = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(void, number)
+            os.close(void)
+
+
+@contextmanager
+def may_stop() -> Iterator[None]:
+    """Around what waits and has nothing to lose. A signal that was held back raises KeyboardInterrupt at once."""
+    if not _state.taken:
+        yield
+        return
+    _state.may_raise = True
+    try:
+        if _state.asked:
+            _state.asked = False
+            raise KeyboardInterrupt
+        yield
+    finally:
+        _state.may_raise = False
+
+
+def postpone() -> bool:
+    """Hold the signal that raised KeyboardInterrupt back again; False where signals are not taken."""
+    _state.asked = _state.taken
+    return _state.taken
+
+
+def asked_to_stop() -> bool:
+    """Whether a signal is held back: then nothing new should begin."""
+    return _state.asked

@@ -1,0 +1,98 @@
+"""Files that are written whole or not at all, and what writers that were killed have left of theirs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+#: Temporary files: hidden, named after the target, the writer's host and its process.
+_OURS = re.compile(r"\..+\.(?P<host>[\w-]+)-\d+\.harness\.tmp", re.ASCII)
+#: Of records, before the host was in the name and a lock on the file.
+_FORMER = re.compile(r"\.\d{8}T\d{6}Z-.+-[0-9a-f]{8}\.json\.\d+\.tmp", re.ASCII)
+_HOST = re.sub(r"[^\w-]", "_", platform.node(), flags=re.ASCII) or "unknown"
+#: Writing takes milliseconds: a day later the writer is gone, whatever its host was.
+OLD_S = 86_400.0
+
+
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """A temporary file beside ``target``, to be written by its path; it becomes ``target`` if the block ends well.
+
+    Its contents are on the disk before it has that name. What is no plain file, such as a pipe, is written to directly.
+    First the folder is swept: see ``sweep``.
+
+    Raises:
+        OSError: it cannot be written; ``target`` is as it was.
+    """
+    target = target.resolve()
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        yield target
+        return
+    sweep(target.parent)
+    temporary = target.with_name(f".{target.name}.{_HOST}-{os.getpid()}.harness.tmp")
+    try:
+        with _locked(temporary) as file:
+            yield temporary
+            os.fsync(file.fileno())
+            temporary.replace(target)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(target)  # the name that the user knows
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write ``text`` in UTF-8, its line ends as they are: whole, or not at all. Raises OSError."""
+    with whole(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files of writers that are gone.
+
+    A writer holds a lock on its file, and the kernel releases it when the writer ends, however it does: no process that
+    has got the writer's number since is mistaken for it. A file is deleted if its lock is free and it was written on
+    this host, or a day ago: on a shared folder the locks of other hosts may not show here. Where files have no locks,
+    nothing is deleted.
+    """
+    with suppress(OSError):
+        for path in folder.iterdir():
+            ours = _OURS.fullmatch(path.name)
+            if ours or _FORMER.fullmatch(path.name):
+                with suppress(OSError):
+                    _sweep(path, at_once=ours is not None and ours["host"] == _HOST)
+
+
+def _sweep(path: Path, at_once: bool) -> None:
+    if fcntl is None or not (at_once or time.time() - path.stat().st_mtime > OLD_S):
+        return
+    with path.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Make the file and hold its lock."""
+    while True:
+        with path.open("xb") as file:
+            if fcntl is not None:
+                with suppress(OSError):  # no locks here
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            if path.exists():  # else it was swept before it was locked
+                yield file
+                return
