@@ -93,7 +93,8 @@ def test_a_task_parameter_multiplies_too_whatever_else_is_given() -> None:
     specs = plan({**NUMPY, "task": ["sine", "adding"], "parameter": words})
     found = [(spec.task, spec.parameters["length"], spec.parameters.get("noise")) for spec in specs]
     assert found == [
-        ("sine", 29, 0.1), ("sine", 29, 0.2), ("sine", 28, 0.1), ("sine", 28, 0.2), ("adding", 29, None), ("adding", 28, None)
+        ("sine", 29, 0.1), ("sine", 29, 0.2), ("sine", 28, 0.1), ("sine", 28, 0.2),
+        ("adding", 29, None), ("adding", 28, None),
     ]  # fmt: skip
 
 
