@@ -18,5 +18,9 @@ class RunFailed(RuntimeError):
     """A run cannot have a valid result; the message says why."""
 
 
+class Diverged(RunFailed):
+    """Numbers went wrong: a loss that is not finite, or updates too far from the reference's; data may be the cause."""
+
+
 class CannotCompare(RuntimeError):
     """One side of a comparison cannot run; the message says which and why."""

@@ -213,11 +213,16 @@ class Executed(Message):
 
 
 class Software(Message):
-    """What the worker's interpreter has installed; it need not be the parent's."""
+    """What the worker's interpreter has installed; it need not be the parent's.
+
+    Attributes:
+        plugins: digests of the source of the ``task`` and the ``backend``, where they are third parties'.
+    """
 
     packages: dict[str, str]
     libraries: dict[str, str]
     python: str
+    plugins: dict[str, str] = {}
 
 
 class Measured(Message):

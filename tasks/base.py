@@ -180,6 +180,14 @@ class Task(ABC):
             raise TaskError(f"{self.name} has no fixed {split} split")
         return self.batch(split, 0, size)
 
+    def data_digest(self) -> str | None:
+        """A text that changes whenever the data does, such as a digest of the files that it is read from.
+
+        None, the default, has the harness digest the held-out splits and the first training batches of each run. A
+        task that reads files says more: those digests miss rows that a short run never draws.
+        """
+        return None
+
     # -- judgement ----------------------------------------------------------------------
     @abstractmethod
     def score(self, predictions: Array, batch: Batch) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,14 @@ class Registry:
             UnknownName: no such name; the message suggests the nearest.
         """
         return self._entries()[self.check(name)].load()
+
+    def distribution(self, name: str) -> Distribution | None:
+        """The installed distribution that registers ``name``; None in a checkout that is not installed.
+
+        Raises:
+            UnknownName: no such name.
+        """
+        return self._entries()[self.check(name)].dist
 
 
 def project_version() -> str | None:

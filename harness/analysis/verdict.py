@@ -12,7 +12,7 @@ from harness.records.figures import mib
 from harness.records.former import current_packages, current_wording
 from harness.records.run import CurvePoint, Metrics, Record
 
-Verdict = Literal["bit-identical", "same result", "different", "cannot run", "altered"]
+Verdict = Literal["bit-identical", "same result", "different", "other task", "cannot run", "altered"]
 #: With fewer recorded seeds, their spread is no basis for a tolerance.
 FEWEST_SEEDS = 3
 #: In that case a score may differ by this share of what was learned, its distance from the baseline.
@@ -43,8 +43,11 @@ def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgem
         return Judgement("cannot run", f"the record has no result to verify: its run was {record.status}")
     if again.metrics is None:
         return Judgement("cannot run", again.reason or f"the run ended as {again.status}")
-    speed, memory = _speed(record, again), _memory(record, again)
     apart = first_difference(record, again)
+    if other := tuple(other_task(record, again, apart is not None)):
+        why = f"{other[0]}; the figures of two tasks are not compared"
+        return Judgement("other task", why, causes=(*other, *causes(record, again)))
+    speed, memory = _speed(record, again), _memory(record, again)
     if apart is None:
         return Judgement("bit-identical", "same losses to the last bit", speed, memory)
     allowed, whence = tolerance(record, seeds)
@@ -56,6 +59,33 @@ def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgem
     if abs(scored - score) <= allowed:
         found = f"the curves are {curve:.0%} of their range apart at the median, {curve_allowed:.0%} is allowed"
     return Judgement("different", f"{found}; {apart}", speed, memory, tuple(causes(record, again)))
+
+
+def other_task(record: Record, again: Record, apart: bool) -> Iterator[str]:
+    """What makes the task of ``again`` another one than the record's: its data or, of a third party's, its code.
+
+    What a record does not say makes no difference. Of this project's own tasks the data alone decides: their source
+    changes with every version, and is a cause among others.
+
+    Args:
+        apart: whether the results differ in any bit. Where none does, changed code has computed the same.
+    """
+    assert record.metrics is not None
+    assert again.metrics is not None
+    pairs = [("data", record.metrics.data_sha256, again.metrics.data_sha256)]
+    if apart:
+        pairs.append(("task's code", *_plugins("task", record, again)))
+    for what, then, now in pairs:
+        if then and then != now:
+            yield f"the {what} differs (SHA-256 {_start(now)}, recorded {_start(then)})"
+
+
+def _plugins(what: str, record: Record, again: Record) -> tuple[str | None, str | None]:
+    return record.environment.plugins.get(what), again.environment.plugins.get(what)
+
+
+def _start(digest: str | None) -> str:
+    return f"{digest[:12]}…" if digest else "none"
 
 
 def _score(metrics: Metrics) -> float:
@@ -156,6 +186,8 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     a, b = record.environment, again.environment
     framework = record.spec.backend
     first = [("what computed the recurrence", current_wording(record.executed), current_wording(again.executed))]
+    if a.plugins.get("backend"):
+        first.append(("the backend's code", *_plugins("backend", record, again)))
     if a.sources and b.sources:
         first += [(f"source of {floor}", a.sources.get(floor), b.sources.get(floor)) for floor in b.sources]
     else:

@@ -29,7 +29,7 @@ def verify(
     results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
-    """Run records again here and judge each: bit-identical, same result, different, cannot run, altered."""
+    """Run records again here and judge each: bit-identical, same result, different, other task, cannot run, altered."""
     from harness.records.store import Store, StoreError
     from harness.workflows.common import terminated_as_interrupted
     from harness.workflows.verify import GOOD, closing, table, verify_all

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from pathlib import Path
 
-from tasks.registry import project_version
+from tasks.registry import Registry, project_version
 
 #: Libraries that every run uses.
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
 #: The folder that holds the floors: of a checkout, its root.
 SOURCE = Path(__file__).resolve().parents[2]
+FLOORS = ("tasks", "backends", "harness")
 
 
 def library_versions() -> dict[str, str]:
@@ -64,11 +67,49 @@ def packages() -> dict[str, str]:
 @lru_cache
 def sources() -> dict[str, str]:
     """SHA-256 of each floor's Python source: names and contents, in order of name."""
-    return {floor: _source_digest(SOURCE / floor) for floor in ("tasks", "backends", "harness")}
+    return {floor: _source_digest(SOURCE / floor) for floor in FLOORS}
+
+
+def plugin_source(registry: Registry, name: str) -> str | None:
+    """SHA-256 of the Python source of what a third party registered as ``name``; None for this project's own.
+
+    That is the source of its distribution, as far as that lists its files, and of the package or module that defines
+    the class: names and contents, in order of name.
+    """
+    module = registry.load(name).__module__
+    if module.partition(".")[0] in FLOORS:
+        return None
+    found = {**dict(_of_distribution(registry.distribution(name))), **dict(_of_package(module))}
+    return _digest_of(found)
+
+
+def _of_distribution(distribution: Distribution | None) -> Iterator[tuple[str, Path]]:
+    for each in (distribution and distribution.files) or ():
+        path = Path(str(each.locate()))
+        if each.suffix == ".py" and path.is_file():
+            yield each.as_posix(), path
+
+
+def _of_package(module: str) -> Iterator[tuple[str, Path]]:
+    """The source of the outermost package with a file that holds this module; of the module itself without one."""
+    parts = module.split(".")
+    names = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    for found in filter(None, map(sys.modules.get, names)):
+        if found.__file__ is None:  # a namespace package: others may share it
+            continue
+        path = Path(found.__file__)
+        root = path.parents[found.__name__.count(".") + hasattr(found, "__path__")]
+        for each in path.parent.rglob("*.py") if hasattr(found, "__path__") else [path]:
+            yield each.relative_to(root).as_posix(), each
+        return
 
 
 def _source_digest(folder: Path) -> str:
+    return _digest_of({path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")})
+
+
+def _digest_of(files: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for name, path in sorted(files.items()):
+        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

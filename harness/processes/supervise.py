@@ -184,7 +184,7 @@ def _environment(where: Environment, heard: Heard, on_cuda: bool) -> Environment
     versions = where.versions
     if heard.software:
         versions = heard.software.libraries
-        found |= {"packages": heard.software.packages, "python": heard.software.python}
+        found |= {name: getattr(heard.software, name) for name in ("packages", "python", "plugins")}
     if heard.decided:
         versions = versions | heard.decided.versions
     if on_cuda:

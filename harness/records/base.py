@@ -129,6 +129,9 @@ class Environment(Frozen):
     git_dirty: bool | None = None
     packages: Annotated[dict[str, str], Field(description="every installed distribution and its version")] = {}
     sources: Annotated[dict[str, str], Field(description="SHA-256 of the source of each floor of this project")] = {}
+    plugins: Annotated[
+        dict[str, str], Field(description="SHA-256 of the source of the task and the backend, where a third party's")
+    ] = {}
     cpu_flags: Annotated[list[str], Field(description="instruction sets and other features of the processor")] = []
     cpu_governor: Annotated[str | None, Field(description="how the kernel chooses the clock rate")] = None
     cgroup: Annotated[

@@ -102,6 +102,10 @@ class Metrics(SetUp):
         Field(ge=0, le=1, description="of the steady state's time in training and prediction, the device idle"),
     ] = None
 
+    data_sha256: Annotated[
+        str | None,
+        Field(description="of what the task says its data is, else of the held-out splits and first training batches"),
+    ] = None
     compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
 
     @property

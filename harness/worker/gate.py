@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from backends import reference
 from backends.base import Backend
-from backends.job import Array, Job, Parameters, Precision
+from backends.job import Array, Job, OptimizerSpec, Parameters, Precision
 from harness.records.base import Gate
 from tasks.base import Batch
 
@@ -23,6 +24,16 @@ BATCH = 4
 #: Adam's first updates are the signs of the gradients, and small gradients lose theirs. At most 1.7e-1 was measured on
 #: the CPU (plain RNN over 100 steps; LSTM and GRU 2e-2). TF32 keeps three bits more: an eighth of it, not measured.
 TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "float64": 1e-9, "tf32": 4e-2, "bfloat16": 3e-1}
+
+#: Learning rate of the one SGD step from which the gradients are computed: so large that rounding adds nothing visible
+#: to the change of the parameters.
+RATE = 1e4
+#: Where the fault is likely to be, by the kind of quantity that is the first to be apart.
+LOOK_AT = {
+    "loss": "the forward pass, the loss, the order of gates and the layout of parameters",
+    "gradient": "the backward pass, or the optimizer's rate where all gradients are apart alike",
+    "parameter": "the optimizer: clipping, rate, epsilon and what it keeps between updates",
+}
 
 
 def distances(ours: Parameters, expected: Parameters) -> dict[str, float]:
@@ -66,6 +77,50 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
         tolerance=tolerance,
         passed=max(loss_distance, parameter_distance) <= tolerance,
     )
+
+
+def descent_distances(
+    backend: Backend, job: Job, start: Parameters, batch: Batch, expected: tuple[float, Parameters]
+) -> Iterator[tuple[str, float]]:
+    """Relative distances of a batch's loss and of its gradients before clipping, by name.
+
+    Args:
+        expected: loss and gradients of the reference.
+    """
+    descent = replace(job, optimizer=OptimizerSpec("sgd", RATE, clip=None), chunk=1)
+    trainer = backend.trainer(descent, start)
+    losses = trainer.train(trainer.stage([batch.astype(job.dtype)]))
+    yield "loss", loss_distances(losses, expected[:1])[0]
+    gradients = {name: (start[name] - after) / RATE for name, after in trainer.parameters().items()}
+    for name, apart in distances(gradients, expected[1]).items():
+        yield f"gradient of {name}", apart
+
+
+def first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> str:
+    """Of a job that did not pass: the first quantity that is too far from the reference, and what to look at.
+
+    The arguments are those of ``pass_gate``. Takes several compilations, so it is for failures alone.
+    """
+    small = job.resized(min(BATCH, job.batch))
+    batches = [draw(index, small.batch) for index in range(STEPS)]
+    for name, apart in _quantities(backend, small, parameters, batches):
+        if not apart <= TOLERANCE[job.precision]:
+            return f"first apart is the {name}, by {apart:.1e}: look at {LOOK_AT[name.split()[0]]}"
+    return "update by update nothing is apart: look at how several updates are done in one call"
+
+
+def _quantities(backend: Backend, job: Job, start: Parameters, batches: list[Batch]) -> Iterator[tuple[str, float]]:
+    """Relative distances by quantity, in the order in which training computes them."""
+    expected = reference.loss_and_gradients(job, start, batches[0])
+    for name, apart in descent_distances(backend, job, start, batches[0], expected):
+        yield f"{name} {'before' if name == 'loss' else 'at'} update 1", apart
+    for update in range(1, len(batches) + 1):
+        trainer = backend.trainer(replace(job, chunk=update), start)
+        losses = trainer.train(trainer.stage([batch.astype(job.dtype) for batch in batches[:update]]))
+        expected_losses, parameters = reference.train(job, start, batches[:update])
+        yield f"loss before update {update}", loss_distances(losses, expected_losses)[-1]
+        for name, apart in distances(trainer.parameters(), parameters).items():
+            yield f"parameter {name} after update {update}", apart
 
 
 def finite(value: float) -> float:

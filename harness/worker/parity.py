@@ -11,18 +11,15 @@ import tasks
 from backends import parameters as canonical
 from backends import reference
 from backends.base import Backend, Unsupported
-from backends.job import Job, OptimizerSpec, Parameters, Precision
+from backends.job import Job, Parameters, Precision
 from harness.protocol import Compared, Parity
 from harness.specs.run import RunSpec
 from harness.worker import preparation
 from harness.worker.clocks import Clocks
-from harness.worker.gate import TOLERANCE, distances, loss_distances
+from harness.worker.data import Data
+from harness.worker.gate import TOLERANCE, descent_distances, distances
 from harness.worker.preparation import Emit
 from tasks.base import Batch
-
-#: Learning rate of the one SGD step from which the gradients are computed: so large that rounding adds nothing visible
-#: to the change of the parameters.
-RATE = 1e4
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,7 @@ def compare(question: Parity, emit: Emit) -> None:
 
     Raises:
         Unsupported: the backend is not installed.
+        RunFailed: the task's data is not finite.
     """
     spec = RunSpec.model_validate(question.spec)
     backend = preparation.load(spec.backend, Clocks(lambda: 0.0))
@@ -65,7 +63,8 @@ def compare(question: Parity, emit: Emit) -> None:
     job = replace(spec.job(task), chunk=updates)
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     many = updates * max(1, -(-question.drift // updates))  # drift, rounded up to whole chunks
-    expected = expect(job, start, [task.batch("train", index, spec.batch) for index in range(many)], updates)
+    data = Data(task, "float64")
+    expected = expect(job, start, [data.draw(index, spec.batch) for index in range(many)], updates)
     for precision in _precisions(backend, job, question.precisions):
         for variant in backend.variants(job.model, job.device):
             every = spec.variant in ("auto", "all") and job.device in variant.devices
@@ -96,13 +95,7 @@ def _one(backend: Backend, job: Job, start: Parameters, expected: Expected) -> C
 
 def _distances(backend: Backend, job: Job, start: Parameters, expected: Expected) -> Iterator[tuple[str, float]]:
     """Relative distances by quantity, in the order in which they are computed: an early one explains those after it."""
-    descent = replace(job, optimizer=OptimizerSpec("sgd", RATE, clip=None), chunk=1)
-    trainer = backend.trainer(descent, start)
-    losses = trainer.train(trainer.stage([expected.batches[0].astype(job.dtype)]))
-    yield "loss", loss_distances(losses, [expected.loss])[0]
-    gradients = {name: (start[name] - after) / RATE for name, after in trainer.parameters().items()}
-    for name, apart in distances(gradients, expected.gradients).items():
-        yield f"gradient of {name}", apart
+    yield from descent_distances(backend, job, start, expected.batches[0], (expected.loss, expected.gradients))
     trainer = backend.trainer(job, start)
     first = [batch.astype(job.dtype) for batch in expected.batches[: expected.updates]]
     trainer.train(trainer.stage(first))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 import backends
 from backends.base import Backend, Trainer, Unsupported
 from backends.job import Job, Parameters
-from harness.errors import RunFailed
+from harness.errors import Diverged, RunFailed
 from harness.machine import process
 from harness.protocol import Decided, Event, Executed, GateDone
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 from harness.worker.clocks import Clocks
-from harness.worker.gate import Draw, pass_gate
+from harness.worker.gate import Draw, first_apart, pass_gate
 from tasks.base import Batch
 
 Emit = Callable[[Event], None]
@@ -96,18 +97,28 @@ def build(
         shortened: for the gate, the same job with shorter sequences, which ``draw`` gives; None for the job itself.
 
     Raises:
-        RunFailed: its updates are too far from the reference's.
+        Diverged: its updates are too far from the reference's; the message says which quantity is the first to be.
     """
     with clocks("gate"):
         gate = pass_gate(backend, shortened or job, draw, parameters, shortened.length if shortened else None)
     emit(GateDone(gate.model_dump()))
     if not gate.passed:
-        raise RunFailed(
+        raise Diverged(
             f"did not pass the gate: after {gate.steps} updates the loss is {gate.loss_distance:.1e} and the "
             f"parameters {gate.parameter_distance:.1e} from the reference, relatively; {gate.tolerance:.0e} is allowed"
+            f"{_first_apart(backend, shortened or job, draw, parameters)}"
         )
     with clocks("build"):
         return backend.trainer(job, parameters)
+
+
+def _first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> str:
+    """``gate.first_apart``, to go on with; nothing where looking itself goes wrong, which the log then shows."""
+    try:
+        return f"; {first_apart(backend, job, draw, parameters)}"
+    except Exception:
+        traceback.print_exc()
+        return ""
 
 
 def check_executed(backend: Backend, job: Job, trainer: Trainer, batch: Batch, emit: Emit) -> None:

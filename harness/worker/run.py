@@ -8,18 +8,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import backends
 import tasks
 from backends import parameters as canonical
-from backends.job import Job
+from backends.job import Job, host_dtype
 from harness.machine import software
 from harness.protocol import Disturbance, Gpu, Measured, Point, Progress, Software
 from harness.records.run import CurvePoint, Metrics, throughput
 from harness.specs.run import RunSpec
 from harness.worker import energy, noise, preparation
 from harness.worker.clocks import Clocks
+from harness.worker.data import Data
 from harness.worker.preparation import Emit
 from harness.worker.training import Outcome, Training, first_crossings
-from tasks.base import Batch, Task
+from tasks.base import Task
 
 REPORT_EVERY_S = 0.5
 
@@ -35,7 +37,8 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     Raises:
         Unsupported: the spec cannot be computed here.
         DataUnavailable: the task's data cannot be had.
-        RunFailed: the gate, the loss, a compilation in the steady state, or another computation than the name says.
+        RunFailed: the data, the gate, the loss, a compilation in the steady state, or another computation than the
+            name says.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
     spec = RunSpec.model_validate(fields)
@@ -45,17 +48,15 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     known: dict[str, Any]
     with clocks("data"):
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
-        task.batch("train", 0, spec.batch)  # missing data is reported before anything is built
-
-    def draw(index: int, size: int) -> Batch:
-        return task.batch("train", index, size)
-
+        data = Data(task, host_dtype(spec.precision))
+        data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
-    trainer = preparation.build(backend, job, draw, start, clocks, emit)
-    meter = _meter(spec, clocks)
-    training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter)
-    memory = preparation.Memory(trainer)
-    outcome = _observed(training, emit)
+    with data.explained():
+        trainer = preparation.build(backend, job, data.draw, start, clocks, emit)
+        meter = _meter(spec, clocks)
+        training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter, data)
+        memory = preparation.Memory(trainer)
+        outcome = _observed(training, emit)
     emit(Gpu(meter.gpu))
     metrics = Metrics(
         **known, **_learned(task, outcome), **_spent(clocks),
@@ -63,11 +64,20 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
         first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
-        **_counted(job), compilations=outcome.compilations,
+        **_counted(job), compilations=outcome.compilations, data_sha256=data.digest(),
     )  # fmt: skip
-    preparation.check_executed(backend, job, trainer, draw(0, spec.batch), emit)
-    emit(Software(software.packages(), software.library_versions(), platform.python_version()))
+    preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
+    emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
     emit(Measured(metrics.model_dump()))
+
+
+def _plugins(spec: RunSpec) -> dict[str, str]:
+    """Digests of the source of the task and the backend, where they are third parties'."""
+    found = {
+        "task": software.plugin_source(tasks.registry, spec.task),
+        "backend": software.plugin_source(backends.registry, spec.backend),
+    }
+    return {what: digest for what, digest in found.items() if digest is not None}
 
 
 def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:

@@ -15,14 +15,15 @@ import numpy as np
 
 from backends.base import Trainer
 from backends.job import Array, host_dtype
-from harness.errors import RunFailed
+from harness.errors import Diverged, RunFailed
 from harness.protocol import Progress
 from harness.records.base import Scores
 from harness.records.figures import Block
 from harness.records.run import CurvePoint
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
-from tasks.base import Batch, Split, Task, loss_value
+from harness.worker.data import Data
+from tasks.base import Split, Task, loss_value
 
 OnProgress = Callable[[Progress], None]
 OnPoint = Callable[[CurvePoint], None]
@@ -82,7 +83,9 @@ class Training:
         on_progress: OnProgress,
         on_point: OnPoint,
         between: Between = lambda done: None,
+        data: Data | None = None,
     ) -> None:
+        """``data``: the task's, where some of it was looked at before."""
         self.spec, self.task, self.trainer = spec, task, trainer
         self.dtype = host_dtype(spec.precision)
         self.clocks, self.on_progress, self.on_point, self.between = clocks, on_progress, on_point, between
@@ -92,14 +95,17 @@ class Training:
         self.prepared: list[Block] = []
         self.losses = hashlib.sha256()
         self.device_s: float | None = None
+        self.data = data or Data(task, self.dtype)
+        splits: tuple[Split, ...] = ("validation", "test")
         with clocks("data"):
-            self.held_out = {split: self._held_out(split) for split in ("validation", "test")}
+            self.held_out = {split: self.data.held_out(split) for split in splits}
 
     def __call__(self) -> Outcome:
         """Train to the last step, evaluating on the way.
 
         Raises:
-            RunFailed: a loss is not finite, or something compiled in the steady state.
+            Diverged: a loss is not finite.
+            RunFailed: the data is not finite, or something compiled in the steady state.
         """
         spec = self.spec
         self._evaluate(0, [])  # the untrained model: the curve's first point, and it compiles the prediction
@@ -136,10 +142,7 @@ class Training:
 
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):
-            batches = [
-                self.task.batch("train", index, self.spec.batch).astype(self.dtype)
-                for index in range(done, done + size)
-            ]
+            batches = [self.data.train(index, self.spec.batch) for index in range(done, done + size)]
         with self.clocks("stage"):
             staged = self.trainer.stage(batches)
         before = self.clocks["train"]
@@ -149,7 +152,7 @@ class Training:
             self.device_s = (self.device_s or 0.0) + by_events
         for index, loss in enumerate(losses):
             if not math.isfinite(loss):
-                raise RunFailed(f"training diverged: the loss is {loss} at step {done + index + 1}; try a smaller --lr")
+                raise Diverged(f"training diverged: the loss is {loss} at step {done + index + 1}; try a smaller --lr")
         return [float(loss) for loss in losses], self.clocks["train"] - before
 
     def _refuse_compilation(self, compiled: int, done: int) -> None:
@@ -182,16 +185,13 @@ class Training:
             predictions = self._predict(batch.x)
             loss = loss_value(self.task.loss, predictions, batch.y)
             if not math.isfinite(loss):
-                raise RunFailed(f"training diverged: the {split} loss is {loss}; try a smaller --lr")
+                raise Diverged(f"training diverged: the {split} loss is {loss}; try a smaller --lr")
             return loss, self.task.score(predictions, batch)
 
     def _test(self) -> tuple[float, Scores]:
         loss, scores = self._scores("test")
         with self.clocks("evaluate"):
             return loss, scores | self.task.closing_scores(self._predict)
-
-    def _held_out(self, split: Split) -> Batch:
-        return self.task.held_out(split).astype(self.dtype)
 
     def _predict(self, x: Array) -> Array:
         """Predictions for any number of sequences, in padded batches: only one shape is compiled."""

@@ -35,7 +35,8 @@ from tasks.registry import UnknownName
 PAGES = (".html", ".md")
 GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
 STYLES: dict[Verdict, str] = {
-    "bit-identical": "green", "same result": "green", "different": "red", "cannot run": "yellow", "altered": "red",
+    "bit-identical": "green", "same result": "green", "different": "red", "other task": "yellow",
+    "cannot run": "yellow", "altered": "red",
 }  # fmt: skip
 
 
@@ -179,11 +180,11 @@ def _run(row: Row) -> str:
 
 
 def closing(rows: Sequence[Row]) -> list[str]:
-    """For each record that is different, what differs between the environments; then the number of each verdict."""
+    """For each record that differs, what else differs between the two runs; then the number of each verdict."""
     lines = [
         printable(f"{row.path.name}: {'; '.join(row.judgement.causes[:6]) or 'no difference in environment is known'}")
         for row in rows
-        if row.judgement.verdict == "different"
+        if row.judgement.verdict in ("different", "other task")
     ]
     counts = [f"{n} {verdict}" for verdict in STYLES if (n := sum(row.judgement.verdict == verdict for row in rows))]
     return [*lines, f"{len(rows)} records: {', '.join(counts) or 'nothing to verify'}"]

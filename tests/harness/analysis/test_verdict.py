@@ -42,6 +42,31 @@ def test_recorded_seeds_give_the_tolerance(make_record: RecordFactory) -> None:
     assert "spread of 3 seeds" in among.why
 
 
+def digested(record: Record, data: str | None = None, **plugins: str) -> Record:
+    assert record.metrics is not None
+    where = record.environment.model_copy(update={"plugins": plugins})
+    metrics = record.metrics.model_copy(update={"data_sha256": data})
+    return record.model_copy(update={"environment": where, "metrics": metrics})
+
+
+def test_other_data_or_code_makes_another_task_whatever_the_figures(make_record: RecordFactory) -> None:
+    then = digested(make_record(), "d" * 64, task="t" * 64, backend="b" * 64)
+    other = judge(then, digested(nudged(make_record(), 1e-7), "e" * 64, task="u" * 64, backend="b" * 64))
+    assert other.verdict == "other task"
+    assert other.why.startswith("the data differs (SHA-256 eeeeeeeeeeee…, recorded dddddddddddd…)")
+    assert other.causes[1].startswith("the task's code differs")
+    code = judge(then, digested(nudged(make_record(), 1e-7), "d" * 64, task="u" * 64, backend="b" * 64))
+    assert (code.verdict, code.causes[0][:23]) == ("other task", "the task's code differs")
+    assert judge(then, digested(make_record(), "d" * 64, task="u" * 64)).verdict == "bit-identical", "the same figures"
+    assert judge(make_record(), digested(nudged(make_record(), 1e-7), "d" * 64, task="t")).verdict == "same result"
+
+
+def test_a_backends_code_is_a_cause_and_no_other_task(make_record: RecordFactory) -> None:
+    then, now = digested(make_record(), backend="b" * 64), digested(nudged(make_record(), 0.1), backend="c" * 64)
+    judgement = judge(then, now)
+    assert (judgement.verdict, judgement.causes[0][:18]) == ("different", "the backend's code")
+
+
 def test_the_likeliest_cause_comes_first(make_record: RecordFactory) -> None:
     record = make_record()
     other = {"cpu": "another", "os": "another", "versions": {**record.environment.versions, "torch": "9"}}

@@ -103,6 +103,37 @@ def test_a_run_that_goes_wrong_leaves_a_record_that_says_how(variant: str, reaso
     assert record.metrics is None
 
 
+@pytest.mark.parametrize(
+    ("split", "number", "where"),
+    [
+        ("train", 0, "train batch 0 of 8 sequences, sequence 7, step 2, feature 0"),
+        ("train", 5, "train batch 5 of 8 sequences, sequence 7, step 2, feature 0"),
+        ("test", 0, "test split, sequence 15, step 2, feature 0"),
+    ],
+)
+def test_data_that_is_no_number_is_blamed_on_the_data(split: str, number: int, where: str) -> None:
+    record = ended("good", task="marred", parameter=[f"split={split}", f"number={number}"])
+    assert record.status == "failed"
+    assert record.reason == f"the task's data has nan: input in {where} (each counted from 0)"
+
+
+def test_a_run_that_fails_on_data_nobody_scaled_says_so() -> None:
+    for variant, scale, hinted in (("diverges", "1e6", True), ("diverges", "1", False), ("recompiles", "1e6", False)):
+        reason = ended(variant, task="marred", parameter=[f"scale={scale}"]).reason or ""
+        assert ("the data is not scaled: inputs reach" in reason) is hinted, reason
+
+
+def test_a_record_has_digests_of_a_third_partys_source_and_of_the_data() -> None:
+    record = ended("good")
+    assert set(record.environment.plugins) == {"task", "backend"}
+    assert record.metrics is not None
+    assert record.metrics.data_sha256 is not None
+    ours = execute(plan({"backend": "numpy", "steps": 2, "threads": 1})[0], 60, lambda _: None)
+    assert ours.environment.plugins == {}
+    assert ours.metrics is not None
+    assert ours.metrics.data_sha256 not in (None, record.metrics.data_sha256)
+
+
 def test_the_log_tail_is_kept() -> None:
     assert "last words" in (ended("exits").log_tail or "")
     assert "something inside broke" in (ended("raises").log_tail or "")

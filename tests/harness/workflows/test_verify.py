@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from harness.records import seal
 from harness.records.run import Record
 from harness.records.store import Found, Store, StoreError, named_in, read, read_record
 from harness.workflows.verify import to_run_again, unknown
+from tests.conftest import python_path
 from tests.harness.conftest import made_speed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,6 +95,74 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert "altered" in done.stdout
     assert "not JSON" in done.stdout
     assert "3 records: 1 cannot run, 2 altered" in done.stdout
+
+
+THEIRS = """
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.base import Batch, Preset, Task, loss_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(Task):
+    name: ClassVar[str] = "rows"
+    summary: ClassVar[str] = "say a row's first number"
+    loss: ClassVar[str] = "mse"
+    score_name: ClassVar[str] = "mse"
+    presets: ClassVar[dict] = {"smoke": Preset(steps=10, hidden=3, batch=4, evaluate_every=5)}
+    steps_in = property(lambda self: 3)
+    inputs = outputs = property(lambda self: 1)
+    readout = property(lambda self: "last")
+    baseline = property(lambda self: {"mse": 1.0})
+
+    def size(self, split):
+        return None if split == "train" else 8
+
+    def batch(self, split, index, size):
+        with Path(__file__).with_name("rows.csv").open() as file:
+            rows = np.array([[float(each) for each in row] for row in csv.reader(file)])
+        start = {"validation": 0, "test": 8, "train": 16}[split]
+        part = rows[start : start + size]
+        return Batch(part[:, :, None], part[:, :1])
+
+    def score(self, predictions, batch):
+        return {"mse": loss_value("mse", predictions, batch.y)}
+
+    def solved(self, scores):
+        return False
+"""
+
+
+def test_a_third_partys_changed_data_or_code_is_another_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "theirs"
+    about = theirs / "rows-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: rows\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[harness.tasks]\nrows = rows_task:Rows\n")
+    (theirs / "rows_task.py").write_text(THEIRS)
+    (theirs / "rows.csv").write_text("0.1,0.2,0.3\n" * 20)
+    monkeypatch.setenv("PYTHONPATH", python_path(theirs))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert harness("run", "--backend", "numpy", "--task", "rows", "--threads", "1", cwd=tmp_path).returncode == 0
+
+    def verified() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(harness("verify", "results/local", "--json", cwd=tmp_path).stdout)
+        return found
+
+    (theirs / "rows_task.py").write_text(THEIRS + "# a remark\n")
+    assert verified()["verdict"] == "bit-identical"
+    (theirs / "rows_task.py").write_text(THEIRS.replace('{"mse": loss_value', '{"mse": 1.001 * loss_value'))
+    code = verified()
+    assert (code["verdict"], code["why"][:23]) == ("other task", "the task's code differs")
+    (theirs / "rows_task.py").write_text(THEIRS)
+    (theirs / "rows.csv").write_text("0.1,0.2,0.3\n" * 19 + "0.1,0.2,0.301\n")
+    data = verified()
+    assert (data["verdict"], data["why"][:16]) == ("other task", "the data differs")
 
 
 def test_a_record_with_a_former_name_is_run_again_under_the_present_one(make_record: RecordFactory) -> None:
