@@ -55,8 +55,8 @@ def line(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def _display(console: Console, *columns: ProgressColumn) -> Progress:
-    # no refresh thread: while a worker measures, this process sleeps. Nothing else is printed meanwhile, and rich need not
-    # stand between a command and its streams
+    # no refresh thread: while a worker measures, this process sleeps; nothing else is printed meanwhile, and rich need
+    # not stand between a command and its streams
     return Progress(
         *columns, console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
     )

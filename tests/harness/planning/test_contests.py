@@ -55,7 +55,7 @@ def test_what_is_no_list_of_numbers_is_refused_in_one_line(text: str) -> None:
         (["--batch", "9" * 5000], "--batch takes whole numbers from 1 on"),
         (["--threads", "10000"], "CPUs, not 10000"),
         (["--chunk", "0"], "chunk: input should be greater than or equal to 1, not 0"),
-        (["--rounds", "0"], "--rounds must be at least 1, not 0"),
+        (["--rounds", "0"], "--rounds must be from 1 to 5,000, so that a record holds them, not 0"),
         (["--block", "nan"], "--block must be above 0 and at most 60 seconds, not nan"),
         (["--results", "/dev/null/results"], "cannot write results to /dev/null/results: Not a directory"),
     ],

@@ -91,7 +91,7 @@ def test_sizes_and_rates_multiply_between_cell_and_seed_in_the_order_of_the_opti
             name: st.lists(st.sampled_from(values), min_size=1, max_size=3)
             for name, values in {
                 "precision": ["float32", "float64"], "hidden": [3, 4, 5], "layers": [1, 2], "batch": [2, 3],
-                "steps": [5, 6], "lr": [0.1, 0.2], "threads": [1, default_threads()],
+                "steps": [5, 6], "lr": [0.1, 0.2], "threads": [1, default_threads().number],
             }.items()
         },
     )
