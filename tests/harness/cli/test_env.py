@@ -41,7 +41,7 @@ def test_an_environment_is_listed_and_deleted_by_its_name(harness: Harness, cach
     [
         (("remove", "torch-none"), 2, "no environment 'torch-none'"),
         (("add", "abacus"), 1, "no extra that brings 'abacus'"),
-        (("add", "torch@one"), 1, "version 'one' of torch"),
+        (("add", "torch@one"), 2, "'one' is no version; as in torch@2.13.0"),
     ],
 )
 def test_what_cannot_be_is_one_line(

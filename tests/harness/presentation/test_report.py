@@ -96,7 +96,7 @@ def test_html_needs_nothing_but_itself(pages: Any) -> None:
 def test_what_records_say_stays_text(make_record: Any, tmp_path: Any) -> None:
     records = [
         make_record(number=1, parameters={"markers": EVIL, "<i>": 1}, environment={"cpu": EVIL, "strays": {EVIL: "1"}}),
-        make_record(number=2, status="failed", reason=EVIL, record={"executed": EVIL}),
+        make_record(number=2, status="failed", reason=EVIL),
         make_record(number=3, metrics={"main_score": EVIL, "score": {EVIL: 1.0}, "baseline": {EVIL: 0.5}}),
         make_record(number=4, environment={"versions": {"torch": EVIL}}),
     ]
