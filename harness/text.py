@@ -15,6 +15,10 @@ _SPELLED: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
+#: From here on a number that is not whole is written with an exponent: its digits mean nothing, and fill a page.
+IN_FULL = 1e15
+
+
 def printable(text: str) -> str:
     """The text as one line without control characters: text from a library or record must not control a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -65,7 +69,7 @@ def _has(encoding: str, text: str) -> bool:
 
 def number(value: float, digits: int = 3) -> str:
     """A number for people: ``digits`` significant digits, thousands separated; whole numbers in full."""
-    if isinstance(value, int) or abs(value) >= 10**digits - 0.5:
+    if isinstance(value, int) or 10**digits - 0.5 <= abs(value) < IN_FULL:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 

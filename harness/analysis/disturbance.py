@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.records.base import Noise
+from harness.records.speed import Row
 
 #: From here on a run counts as disturbed: forced context switches per second, shares of the worker's CPU time.
 SWITCHES_PER_S, STEAL_SHARE, OUTSIDE_SHARE = 100.0, 0.02, 0.10
@@ -14,6 +15,8 @@ PAUSED_S = 0.1
 
 #: Share of the CPUs used by others below which nobody can have forced the worker away.
 OTHERS = 0.03
+#: A contestant counts as disturbed where its slow rounds (p90) took more than so many times as long as its quick ones.
+ROUNDS_APART = 2.0
 
 
 def flags(noise: Noise | None) -> list[str]:
@@ -31,3 +34,9 @@ def flags(noise: Noise | None) -> list[str]:
         "paused": (noise.paused_s or 0) > PAUSED_S,
     }
     return [name for name, present in found.items() if present]
+
+
+def contestant_flags(row: Row) -> list[str]:
+    """The same of a contestant, judged from its rounds: a contest reads no counters of the kernel."""
+    steps = row.figures.step_ms if row.figures else None
+    return ["spread"] if steps and steps.p90 > ROUNDS_APART * steps.p10 else []

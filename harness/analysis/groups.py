@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,17 +30,24 @@ class Group:
         slug: the title, for file names.
         about: everything that the runs have in common, in one line.
         records: by cell, then by contender, then by seed.
+        differing: what distinguishes it from other groups of its task and preset; empty where it is the only one.
     """
 
     title: str
     slug: str
     about: str
     records: list[Record]
+    differing: str = ""
 
     @property
     def ok(self) -> list[Record]:
         """The runs that finished."""
         return [record for record in self.records if record.status == "ok" and record.metrics is not None]
+
+    @cached_property
+    def not_ok(self) -> Counter[str]:
+        """How many runs did not finish, by what was asked for, seed aside: see ``seedless``."""
+        return Counter(seedless(record) for record in self.records if record.status != "ok")
 
     @cached_property
     def _seeds(self) -> set[int]:
@@ -48,6 +56,10 @@ class Group:
     @cached_property
     def _devices(self) -> list[str]:
         return _devices(self.records)
+
+    @cached_property
+    def _logical_cpus(self) -> set[int]:
+        return {record.environment.logical_cpus for record in self.records}
 
     @cached_property
     def _gpus(self) -> list[str]:
@@ -63,13 +75,23 @@ class Group:
             versions.add(record.framework_version)
         return found
 
-    def settings(self, record: Record) -> str:
-        """What distinguishes this record within its group, besides cell, backend and variant."""
+    @cached_property
+    def _systems(self) -> set[str]:
+        return _varied([_system(record) for record in self.records])
+
+    def distinction(self, record: Record) -> list[str]:
+        """What distinguishes this record within its group, besides cell, backend and variant: where and how it ran."""
         words = [where] if (where := self._where(record)) else []
+        words += [words for name, words in _system(record).items() if name in self._systems]
         if len(self._seeds) > 1:
             words.append(f"seed {record.spec.seed}")
         if version := self._versions(record):
             words.append(version)
+        return words
+
+    def settings(self, record: Record) -> str:
+        """What distinguishes this record within its group, and what disturbed or limited it."""
+        words = self.distinction(record)
         if noise := flags(record.noise):
             words.append(f"noisy: {' '.join(noise)}")
         if idle := launch_bound(record):
@@ -81,8 +103,10 @@ class Group:
         return record.framework_version or "" if len(versions) > 1 else ""
 
     def _where(self, record: Record) -> str:
-        """The device and the GPU's name, each only where the group has several."""
+        """The device, the GPU's name and the number of logical CPUs, each only where the group has several."""
         words: list[str] = [record.spec.device] if len(self._devices) > 1 else []
+        if len(self._logical_cpus) > 1:
+            words.append(f"{record.environment.logical_cpus} logical CPUs")
         if len(self._gpus) > 1 and record.environment.device_name:
             words.append(record.environment.device_name)
         return ", ".join(words)
@@ -124,24 +148,37 @@ def groups(records: Iterable[Record]) -> list[Group]:
     by_name: dict[tuple[str, str], list[list[Record]]] = {}
     for _, found in sorted(members.items(), key=lambda item: _natural(item[0])):
         by_name.setdefault((found[0].spec.task, found[0].spec.preset), []).append(found)
-    made, slugs = [], set[str]()
+    made, slugs = [], _Slugs()
     for (task, preset), several in sorted(by_name.items()):
         commons = [_common(found[0]) for found in several]
+        varied = _varied(commons)
         for common, found in zip(commons, several, strict=True):
-            differing = [
-                _phrase(name, value)
-                for name, value in common.items()
-                if any(other.get(name) != value for other in commons)
-            ]
+            differing = [_phrase(name, value) for name, value in common.items() if name in varied]
             title = ", ".join([task, preset, *differing])
-            slug = base = re.sub(r"[^a-z0-9.]+", "-", title.lower()).strip("-.")[:80]
-            number_of_it = 1
-            while slug in slugs:
-                number_of_it += 1
-                slug = f"{base}-{number_of_it}"
-            slugs.add(slug)
-            made.append(Group(title, slug, _about(common, found), sorted(found, key=_place)))
+            about, members_in_order = _about(common, found), sorted(found, key=_place)
+            made.append(Group(title, slugs(title), about, members_in_order, ", ".join(differing)))
     return made
+
+
+def _varied(settings: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The names under which these do not all have the same value; one that is missing has None."""
+    names = {name for each in settings for name in each}
+    return {name for name in names if len({each.get(name) for each in settings}) > 1}
+
+
+class _Slugs:
+    """Titles as parts of file names; of titles that are written alike, all but the first get a number."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def __call__(self, title: str) -> str:
+        slug = base = re.sub(r"[^a-z0-9.]+", "-", title.lower()).strip("-.")[:80]
+        while slug in self._last:
+            self._last[base] += 1
+            slug = f"{base}-{self._last[base]}"
+        self._last[slug] = 1
+        return slug
 
 
 def seedless(record: Record) -> str:
@@ -169,6 +206,11 @@ def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
 
 def _devices(records: Iterable[Record]) -> list[str]:
     return sorted({record.spec.device for record in records})
+
+
+def _system(record: Record) -> dict[str, str]:
+    """What ran on the machine: shown where it differs, but no reason to tell repetitions apart."""
+    return {"os": record.environment.os, "python": f"Python {record.environment.python}"}
 
 
 def _gpus(records: Iterable[Record]) -> list[str]:

@@ -11,6 +11,8 @@ import numpy as np
 #: Values below which an interval would say nothing.
 FEWEST = 3
 RESAMPLES = 4000
+#: Values that are drawn at a time: with all resamples at once, memory would grow with every run.
+DRAWN = 2**20
 
 
 def interval(values: Sequence[float], statistic: Callable[..., Any] = np.median) -> tuple[float, float] | None:
@@ -22,7 +24,13 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.median)
     from scipy.stats import bootstrap  # a second of importing: only once all is measured
 
     found = bootstrap(
-        (np.asarray(values),), statistic, n_resamples=RESAMPLES, method="percentile", random_state=0, vectorized=True
+        (np.asarray(values),),
+        statistic,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        random_state=0,
+        vectorized=True,
+        batch=max(1, DRAWN // len(values)),
     ).confidence_interval
     return float(found.low), float(found.high)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.analysis.disturbance import flags
 from harness.analysis.groups import present_spec, seedless
 from harness.analysis.verdict import same_kind
 from harness.analysis.verdict import tolerance as score_tolerance
@@ -44,11 +45,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Row:
-    """All runs of one spec on each side."""
+    """All runs of one spec on each side; ``noisy`` of them, in all, were disturbed."""
 
     name: str
     before: int
     after: int
+    noisy: int
     time: Change
     memory: Change
     score: Change
@@ -139,7 +141,7 @@ def _by_spec(records: Iterable[Record]) -> dict[str, list[Record]]:
 def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> Row:
     """All runs of one spec on each side, quantity by quantity."""
     then, now = [[r for r in side if r.metrics is not None] for side in (before, after)]
-    name = run_name(before[0])
+    name, noisy = run_name(before[0]), sum(bool(flags(record.noise)) for record in (*before, *after))
     if before[0].current_variant != after[-1].current_variant:
         name += f" → {after[-1].current_variant}"  # what ``auto`` stood for has changed
     if not then or not now:
@@ -148,9 +150,9 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
         why = (after if then else before)[-1]
         text = f"{'after' if then else 'before'}: {why.status}{f' ({why.reason})' if why.reason else ''}"
         gone = Change(state, text)
-        return Row(name, len(then), len(now), gone, gone, gone)
+        return Row(name, len(then), len(now), noisy, gone, gone, gone)
     return Row(
-        name, len(then), len(now), _time(then, now, tolerance), _memory(then, now, tolerance),
+        name, len(then), len(now), noisy, _time(then, now, tolerance), _memory(then, now, tolerance),
         _score(then, now, tolerance),
     )  # fmt: skip
 
@@ -237,7 +239,9 @@ def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> C
     measured = then[0].metrics
     assert measured is not None
     name, sign = measured.main_score, 1 if measured.higher_is_better else -1
-    old, new = ([r.metrics.score[name] for r in side if r.metrics] for side in (then, now))
+    old, new = ([r.metrics.score[name] for r in side if r.metrics and name in r.metrics.score] for side in (then, now))
+    if not new:
+        return Change("not judged", f"after: no score is called {name}")
     a, b = statistics.fmean(old), statistics.fmean(new)
     text = f"{name} {score_text(b)}, before {score_text(a)}"
     lost = _solved(then) == len(then) and not _solved(now)
@@ -272,6 +276,8 @@ def sentences(a: Record, b: Record, found: Row, differ: Sequence[str]) -> list[s
     """The comparison of two records in sentences: where the specs differ, and each quantity."""
     lines = [f"A: {printable(a.id)}", f"B: {printable(b.id)}"]
     lines += [f"specs differ in {printable(each)}" for each in differ]
+    for side, record in (("A", a), ("B", b)):
+        lines += [f"{side} was disturbed: {' '.join(noise)}"] if (noise := flags(record.noise)) else []
     lines += [
         f"score: {found.score.text.replace(', before', ' in B, in A')}",
         f"memory of B over A: {found.memory.text}",

@@ -54,8 +54,7 @@ class Repetitions:
     @cached_property
     def not_ok(self) -> int:
         """Runs of the same spec, seed aside, that were not ok."""
-        failed = [record for record in self.group.records if record.status != "ok"]
-        return sum(seedless(record) == seedless(self.records[0]) for record in failed)
+        return self.group.not_ok[seedless(self.records[0])]
 
 
 def repetitions(records: Iterable[Record]) -> Iterator[Repetitions]:

@@ -23,6 +23,14 @@ Folders = Annotated[
     list[Path] | None,
     typer.Argument(help="Folders of records, or single records.", show_default=str(DEFAULT_RESULTS)),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Draw only what has these words in its heading. Repeatable.",
+        show_default="everything, or of more than 30 sets the largest",
+        metavar="WORDS",
+    ),
+]
 RecordFile = Annotated[Path, typer.Argument(help="A record's file.")]
 
 

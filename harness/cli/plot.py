@@ -7,22 +7,30 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, Folders, fail, read_records
+from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records
 
 
 def plot(
     places: Folders = None,
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = DEFAULT_RESULTS / "plots",
+    only: Only = None,
 ) -> None:
     """Learning curves, throughput, memory, score against time; scaling, ratios, rooflines. PNG and SVG."""
     from itertools import chain
 
-    from harness.presentation import contest_figures, run_figures
+    from harness.errors import UsageError
+    from harness.presentation import contest_figures, report, run_figures
     from harness.presentation.figure import save
 
-    found = read_records(places)
+    found, words = read_records(places), only or []
     try:
-        drawn = save(chain(run_figures.figures(found.records), contest_figures.figures(found.speeds)), out)
+        for sentence in report.not_drawn(found, words):
+            typer.echo(f"harness: {sentence}", err=True)
+        drawn = save(
+            chain(run_figures.figures(found.records, words), contest_figures.figures(found.speeds, words)), out
+        )
+    except UsageError as error:
+        fail(error)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
     typer.echo("\n".join(map(str, drawn)))

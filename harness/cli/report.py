@@ -7,20 +7,26 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, Folders, fail, read_records
+from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records
 
 
 def report(
     places: Folders = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_RESULTS / "report",
     title: Annotated[str, typer.Option(help="Its heading.")] = "Recurrent networks, measured",
+    only: Only = None,
 ) -> None:
     """One page, as Markdown and as self-contained HTML, with tables and plots."""
+    from harness.errors import UsageError
     from harness.presentation import report as reports
 
-    found = read_records(places)
+    found, words = read_records(places), only or []
     try:
-        written = reports.write(found, out, title)
+        for sentence in reports.not_drawn(found, words):
+            typer.echo(f"harness: {sentence}", err=True)
+        written = reports.write(found, out, title, words)
+    except UsageError as error:
+        fail(error)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
     typer.echo("\n".join(map(str, written)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.analysis.disturbance import contestant_flags
 from harness.presentation.contest_words import changed
 from harness.presentation.execution_columns import shared
 from harness.presentation.table import Column
@@ -13,6 +14,9 @@ from harness.records.base import Ratio, Spread
 from harness.records.figures import mib
 from harness.records.speed import Contest, Figures, Roof, Row, SpeedRecord
 from harness.text import number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Entry(NamedTuple):
@@ -166,6 +170,13 @@ _FIXED: Sequence[Column[Entry]] = (
         "device_peak_mib", lambda entry: mib(entry.row.device_peak_bytes),
         "the allocator's peak on the device, in MiB", "float64",
     ),
+    Column(
+        "noise", lambda entry: " ".join(contestant_flags(entry.row)) or ("none" if entry.row.figures else None),
+        "what disturbed it: spread, where p90 of its rounds is more than twice p10; none where nothing did",
+        words_of=lambda entry: " ".join(contestant_flags(entry.row)), whole=True,
+    ),
+    Column("cpu", attrgetter("record.environment.cpu"), "the processor"),
+    Column("logical_cpus", attrgetter("record.environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("gemm_gflops", lambda entry: _roof(entry).gemm_gflops, "of a large matrix product on the device", "float64"),
     Column("copy_gb_per_s", lambda entry: _roof(entry).copy_gb_per_s, "of a large copy on the device", "float64"),
     Column(
@@ -179,8 +190,18 @@ COLUMNS: Mapping[str, Column[Entry]] = {column.name: column for column in _FIXED
 #: Columns of a table of contestants as text, unless others are asked for.
 DEFAULT = (
     "shape", "changed", "cell", "hidden", "batch", "length", "features", "tier", "backend", "device", "variant",
-    "status", "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high",
+    "status", "step_ms", "seq_s", "gflops", "ratio", "ratio_low", "ratio_high", "noise",
 )  # fmt: skip
+#: Shown beside them where contestants differ in them.
+WHERE_DIFFERING = (
+    "cpu", "logical_cpus", "precision", "threads", "denormals", "layers", "bidirectional", "shortest", "outputs",
+    "loss", "readout", "labels", "chunk",
+)  # fmt: skip
+
+
+def usual(data: pd.DataFrame) -> list[str]:
+    """The columns of these contestants as text, unless others are asked for."""
+    return [*DEFAULT, *(name for name in WHERE_DIFFERING if data[name].nunique(dropna=False) > 1)]
 
 
 #: Which columns of a contest leave first where a terminal has no room for all.
@@ -198,7 +219,8 @@ def columns_of(contest: Contest) -> list[Column[Entry]]:
         "tier": True, "backend": True, "device": len(contest.devices) > 1, "variant": True, "step_ms": True,
         "step_ms_range": True, "seq_s": True, "gflops": True, "gemm_share": True,
         "copy_share": on_gpu and any(f.copy_share for f in figures), "floor_share": any(f.floor_share for f in figures),
-        "ratio": True, "ratio_interval": True, "compile_s": True, "growth_mib": True,
+        "ratio": True, "ratio_interval": True, "noise": any(map(contestant_flags, contest.rows)), "compile_s": True,
+        "growth_mib": True,
         "device_growth_mib": any(row.device_peak_bytes is not None for row in contest.rows),
     }  # fmt: skip
     return [COLUMNS[name] for name, needed in shown.items() if needed]

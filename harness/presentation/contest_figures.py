@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib import colormaps, style
@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
 from harness.presentation.contest_words import TIERS, latencies, named, outcome, ranked, title
-from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.figure import Drawn, chosen, legend, named_notes, new_figure, pages
 from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.shapes import SIZES
@@ -35,10 +35,15 @@ FAR = 2
 LABEL_LEVELS = 4
 
 
-def figures(records: Iterable[SpeedRecord]) -> Iterator[Drawn]:
-    """All figures of all records, record by record."""
+def drawn_calls(records: Sequence[SpeedRecord], only: Sequence[str] = ()) -> list[SpeedRecord]:
+    """The calls that get figures: those with a contest whose title contains any of ``only``, or else the largest."""
+    return chosen(records, only, lambda record: "\n".join(map(title, record.contests)), lambda r: len(r.contests))
+
+
+def figures(records: Sequence[SpeedRecord], only: Sequence[str] = ()) -> Iterator[Drawn]:
+    """All figures of the records that get any, record by record: see ``drawn_calls``."""
     with style.context(["default", STYLE]):
-        for record in records:
+        for record in drawn_calls(records, only):
             yield from _scalings(record)
             yield from _ratios(record)
             yield from _roofline(record)
@@ -79,7 +84,7 @@ def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Conte
         figures = [row.figures.sequences_per_second for row in rows if row.figures]
         axis.errorbar(
             [size(row, name) for row in rows], [f.median for f in figures],
-            yerr=[[f.median - f.p10 for f in figures], [f.p90 - f.median for f in figures]],
+            yerr=[[max(0, f.median - f.p10) for f in figures], [max(0, f.p90 - f.median) for f in figures]],
             color=colour_of(rows[0].spec.backend), linestyle=DASHES.get(rows[0].tier or "", "-"), linewidth=1.6,
             marker=_marker(record, rows[0]), markersize=5, markerfacecolor=_face(record, rows[0]), elinewidth=0.8,
             capsize=2,

@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.analysis import devices
+from harness.analysis.disturbance import contestant_flags
 from harness.presentation import renderers
 from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
-from harness.presentation.contest_words import about, latencies, outcome, ranked, title
+from harness.presentation.contest_words import about, latencies, machine, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
 from harness.presentation.table import Cell, Column, Table
 from harness.records.base import Ratio
@@ -87,17 +88,22 @@ def terminal(record: SpeedRecord) -> Group:
 
 def _terminal(record: SpeedRecord) -> Iterator[RenderableType]:
     yield from map(renderers.terminal, tables(record))
-    yield from (Text(line, style="dim") for line in legend(record))
+    yield from (Text(line, style="dim") for line in _foot(record))
 
 
 def text(record: SpeedRecord) -> str:
     """The whole record as plain text."""
-    return "\n\n".join([*map(renderers.text, tables(record)), *legend(record)]) + "\n"
+    return "\n\n".join([*map(renderers.text, tables(record)), *_foot(record)]) + "\n"
 
 
 def markdown(record: SpeedRecord) -> str:
     """The whole record as Markdown."""
-    return "\n\n".join([*map(renderers.markdown, tables(record)), *map(markdown_escape, legend(record))]) + "\n"
+    return "\n\n".join([*map(renderers.markdown, tables(record)), *map(markdown_escape, _foot(record))]) + "\n"
+
+
+def _foot(record: SpeedRecord) -> list[str]:
+    """When and where it was measured, so that two calls do not look alike; then what the columns mean."""
+    return [f"Measured {record.created:%Y-%m-%d %H:%M %Z} on {machine(record)}.", *legend(record)]
 
 
 def legend(record: SpeedRecord) -> list[str]:
@@ -126,6 +132,10 @@ def legend(record: SpeedRecord) -> list[str]:
         f"× stock: how many times as fast as the stock layer (tier default) of the same {same}, pair by pair. "
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
+    if any(contestant_flags(row) for contest in record.contests for row in contest.rows):
+        lines.append(
+            "noise: spread where a contestant's slow rounds (p90) took more than twice as long as its quick ones (p10)."
+        )
     if record.starts > 1:
         lines.append(f"compile s: with up to {record.starts} contestants getting ready at a time, on the same CPUs.")
     return lines

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import get_args
 
 from backends.base import Tier
-from harness.records.speed import Contest, Roof, Row
-from harness.text import number, printable
+from harness.records.speed import Contest, Roof, Row, SpeedRecord
+from harness.text import gpu_text, number, printable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 
@@ -60,6 +60,13 @@ def about(contest: Contest) -> str:
         f"{lengths}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
         f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
+
+
+def machine(record: SpeedRecord) -> str:
+    """Where the contests of a call were held."""
+    place = record.environment
+    gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
+    return printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}")
 
 
 def _counted(number: int, noun: str) -> str:

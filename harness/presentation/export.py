@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import pandas as pd
 from harness.analysis.repeats import repetitions
 from harness.presentation import contest_columns, contest_table, renderers, run_columns
 from harness.presentation.frames import frame, table_of
-from harness.presentation.run_table import runs_frame, with_scores_named
+from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
 from harness.presentation.table import Column
+from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
@@ -52,12 +53,14 @@ def render(
         return write(select(data, columns or usual, sort, where), form, out)
     if not found.records and (exported or columns or sort or where):
         data = frame(contest_columns.COLUMNS.values(), contest_columns.entries(found.speeds))
-        chosen = select(data, columns or (() if exported else contest_columns.DEFAULT), sort, where)
+        chosen = select(data, (), sort, where)
+        usual = () if exported else contest_columns.usual(chosen)
+        chosen = select(chosen, columns or usual)
         return write(chosen, form, out, contest_columns.COLUMNS.__getitem__)
     parts = []
     if found.records:
         data = runs_frame(found.records)
-        chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where)
+        chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where, found.records)
         if exported or columns or sort or where or not found.speeds:
             return write(chosen, form, out)
         parts.append(as_text(chosen, form))
@@ -65,16 +68,30 @@ def render(
 
 
 def select_runs(
-    data: pd.DataFrame, columns: Sequence[str] = (), sort: Sequence[str] = (), where: Sequence[str] = ()
+    data: pd.DataFrame,
+    columns: Sequence[str] = (),
+    sort: Sequence[str] = (),
+    where: Sequence[str] = (),
+    records: Iterable[Record] = (),
 ) -> pd.DataFrame:
-    """As ``select``, of a frame of runs. Without ``columns``: the default ones, those of a GPU where one was measured,
-    and ``reason`` where a run is not ok.
+    """As ``select``, of a frame of runs. Without ``columns``: the default ones, those of a GPU where one was measured;
+    where rows differ, in what; what disturbed them where anything did, and ``reason`` where a run is not ok.
+
+    Args:
+        records: those of the frame, which settings are read from.
     """
     chosen = select(data, (), sort, where)
-    if not columns:
-        measured = [name for name in run_columns.OF_A_GPU if chosen[name].notna().any()]
-        columns = [*run_columns.DEFAULT, *measured, *(["reason"] if (chosen["status"] != "ok").any() else [])]
-    return select(chosen, columns)
+    if columns:
+        return select(chosen, columns)
+    kept = set(chosen["id"])
+    settings = settings_of(record for record in records if record.id in kept)
+    chosen["setting"] = pd.Series([settings.get(identity) for identity in chosen["id"]], dtype="string")
+    shown = {
+        "setting": any(settings.values()), **{name: chosen[name].notna().any() for name in run_columns.OF_A_GPU},
+        "noise": any(flags for flags in chosen["noise"].dropna() if flags != "none"),
+        "reason": (chosen["status"] != "ok").any(),
+    }  # fmt: skip
+    return select(chosen, [*run_columns.DEFAULT, *(name for name, needed in shown.items() if needed)])
 
 
 def _contest(record: SpeedRecord, form: str) -> str:

@@ -5,7 +5,7 @@ Figures are built through matplotlib's ``Figure``, not pyplot: no state is share
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,10 @@ from harness.records.whole import whole
 WIDTH = 9.0
 PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
+#: Sets of runs, and calls of ``harness speed``, that get figures unless some are asked for.
+MOST_DRAWN = 30
 Panel = TypeVar("Panel")
+Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,24 @@ def save(drawings: Iterable[Drawn], out: Path) -> list[Path]:
     """Write each figure into the folder ``out``, as PNG and as SVG."""
     out.mkdir(parents=True, exist_ok=True)
     return [drawn.save(out / f"{drawn.name}{suffix}") for drawn in drawings for suffix in (".png", ".svg")]
+
+
+def chosen(
+    subjects: Sequence[Subject], only: Sequence[str], names: Callable[[Subject], str], size: Callable[[Subject], int]
+) -> list[Subject]:
+    """What gets figures, in its order: subjects whose names contain any of ``only``; without these, the largest."""
+    if only:
+        return [subject for subject in subjects if any(words in names(subject) for words in only)]
+    largest = sorted(range(len(subjects)), key=lambda place: -size(subjects[place]))[:MOST_DRAWN]
+    return [subjects[place] for place in sorted(largest)]
+
+
+def left_out(drawn: int, of: int, what: str, only: Sequence[str]) -> str:
+    """How many subjects have figures, in a sentence; empty where all have."""
+    if drawn == of:
+        return ""
+    which = "those asked for" if only else "the largest"
+    return f"Figures are of {drawn:,} of {of:,} {what}, {which}; --only WORDS draws those whose headings contain WORDS."
 
 
 def new_figure(heights: Sequence[float], notes: Sequence[str]) -> tuple[Figure, list[Axes]]:

@@ -15,7 +15,7 @@ def table(found: Regressions) -> Table:
     """A row per spec; what changed in it by more than is tolerated is coloured and named."""
     columns: list[Column[Row]] = [
         Column("run", lambda row: row.name),
-        Column("runs", lambda row: f"{row.before}, {row.after}"),
+        Column("runs", lambda row: f"{row.before}, {row.after}{f' ({row.noisy} noisy)' if row.noisy else ''}"),
         _change("time", lambda row: row.time),
         _change("memory", lambda row: row.memory),
         _change("score", lambda row: row.score),

@@ -15,8 +15,10 @@ from markupsafe import Markup
 
 from harness.analysis.groups import Group, groups
 from harness.analysis.repeats import any_repeated, repetitions_in
+from harness.errors import UsageError
 from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
-from harness.presentation.figure import Drawn
+from harness.presentation.contest_words import machine
+from harness.presentation.figure import Drawn, left_out
 from harness.presentation.run_table import repeats_table
 from harness.presentation.table import Table
 from harness.records.naming import run_name
@@ -63,20 +65,40 @@ class Speed:
     pictures: list[Picture]
 
 
-def write(found: Found, out: Path, title: str = "Recurrent networks, measured") -> list[Path]:
+def write(found: Found, out: Path, title: str = "Recurrent networks, measured", only: Sequence[str] = ()) -> list[Path]:
     """Write ``report.md`` with its figures beside it, and the self-contained ``report.html``, into ``out``.
+
+    Args:
+        only: words in the headings of what gets figures.
 
     Returns:
         Every file written, the two pages first.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    pictures = _pictures(run_figures.figures(found.records), out / FIGURES)
-    contests = _pictures(contest_figures.figures(found.speeds), out / FIGURES)
-    about = _content(found, pictures, contests) | {"title": printable(title)}
+    pictures = _pictures(run_figures.figures(found.records, only), out / FIGURES)
+    contests = _pictures(contest_figures.figures(found.speeds, only), out / FIGURES)
+    about = _content(found, pictures, contests) | {"title": printable(title), "not_drawn": not_drawn(found, only)}
     pages = [out / "report.md", out / "report.html"]
     write_whole(pages[0], _markdown().get_template("report.md.j2").render(about))
     write_whole(pages[1], _html().get_template("report.html.j2").render(about))
     return pages + [out / picture.png for picture in [*pictures, *contests]]
+
+
+def not_drawn(found: Found, only: Sequence[str]) -> list[str]:
+    """What of the records gets no figures, a sentence each for runs and speed contests; none where all is drawn.
+
+    Raises:
+        UsageError: nothing has a heading with any of ``only`` in it.
+    """
+    comparable = groups(found.records)
+    sets, calls = run_figures.drawn_groups(comparable, only), contest_figures.drawn_calls(found.speeds, only)
+    if only and not sets and not calls:
+        raise UsageError(f"--only: no heading contains {' or '.join(map(repr, only))}")
+    sentences = (
+        left_out(len(sets), len(comparable), "sets of comparable runs", only),
+        left_out(len(calls), len(found.speeds), "calls of harness speed", only),
+    )
+    return [sentence for sentence in sentences if sentence]
 
 
 def _html() -> Environment:
@@ -120,13 +142,16 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
 def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
     """What both templates are given."""
     comparable = groups(found.records)
-    own = {name for group in comparable for name in (f"curves-{group.slug}", f"time-{group.slug}")}
+    by_name = {picture.name: picture for picture in pictures}
+    own = {group.slug: [name for kind in ("curves", "time") if (name := f"{kind}-{group.slug}") in by_name]
+           for group in comparable}  # fmt: skip
+    of_groups = {name for names in own.values() for name in names}
     return {
         "summary": _summary(found, comparable),
         "facts": _facts(found.records),
         "repeats": repeats_table(found.records) if any_repeated(found.records) else None,
-        "sections": [_section(group, pictures) for group in comparable],
-        "overview": [picture for picture in pictures if picture.name not in own],
+        "sections": [_section(group, [by_name[name] for name in own[group.slug]]) for group in comparable],
+        "overview": [picture for picture in pictures if picture.name not in of_groups],
         "problems": [printable(problem) for problem in found.problems],
         "on_gpu": any(record.spec.device == "cuda" for record in found.records),
         "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
@@ -135,11 +160,9 @@ def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Pictu
 
 
 def _speed(record: SpeedRecord, pictures: Sequence[Picture]) -> Speed:
-    place = record.environment
-    gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
     return Speed(
         title=f"Speed, {record.created:%Y-%m-%d %H:%M %Z}",
-        about=printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}"),
+        about=machine(record),
         legend=contest_table.legend(record),
         tables=contest_table.tables(record),
         pictures=[picture for picture in pictures if picture.name.endswith(record.id)],
@@ -202,7 +225,7 @@ def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 
-def _section(group: Group, pictures: Sequence[Picture]) -> Section:
+def _section(group: Group, pictures: list[Picture]) -> Section:
     ok = group.ok
     runs = list(repetitions_in(group))
     # a column that says nothing anywhere, such as the device's memory on a CPU, is left out
@@ -217,7 +240,7 @@ def _section(group: Group, pictures: Sequence[Picture]) -> Section:
             for r in group.records
             if r.status != "ok"
         ],
-        pictures=[p for p in pictures if p.name in (f"curves-{group.slug}", f"time-{group.slug}")],
+        pictures=pictures,
     )
 
 

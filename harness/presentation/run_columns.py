@@ -237,8 +237,8 @@ def _of_record(name: str) -> Column[Shown]:
 
 
 def folded(text: str, width: int) -> str:
-    """Text in lines of ``width``, broken at blanks and hyphens; the first four."""
-    return "\n".join(textwrap.wrap(text, width)[:4])
+    """Text in lines of ``width``, broken at blanks and hyphens."""
+    return "\n".join(textwrap.wrap(text, width))
 
 
 _TASK: Column[Shown] = Column(

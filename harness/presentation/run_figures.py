@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from harness.analysis.groups import Group, groups, median_of
-from harness.presentation.figure import Drawn, legend, named_notes, new_figure, pages
+from harness.presentation.figure import Drawn, chosen, legend, named_notes, new_figure, pages
 from harness.presentation.look import COLOURS, STYLE, colour_of, legible, logarithmic, tick
 from harness.records.base import Spread
 from harness.records.figures import mib
@@ -32,9 +32,14 @@ LABEL_GAP = 0.055
 LOG_TIME_RATIO = 12
 
 
-def figures(records: Iterable[Record]) -> Iterator[Drawn]:
-    """Throughput and memory of all groups, then the curves of each group."""
-    found = groups(records)
+def drawn_groups(found: Sequence[Group], only: Sequence[str] = ()) -> list[Group]:
+    """The groups that get figures: those whose titles contain any of ``only``; without these, those of most runs."""
+    return chosen(found, only, lambda group: group.title, lambda group: len(group.ok))
+
+
+def figures(records: Iterable[Record], only: Sequence[str] = ()) -> Iterator[Drawn]:
+    """Throughput and memory of the groups that get figures, then the curves of each: see ``drawn_groups``."""
+    found = drawn_groups(groups(records), only)
     with style.context(["default", STYLE]):
         yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
         yield from _bars(found, "memory", "Host memory: level after initialisation, and growth beyond it", _memory)
@@ -63,11 +68,12 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Rec
         bars = {key: made for key, records in group.contenders().items() if (made := bar(records)) is not None}
         if bars:
             panels.append((group, bars))
+    speaking = {group.slug for group, _ in panels}
     numbered = pages(panels)
     for page, shown in enumerate(numbered):
         groups_shown = [group for group, _ in shown]
         # groups without anything to draw are named on the first page
-        silent = [group for group in found if group not in [g for g, _ in panels]] if page == 0 else []
+        silent = [group for group in found if group.slug not in speaking] if page == 0 else []
         notes = _notes(record for group in [*groups_shown, *silent] for record in group.records)
         heights = [0.27 * (len(bars) + len({cell for cell, _ in bars})) + 0.65 for _, bars in shown]
         figure, axes = new_figure(heights, notes)
@@ -223,9 +229,10 @@ def _draw_lines(
     """A line per cell and contender; of several runs the median, and a band from least to most."""
     found = group.contenders()
     names = list(dict.fromkeys(contender for _, contender in found))
+    markers = _markers(found)
     for (cell, contender), records in found.items():
         colour = colour_of(records[0].spec.backend)
-        marker = _marker(group, contender, records[0])
+        marker = markers[contender]
         # backends give the same curve for the same run: wider lines below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
         width = 1.6 + min(1.8, 6 / len(names)) * above
@@ -284,10 +291,11 @@ def _levels(axis: Axes, levels: Mapping[str, float]) -> None:
 def _key(group: Group) -> list[Any]:
     """What colour, dash and marker stand for: backends first, then cells."""
     found = group.contenders()
+    markers = _markers(found)
     handles: dict[str, Line2D] = {}
     for (_, contender), records in found.items():
-        marker = _marker(group, contender, records[0])
-        look: dict[str, Any] = {"color": colour_of(records[0].spec.backend), "marker": marker, "markersize": 4}
+        colour = colour_of(records[0].spec.backend)
+        look: dict[str, Any] = {"color": colour, "marker": markers[contender], "markersize": 4}
         handles.setdefault(contender, Line2D([], [], linewidth=2, **look))
     cells = dict.fromkeys(cell for cell, _ in found)
     for cell in cells if len(cells) > 1 else ():
@@ -314,9 +322,13 @@ def _notes(records: Iterable[Record]) -> list[str]:
     return named_notes("Not drawn:", reasons(records))
 
 
-def _marker(group: Group, contender: str, record: Record) -> str:
-    """A marker that distinguishes the variants of a backend; none where there is only one."""
-    own = sorted(
-        {c for (_, c), records in group.contenders().items() if records[0].spec.backend == record.spec.backend}
-    )
-    return MARKERS[own.index(contender) % len(MARKERS)]
+def _markers(found: Mapping[tuple[str, str], Sequence[Record]]) -> dict[str, str]:
+    """For each contender a marker that distinguishes the variants of its backend; none where there is only one."""
+    own: dict[str, set[str]] = {}
+    for (_, contender), records in found.items():
+        own.setdefault(records[0].spec.backend, set()).add(contender)
+    return {
+        contender: MARKERS[place % len(MARKERS)]
+        for contenders in own.values()
+        for place, contender in enumerate(sorted(contenders))
+    }

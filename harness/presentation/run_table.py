@@ -40,6 +40,22 @@ def repeats_table(records: Iterable[Record]) -> Table:
     )
 
 
+def settings_of(records: Iterable[Record]) -> dict[str, str]:
+    """By id, what distinguishes each of these records from the others of its task, as far as it is a setting."""
+    found = groups(records)
+    presets: dict[str, set[str]] = {}
+    for group in found:
+        for record in group.records:
+            presets.setdefault(record.spec.task, set()).add(record.spec.preset)
+    return {
+        record.id: ", ".join(filter(None, [
+            record.spec.preset if len(presets[record.spec.task]) > 1 else "",
+            group.differing, *group.distinction(record),
+        ]))
+        for group in found for record in group.records
+    }  # fmt: skip
+
+
 def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
     """One row per record, one column per scalar; missing values where nothing was measured."""
     import pandas as pd

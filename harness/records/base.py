@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, computed_field
+from pydantic import AfterValidator, AwareDatetime, Field, computed_field
 
 import backends
 from backends.base import Tier
 from harness.records.seal import digest
-from harness.specs.base import Frozen, Name
+from harness.specs.base import Count, Frozen, Name, Positive
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
 Status = Literal["ok", "failed", "timeout", "interrupted", "unavailable"]
 
 
-Scores = dict[str, float]
+#: Within these bounds the sum, the product and the ratio of any two figures are finite.
+SMALLEST, LARGEST = 1e-100, 1e100
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Amount = Annotated[float, Field(ge=0, le=LARGEST)]
+Magnitude = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
 
 
-Bytes = Annotated[int, Field(ge=0)]
+Scores = dict[str, Finite]
 
 
-Seconds = Annotated[float, Field(ge=0)]
+Bytes = Count
+
+
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+
+
+#: From what a clock shows that was never set to dates that every library can convert.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
 class Spread(Frozen):
     """A figure measured block by block: median, 10th and 90th percentile over the blocks."""
 
-    median: float
-    p10: float
-    p90: float
-    blocks: int
+    median: Amount
+    p10: Amount
+    p90: Amount
+    blocks: Positive
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
@@ -45,21 +56,31 @@ class Spread(Frozen):
         return cls(median=float(median), p10=float(p10), p90=float(p90), blocks=len(values))
 
 
+def _above_zero(rate: Spread) -> Spread:
+    if (least := min(rate.median, rate.p10, rate.p90)) < SMALLEST:
+        raise ValueError(f"a rate is above zero, not {least:g}")
+    return rate
+
+
+#: Of something per second: a block that took no time has none.
+Rate = Annotated[Spread, AfterValidator(_above_zero)]
+
+
 class Ratio(Frozen):
     """How many times as fast as the reference: the median over rounds in which both took a turn."""
 
-    median: float
-    low: Annotated[float | None, Field(description="of the 95 % bootstrap interval of the median")] = None
-    high: float | None = None
-    pairs: Annotated[int, Field(description="rounds in which both took a turn")]
+    median: Magnitude
+    low: Annotated[Magnitude | None, Field(description="of the 95 % bootstrap interval of the median")] = None
+    high: Magnitude | None = None
+    pairs: Annotated[Positive, Field(description="rounds in which both took a turn")]
 
 
 class Gate(Frozen):
     """The check before the clock: relative distances from the float64 reference, after updates of a small batch."""
 
-    steps: int
-    batch: int
-    length: Annotated[int | None, Field(description="length of its sequences, where shorter than the job's")] = None
+    steps: Count
+    batch: Count
+    length: Annotated[Count | None, Field(description="length of its sequences, where shorter than the job's")] = None
     loss_distance: float
     parameter_distance: float
     tolerance: float
@@ -72,23 +93,23 @@ class SetUp(Frozen):
     import_s: Annotated[Seconds, Field(description="importing the framework, NumPy included")]
     gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
     build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
-    parameters: Annotated[int, Field(description="trainable numbers")]
-    flops_per_step: Annotated[int, Field(description="of the matrix products of one update")]
+    parameters: Annotated[Count, Field(description="trainable numbers")]
+    flops_per_step: Annotated[Positive, Field(description="of the matrix products of one update")]
 
 
 class Noise(Frozen):
     """What disturbed the measurement; null where unknown. ``harness.analysis.disturbance`` says when it counts."""
 
     drift: Annotated[
-        float | None, Field(description="how much slower the last third of the blocks was than the first, if it was")
+        Finite | None, Field(description="how much slower the last third of the blocks was than the first, if it was")
     ] = None
     bimodal: Annotated[bool | None, Field(description="the blocks fall into two groups")] = None
-    involuntary_switches_per_s: Annotated[float | None, Field(description="context switches forced on the worker")] = (
+    involuntary_switches_per_s: Annotated[Amount | None, Field(description="context switches forced on the worker")] = (
         None
     )
-    steal_share: Annotated[float | None, Field(description="of the worker's CPUs, taken by the hypervisor")] = None
-    outside_share: Annotated[float | None, Field(description="of the worker's CPUs, used by other processes")] = None
-    throttled: Annotated[int | None, Field(description="times slowed by heat or by the control group's quota")] = None
+    steal_share: Annotated[Amount | None, Field(description="of the worker's CPUs, taken by the hypervisor")] = None
+    outside_share: Annotated[Amount | None, Field(description="of the worker's CPUs, used by other processes")] = None
+    throttled: Annotated[Count | None, Field(description="times slowed by heat or by the control group's quota")] = None
     paused_s: Annotated[
         Seconds | None,
         Field(description="stopped or suspended: blocks beyond the typical one, and what the clock left out"),
@@ -101,15 +122,15 @@ class Blas(Frozen):
     library: str
     version: str | None = None
     kernel: Annotated[str | None, Field(description="the processor family that it chose its kernels for")] = None
-    threads: int | None = None
+    threads: Count | None = None
 
 
 class Environment(Frozen):
     """Where the run happened."""
 
     cpu: str
-    logical_cpus: int
-    affinity: Annotated[list[int], Field(description="CPUs that the worker was allowed to use")] = []
+    logical_cpus: Count
+    affinity: Annotated[list[Count], Field(description="CPUs that the worker was allowed to use")] = []
     affinity_reason: Annotated[str | None, Field(description="why these CPUs, of all that could be used")] = None
     memory_bytes: Bytes | None = None
     os: str
@@ -120,7 +141,7 @@ class Environment(Frozen):
         ),
     ]
     versions: Annotated[dict[str, str], Field(description="framework and library versions")]
-    threads: Annotated[int | None, Field(description="threads in force, read back from the framework")] = None
+    threads: Annotated[Count | None, Field(description="threads in force, read back from the framework")] = None
     flushes_denormals: Annotated[bool | None, Field(description="read back by a multiplication")] = None
     variables: Annotated[dict[str, str], Field(description="environment variables set for the worker")] = {}
     strays: Annotated[dict[str, str], Field(description="variables of the caller that were kept from the worker")] = {}
@@ -138,9 +159,9 @@ class Environment(Frozen):
         dict[str, str], Field(description="the tightest limits of the control groups, as version 2 writes them")
     ] = {}
     cpu_quota: Annotated[
-        float | None, Field(description="CPUs' worth of time that the control groups allow; null for no limit")
+        Amount | None, Field(description="CPUs' worth of time that the control groups allow; null for no limit")
     ] = None
-    numa_nodes: int | None = None
+    numa_nodes: Count | None = None
     libc: str | None = None
     container: Annotated[str | None, Field(description="the kind of container, none where it is none")] = None
     blas: list[Blas] = []
@@ -180,7 +201,7 @@ class Sealed(Frozen):
 
     schema_version: int
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-    created: datetime
+    created: Moment
 
     @computed_field(description="SHA-256 of everything else: see harness.records.seal")  # type: ignore[prop-decorator]
     @property

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from harness.records.base import Spread
+from harness.records.base import Seconds, Spread
+from harness.specs.base import Positive
 
 MIB = 2**20
 
@@ -19,8 +20,8 @@ class Block:
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    steps: Annotated[int, Field(ge=1, description="updates, or sequences predicted")]
-    seconds: Annotated[float, Field(ge=0)]
+    steps: Annotated[Positive, Field(description="updates, or sequences predicted")]
+    seconds: Seconds
 
     @property
     def step_s(self) -> float:

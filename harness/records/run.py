@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.records import figures
-from harness.records.base import Bytes, Environment, Execution, Noise, Scores, Sealed, Seconds, SetUp, Spread
+from harness.records.base import (
+    Amount,
+    Bytes,
+    Environment,
+    Execution,
+    Finite,
+    Noise,
+    Rate,
+    Scores,
+    Sealed,
+    Seconds,
+    SetUp,
+    Spread,
+)
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.specs.base import Frozen
+from harness.specs.base import Count, Frozen
 from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
@@ -25,9 +38,9 @@ SCHEMA_VERSION: Final = CURRENT
 class CurvePoint(Frozen):
     """One evaluation on the validation split."""
 
-    step: Annotated[int, Field(ge=0, description="updates done so far")]
-    loss: Annotated[float, Field(description="loss on the validation split")]
-    train_loss: Annotated[float | None, Field(description="mean training loss since the last point")] = None
+    step: Annotated[Count, Field(description="updates done so far")]
+    loss: Annotated[Finite, Field(description="loss on the validation split")]
+    train_loss: Annotated[Finite | None, Field(description="mean training loss since the last point")] = None
     scores: Scores
     seconds: Annotated[Seconds, Field(description="time spent inside training steps so far")]
     losses_sha256: Annotated[
@@ -43,23 +56,23 @@ class Metrics(SetUp):
     arithmetic, and because records before schema 4 have no blocks.
     """
 
-    final_loss: Annotated[float, Field(description="test loss of the reported parameters")]
+    final_loss: Annotated[Finite, Field(description="test loss of the reported parameters")]
     score: Annotated[Scores, Field(description="test scores of the reported parameters, by name")]
-    score_step: Annotated[int, Field(description="the update after which they were taken")]
+    score_step: Annotated[Count, Field(description="the update after which they were taken")]
     main_score: Annotated[str, Field(description="the score that decides whether the task is solved")]
     higher_is_better: bool
     baseline: Annotated[Scores, Field(description="what a model that learned nothing reaches, by score")]
-    landmarks: Annotated[dict[str, float], Field(description="further named levels of the loss")] = {}
+    landmarks: Annotated[Scores, Field(description="further named levels of the loss")] = {}
     solved: bool
     steps_to: Annotated[
-        dict[str, int | None], Field(description="first evaluated update at which the main score passed a level")
+        dict[str, Count | None], Field(description="first evaluated update at which the main score passed a level")
     ] = {}
 
-    train_sequences_per_second: Spread | None
-    train_time_steps_per_second: Spread | None
+    train_sequences_per_second: Rate | None
+    train_time_steps_per_second: Rate | None
     step_ms: Spread | None
-    predict_sequences_per_second: Spread | None
-    predict_time_steps_per_second: Spread | None
+    predict_sequences_per_second: Rate | None
+    predict_time_steps_per_second: Rate | None
     train_blocks: Annotated[
         list[Block] | None, Field(description="the timed blocks of training after the first chunk, in order")
     ] = None
@@ -91,11 +104,11 @@ class Metrics(SetUp):
         Field(description="of the device, held by the worker at most: context and pools, as the driver counts"),
     ] = None
     energy_j: Annotated[
-        float | None,
-        Field(ge=0, description="joules that the whole device took from before the first update to after the last"),
+        Amount | None,
+        Field(description="joules that the whole device took from before the first update to after the last"),
     ] = None
     joules_per_1000_sequences: Annotated[
-        float | None, Field(ge=0, description="the same of the steady state, per 1000 sequences trained")
+        Amount | None, Field(description="the same of the steady state, per 1000 sequences trained")
     ] = None
     device_idle_share: Annotated[
         float | None,
@@ -106,7 +119,13 @@ class Metrics(SetUp):
         str | None,
         Field(description="of what the task says its data is, else of the held-out splits and first training batches"),
     ] = None
-    compilations: Annotated[int, Field(description="traces and compilations, all before the steady state")]
+    compilations: Annotated[Count, Field(description="traces and compilations, all before the steady state")]
+
+    @model_validator(mode="after")
+    def _scored(self) -> Metrics:
+        if self.main_score not in self.score:
+            raise ValueError(f"main_score: no score is called {self.main_score[:40]!r}")
+        return self
 
     @property
     def main(self) -> float | None:

@@ -11,14 +11,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backends.job import Device
 from harness.records import figures
-from harness.records.base import Bytes, Environment, Execution, Ratio, Sealed, Seconds, SetUp, Spread
+from harness.records.base import (
+    Amount,
+    Bytes,
+    Environment,
+    Execution,
+    Magnitude,
+    Rate,
+    Ratio,
+    Sealed,
+    Seconds,
+    SetUp,
+    Spread,
+)
 from harness.records.figures import Block
 from harness.records.migrations import SPEED_CURRENT
-from harness.specs.base import Frozen, Positive
+from harness.specs.base import Count, Frozen, Positive
 from harness.specs.speed import Changes, SpeedSpec
 
 SCHEMA_VERSION: Final = SPEED_CURRENT
@@ -28,26 +40,29 @@ SCHEMA_VERSION: Final = SPEED_CURRENT
 class Timed(Block):
     """The block of updates that a contestant did in one round."""
 
-    round: Annotated[int, Field(ge=0)]
+    seconds: Annotated[Seconds, Field(ge=1e-12)]
+    round: Count
 
 
 class Limits(Frozen):
     """What the framework reaches on the device where nothing is in its way, reading by reading."""
 
-    gflops: Annotated[list[float], Field(description="one large square matrix product, GFLOP/s")]
-    gb_per_s: Annotated[list[float], Field(description="one large array copied, read and written, 10⁹ bytes/s")]
+    gflops: Annotated[list[Magnitude], Field(description="one large square matrix product, GFLOP/s")]
+    gb_per_s: Annotated[list[Magnitude], Field(description="one large array copied, read and written, 10⁹ bytes/s")]
     us_per_step: Annotated[
-        list[float], Field(description="one product of a chain of tiny dependent ones, microseconds")
+        list[Magnitude], Field(description="one product of a chain of tiny dependent ones, microseconds")
     ] = []
 
 
 class Roof(Frozen):
     """What a device gives, from all readings of a call."""
 
-    gemm_gflops: Annotated[float | None, Field(description="the highest median rate of a large matrix product")] = None
-    copy_gb_per_s: Annotated[float | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
+    gemm_gflops: Annotated[Magnitude | None, Field(description="the highest median rate of a large matrix product")] = (
+        None
+    )
+    copy_gb_per_s: Annotated[Magnitude | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
     us_per_step: Annotated[
-        dict[str, float],
+        dict[str, Magnitude],
         Field(description="by backend, the per-step latency of a chain of dependent products: fastest"),
     ] = {}
 
@@ -56,13 +71,13 @@ class Ready(SetUp):
     """What getting ready cost, and what an update takes by arithmetic."""
 
     first_s: Annotated[Seconds, Field(description="the first call, with all tracing and compiling it causes")]
-    first_updates: Annotated[int, Field(description="updates of the first call: one, or a fused variant's chunk")]
+    first_updates: Annotated[Positive, Field(description="updates of the first call: one, or a fused variant's chunk")]
     host_import_bytes: Annotated[Bytes | None, Field(description="resident after importing the framework")] = None
     host_init_bytes: Annotated[Bytes | None, Field(description="resident after gate, model and optimizer")] = None
     device_init_bytes: Bytes | None = None
-    bytes_per_step: Annotated[int, Field(description="the fewest bytes that one update moves: a lower bound")]
+    bytes_per_step: Annotated[Positive, Field(description="the fewest bytes that one update moves: a lower bound")]
     dependent_steps: Annotated[
-        int | None, Field(description="steps of one update that must follow one another, at the least")
+        Count | None, Field(description="steps of one update that must follow one another, at the least")
     ] = None
 
 
@@ -70,18 +85,18 @@ class Figures(Frozen):
     """What a contestant's blocks amount to."""
 
     step_ms: Spread
-    sequences_per_second: Spread
-    gflops: Annotated[float, Field(description="of the matrix products, at the median step")]
-    gemm_share: Annotated[float | None, Field(description="of the matrix product's rate measured in the same call")]
+    sequences_per_second: Rate
+    gflops: Annotated[Magnitude, Field(description="of the matrix products, at the median step")]
+    gemm_share: Annotated[Amount | None, Field(description="of the matrix product's rate measured in the same call")]
     copy_share: Annotated[
-        float | None,
+        Amount | None,
         Field(description="of the copy's rate measured in the same call: the fewest bytes of an update at its median"),
     ] = None
     floor_ms: Annotated[
-        float | None,
+        Amount | None,
         Field(description="the update's dependent steps at the per-step latency of its backend and device"),
     ] = None
-    floor_share: Annotated[float | None, Field(description="of the median step: floor_ms over it")] = None
+    floor_share: Annotated[Amount | None, Field(description="of the median step: floor_ms over it")] = None
     compile_s: Annotated[Seconds, Field(description="what the first call took beyond its updates at the median step")]
     ratio: Annotated[Ratio | None, Field(description="to the stock layer of the same framework on the same device")]
 
@@ -109,9 +124,9 @@ class Row(Execution):
 
     spec: SpeedSpec
     added: Annotated[bool, Field(description="not asked for: takes part as the reference of the ratio")] = False
-    threads: Annotated[int | None, Field(description="threads in force, read back from the framework")] = None
+    threads: Annotated[Count | None, Field(description="threads in force, read back from the framework")] = None
     flushes_denormals: Annotated[bool | None, Field(description="read back by a multiplication")] = None
-    affinity: Annotated[list[int], Field(description="CPUs that the worker was allowed to use")] = []
+    affinity: Annotated[list[Count], Field(description="CPUs that the worker was allowed to use")] = []
     versions: dict[str, str] = {}
     device_name: str | None = None
     ready: Ready | None = None
@@ -119,8 +134,14 @@ class Row(Execution):
     figures: Figures | None = None
     host_peak_bytes: Annotated[Bytes | None, Field(description="the kernel's high-water mark since then")] = None
     device_peak_bytes: Bytes | None = None
-    compilations: Annotated[int | None, Field(description="traces and compilations, none in the steady state")] = None
+    compilations: Annotated[Count | None, Field(description="traces and compilations, none in the steady state")] = None
     limits: Limits | None = None
+
+    @model_validator(mode="after")
+    def _got_ready(self) -> Row:
+        if self.figures is not None and self.ready is None:
+            raise ValueError("figures: of a contestant that never got ready")
+        return self
 
     @property
     def by_round(self) -> dict[int, Block]:
@@ -150,7 +171,7 @@ class Contest(Frozen):
     changed: Annotated[
         Changes, Field(description="by field, the named shape's value and this contest's, where they differ")
     ] = {}
-    rows: list[Row]
+    rows: Annotated[list[Row], Field(min_length=1)]
 
     @property
     def devices(self) -> list[str]:
@@ -169,7 +190,7 @@ class SpeedRecord(Sealed):
     schema_version: Literal[2] = SCHEMA_VERSION
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
-    block_s: Annotated[float, Field(description="seconds that a block was to take")]
+    block_s: Annotated[Seconds, Field(description="seconds that a block was to take")]
     starts: Annotated[
         Positive, Field(description="contestants that got ready at a time: above 1, what getting ready cost is shared")
     ] = 1

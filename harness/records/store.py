@@ -43,6 +43,27 @@ class Found:
     speeds: list[SpeedRecord] = field(default_factory=list)
 
 
+class Distinct:
+    """Records by their ids: copies of one are one record, and two that share an id are a problem."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[Path, Record | SpeedRecord]] = {}
+
+    def is_new(self, path: Path, record: Record | SpeedRecord) -> bool:
+        """Whether no record of this id came before; of a copy, False.
+
+        Raises:
+            StoreError: another record with this id came before; the message names both files.
+        """
+        if record.id not in self._seen:
+            self._seen[record.id] = path, record
+            return True
+        first, same = self._seen[record.id]
+        if record != same:
+            raise StoreError(f"{path}: another record than {first}, under the same id, {record.id}")
+        return False
+
+
 class Store:
     """A folder of records."""
 
@@ -181,14 +202,19 @@ def named_in(page: Path) -> Iterator[Path]:
 
 
 def read_all(places: Iterable[Path]) -> Found:
-    """The records in folders, their subfolders and files; a file that is not a record is named, and never fatal."""
-    found = Found()
+    """The records in folders, their subfolders and files, copies only once.
+
+    A file that is not a record is named, and never fatal; so is another record under an id that one has already.
+    """
+    found, distinct = Found(), Distinct()
     for path in files(places):
         if not path.exists():
             found.problems.append(f"{path}: no such file or folder")
             continue
         try:
             record = read(path)
+            if not distinct.is_new(path, record):
+                continue
         except StoreError as error:
             found.problems.append(str(error))
             continue

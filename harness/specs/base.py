@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
 from backends.parameters import Scheme
-from tasks.base import Loss, Readout
+from tasks.base import Loss, Readout, Scalar
 
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+#: The largest whole number: data files, and most who read JSON, have 64 bits for one.
+INT64: Final = 2**63 - 1
+Count = Annotated[int, Field(ge=0, le=INT64)]
+Positive = Annotated[int, Field(ge=1, le=INT64)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Denormals = Literal["flush", "keep"]
+
+
+def _within_64_bits(value: Scalar) -> Scalar:
+    if isinstance(value, int) and not -INT64 <= value <= INT64:
+        raise ValueError(f"a whole number has at most 64 bits, from {-INT64} to {INT64}")
+    return value
+
+
+Parameter = Annotated[Scalar, AfterValidator(_within_64_bits)]
 
 
 class Frozen(BaseModel):
@@ -43,7 +54,7 @@ class Initialisation(Frozen):
     recurrent: Scheme = "orthogonal"
     input: Scheme = "glorot"
     forget_bias: float = 1.0
-    chrono: Annotated[int, Field(ge=3)] | None = None
+    chrono: Annotated[int, Field(ge=3, le=INT64)] | None = None
 
 
 class Optimizer(Frozen):
@@ -114,8 +125,12 @@ def job_of(spec: Computation, data: DataShape) -> Job:
 def one_line(error: ValidationError) -> str:
     """The first complaint of a validation error, in one line."""
     first = error.errors()[0]
-    if not first["loc"]:  # of the whole model: its message names the field
-        return str(first.get("ctx", {}).get("error", first["msg"]))[:300]
-    where = ".".join(str(part) for part in first["loc"]) or "value"
+    where = ".".join(str(part) for part in first["loc"])
+    context = first.get("ctx", {})
+    if "error" in context:  # of a model as a whole, whose message names the field; or of a value
+        return f"{where}: {context['error']}".removeprefix(": ")[:300]
     message = first["msg"][0].lower() + first["msg"][1:]
-    return f"{where}: {message}, not {first['input']!r}"[:300]
+    for bound in context.values():
+        if isinstance(bound, float):  # written with a hundred zeros else
+            message = f"{message.rpartition(' ')[0]} {bound:g}"
+    return f"{where or 'value'}: {message}, not {first['input']!r}"[:300]

@@ -10,8 +10,19 @@ from pydantic import Field
 
 from backends.job import Device, Job, Precision
 from backends.parameters import InitialisationSpec
-from harness.specs.base import DataShape, Denormals, Frozen, Initialisation, Model, Name, Optimizer, Positive, job_of
-from tasks.base import Scalar, Task
+from harness.specs.base import (
+    DataShape,
+    Denormals,
+    Frozen,
+    Initialisation,
+    Model,
+    Name,
+    Optimizer,
+    Parameter,
+    Positive,
+    job_of,
+)
+from tasks.base import Task
 
 ScoreAt = Literal["final", "best-validation"]
 
@@ -36,7 +47,7 @@ class RunSpec(Frozen):
 
     task: Name
     preset: Name
-    parameters: dict[str, Scalar]
+    parameters: dict[str, Parameter]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     backend: Name
     variant: Name = "auto"

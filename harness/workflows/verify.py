@@ -24,7 +24,7 @@ from harness.presentation.table import Column, Table
 from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
-from harness.records.store import AlteredRecord, Store, StoreError, files, named_in, read
+from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
@@ -87,7 +87,10 @@ def verify_all(
 
 
 def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row], list[str]]:
-    """The runs in these places, a row for each file that is altered or no record, and a line for each other problem."""
+    """The runs in these places, copies only once; a row for each file that is altered or no record, and a line for each
+    other problem.
+    """
+    distinct = Distinct()
     found: list[tuple[Path, Record]] = []
     rows: list[Row] = []
     problems: list[str] = []
@@ -100,6 +103,8 @@ def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row],
     for path in paths:
         try:
             record = read(path)
+            if not distinct.is_new(path, record):
+                continue
         except StoreError as error:
             verdict: Verdict = "altered" if isinstance(error, AlteredRecord) else "cannot run"
             rows.append(Row(path, None, Judgement(verdict, str(error).removeprefix(f"{path}: "))))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from harness.records.figures import Block
 from harness.records.run import Metrics, Record, throughput
@@ -59,7 +60,8 @@ def test_growth_is_the_peak_beyond_the_level_after_initialisation(
 def test_the_main_score_and_its_baseline_are_told_by_name(make_record: RecordFactory) -> None:
     m = metrics_of(make_record("copy"))
     assert (m.main, m.main_baseline) == (m.score["recall_accuracy"], 0.125)
-    assert metrics_of(make_record("copy", metrics={"main_score": "another"})).main is None
+    with pytest.raises(ValidationError, match="main_score: no score is called 'another'"):
+        make_record("copy", metrics={"main_score": "another"})
 
 
 def test_the_version_is_the_frameworks(make_record: RecordFactory) -> None:
