@@ -61,6 +61,14 @@ for framework in FRAMEWORKS:
 
 
 @nox.session
+def drills(session: nox.Session) -> None:
+    """What takes minutes to try: kills and interrupts at random moments. ``--quick`` for fewer."""
+    install(session, "all,test")
+    for script in sorted(Path("tests/drills").glob("[a-z]*.py")):
+        session.run("python", str(script), *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the sdist, then the wheel from it, and test the wheel in an empty environment outside the checkout."""
     session.install("-c", CONSTRAINTS, "build")

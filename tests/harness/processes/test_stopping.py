@@ -93,6 +93,7 @@ def test_a_closed_terminal_leaves_a_record_and_no_worker(tmp_path: Path) -> None
 
 IN_A_LONG_TURN = """
 import sys, time
+from harness.machine.process import available_cpus
 from harness.processes.contestant import Contestant
 from harness.protocol import Turn
 from harness.specs.base import Model
@@ -100,7 +101,7 @@ from harness.specs.speed import SpeedSpec
 
 spec = SpeedSpec(backend=sys.argv[1], threads=1, model=Model(hidden=64), batch=32, length=50, features=2)
 contestant = Contestant(spec)
-contestant.begin()
+contestant.begin(available_cpus()[:1])
 contestant.get_ready()
 contestant.channel.send(Turn(spec.chunk * 100_000))
 print(contestant.channel.process.pid, flush=True)
