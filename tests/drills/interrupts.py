@@ -110,8 +110,11 @@ def a_worker_is_killed(chance: random.Random, folder: Path, counts: Counter[str]
 
 
 def a_run_is_interrupted_about_its_end(chance: random.Random, folder: Path, counts: Counter[str]) -> None:
-    """One or two signals, from a little before the worker ends until the command has ended."""
-    command = started(folder, "--backend", "madeup", "--variant", "good", "--seeds", "2", "--json")
+    """One or two signals, from a little before the worker ends until the command has ended.
+
+    No variant is named: planning would ask a worker for it, and a signal then comes before the first run.
+    """
+    command = started(folder, "--backend", "madeup", "--seeds", "2", "--json")
     found = workers(command)
     while any(map(alive, found)) and chance.random() > 0.03:
         time.sleep(0.01)
