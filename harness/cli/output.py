@@ -76,7 +76,7 @@ class Writer:
 def guarded(command: Callable[[], Any]) -> int:
     """Run ``command`` on safe streams and return its exit status; what the user did wrong is said in one line."""
     out, err = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Writer(out), Writer(err)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = Writer(out), Writer(err)
     try:
         try:
             return _status(command)

@@ -86,8 +86,8 @@ def format_named(form: str | None, out: Path | None) -> str:
     Raises:
         ValueError: an unknown format, or none asked for and an ending that is none's.
     """
-    named = form or (ENDINGS.get(out.suffix) if out else "text")
-    if named is None:
+    named = form or "text"
+    if out and not form and not (named := ENDINGS.get(out.suffix, "")):
         raise ValueError(
             f"{out}: the format of {out.suffix!r} is not known; end it in {', '.join(ENDINGS)}, or --format"
         )

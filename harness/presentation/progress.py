@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -12,7 +13,7 @@ from harness.processes.supervise import OnProgress
 from harness.specs.run import RunSpec
 
 #: Nothing else is printed while a bar is shown, and rich need not stand between a command and its streams.
-_APART = {"redirect_stdout": False, "redirect_stderr": False}
+_APART: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
 
 
 @contextmanager
