@@ -50,10 +50,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UsageError for values that no contest can have."""
-        if not 1 <= self.rounds <= MOST_ROUNDS:
-            raise UsageError(
-                f"--rounds must be from 1 to {MOST_ROUNDS:,}, so that a record holds them, not {self.rounds:,}"
-            )
+        if self.rounds < 1:
+            raise UsageError(f"--rounds must be at least 1, not {self.rounds}")
+        if self.rounds > MOST_ROUNDS:
+            raise UsageError(f"--rounds must be at most {MOST_ROUNDS:,}, to fit into a record, not {self.rounds:,}")
         check_block(self.block_s)
         if self.starts < 1:
             raise UsageError(f"--starts must be at least 1, not {self.starts}")
