@@ -38,7 +38,8 @@ def shortened(words: list[str]) -> list[str]:
 
     One thread each: two of a worker wait for each other whenever another test computes, a hundred times as long.
     """
-    if words[0] in ("run", "speed", "parity") or "--a" in words:
+    some_variants = "--variant" in words and "auto" not in words  # parts need two threads
+    if (words[0] in ("run", "speed", "parity") and not some_variants) or "--a" in words:
         words = with_value(words, "--threads", "1")
     if words[0] == "speed":
         if any(word.startswith("braun") for word in words):

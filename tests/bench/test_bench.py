@@ -123,7 +123,7 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
     import gpu_targets
 
     from harness.records.base import Spread
-    from harness.records.speed import Contest, Figures, Row, Timed
+    from harness.records.speed import Contest, Figures, Ready, Row, Timed
     from harness.specs.base import Model
     from harness.specs.speed import SpeedSpec
 
@@ -135,8 +135,18 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
         if seconds is None:
             return Row(spec=spec, status="unavailable", reason="CuPy is not installed", variant=variant)
         spread = Spread(median=1e3 * seconds, p10=seconds, p90=seconds, blocks=6)
+        ready = Ready(
+            import_s=1,
+            gate_s=1,
+            build_s=1,
+            first_s=1,
+            first_updates=1,
+            parameters=1,
+            flops_per_step=1,
+            bytes_per_step=1,
+        )  # fmt: skip
         return Row(
-            spec=spec, status="ok", variant=variant, tier=tier,  # type: ignore[arg-type]
+            spec=spec, status="ok", variant=variant, tier=tier, ready=ready,  # type: ignore[arg-type]
             blocks=[Timed(round=n, steps=2, seconds=2 * seconds * (1 + n)) for n in range(6)],
             figures=Figures(
                 step_ms=spread, sequences_per_second=spread, gflops=1.0, gemm_share=None, compile_s=0.0, ratio=None

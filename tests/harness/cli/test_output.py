@@ -133,7 +133,7 @@ def test_an_aborted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
         (["env", "add", "torch@--help"], "'--help' is no version"),
         (["table", ".", "--out", "x.xlsx"], "the format of '.xlsx' is not known"),
         (["run", "--data", "FILE", "--dry-run"], "--data takes a folder"),
-        (["run", "--layers", "10000000000000000000", "--dry-run"], "too large for this machine"),
+        (["run", "--layers", "1000000000000000000", "--dry-run"], "too large for this machine"),
         (["run", "--steps", "1000000", "--evaluate-every", "1", "--dry-run"], "do not fit into a record"),
     ],
 )

@@ -83,7 +83,7 @@ def test_contestants_are_one_table_where_something_is_asked_of_them() -> None:
     found = Found(speeds=[made_speed([made_contestant("torch", 2.0), made_contestant("jax", 1.0)])])
     text = render(found, [], ["-step_ms"], ["step_ms>0.5"], "text", None)
     assert text is not None
-    assert [line.split()[-2:] for line in text.splitlines()[:1]] == [["ratio_low", "ratio_high"]]
+    assert [line.split()[-2:] for line in text.splitlines()[:1]] == [["ratio_high", "noise"]]
     assert ["torch" in line for line in text.splitlines()[2:]] == [True, False]
     csv = render(found, ["backend", "gemm_share"], [], ["backend=jax"], "csv", None)
     assert csv == "backend,gemm_share\njax,1.0\n"

@@ -64,19 +64,25 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+#: Makes its standard input the terminal of its session, then becomes Python with the words that follow.
+ON_ITS_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 @pytest.mark.usefixtures("plugin")
 @pytest.mark.skipif(sys.platform != "linux", reason="closing a terminal")
 def test_a_closed_terminal_leaves_a_record_and_no_worker(tmp_path: Path) -> None:
     """The command draws on a terminal of its own, in a session of its own, as in a window."""
-    import fcntl
     import pty
-    import termios
 
     ours, theirs = pty.openpty()
     words = ["run", "--backend", "hanging", "--task", "echo", "--threads", "1", "--results", str(tmp_path)]
     command = subprocess.Popen(
-        [sys.executable, "-m", "harness", *words], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        [sys.executable, "-c", ON_ITS_TERMINAL, "-m", "harness", *words], stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
     workers = workers_of(command.pid)
