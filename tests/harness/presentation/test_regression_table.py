@@ -11,5 +11,6 @@ def test_what_changed_is_named_and_coloured() -> None:
     same, worse = Change("same", "1×"), Change("worse", "2× \x1b[31m")
     (cells,) = table(Regressions([Row("a run", 3, 4, 2, worse, same, Change("not judged", "why"))], [], [])).rows
     assert cells == [
-        Cell("a run"), Cell("3, 4 (2 noisy)"), Cell("worse: 2× [31m", "red"), Cell("1×"), Cell("not judged: why", "yellow")
+        Cell("a run"), Cell("3, 4 (2 noisy)"), Cell("worse: 2× [31m", "red"), Cell("1×"),
+        Cell("not judged: why", "yellow"),
     ]  # fmt: skip
