@@ -139,6 +139,13 @@ def trials(session: nox.Session) -> None:
 
 
 @nox.session
+def drills(session: nox.Session) -> None:
+    """What takes too long for the tests: a thousand odd records through every command that reads records."""
+    install(session, "test")
+    session.run("python", "tests/drills/odd_records.py", *session.posargs)
+
+
+@nox.session
 def gpu(session: nox.Session) -> None:
     """Everything that needs a GPU: the tests, then the records. Without nox: python tests/gpu/session.py."""
     install(session, "numba,torch,jax,cuda,test")

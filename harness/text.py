@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-
 #: From here on a number that is not whole is written with an exponent: its digits mean nothing, and fill a page.
 IN_FULL = 1e15
 

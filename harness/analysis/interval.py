@@ -24,7 +24,12 @@ def interval(values: Sequence[float], statistic: Callable[..., Any] = np.median)
     from scipy.stats import bootstrap  # a second of importing: only once all is measured
 
     found = bootstrap(
-        (np.asarray(values),), statistic, n_resamples=RESAMPLES, method="percentile", random_state=0, vectorized=True,
+        (np.asarray(values),),
+        statistic,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        random_state=0,
+        vectorized=True,
         batch=max(1, DRAWN // len(values)),
     ).confidence_interval
     return float(found.low), float(found.high)

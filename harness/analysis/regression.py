@@ -50,10 +50,10 @@ class Row:
     name: str
     before: int
     after: int
-    noisy: int
     time: Change
     memory: Change
     score: Change
+    noisy: int = 0
 
     @property
     def changes(self) -> tuple[Change, Change, Change]:
@@ -160,10 +160,10 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
         why = (after if then else before)[-1]
         text = f"{'after' if then else 'before'}: {why.status}{f' ({why.reason})' if why.reason else ''}"
         gone = Change(state, text)
-        return Row(name, len(then), len(now), noisy, gone, gone, gone)
+        return Row(name, len(then), len(now), gone, gone, gone, noisy)
     return Row(
-        name, len(then), len(now), noisy, _time(then, now, tolerance), _memory(then, now, tolerance),
-        _score(then, now, tolerance),
+        name, len(then), len(now), _time(then, now, tolerance), _memory(then, now, tolerance),
+        _score(then, now, tolerance), noisy,
     )  # fmt: skip
 
 
@@ -249,9 +249,7 @@ def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> C
     measured = then[0].metrics
     assert measured is not None
     name, sign = measured.main_score, 1 if measured.higher_is_better else -1
-    old, new = (
-        [r.metrics.score[name] for r in side if r.metrics and name in r.metrics.score] for side in (then, now)
-    )
+    old, new = ([r.metrics.score[name] for r in side if r.metrics and name in r.metrics.score] for side in (then, now))
     if not new:
         return Change("not judged", f"after: no score is called {name}")
     a, b = statistics.fmean(old), statistics.fmean(new)

@@ -64,9 +64,7 @@ class Speed:
     pictures: list[Picture]
 
 
-def write(
-    found: Found, out: Path, title: str = "Recurrent networks, measured", only: Sequence[str] = ()
-) -> list[Path]:
+def write(found: Found, out: Path, title: str = "Recurrent networks, measured", only: Sequence[str] = ()) -> list[Path]:
     """Write ``report.md`` with its figures beside it, and the self-contained ``report.html``, into ``out``.
 
     Args:

@@ -57,9 +57,9 @@ class Limits(Frozen):
 class Roof(Frozen):
     """What a device gives, from all readings of a call."""
 
-    gemm_gflops: Annotated[
-        Magnitude | None, Field(description="the highest median rate of a large matrix product")
-    ] = None
+    gemm_gflops: Annotated[Magnitude | None, Field(description="the highest median rate of a large matrix product")] = (
+        None
+    )
     copy_gb_per_s: Annotated[Magnitude | None, Field(description="the same of a large copy, 10⁹ bytes/s")] = None
     us_per_step: Annotated[
         dict[str, Magnitude],

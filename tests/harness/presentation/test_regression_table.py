@@ -13,3 +13,9 @@ def test_what_changed_is_named_and_coloured() -> None:
     assert cells == [
         Cell("a run"), Cell("3, 4"), Cell("worse: 2× [31m", "red"), Cell("1×"), Cell("not judged: why", "yellow")
     ]  # fmt: skip
+
+
+def test_runs_that_something_disturbed_are_counted_beside_the_others() -> None:
+    same = Change("same", "1×")
+    (cells,) = table(Regressions([Row("a run", 3, 4, same, same, same, noisy=2)], [], [])).rows
+    assert cells[1] == Cell("3, 4 (2 noisy)")
