@@ -16,7 +16,9 @@ def printable(text: str) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """A number for people: ``digits`` significant digits, thousands separated; whole numbers in full."""
-    if isinstance(value, int) or 10**digits - 0.5 <= abs(value) < IN_FULL:
+    if isinstance(value, int):
+        return f"{value:,d}"
+    if 10**digits - 0.5 <= abs(value) < IN_FULL:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 

@@ -23,6 +23,8 @@ from harness.text import printable, score_text
 CONFIDENCE = 0.95
 #: Below this many bytes the kernel's pages and an allocator's slack are what differs.
 SLACK_BYTES = 4 * MIB
+#: The exponential of more is no longer a finite number.
+LARGEST_LOG = 700.0
 State = Literal["worse", "better", "same", "not judged"]
 
 
@@ -227,7 +229,8 @@ def _welch(old: Sequence[float], new: Sequence[float]) -> tuple[float, float, fl
     """The ratio of the geometric means, new over old, with Welch's 95 % interval over logarithms."""
     a, b = ([math.log(value) for value in side] for side in (old, new))
     mean, low, high = _welch_difference(a, b)
-    return math.exp(mean), math.exp(low), math.exp(high)
+    # two runs may lie so far apart that no float holds the interval's end
+    return math.exp(mean), math.exp(low), math.exp(min(high, LARGEST_LOG))
 
 
 def _welch_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:

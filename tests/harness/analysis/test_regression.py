@@ -160,3 +160,12 @@ def test_a_score_that_only_one_side_has_is_not_judged(make_record: RecordFactory
     other = make_record(metrics={"main_score": "other", "score": {"other": 1.0}})
     found, _ = pair(make_record(), other)
     assert (found.score.state, found.score.text) == ("not judged", "after: no score is called mse")
+
+
+def test_rates_that_lie_absurdly_far_apart_have_an_interval(make_record: RecordFactory) -> None:
+    def at(rate: float, seed: int) -> Record:
+        spread = {"median": rate, "p10": rate, "p90": rate, "blocks": 3}
+        return make_record(seed=seed, metrics={"train_sequences_per_second": spread})
+
+    (row,) = against([at(1.0, 0), at(1e99, 1)], [at(1e-99, 0), at(1.0, 1)], 0.05).rows
+    assert row.time.state == "same"
