@@ -14,7 +14,6 @@ _SPELLED: Final[Mapping[str, str]] = {
     "▇": "*", "█": "#",
 }  # fmt: skip
 
-
 #: From here on a number that is not whole is written with an exponent: its digits mean nothing, and fill a page.
 IN_FULL = 1e15
 
@@ -69,7 +68,9 @@ def _has(encoding: str, text: str) -> bool:
 
 def number(value: float, digits: int = 3) -> str:
     """A number for people: ``digits`` significant digits, thousands separated; whole numbers in full."""
-    if isinstance(value, int) or 10**digits - 0.5 <= abs(value) < IN_FULL:
+    if isinstance(value, int):
+        return f"{value:,d}"
+    if 10**digits - 0.5 <= abs(value) < IN_FULL:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
 

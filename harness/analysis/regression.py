@@ -23,6 +23,8 @@ from harness.text import printable, score_text
 CONFIDENCE = 0.95
 #: Below this many bytes the kernel's pages and an allocator's slack are what differs.
 SLACK_BYTES = 4 * MIB
+#: The exponential of more is no longer a finite number.
+LARGEST_LOG = 700.0
 State = Literal["worse", "better", "same", "not judged"]
 
 
@@ -50,10 +52,10 @@ class Row:
     name: str
     before: int
     after: int
-    noisy: int
     time: Change
     memory: Change
     score: Change
+    noisy: int = 0
 
     @property
     def changes(self) -> tuple[Change, Change, Change]:
@@ -150,10 +152,10 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
         why = (after if then else before)[-1]
         text = f"{'after' if then else 'before'}: {why.status}{f' ({why.reason})' if why.reason else ''}"
         gone = Change(state, text)
-        return Row(name, len(then), len(now), noisy, gone, gone, gone)
+        return Row(name, len(then), len(now), gone, gone, gone, noisy)
     return Row(
-        name, len(then), len(now), noisy, _time(then, now, tolerance), _memory(then, now, tolerance),
-        _score(then, now, tolerance),
+        name, len(then), len(now), _time(then, now, tolerance), _memory(then, now, tolerance),
+        _score(then, now, tolerance), noisy,
     )  # fmt: skip
 
 
@@ -217,7 +219,8 @@ def _welch(old: Sequence[float], new: Sequence[float]) -> tuple[float, float, fl
     """The ratio of the geometric means, new over old, with Welch's 95 % interval over logarithms."""
     a, b = ([math.log(value) for value in side] for side in (old, new))
     mean, low, high = _welch_difference(a, b)
-    return math.exp(mean), math.exp(low), math.exp(high)
+    # two runs may lie so far apart that no float holds the interval's end
+    return math.exp(mean), math.exp(low), math.exp(min(high, LARGEST_LOG))
 
 
 def _welch_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:

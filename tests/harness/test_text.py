@@ -9,7 +9,16 @@ from harness.text import gpu_text, markdown_escape, number, printable, ranges, s
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0.0, "0"), (999.7, "1,000"), (12345.6, "12,346"), (0.00123456, "0.00123"), (7, "7"), (123456, "123,456")],
+    [
+        (0.0, "0"),
+        (999.7, "1,000"),
+        (12345.6, "12,346"),
+        (0.00123456, "0.00123"),
+        (7, "7"),
+        (123456, "123,456"),
+        (1.5e99, "1.5e+99"),
+        (2**63 - 1, "9,223,372,036,854,775,807"),
+    ],
 )
 def test_numbers_for_people(value: float, shown: str) -> None:
     assert number(value) == shown

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.disturbance import OTHERS, OUTSIDE_SHARE, STEAL_SHARE, SWITCHES_PER_S, flags
+from harness.analysis.disturbance import OTHERS, OUTSIDE_SHARE, STEAL_SHARE, SWITCHES_PER_S, contestant_flags, flags
 from harness.records.base import Noise
+from tests.harness.conftest import made_contestant
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,13 @@ def test_forced_switches_count_only_where_others_used_the_cpus() -> None:
 
 def test_of_what_was_not_measured_nothing_is_said() -> None:
     assert flags(None) == []
+
+
+@pytest.mark.parametrize(("p10", "p90", "expected"), [(317.0, 1882.0, ["spread"]), (1.0, 2.0, []), (1.0, 1.0, [])])
+def test_a_contestant_is_judged_by_how_far_apart_its_rounds_are(p10: float, p90: float, expected: list[str]) -> None:
+    row = made_contestant("torch", 1.0)
+    assert row.figures is not None
+    step_ms = row.figures.step_ms.model_copy(update={"p10": p10, "p90": p90})
+    figures = row.figures.model_copy(update={"step_ms": step_ms})
+    assert contestant_flags(row.model_copy(update={"figures": figures})) == expected
+    assert contestant_flags(row.model_copy(update={"figures": None})) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -78,3 +79,33 @@ def test_what_was_asked_for_is_the_same_but_for_the_seed_under_either_name(make_
     assert asked("halves", seed=1) == asked("parts", seed=2)
     assert asked("halves") != asked("hoisted")
     assert asked("parts") != asked("parts", batch=7)
+
+
+def test_machines_of_one_processor_are_told_apart_by_their_logical_cpus(make_record: Any) -> None:
+    records = [make_record(environment={"logical_cpus": count}) for count in (2, 64)]
+    (group,) = groups(records)
+    assert set(group.contenders()) == {("lstm", "torch (2 logical CPUs)"), ("lstm", "torch (64 logical CPUs)")}
+    assert [group.settings(record) for record in records] == ["2 logical CPUs", "64 logical CPUs"]
+
+
+def test_systems_are_named_where_they_differ_and_repetitions_stay_together(make_record: Any) -> None:
+    records = [make_record(environment={"os": name, "python": "3.12.1"}) for name in ("Linux 6.1", "Linux 6.2")]
+    (group,) = groups(records)
+    assert len(group.contenders()) == 1
+    assert [group.settings(record) for record in records] == ["Linux 6.1", "Linux 6.2"]
+
+
+def test_titles_that_are_written_alike_have_slugs_of_their_own(make_record: Any) -> None:
+    records = [make_record(parameters={"length": 7, "word": word}) for word in ("a b", "a-b", "a_b")]
+    slugs = [group.slug for group in groups(records)]
+    assert len(set(slugs)) == 3
+    assert slugs[1:] == [f"{slugs[0]}-2", f"{slugs[0]}-3"]
+
+
+def test_grouping_takes_time_in_proportion_to_the_specs(make_record: Any) -> None:
+    one = make_record()
+    records = [one.model_copy(update={"spec": one.spec.model_copy(update={"batch": n})}) for n in range(1, 3001)]
+    before = time.process_time()
+    found = groups(records)
+    assert time.process_time() - before < 6  # comparing each with all others took half a minute
+    assert len({group.slug for group in found}) == len(found) == 3000

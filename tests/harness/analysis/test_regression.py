@@ -13,6 +13,7 @@ import pytest
 
 from harness.analysis.regression import against, closing, pair, sentences
 from harness.errors import UsageError
+from harness.records.base import Noise
 from harness.records.run import Record
 from harness.records.store import Store
 
@@ -145,3 +146,26 @@ def test_a_variant_under_its_former_and_its_present_name_is_one_spec(make_record
     assert (found.only_before, found.only_after) == ([], [])
     assert "→" not in found.rows[0].name
     assert pair(of("halves", 1), of("parts", 1))[1] == []
+
+
+def test_noise_of_either_side_is_told(make_record: RecordFactory) -> None:
+    quiet, noisy = make_record(), make_record(record={"noise": Noise(bimodal=True)})
+    found, differ = pair(quiet, noisy)
+    assert found.noisy == 1
+    assert "B was disturbed: bimodal" in sentences(quiet, noisy, found, differ)
+    assert not [line for line in sentences(quiet, quiet, *pair(quiet, quiet)) if "disturbed" in line]
+
+
+def test_a_score_that_only_one_side_has_is_not_judged(make_record: RecordFactory) -> None:
+    other = make_record(metrics={"main_score": "other", "score": {"other": 1.0}})
+    found, _ = pair(make_record(), other)
+    assert (found.score.state, found.score.text) == ("not judged", "after: no score is called mse")
+
+
+def test_rates_that_lie_absurdly_far_apart_have_an_interval(make_record: RecordFactory) -> None:
+    def at(rate: float, seed: int) -> Record:
+        spread = {"median": rate, "p10": rate, "p90": rate, "blocks": 3}
+        return make_record(seed=seed, metrics={"train_sequences_per_second": spread})
+
+    (row,) = against([at(1.0, 0), at(1e99, 1)], [at(1e-99, 0), at(1.0, 1)], 0.05).rows
+    assert row.time.state == "same"

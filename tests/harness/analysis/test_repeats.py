@@ -52,3 +52,9 @@ def test_ten_thousand_runs_are_one_row(make_record: RecordFactory) -> None:
     assert (len(runs.records), runs.seeds, runs.not_ok) == (10_000, 10_000, 0)
     (group,) = groups(records)
     assert group.settings(records[7]) == "seed 7"
+
+
+def test_runs_of_the_same_spec_that_were_not_ok_are_counted(make_record: Callable[..., Record]) -> None:
+    failed = [make_record(seed=seed, status="failed") for seed in (1, 2)]
+    (runs,) = repetitions([make_record(), *failed, make_record(backend="jax", status="failed")])
+    assert runs.not_ok == 2

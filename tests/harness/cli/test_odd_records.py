@@ -34,16 +34,16 @@ GOOD = made_record(seed=3, number=3)
 def accepted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Found]]:
     """The mutants that are read as records, by what is odd about each."""
     file = tmp_path_factory.mktemp("odd") / "odd.json"
-    found = []
+    found, refusals = [], []
     for mutant in mutants(COUNT):
         file.write_bytes(mutant.text)
         try:
             record = read(file)
         except StoreError as error:
-            if "\n" in str(error):
-                raise AssertionError(f"{mutant.name}: more than one line") from error
+            refusals.append(str(error))
             continue
         found.append((mutant.name, Found([record]) if isinstance(record, Record) else Found(speeds=[record])))
+    assert not [line for line in refusals if "\n" in line]
     return found
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from harness.presentation import contest_columns, contest_table, report
 from harness.presentation.frames import frame
+from harness.records.base import Spread
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from tests.conftest import Harness
+from tests.harness.conftest import made_contestant, made_speed
 
 
 def test_the_table_keeps_tiers_apart_and_says_what_did_not_run(contest: tuple[Path, SpeedRecord]) -> None:
@@ -53,3 +55,15 @@ def test_runs_and_contests_share_a_report_and_a_table(
     assert csv.splitlines()[0].startswith("id,created,shape,backend,variant,tier")
     shown = harness("show", str(next(contest[0].glob("*.json"))))
     assert "lstm 5, 3×8×2" in shown.stdout
+
+
+def test_a_contestant_whose_rounds_lie_far_apart_is_marked_and_the_machine_is_named() -> None:
+    noisy, quiet = made_contestant("torch", 2.0), made_contestant("jax", 1.0)
+    assert noisy.figures is not None
+    step_ms = Spread(median=1187, p10=317, p90=1882, blocks=8)
+    noisy = noisy.model_copy(update={"figures": noisy.figures.model_copy(update={"step_ms": step_ms})})
+    text = contest_table.text(made_speed([noisy, quiet]))
+    assert [line.split().count("spread") for line in text.splitlines() if "best-one" in line] == [0, 1]
+    assert "took more than twice as long" in text
+    assert "Measured 2026-01-02 03:04 UTC on Made-up CPU, 2 logical CPUs; Linux, Python 3.11.9." in text
+    assert "noise" not in contest_table.text(made_speed([quiet]))

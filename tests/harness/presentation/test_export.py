@@ -83,7 +83,7 @@ def test_contestants_are_one_table_where_something_is_asked_of_them() -> None:
     found = Found(speeds=[made_speed([made_contestant("torch", 2.0), made_contestant("jax", 1.0)])])
     text = render(found, [], ["-step_ms"], ["step_ms>0.5"], "text", None)
     assert text is not None
-    assert [line.split()[-2:] for line in text.splitlines()[:1]] == [["ratio_high", "noise"]]
+    assert [line.split()[-3:] for line in text.splitlines()[:1]] == [["ratio_low", "ratio_high", "noise"]]
     assert ["torch" in line for line in text.splitlines()[2:]] == [True, False]
     csv = render(found, ["backend", "gemm_share"], [], ["backend=jax"], "csv", None)
     assert csv == "backend,gemm_share\njax,1.0\n"
@@ -97,3 +97,40 @@ def test_runs_and_contests_follow_each_other_unless_something_is_asked(make_reco
     assert "## lstm 5, 3×4×2" in both
     runs = render(found, ["task"], [], [], "text", None)
     assert runs == "task\n------\nadding\n"
+
+
+def test_rows_that_differ_do_not_look_alike(make_record: Any) -> None:
+    differing: list[dict[str, Any]] = [
+        {}, {"hidden": 128}, {"environment": {"cpu": "Made-up CPU"}}, {"preset": "paper"},
+        {"environment": {"logical_cpus": 64}}, {"seed": 1}, {"environment": {"os": "Another"}},
+    ]  # fmt: skip
+    records = [make_record(number=number, **each) for number, each in enumerate(differing)]
+    text = render(Found(records), [], [], [], "text", None)
+    assert text is not None
+    for words in ("quick, hidden 128", "Made-up CPU", "paper", "64 logical CPUs", "seed 1", "Another"):
+        assert sum(words in line for line in text.splitlines()) == 1, words
+    alone = render(Found(records), [], [], ["hidden=128"], "text", None)
+    assert alone is not None
+    assert "setting" not in alone, "what the rows that are shown share is no setting of theirs"
+
+
+def test_noise_is_told_where_no_columns_are_asked_for(make_record: Any) -> None:
+    quiet, noisy = make_record(), make_record(number=1, record={"noise": {"bimodal": True}})
+    for form in ("text", "markdown"):
+        assert "bimodal" in (render(Found([quiet, noisy]), [], [], [], form, None) or "")
+    assert "noise" not in (render(Found([quiet]), [], [], [], "text", None) or "")
+
+
+def test_a_summary_of_runs_that_all_failed_has_no_rows(make_record: Any) -> None:
+    found = Found([make_record(status="failed", reason="no")])
+    for form in ("text", "csv"):
+        assert "score_mean" in (render(found, [], [], [], form, None, summary=True) or "")
+
+
+def test_contestants_that_differ_beyond_the_usual_columns_do_not_look_alike() -> None:
+    found = Found(
+        speeds=[made_speed([made_contestant("torch", 2.0), made_contestant("torch", 1.0, precision="float64")])]
+    )
+    text = render(found, [], ["step_ms"], [], "text", None) or ""
+    assert "float64" in text
+    assert "threads" not in text

@@ -9,8 +9,14 @@ from harness.presentation.table import Cell
 
 def test_what_changed_is_named_and_coloured() -> None:
     same, worse = Change("same", "1×"), Change("worse", "2× \x1b[31m")
-    (cells,) = table(Regressions([Row("a run", 3, 4, 2, worse, same, Change("not judged", "why"))], [], [])).rows
+    (cells,) = table(Regressions([Row("a run", 3, 4, worse, same, Change("not judged", "why"), noisy=2)], [], [])).rows
     assert cells == [
         Cell("a run"), Cell("3, 4 (2 noisy)"), Cell("worse: 2× [31m", "red"), Cell("1×"),
         Cell("not judged: why", "yellow"),
     ]  # fmt: skip
+
+
+def test_runs_that_something_disturbed_are_counted_beside_the_others() -> None:
+    same = Change("same", "1×")
+    (cells,) = table(Regressions([Row("a run", 3, 4, same, same, same, noisy=2)], [], [])).rows
+    assert cells[1] == Cell("3, 4 (2 noisy)")

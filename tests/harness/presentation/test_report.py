@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import UsageError
 from harness.presentation import report
 from harness.records.store import Found
 
@@ -130,3 +131,15 @@ def test_a_report_of_nothing_says_so(tmp_path: Any) -> None:
 def test_the_same_records_give_the_same_report(make_record: Any, tmp_path: Any) -> None:
     first, second = (report.write(Found([make_record()]), tmp_path / name) for name in "ab")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_a_report_says_what_it_does_not_draw(make_record: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.presentation.figure.MOST_DRAWN", 0)
+    found = Found([make_record(hidden=hidden, number=hidden) for hidden in (1, 2)])
+    assert len(report.write(found, tmp_path)) == 2
+    for page in ("report.md", "report.html"):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "Figures are of 0 of 2 sets of comparable runs, the largest" in text
+        assert "hidden 2" in text
+    with pytest.raises(UsageError, match="no heading contains 'hidden 3'"):
+        report.not_drawn(found, ["hidden 3"])

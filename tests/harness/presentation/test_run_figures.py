@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.groups import groups
 from harness.presentation import run_figures
 from harness.presentation.figure import Drawn, save
 from tests.fixtures.layout import assert_nothing_covers_anything
@@ -123,3 +124,17 @@ def test_names_of_levels_that_lie_close_are_moved_apart(make_record: Any) -> Non
     boxes = [text.get_window_extent() for text in curves.figure.axes[1].texts]
     assert len(boxes) == 5
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
+def test_of_many_groups_the_largest_are_drawn_or_those_asked_for(
+    make_record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.presentation.figure.MOST_DRAWN", 2)
+    records = [
+        make_record(hidden=hidden, seed=seed) for hidden, runs in ((1, 1), (2, 3), (3, 2)) for seed in range(runs)
+    ]
+    found = groups(records)
+    assert [group.differing for group in run_figures.drawn_groups(found)] == ["hidden 2", "hidden 3"]
+    assert [group.differing for group in run_figures.drawn_groups(found, ["hidden 1"])] == ["hidden 1"]
+    names = [drawn.name for drawn in run_figures.figures(records, ["hidden 1"])]
+    assert names == ["throughput", "memory", "curves-adding-quick-hidden-1", "time-adding-quick-hidden-1"]

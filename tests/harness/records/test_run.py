@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from harness.records.figures import Block
 from harness.records.run import Metrics, Record, throughput
+from harness.specs.base import one_line
 
 RecordFactory = Callable[..., Record]
 
@@ -67,3 +68,16 @@ def test_the_main_score_and_its_baseline_are_told_by_name(make_record: RecordFac
 def test_the_version_is_the_frameworks(make_record: RecordFactory) -> None:
     assert make_record(backend="jax").framework_version == "2.11.0"
     assert make_record(environment={"versions": {}}).framework_version is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [({"train_sequences_per_second": {"median": 0, "p10": 0, "p90": 1, "blocks": 3}}, "a rate is above zero, not 0"),
+     ({"wall_s": 1e308}, "wall_s: input should be less than or equal to 1e+12, not 1e+308"),
+     ({"final_loss": 1e308}, "final_loss: input should be less than or equal to 1e+100, not 1e+308"),
+     ({"flops_per_step": 0}, "flops_per_step: input should be greater than or equal to 1, not 0")],
+)  # fmt: skip
+def test_figures_that_cannot_be_are_refused(make_record: RecordFactory, metrics: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        make_record(metrics=metrics)
+    assert says in one_line(refused.value)

@@ -87,7 +87,10 @@ def test_foreign_files_are_named_and_skipped(tmp_path: Path, junk: bytes) -> Non
     [
         (["status"], "splendid"), (["spec", "model", "hidden"], 0), (["spec", "task"], "../../etc/passwd"),
         (["spec", "batch"], "many"), (["schema_version"], 99), (["id"], "../escape"), (["surprise"], 1),
-        (["created"], "yesterday"), (["environment", "versions"], ["numpy"]),
+        (["created"], "yesterday"), (["environment", "versions"], ["numpy"]), (["created"], "2026-01-02T03:04:05"),
+        (["created"], "9999-12-31T23:59:59-23:59"), (["created"], "2200-01-01T00:00:00Z"),
+        (["spec", "evaluate_every"], 2**63), (["spec", "parameters", "length"], 10**30),
+        (["environment", "logical_cpus"], 2**64), (["spec", "model", "layers"], 10**20),
     ],
 )  # fmt: skip
 def test_a_record_edited_into_nonsense_is_refused_in_one_line(tmp_path: Path, path: list[str], value: Any) -> None:
@@ -200,3 +203,22 @@ def test_hostile_values_are_refused_where_a_record_is_read(value: str, tmp_path:
         path.write_text(json.dumps(document))
         with pytest.raises(StoreError, match="not a valid record"):
             stores.read(path)
+
+
+def test_copies_of_a_record_are_one_record(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "copy.json").write_text(json.dumps(json.loads(a_record().model_dump_json())))
+    first = tmp_path / "one" / "copy.json"
+    found = read_all([tmp_path, first, first])
+    assert (len(found.records), found.problems) == (1, [])
+
+
+def test_two_records_under_one_id_are_named(tmp_path: Path) -> None:
+    for number, reason in enumerate(("a test", "another")):
+        (tmp_path / f"{number}.json").write_text(a_record(reason=reason).model_dump_json())
+    found = read_all([tmp_path])
+    assert [record.reason for record in found.records] == ["a test"]
+    assert found.problems == [
+        f"{tmp_path / '1.json'}: another record than {tmp_path / '0.json'}, under the same id, one"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -54,3 +55,12 @@ def test_a_spec_is_closed_and_cannot_be_changed() -> None:
 def test_the_initialisation_is_the_backends() -> None:
     one = spec()
     assert one.initialisation_spec().forget_bias == one.initialisation.forget_bias
+
+
+@pytest.mark.parametrize(
+    "changed", [{"evaluate_every": 99999999999999999999}, {"parameters": {"length": -(2**63) - 1}}]
+)
+def test_whole_numbers_have_64_bits(changed: dict[str, Any]) -> None:
+    spec = read_record(next(PUBLISHED.glob("*adding*.json"))).spec.model_dump()
+    with pytest.raises(ValidationError):
+        RunSpec.model_validate(spec | changed)

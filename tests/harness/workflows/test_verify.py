@@ -15,7 +15,7 @@ from harness.presentation.report import write
 from harness.records import seal
 from harness.records.run import Record
 from harness.records.store import Found, Store, StoreError, named_in, read, read_record
-from harness.workflows.verify import to_run_again, unknown
+from harness.workflows.verify import to_run_again, unknown, verify_all
 from tests.conftest import python_path
 from tests.harness.conftest import made_speed
 
@@ -171,3 +171,18 @@ def test_a_record_with_a_former_name_is_run_again_under_the_present_one(make_rec
     assert record.variant == "halves"
     never_ran = make_record(backend="numpy", status="unavailable").model_copy(update={"variant": None})
     assert to_run_again(never_ran).variant == never_ran.spec.variant
+
+
+def test_copies_of_a_record_are_verified_once_and_another_under_its_id_is_no_record(
+    tmp_path: Path, make_record: RecordFactory
+) -> None:
+    record = make_record(status="failed", reason="a test")  # has no result, so that nothing is run
+    for name, each in (("a", record), ("b", record), ("c", record.model_copy(update={"reason": "another"}))):
+        Store(tmp_path / name).prepare()
+        Store(tmp_path / name).write(each)
+    rows, problems = verify_all([tmp_path], None, None, json_lines=False)
+    assert problems == []
+    (other,) = [row for row in rows if row.record is None]
+    assert other.judgement.verdict == "cannot run"
+    assert "another record than" in other.judgement.why
+    assert len(rows) == 2
