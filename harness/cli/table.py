@@ -16,7 +16,14 @@ def table(
     sort: Annotated[str, typer.Option(help="Comma-separated columns to sort by; -column for descending.")] = "",
     where: Annotated[list[str] | None, typer.Option(help="Condition such as backend=torch. Repeatable.")] = None,
     summary: Annotated[bool, typer.Option("--summary", help="One row per spec, over its seeds.")] = False,
-    format_: Annotated[str | None, typer.Option("--format", help="text, markdown, csv or parquet.")] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="terminal, text, markdown, csv or parquet.",
+            show_default="terminal, or text where there is none",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
 ) -> None:
     """Records as a table: any column, sorted and filtered."""

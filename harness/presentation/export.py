@@ -1,7 +1,8 @@
-"""The output of ``harness table``: records as text, Markdown, CSV or Parquet."""
+"""The output of ``harness table``: records as wide as the terminal, as text, Markdown, CSV or Parquet."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.analysis.repeats import repetitions
-from harness.presentation import contest_columns, contest_table, renderers, run_columns
+from harness.presentation import contest_columns, contest_table, renderers, run_columns, screen
 from harness.presentation.frames import frame, table_of
 from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
@@ -21,7 +22,7 @@ from harness.records.whole import write_whole
 from tasks.registry import nearest
 
 #: Formats in which numbers are rounded for people.
-FOR_PEOPLE = ("text", "markdown")
+FOR_PEOPLE = ("terminal", "text", "markdown")
 FORMATS = (*FOR_PEOPLE, "csv", "parquet")
 #: Formats by the ending of a file.
 ENDINGS = {".txt": "text", ".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
@@ -95,16 +96,18 @@ def select_runs(
 
 
 def _contest(record: SpeedRecord, form: str) -> str:
+    if form == "terminal":
+        return screen.drawn(contest_table.terminal(record))
     return contest_table.markdown(record) if form == "markdown" else contest_table.text(record)
 
 
 def format_named(form: str | None, out: Path | None) -> str:
-    """The format asked for, else the one of the file's ending, else text.
+    """The format asked for, else the one of the file's ending, else ``terminal`` if there is one, else ``text``.
 
     Raises:
         ValueError: an unknown format, or none asked for and an ending that is none's.
     """
-    named = form or (ENDINGS.get(out.suffix) if out else "text")
+    named = form or (ENDINGS.get(out.suffix) if out else "terminal" if sys.stdout.isatty() else "text")
     if named is None:
         assert out is not None
         raise ValueError(
@@ -135,10 +138,12 @@ def write(data: pd.DataFrame, form: str, out: Path | None = None, column: Column
 
 
 def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column) -> str:
-    """The rows as text, Markdown or CSV. Raises ValueError for another format."""
+    """The rows for a terminal, or as text, Markdown or CSV. Raises ValueError for another format."""
     if format_named(form, None) == "csv":
         return renderers.csv(data)
     table = with_scores_named(table_of(data, column))
+    if form == "terminal":
+        return screen.drawn(table)
     return (renderers.markdown(table) if form == "markdown" else renderers.text(table)) + "\n"
 
 

@@ -179,6 +179,7 @@ _FIXED: Sequence[Column[Record]] = (
         "noise",
         lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
+        prose=True,
     ),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
@@ -220,7 +221,8 @@ def column(name: str) -> Column[Any]:
     if name in SUMMARY:
         return SUMMARY[name]
     scores, seed = name.startswith(("score.", "baseline.")), name == "P.seed"
-    return Column(name, get=lambda record: None, write=score_text if scores else str if seed else words)
+    write = score_text if scores else str if seed else words
+    return Column(name, get=lambda record: None, write=write, prose=name == "setting")
 
 
 # -- a run among those it may be compared with ------------------------------------------------------
@@ -307,6 +309,11 @@ def _reach(runs: Repetitions) -> str | None:
     return f"{number(min(low))} to {number(max(high))}" if low else None
 
 
+def _noise(runs: Repetitions) -> str | None:
+    """What disturbed any of the runs."""
+    return " ".join(dict.fromkeys(flag for record in runs.records for flag in flags(record.noise))) or None
+
+
 def _idle(share: float) -> str:
     """In percent; marked as tables mark it, where the device waited for the host more than it computed."""
     return number(100 * share) + ", launch-bound" * (share > LAUNCH_BOUND)
@@ -323,6 +330,7 @@ REPORT: Sequence[Column[Repetitions]] = (
     Column("solved", get=_solved, style=lambda runs: "green" if _solved(runs) == "yes" else ""),
     _median("train_seq_s"),
     Column("p10 to p90", get=_reach, right=True),
+    Column("noise", get=_noise),
     _median("step_ms"),
     _median("predict_seq_s"),
     _median("compile_s"),

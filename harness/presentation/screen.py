@@ -28,14 +28,26 @@ def show(*parts: Table | RenderableType, width: int | None = None) -> None:
     Args:
         width: columns, where standard output is no terminal; None for what the environment says (``COLUMNS``), or 80.
     """
-    printed = [terminal(part) if isinstance(part, Table) else part for part in parts]
     console = Screen()
     if console.is_terminal:
-        for part in printed:
-            console.print(part)
+        for part in parts:
+            console.print(_printed(part))
         return
+    print(drawn(*parts, width=width), end="")
+
+
+def drawn(*parts: Table | RenderableType, width: int | None = None) -> str:
+    """The parts as ``show`` prints them, without styles.
+
+    Args:
+        width: columns; None for those of the terminal, or what ``COLUMNS`` says, or 80.
+    """
     text = StringIO()
     plain = Screen(file=text, width=width)
-    for part in printed:
-        plain.print(part)
-    print("\n".join(line.rstrip() for line in text.getvalue().split("\n")), end="")
+    for part in parts:
+        plain.print(_printed(part))
+    return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))
+
+
+def _printed(part: Table | RenderableType) -> RenderableType:
+    return terminal(part) if isinstance(part, Table) else part

@@ -11,7 +11,7 @@ from harness.presentation.export import render, select_runs, write
 from harness.presentation.run_columns import DEFAULT
 from harness.presentation.run_table import runs_frame
 from harness.records.store import Found
-from tests.harness.conftest import made_contestant, made_speed
+from tests.harness.conftest import made_contestant, made_record, made_speed
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +134,16 @@ def test_contestants_that_differ_beyond_the_usual_columns_do_not_look_alike() ->
     text = render(found, [], ["step_ms"], [], "text", None) or ""
     assert "float64" in text
     assert "threads" not in text
+
+
+def test_on_a_terminal_a_table_is_as_wide_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Found(
+        [made_record(), made_record(number=1, status="failed", reason="it went wrong " * 5)], [], [made_speed()]
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    wide = render(found, [], [], [], None, None) or ""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    narrow = render(found, [], [], [], None, None) or ""
+    assert max(map(len, wide.splitlines())) > 80 >= max(map(len, narrow.splitlines()))
+    assert "  reason: it went wrong" in narrow
+    assert "not shown in 80 columns: " in narrow

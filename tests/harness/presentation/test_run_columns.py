@@ -11,6 +11,7 @@ from harness.analysis.repeats import repetitions
 from harness.presentation.run_columns import COLUMNS, DEFAULT, DESCRIPTIONS, OF_A_GPU, REPORT, SUMMARY, SUMMARY_DEFAULT
 from harness.presentation.run_table import runs_frame
 from harness.presentation.table import Cell
+from harness.records.base import Noise
 from harness.text import number
 
 
@@ -70,13 +71,18 @@ def test_a_former_name_of_a_variant_is_shown_as_the_present_one(make_record: Any
 
 def test_a_reports_columns_are_of_all_runs_of_a_contender(make_record: Any) -> None:
     took = {"device_idle_share": 0.72}
-    records = [make_record(seed=seed, metrics={"solved": seed > 0, **took}) for seed in range(3)]
+    noises = (None, Noise(bimodal=True), Noise(drift=0.1, bimodal=True))
+    records = [
+        make_record(seed=seed, metrics={"solved": seed > 0, **took}, record={"noise": noise})
+        for seed, noise in enumerate(noises)
+    ]
     (runs,) = repetitions(records)
     told = {column.title: column.cell(runs) for column in REPORT}
     assert told["runs"].text == "3"
     assert told["solved"] == Cell("2 of 3")
     assert told["idle %"].text == "72, launch-bound"
     assert told["gate"].text == "3e-07"
+    assert told["noise"].text == "bimodal drift"
     medians = sorted(r.metrics.train_sequences_per_second.median for r in records)
     assert told["train seq/s"].text == number(medians[1])
     (alone,) = repetitions(records[1:2])
