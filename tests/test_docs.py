@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -67,8 +68,18 @@ def with_value(words: list[str], option: str, value: str) -> list[str]:
     return [*others, option, value]
 
 
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record that the commands read which run nothing themselves."""
+    folder = tmp_path_factory.mktemp("a run")
+    words = ("run", "--backend", "numpy", "--steps", "30", "--threads", "1", "--results", str(folder))
+    subprocess.run([sys.executable, "-m", "harness", *words], check=True, capture_output=True)
+    (record,) = folder.glob("*.json")
+    return record
+
+
 @pytest.mark.parametrize("line", commands())
-def test_every_command_in_the_docs_runs(harness: Harness, tmp_path: Path, line: str) -> None:
+def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path: Path, line: str) -> None:
     words = shortened(shlex.split(line)[1:])
     if words[0] in ("run", "speed"):
         backends = [words[i + 1] for i, word in enumerate(words) if word == "--backend" and words[i + 1] != "all"]
@@ -80,9 +91,8 @@ def test_every_command_in_the_docs_runs(harness: Harness, tmp_path: Path, line: 
         if "sequential-mnist" in words and "--dry-run" not in words:
             words.append("--dry-run")  # its data may not be here; the task has tests of its own
     else:
-        made = harness("run", "--backend", "numpy", "--steps", "30", "--threads", "1")
-        assert made.returncode == 0, made.stderr
-        (record,) = (tmp_path / "results" / "local").glob("*.json")
+        (tmp_path / "results" / "local").mkdir(parents=True)
+        record = Path(shutil.copy(a_run, tmp_path / "results" / "local"))
         words = [str(record) if word.endswith(".json") else word for word in words]
         words = ["results/local" if word == "results/published" else word for word in words]
     if "parquet" in line and find_spec("pyarrow") is None:
