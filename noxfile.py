@@ -117,7 +117,9 @@ def demo(session: nox.Session) -> None:
 def report(session: nox.Session) -> None:
     """Regenerate the report of the published results from their records."""
     install(session, "parquet")
-    session.run("harness", "report", "results/published", "--out", "results/published/report", *session.posargs)
+    title = "Published results: quick presets on CPU"
+    folders = ("results/published", "--out", "results/published/report")
+    session.run("harness", "report", *folders, "--title", title, *session.posargs)
 
 
 @nox.session
