@@ -49,7 +49,7 @@ def compare(
         _compare_recorded([Path(word) for word in context.args], against, tolerance, json_lines)
     if against is not None:
         fail("--against is for recorded runs: compare FOLDER --against FOLDER")
-    from harness.workflows.common import terminated_as_interrupted
+    from harness.processes.stopping import terminated_as_interrupted
 
     with terminated_as_interrupted():
         found, learned, stopped = _compare_live(a, b, context.args, pairs, restarts, block, timeout)
@@ -81,8 +81,8 @@ def _compare_live(
     from harness.presentation.progress import line
     from harness.presentation.screen import Screen
     from harness.processes.channel import TimedOut
+    from harness.processes.stopping import may_stop
     from harness.workflows import compare as comparing
-    from harness.workflows.common import may_stop
 
     try:
         effort = comparing.Effort(pairs, restarts, block, timeout)

@@ -24,9 +24,9 @@ def parity(
     from harness.cli.parameters import parse
     from harness.errors import UsageError
     from harness.planning.runs import named_cpus, plan
+    from harness.processes.stopping import terminated_as_interrupted
     from harness.specs.options import RUN
     from harness.workflows import parity as parities
-    from harness.workflows.common import terminated_as_interrupted
 
     try:
         options = parse(RUN, context.args)

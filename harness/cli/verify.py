@@ -30,8 +30,8 @@ def verify(
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
     """Run records again here and judge each: bit-identical, same result, different, other task, cannot run, altered."""
+    from harness.processes.stopping import terminated_as_interrupted
     from harness.records.store import Store, StoreError
-    from harness.workflows.common import terminated_as_interrupted
     from harness.workflows.verify import GOOD, closing, table, verify_all
 
     look_for_data_in(data)

@@ -1,12 +1,9 @@
-"""Shared by the workflows: writing a record, and signals that wait until it is written."""
+"""Shared by the workflows: writing a record."""
 
 from __future__ import annotations
 
 from rich.console import Console
 
-from harness.processes.stopping import asked_to_stop as asked_to_stop
-from harness.processes.stopping import may_stop as may_stop
-from harness.processes.stopping import terminated_as_interrupted as terminated_as_interrupted
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Store, StoreError

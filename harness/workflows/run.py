@@ -15,11 +15,12 @@ from harness.presentation import screen
 from harness.presentation.progress import bar, line
 from harness.presentation.table import Column, Table
 from harness.processes import virtual_environments as environments
+from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, execute, refused
 from harness.records.run import Record
 from harness.records.store import Store
 from harness.specs.run import RunSpec
-from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
+from harness.workflows.common import keep
 
 #: By backend, the versions of its framework to run it under; None stands for the version installed here.
 Versions = Mapping[str, Sequence[str | None]]

@@ -24,11 +24,12 @@ from harness.processes import environment
 from harness.processes.channel import TimedOut
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
+from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.records.base import Status
 from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
-from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
+from harness.workflows.common import keep
 from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell

@@ -21,13 +21,14 @@ from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
 from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
+from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
 from harness.specs.run import RunSpec
 from harness.text import printable
-from harness.workflows.common import asked_to_stop, keep, may_stop, terminated_as_interrupted
+from harness.workflows.common import keep
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 

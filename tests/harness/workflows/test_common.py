@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.processes.stopping import may_stop, terminated_as_interrupted
 from harness.records.run import Record
 from harness.records.store import Store
-from harness.workflows.common import keep, may_stop, terminated_as_interrupted
+from harness.workflows.common import keep
 
 
 def test_a_record_that_cannot_be_kept_is_told(tmp_path: Path, make_record: Callable[..., Record]) -> None:
