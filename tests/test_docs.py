@@ -34,6 +34,11 @@ def commands() -> list[str]:
     return list(dict.fromkeys(line.split(" #")[0].strip() for line in lines if line.startswith("harness ")))
 
 
+#: The sizes of contests here, where a line does not give an option several values.
+SMALL = {"--batch": "2", "--length": "8", "--hidden": "4", "--labels": "2", "--shortest": "5"}
+ALWAYS = ("--batch", "--length", "--hidden")
+
+
 def shortened(words: list[str]) -> list[str]:
     """A run trains for two updates here; one over everything prints its plan. Contests are small and NumPy's alone.
 
@@ -43,10 +48,9 @@ def shortened(words: list[str]) -> list[str]:
     if (words[0] in ("run", "speed", "parity") and not some_variants) or "--a" in words:
         words = with_value(words, "--threads", "1")
     if words[0] == "speed":
-        if any(word.startswith("braun") for word in words):
-            words = [*words, "--batch", "2", "--length", "8", "--hidden", "4"]
-        if "--device" in words:
-            words = [*words, "--length", "8"]
+        for option, small in SMALL.items():
+            if not several(words, option) and (option in words or option in ALWAYS):
+                words = with_value(words, option, small)
         instead = {"--backend": "numpy", "--device": "cpu"}  # there may be no GPU
         alone = [instead.get(before, word) for before, word in zip(["", *words], words, strict=False)]
         return [*alone, "--rounds", "2", "--block", "0.001"]
@@ -59,7 +63,14 @@ def shortened(words: list[str]) -> list[str]:
         return words
     if "all" in words or words.count("--task") > 1:
         return [*words, "--dry-run"]
+    if "--seeds" in words:
+        words = with_value(words, "--seeds", "2")
     return with_value(words, "--steps", "2")
+
+
+def several(words: list[str], option: str) -> bool:
+    """Whether an option is given more than one value, which is what its line shows."""
+    return any(before == option and "," in word for before, word in zip(words, words[1:], strict=False))
 
 
 def with_value(words: list[str], option: str, value: str) -> list[str]:
