@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def shortened(words: list[str]) -> list[str]:
 
 def several(words: list[str], option: str) -> bool:
     """Whether an option is given more than one value, which is what its line shows."""
-    return any(before == option and "," in word for before, word in zip(words, words[1:], strict=False))
+    return any(before == option and "," in word for before, word in pairwise(words))
 
 
 def with_value(words: list[str], option: str, value: str) -> list[str]:
