@@ -36,10 +36,11 @@ def add_(backend: Annotated[str, typer.Argument(help="A backend, or one at a ver
     from harness.planning.runs import split_version
     from harness.presentation.progress import line
     from harness.presentation.screen import Screen
+    from harness.processes.stopping import may_stop, terminated_as_interrupted
     from harness.processes.virtual_environments import NotBuilt, python, recipe_for
 
     try:
-        with line(Screen(stderr=True)) as tell:
+        with terminated_as_interrupted(), may_stop(), line(Screen(stderr=True)) as tell:
             typer.echo(python(recipe_for(*split_version(backend)), tell).parent.parent.name)
     except UsageError as error:
         fail(error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple, get_args
@@ -190,24 +189,23 @@ def _ask(
     names: Sequence[str], devices: Sequence[str], specs: Sequence[SpeedSpec]
 ) -> dict[BackendOnDevice, list[_Offer]]:
     """What each backend has on each device for each spec. All backends are asked at once, in processes of their own."""
-    with ThreadPoolExecutor() as pool:
-        answers = list(pool.map(lambda name: _offers(name, devices, specs), names))
+    asked = {
+        name: [spec.model_copy(update={"backend": name, "device": device}) for device in devices for spec in specs]
+        for name in names
+    }
     return {
-        BackendOnDevice(name, device): offers
-        for name, answer in zip(names, answers, strict=True)
-        for device, offers in answer.items()
+        BackendOnDevice(name, device): offers[i * len(specs) :][: len(specs)]
+        for name, answer in supervise.variants_for(asked).items()
+        for offers in [_offers(answer, asked[name])]
+        for i, device in enumerate(devices)
     }
 
 
-def _offers(backend: str, devices: Sequence[str], specs: Sequence[SpeedSpec]) -> dict[str, list[_Offer]]:
-    """By device, what the backend has for each spec; one process answers for all."""
-    asked = [spec.model_copy(update={"backend": backend, "device": device}) for device in devices for spec in specs]
-    try:
-        answers = supervise.variants_for(backend, asked)
-        found = [_offer(answer, spec.device) for answer, spec in zip(answers, asked, strict=True)]
-    except WorkerDied as death:
-        found = [_Offer({}, problem=f"cannot load: {death}")] * len(asked)
-    return {device: found[i * len(specs) :][: len(specs)] for i, device in enumerate(devices)}
+def _offers(answer: list[dict[str, Any]] | WorkerDied, asked: Sequence[SpeedSpec]) -> list[_Offer]:
+    """What a backend has for each spec."""
+    if isinstance(answer, WorkerDied):
+        return [_Offer({}, problem=f"cannot load: {answer}")] * len(asked)
+    return [_offer(each, spec.device) for each, spec in zip(answer, asked, strict=True)]
 
 
 def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:

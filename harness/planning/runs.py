@@ -304,7 +304,7 @@ def _probes(variants: Sequence[str], backend_names: Sequence[str]) -> dict[str, 
     """
     if set(variants) == {"auto"}:
         return {}
-    probes = {name: supervise.probe(name) for name in backend_names}
+    probes = dict(zip(backend_names, supervise.probe(backend_names), strict=True))
     known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
     for variant in variants:
         if known.isdisjoint({backends.current_variant(name, variant) for name in backend_names}):

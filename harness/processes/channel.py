@@ -115,20 +115,28 @@ class Channel:
         except ProtocolError as error:
             raise WorkerDied(f"the worker sent an invalid message: {error}") from None
 
-    def conversation(self, request: Request, deadline: float | None = None) -> Iterator[Event]:
-        """Send the only request and yield the events until the worker closes its output.
+    def ask(self, request: Request) -> None:
+        """Send the only request."""
+        self.send(request)
+        self.close_input()
+
+    def events(self, deadline: float | None = None) -> Iterator[Event]:
+        """The events until the worker closes its output.
 
         Raises:
             TimedOut, WorkerDied: as ``hear``, or the worker closed its output without ``End``.
         """
-        self.send(request)
-        self.close_input()
         ended = False
         while (event := self.hear(deadline)) is not None:
             ended = isinstance(event, End)
             yield event
         if not ended:
             raise WorkerDied(self.how_it_ended())
+
+    def conversation(self, request: Request, deadline: float | None = None) -> Iterator[Event]:
+        """Send the only request and yield the events, as ``ask`` and ``events``."""
+        self.ask(request)
+        yield from self.events(deadline)
 
     def how_it_ended(self) -> str:
         """What became of a worker that closed its output, in words."""

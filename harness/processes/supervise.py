@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,46 +116,71 @@ def parity(
                 raise WorkerDied(event.reason or event.status)
 
 
-def probe(backend: str, timeout: float = 120) -> dict[str, Any]:
-    """Version, devices and variants of ``backend`` on this machine, as a worker finds them.
+@contextmanager
+def probing(names: Sequence[str] | None = None) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Workers that find version, devices and variants of backends on this machine, all at once, until it is left.
 
-    Returns:
-        The mapping of ``protocol.Probed``; its ``reason`` is why the backend cannot be used, or None.
+    Args:
+        names: of the backends; None for all registered ones.
+
+    Yields:
+        What waits for the mappings of ``protocol.Probed``, in the order of ``names``; the ``reason`` in each is why the
+        backend cannot be used, or None.
     """
-    try:
-        return _ask(Probe(backend), Probed, timeout).backend
-    except WorkerDied as death:
-        nothing: dict[str, Any] = {"name": backend, "version": None, "versions": {}, "devices": {}, "variants": {}}
-        return nothing | {"reason": f"cannot load: {death}"}
+    names = backends.registry.names() if names is None else names
+    with _asking([Probe(name) for name in names], Probed) as answers:
+        yield lambda: [_probed(name, found) for name, found in zip(names, answers(), strict=True)]
 
 
-def probe_all() -> list[dict[str, Any]]:
-    """``probe`` for every registered backend, all at once."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(probe, backends.registry.names()))
+def _probed(backend: str, found: Probed | WorkerDied) -> dict[str, Any]:
+    if isinstance(found, Probed):
+        return found.backend
+    nothing: dict[str, Any] = {"name": backend, "version": None, "versions": {}, "devices": {}, "variants": {}}
+    return nothing | {"reason": f"cannot load: {found}"}
 
 
-def variants_for(backend: str, specs: Sequence[SpeedSpec], timeout: float = 120) -> list[dict[str, Any]]:
-    """For each spec, the variants that ``backend`` has for its job, and the one that ``auto`` chooses.
+def probe(names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """What ``probing`` finds."""
+    with probing(names) as answers:
+        return answers()
 
-    Raises:
-        WorkerDied: the backend's module cannot be loaded; the last line of its log says why.
+
+def variants_for(specs: Mapping[str, Sequence[SpeedSpec]]) -> dict[str, list[dict[str, Any]] | WorkerDied]:
+    """By backend, for each of its specs: the variants that it has for that job, and the one that ``auto`` chooses; or
+    why the backend's module cannot be loaded, as the last line of its log says it.
     """
-    return _ask(Variants(backend, [spec.model_dump(mode="json") for spec in specs]), Listed, timeout).specs
+    questions = [Variants(name, [spec.model_dump(mode="json") for spec in of]) for name, of in specs.items()]
+    with _asking(questions, Listed) as answers:
+        found = answers()
+    return {name: each.specs if isinstance(each, Listed) else each for name, each in zip(specs, found, strict=True)}
 
 
-def _ask(question: Request, answer: type[Answer], timeout: float) -> Answer:
-    """A worker's only answer. Raises WorkerDied with the last line of its log where there is none."""
+@contextmanager
+def _asking(
+    questions: Sequence[Request], kind: type[Answer], timeout: float = 120
+) -> Iterator[Callable[[], list[Answer | WorkerDied]]]:
+    """A worker for each question, all at work at once; what waits for their answers. An interrupt ends them all."""
     variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
-    with Channel(variables) as worker:
-        why = "no answer"
-        try:
-            for event in worker.conversation(question, until(timeout)):
-                if isinstance(event, answer):
-                    return event
-        except (WorkerDied, TimedOut) as error:
-            why = str(error) or why
-        raise WorkerDied((worker.tail() or why).strip().splitlines()[-1])
+    deadline = until(timeout)
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Channel(variables)) for _ in questions]
+        for worker in workers:  # all are told to end before the first is waited for
+            stack.callback(worker.dismiss)
+        for worker, question in zip(workers, questions, strict=True):
+            worker.ask(question)
+        yield lambda: [_answer(worker, kind, deadline) for worker in workers]
+
+
+def _answer(worker: Channel, kind: type[Answer], deadline: float | None) -> Answer | WorkerDied:
+    """A worker's only answer; or, where there is none, the last line of its log."""
+    why = "no answer"
+    try:
+        for event in worker.events(deadline):
+            if isinstance(event, kind):
+                return event
+    except (WorkerDied, TimedOut) as error:
+        why = str(error) or why
+    return WorkerDied((worker.tail() or why).strip().splitlines()[-1])
 
 
 def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None) -> Record:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -182,11 +184,25 @@ def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
 
 def _run(command: Sequence[str | None]) -> None:
     words = [word for word in command if word is not None]
-    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    pipe, void = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, stdin=void, text=True, start_new_session=True) as installing:
+        try:
+            out, err = installing.communicate()
+        except BaseException:
+            _end(installing)
+            raise
+    if installing.returncode:
+        lines = [line.strip() for line in (err + out).splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith(("error", "×", "x "))]
         raise NotBuilt(f"cannot build the environment: {(errors or lines or ['no reason was given'])[-1][:300]}")
+
+
+def _end(installing: subprocess.Popen[str]) -> None:
+    """End an installation and what it started: its own child builds the project."""
+    if sys.platform == "win32":
+        installing.kill()
+    else:
+        os.killpg(installing.pid, signal.SIGKILL)
 
 
 def built() -> Iterator[tuple[str, Mapping[str, str], int]]:

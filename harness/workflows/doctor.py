@@ -7,7 +7,6 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +18,7 @@ from harness.machine.process import available_cpus
 from harness.planning.runs import default_threads
 from harness.presentation.renderers import Facts, facts
 from harness.presentation.screen import show
-from harness.processes.supervise import probe_all
+from harness.processes.supervise import probing
 from harness.text import number, printable, ranges
 
 #: Compilers that torch.compile can use on the CPU, in order of preference.
@@ -95,14 +94,13 @@ class Findings:
 
 def examine() -> Findings:
     """Examine the machine, and each backend in a process of its own."""
-    with ThreadPoolExecutor(1) as pool:
-        probes = pool.submit(probe_all)
+    with probing() as probes:
         gpus, why_not = _gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
         machine, found = _machine(), tools()
-    backends = [
-        Seen(**{name: each[name] for name in ("name", "version", "versions", "devices", "reason")})
-        for each in probes.result()
-    ]
+        backends = [
+            Seen(**{name: each[name] for name in ("name", "version", "versions", "devices", "reason")})
+            for each in probes()
+        ]
     return Findings(machine, gpus, why_not, backends, found, any(each.runnable for each in backends))
 
 

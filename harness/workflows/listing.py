@@ -9,7 +9,7 @@ import tasks
 from backends.job import CELL_SUMMARIES, CELLS, Cell
 from harness.presentation.screen import show
 from harness.presentation.table import Column, Table
-from harness.processes.supervise import probe_all
+from harness.processes.supervise import probe
 from tasks.base import Task
 
 #: What a backend has, as its worker reported it: see ``protocol.Probed``.
@@ -18,7 +18,7 @@ Probe = Mapping[str, Any]
 
 def print_list() -> None:
     """Print a table each of tasks, cells, backends and variants."""
-    probes = probe_all()
+    probes = probe()
     for table in (_tasks(), _cells(), _backends(probes), _variants(probes)):
         show(table, "", width=160)
 

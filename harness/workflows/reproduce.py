@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import sys
 from pathlib import Path
 
 import backends
@@ -14,6 +14,7 @@ from harness.errors import NOT_OK
 from harness.machine import software
 from harness.presentation.progress import line
 from harness.presentation.screen import Screen
+from harness.processes.stopping import may_stop, terminated_as_interrupted
 from harness.processes.virtual_environments import NotBuilt, python, recipe
 from harness.records.run import Record
 from harness.records.store import read_record
@@ -21,7 +22,13 @@ from harness.workflows.verify import to_run_again, unknown
 
 
 def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
-    """Verify the record in ``path`` under the versions that it names; the exit status of ``harness verify``.
+    """Verify the record in ``path`` under the versions that it names.
+
+    Where they can be had, this process becomes ``harness verify`` in their environment: then there is no parent that a
+    signal could end alone.
+
+    Returns:
+        The exit status where they cannot be had.
 
     Raises:
         StoreError: the file is not the record of a run, or was altered.
@@ -30,7 +37,7 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     try:
         if why := cannot_be_had(record):
             raise NotBuilt(why)
-        with line(Screen(stderr=True)) as tell:
+        with terminated_as_interrupted(), may_stop(), line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:
         judgement = Judgement("cannot run", str(error))
@@ -42,7 +49,9 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     words += ["--json"] if json_lines else []
     # the code of this checkout with the libraries of the record, and nothing else of the caller's Python
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
-    return subprocess.run(words, env={**env, "PYTHONPATH": str(software.SOURCE)}).returncode
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(interpreter, words, {**env, "PYTHONPATH": str(software.SOURCE)})
 
 
 def cannot_be_had(record: Record) -> str | None:

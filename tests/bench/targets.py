@@ -43,6 +43,7 @@ from rows import Row, estimate, show
 from sides import Outcome, Side
 
 from harness.processes import supervise
+from harness.processes.channel import WorkerDied
 from harness.specs.shapes import SHAPES, Shape
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
@@ -227,7 +228,10 @@ def gemm(how: How) -> Iterator[Row]:
 def variants_of(backend: str, shape: Shape) -> list[str]:
     """The names of those that can compute an LSTM of that shape here."""
     spec = sides.ours(backend, backend, "auto", "lstm", shape).spec
-    (field,) = supervise.variants_for(backend, [spec])
+    found = supervise.variants_for({backend: [spec]})[backend]
+    if isinstance(found, WorkerDied):
+        raise found
+    (field,) = found
     return [variant["name"] for variant in field["variants"] if not variant["reason"]]
 
 

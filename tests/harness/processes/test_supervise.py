@@ -158,14 +158,29 @@ def test_what_a_backend_cannot_do_is_unavailable_with_the_reason(run: dict[str, 
 
 
 def test_a_probe_tells_variants_devices_and_reasons() -> None:
-    found = probe("madeup")
+    (found,) = probe(["madeup"])
     assert found["version"] == "1.0"
     assert found["devices"]["cpu"] is None
     assert "hang" in found["variants"]
     assert found["versions"]["numpy"], "those of the backend that it is made from"
-    assert probe("uninstalled")["versions"] == {}
-    assert "pip install" in probe("uninstalled")["reason"]
-    assert "cannot load" in probe("nonsense")["reason"]
+    uninstalled, nonsense = probe(["uninstalled", "nonsense"])
+    assert uninstalled["versions"] == {}
+    assert "pip install" in uninstalled["reason"]
+    assert "cannot load" in nonsense["reason"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("command", ["list", "doctor"])
+def test_an_interrupt_ends_the_workers_that_tell_what_is_there(command: str) -> None:
+    """Without waiting for those that are loading a framework."""
+    with subprocess.Popen([sys.executable, "-m", "harness", command], stdout=subprocess.DEVNULL) as asking:
+        started: list[psutil.Process] = []
+        while asking.poll() is None and len(started) < 4:
+            started = psutil.Process(asking.pid).children(recursive=True)
+            time.sleep(0.05)
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(2) == 130
+    assert not psutil.wait_procs(started, timeout=1)[1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.errors import NOT_OK
@@ -50,3 +55,28 @@ def test_a_run_without_a_result_builds_none(
 
 def test_what_this_project_has_can_be_had(make_record: RecordFactory) -> None:
     assert reproducing.cannot_be_had(make_record(backend="numpy", variant="textbook")) is None
+
+
+#: ``reproduce`` with this Python in place of an environment that would have to be built.
+HERE = """
+import sys
+from pathlib import Path
+from harness.workflows import reproduce
+reproduce.python = lambda *_: Path(sys.executable)
+sys.exit(reproduce.reproduce(Path(sys.argv[1]), None, json_lines=True))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_signal_to_the_command_ends_the_run_too(tmp_path: Path, make_record: RecordFactory) -> None:
+    path = Store(tmp_path).write(make_record(backend="numpy", variant="hoisted", steps=10**7, evaluate_every=10**6))
+    with subprocess.Popen([sys.executable, "-c", HERE, str(path)], stdout=subprocess.DEVNULL) as command:
+        started = []
+        while command.poll() is None and not started:
+            started = psutil.Process(command.pid).children(recursive=True)
+            time.sleep(0.05)
+        command.send_signal(signal.SIGTERM)
+        command.wait(60)
+    assert started
+    assert command.returncode not in (0, -signal.SIGTERM)
+    assert not psutil.wait_procs(started, timeout=1)[1]
