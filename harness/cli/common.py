@@ -18,6 +18,8 @@ __all__ = ["DEFAULT_RESULTS", "NOT_OK", "OK", "USAGE"]
 
 #: A stranger's record may ask for any number of updates: seconds after which running one again ends.
 LONGEST_AGAIN_S = 3600.0
+#: And a stranger's folder may hold any number of records: seconds after which running them again ends.
+LONGEST_ALL_S = 12 * 3600.0
 
 Folders = Annotated[
     list[Path] | None,

@@ -10,6 +10,7 @@ import typer
 from harness.cli.common import (
     DEFAULT_RESULTS,
     LONGEST_AGAIN_S,
+    LONGEST_ALL_S,
     NOT_OK,
     OK,
     Folders,
@@ -26,6 +27,7 @@ def verify(
     data: Path | None,
     places: Folders = None,
     timeout: Annotated[float, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = LONGEST_AGAIN_S,
+    within: Annotated[float, typer.Option(min=0, help="Longest that all runs together may take.")] = LONGEST_ALL_S,
     results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
@@ -42,7 +44,7 @@ def verify(
     except StoreError as error:
         fail(error)
     with terminated_as_interrupted():
-        rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines)
+        rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines, within)
         for problem in problems:
             typer.echo(f"harness: skipped {problem}", err=True)
         if not json_lines:

@@ -94,6 +94,9 @@ class Store:
         """
         target = self.folder / f"{record.id}.json"
         text = record.model_dump_json(indent=1) + "\n"
+        if len(text.encode()) > LARGEST_BYTES:  # planning refuses such sizes; this is for what it did not foresee
+            why = f"larger than any record is read ({LARGEST_BYTES // 2**20} MiB)"
+            raise StoreError(f"cannot write {target}: {why}; {_keep_elsewhere(target.name, text)}")
         try:
             write_whole(target, text)
         except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,13 +52,21 @@ class Row(NamedTuple):
 
 
 def verify_all(
-    places: Sequence[Path], timeout: float | None, store: Store | None, json_lines: bool
+    places: Sequence[Path],
+    timeout: float,
+    store: Store | None,
+    json_lines: bool,
+    within: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
 ) -> tuple[list[Row], list[str]]:
     """Verify every run record in these files and folders, and every one that these reports name.
 
     Args:
+        timeout: of each run, in seconds.
         store: where the new runs' records are kept; None to keep none.
         json_lines: print each judgement as a line of JSON as soon as it is made.
+        within: seconds that all runs together may take; what is left then is cut short or not run.
+        clock: in seconds.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
@@ -70,18 +80,21 @@ def verify_all(
     seeds: dict[str, list[Record]] = {}
     for _, record in found:
         seeds.setdefault(seedless(record), []).append(record)
+    end, why_not = clock() + within, ""
     with terminated_as_interrupted():
         for number, (path, record) in enumerate(found, 1):
-            others = seeds[seedless(record)]
-            try:
-                if asked_to_stop():
-                    raise KeyboardInterrupt
-                judgement = _one(record, others, f"[{number}/{len(found)}]", timeout, store, stderr)
-            except KeyboardInterrupt as stop:
-                if store is not None and isinstance(stop, Interrupted):
-                    keep(stop.record, store, stderr)
-                problems.append(f"interrupted; {len(found) - number + 1} records not verified")
-                break
+            if not why_not and (left := end - clock()) <= 0:
+                why_not = f"all runs together have taken {within:g} s (--within)"
+            judgement = Judgement("cannot run", why_not)
+            if not why_not:
+                others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
+                try:
+                    judgement = _one(record, others, position, min(timeout, left), store, stderr)
+                except KeyboardInterrupt as stop:
+                    if store is not None and isinstance(stop, Interrupted):
+                        keep(stop.record, store, stderr)
+                    why_not = "interrupted"
+                    judgement = Judgement("cannot run", why_not)
             rows.append(Row(path, record, judgement))
             _say(rows[-1], json_lines)
     return rows, problems
@@ -122,6 +135,8 @@ def _one(
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
+    if asked_to_stop():
+        raise KeyboardInterrupt
     spec = to_run_again(record)
     if why := unknown(spec):
         return Judgement("cannot run", why)

@@ -160,6 +160,16 @@ def test_a_record_that_cannot_be_written_is_kept_elsewhere(tmp_path: Path, monke
     assert read_record(refuge / "one.json") == a_record()
 
 
+def test_a_record_that_nothing_would_read_is_not_put_among_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "LARGEST_BYTES", 100)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(StoreError, match=f"larger than any record is read .*; the record is kept in {tmp_path}"):
+        Store(tmp_path / "results").write(a_record())
+    assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system with FIFOs")
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -180,9 +181,38 @@ def test_copies_of_a_record_are_verified_once_and_another_under_its_id_is_no_rec
     for name, each in (("a", record), ("b", record), ("c", record.model_copy(update={"reason": "another"}))):
         Store(tmp_path / name).prepare()
         Store(tmp_path / name).write(each)
-    rows, problems = verify_all([tmp_path], None, None, json_lines=False)
+    rows, problems = verify_all([tmp_path], 60, None, json_lines=False)
     assert problems == []
     (other,) = [row for row in rows if row.record is None]
     assert other.judgement.verdict == "cannot run"
     assert "another record than" in other.judgement.why
     assert len(rows) == 2
+
+
+def test_what_is_left_when_the_time_for_all_is_over_is_named(tmp_path: Path, make_record: RecordFactory) -> None:
+    Store(tmp_path).prepare()
+    for number in range(3):
+        Store(tmp_path).write(make_record(status="failed", reason="a test", number=number))
+    times = iter([0.0, 4.0, 9.0, 10.0])
+    rows, problems = verify_all([tmp_path], 60, None, json_lines=False, within=10, clock=lambda: next(times))
+    assert problems == []
+    assert [row.judgement.why for row in rows] == [
+        "the record has no result to verify: its run was failed",
+        "the record has no result to verify: its run was failed",
+        "all runs together have taken 10 s (--within)",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_is_left_after_an_interrupt_is_named_and_no_success(tmp_path: Path) -> None:
+    assert harness("run", *QUICK, "--results", "kept", cwd=tmp_path).returncode == 0
+    assert harness("run", *QUICK, "--seed", "1", "--results", "kept", cwd=tmp_path).returncode == 0
+    command = [sys.executable, "-P", "-m", "harness", "verify", "kept", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as verifying:
+        assert verifying.stdout is not None
+        first = verifying.stdout.readline()
+        verifying.send_signal(signal.SIGINT)
+        told = [json.loads(line) for line in (first, *verifying.stdout)]
+    assert [each["verdict"] for each in told] == ["bit-identical", "cannot run"]
+    assert told[1]["why"] == "interrupted"
+    assert verifying.returncode == 1
