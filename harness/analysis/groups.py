@@ -79,15 +79,27 @@ class Group:
     def _systems(self) -> set[str]:
         return _varied([_system(record) for record in self.records])
 
+    @cached_property
+    def _data_differs(self) -> bool:
+        """Whether runs of one seed learned from different data."""
+        found: dict[int, set[str]] = {}
+        for record in self.records:
+            if record.metrics and record.metrics.data_sha256:
+                found.setdefault(record.spec.seed, set()).add(record.metrics.data_sha256)
+        return any(len(digests) > 1 for digests in found.values())
+
+    def _data(self, record: Record) -> str:
+        """The start of the data's digest, where the group has several for one seed."""
+        digest = record.metrics.data_sha256 if record.metrics else None
+        return f"data {digest[:8]}" if digest and self._data_differs else ""
+
     def distinction(self, record: Record) -> list[str]:
         """What distinguishes this record within its group, besides cell, backend and variant: where and how it ran."""
         words = [where] if (where := self._where(record)) else []
         words += [words for name, words in _system(record).items() if name in self._systems]
         if len(self._seeds) > 1:
             words.append(f"seed {record.spec.seed}")
-        if version := self._versions(record):
-            words.append(version)
-        return words
+        return [*words, *filter(None, (self._data(record), self._versions(record)))]
 
     def settings(self, record: Record) -> str:
         """What distinguishes this record within its group, and what disturbed or limited it."""
@@ -122,9 +134,7 @@ class Group:
             words.append("(fused)")
         if where := self._where(record):
             words.append(f"({where})")
-        if version := self._versions(record):
-            words.append(version)
-        return " ".join(words)
+        return " ".join([*words, *filter(None, (self._data(record), self._versions(record)))])
 
     def contenders(self) -> dict[tuple[str, str], list[Record]]:
         """The runs that were ok by cell and contender; one entry holds all seeds and repetitions."""

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.analysis.disturbance import flags
 from harness.analysis.groups import present_spec, seedless
@@ -114,7 +114,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
     """Two records, A as before and B as after, and where their specs differ.
 
     Raises:
-        UsageError: of different tasks, or one has no result.
+        UsageError: of different tasks or data, or one has no result.
     """
     check_tolerance(tolerance)
     for side, record in (("A", a), ("B", b)):
@@ -122,6 +122,8 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
         raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
+    if other := _other_data([a], [b]):
+        raise UsageError(f"{other}: only runs of one task can be compared")
     ours, theirs = flat(present_spec(a)), flat(present_spec(b))
     return row([a], [b], tolerance), [
         f"{name}: {ours[name]}, {theirs[name]}" for name in ours if ours[name] != theirs[name]
@@ -153,10 +155,35 @@ def row(before: Sequence[Record], after: Sequence[Record], tolerance: float) -> 
         text = f"{'after' if then else 'before'}: {why.status}{f' ({why.reason})' if why.reason else ''}"
         gone = Change(state, text)
         return Row(name, len(then), len(now), gone, gone, gone, noisy)
+    if text := _other_data(then, now):
+        other = Change("not judged", text)
+        return Row(name, len(then), len(now), other, other, other, noisy)
     return Row(
         name, len(then), len(now), _time(then, now, tolerance), _memory(then, now, tolerance),
         _score(then, now, tolerance), noisy,
     )  # fmt: skip
+
+
+def _other_data(then: Sequence[Record], now: Sequence[Record]) -> str:
+    """That runs which draw the same batches have learned from different data; nothing where none have.
+
+    The digest is of the batches, unless the task states its own: only runs of one seed, batch, precision and number of
+    updates can tell.
+    """
+
+    def digests(records: Sequence[Record]) -> dict[Any, str]:
+        return {
+            (spec.seed, spec.batch, spec.steps, spec.precision): record.metrics.data_sha256
+            for record in records
+            for spec in [record.spec]
+            if record.metrics and record.metrics.data_sha256
+        }
+
+    before, after = digests(then), digests(now)
+    for key in before:
+        if key in after and before[key] != after[key]:
+            return f"the data differs (SHA-256 {after[key][:12]}…, before {before[key][:12]}…)"
+    return ""
 
 
 def _machines(then: Sequence[Record], now: Sequence[Record]) -> Change | None:

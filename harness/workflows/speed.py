@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import backends
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
-from harness.machine import system
+from harness.machine import software, system
 from harness.machine.topology import Choice
 from harness.planning.contests import BackendOnDevice, PlannedContest
 from harness.planning.contests import Contestant as PlannedContestant
@@ -223,13 +224,23 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
         rounds=settings.rounds,
         block_s=settings.block_s,
         starts=settings.starts,
-        environment=where.model_copy(update={"gpu": gpu}),
+        environment=where.model_copy(update={"gpu": gpu, "plugins": _plugins(contests)}),
         roofs=roofs,
         contests=[
             contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})
             for contest in contests
         ],
     )
+
+
+def _plugins(contests: Sequence[Contest]) -> dict[str, str]:
+    """Digests of the source of the backends that are third parties'; what could not be loaded, its rows say."""
+    found = {}
+    for name in sorted({row.spec.backend for contest in contests for row in contest.rows}):
+        with suppress(Exception):
+            if digest := software.plugin_source(backends.registry, name):
+                found[f"backend {name}"] = digest
+    return found
 
 
 def _shared(variables: Sequence[Mapping[str, str]]) -> dict[str, str]:

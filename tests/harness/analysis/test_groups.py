@@ -95,6 +95,16 @@ def test_systems_are_named_where_they_differ_and_repetitions_stay_together(make_
     assert [group.settings(record) for record in records] == ["Linux 6.1", "Linux 6.2"]
 
 
+def test_runs_of_one_seed_on_different_data_are_contenders_of_their_own(make_record: Any) -> None:
+    runs = [make_record(metrics={"data_sha256": digest * 64}) for digest in ("a", "a", "b")]
+    old, other_seed = make_record(), make_record(seed=1, metrics={"data_sha256": "c" * 64})
+    (group,) = groups([*runs, old, other_seed])
+    assert [group.contender(record) for record in runs] == [f"torch data {'a' * 8}"] * 2 + [f"torch data {'b' * 8}"]
+    assert "data" not in group.contender(old)
+    (alike,) = groups([*runs[:2], other_seed])
+    assert "data" not in alike.settings(runs[0])
+
+
 def test_titles_that_are_written_alike_have_slugs_of_their_own(make_record: Any) -> None:
     records = [make_record(parameters={"length": 7, "word": word}) for word in ("a b", "a-b", "a_b")]
     slugs = [group.slug for group in groups(records)]

@@ -91,6 +91,16 @@ def test_another_machine_is_not_judged(before: list[Record]) -> None:
     assert not found.worse
 
 
+def test_runs_on_other_data_are_not_judged_nor_two_records_compared(make_record: RecordFactory) -> None:
+    then, now = (make_record(metrics={"data_sha256": digest * 64}) for digest in "ab")
+    (row,) = against([then], [now], 0.05).rows
+    assert [change.state for change in row.changes] == ["not judged"] * 3
+    assert row.score.text == "the data differs (SHA-256 bbbbbbbbbbbb…, before aaaaaaaaaaaa…)"
+    with pytest.raises(UsageError, match=r"the data differs .*: only runs of one task can be compared"):
+        pair(then, now)
+    assert pair(then, now.model_copy(update={"spec": now.spec.model_copy(update={"seed": 1})}))
+
+
 def test_two_records_say_that_they_are_unpaired(make_record: RecordFactory) -> None:
     a, b = make_record("copy", "numpy"), make_record("copy", "jax")
     row, differ = pair(a, b)

@@ -23,7 +23,9 @@ from tests.fixtures.contests import SHORT, TINY, NoStore, held, recorded, rows
 
 
 def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: Path) -> None:
-    found = rows(held(["late", "good"]))
+    record = held(["late", "good"])
+    found = rows(record)
+    assert set(record.environment.plugins) == {"backend madeup"}
     assert found["good"].status == "ok", found["good"].reason
     assert len(found["good"].blocks) == 4
     late = found["late"]
