@@ -1,6 +1,7 @@
 """The command and its Python packages: plans runs, measures them in worker processes, keeps records and shows them.
 
-Frameworks are imported only in workers, by ``backends``; what is learned stands in ``tasks``.
+From Python: ``harness.run``, ``speed``, ``compare``, ``verify`` and ``read``, which ``harness.api`` defines. Frameworks
+are imported only in workers, by ``backends``; what is learned stands in ``tasks``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,12 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from harness.api import Compared, Results, UsageError, Verified, compare, read, run, speed, verify
+
+__all__ = ["Compared", "Results", "UsageError", "Verified", "compare", "read", "run", "speed", "verify"]
 _HERE = Path(__file__).resolve().parent.parent
 
 
@@ -31,3 +37,16 @@ def _find_floors() -> None:
 
 
 _find_floors()
+
+
+def __getattr__(name: str) -> Any:
+    """A function of ``harness.api``: imported when first used, for the command and its workers import this package."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from harness import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -115,6 +115,8 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
 
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
 def test_every_python_example_runs(tmp_path: Path, page: str, text: str) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "published").symlink_to(ROOT / "results" / "published")
     first = text.splitlines()[0]
     if first.startswith("# test_"):
         file = tmp_path / first.removeprefix("# ")
@@ -122,7 +124,7 @@ def test_every_python_example_runs(tmp_path: Path, page: str, text: str) -> None
         command = [sys.executable, "-m", "pytest", "-q", "-k", "auto or refused", "-p", "no:cacheprovider", str(file)]
     else:
         command = [sys.executable, "-c", text]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -176,7 +178,10 @@ def is_defined(word: str) -> bool:
     module = place / f"{names[0]}.py" if names and (place / f"{names[0]}.py").exists() else place / "__init__.py"
     rest = names[1:] if module.name != "__init__.py" else names
     text = module.read_text() if module.exists() else ""
-    return all(re.search(rf"^ *((class|def) {name}\b|{name}\b.*[:=])", text, re.MULTILINE) for name in rest)
+    offered = re.findall(r'"(\w+)"', text.partition("__all__ = [")[2].partition("]")[0])
+    return all(
+        name in offered or re.search(rf"^ *((class|def) {name}\b|{name}\b.*[:=])", text, re.MULTILINE) for name in rest
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -225,3 +230,17 @@ def test_every_link_in_the_docs_leads_somewhere() -> None:
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert not broken
+
+
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    """Every cell, in a kernel of its own and an empty folder."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert sum("<table" in output.get("data", {}).get("text/html", "") for output in shown) >= 2
+    assert not any("\x1b" in output.get("text", "") for output in shown), "no control of a terminal"
+    assert "did you mean 'adding'" in "".join(output.get("text", "") for output in shown)

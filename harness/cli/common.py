@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from harness.errors import NOT_OK, OK, USAGE
-from harness.specs.options import DEFAULT_RESULTS
+from harness.errors import NOT_OK, OK, USAGE, UsageError
+from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S
 
 if TYPE_CHECKING:
     from harness.records.store import Found
 
-__all__ = ["DEFAULT_RESULTS", "NOT_OK", "OK", "USAGE"]
-
-#: A stranger's record may ask for any number of updates: seconds after which running one again ends.
-LONGEST_AGAIN_S = 3600.0
-#: And a stranger's folder may hold any number of records: seconds after which running them again ends.
-LONGEST_ALL_S = 12 * 3600.0
+__all__ = ["DEFAULT_RESULTS", "LONGEST_AGAIN_S", "LONGEST_ALL_S", "NOT_OK", "OK", "USAGE"]
 
 Folders = Annotated[
     list[Path] | None,
@@ -44,10 +38,12 @@ def fail(message: object, status: int = USAGE) -> NoReturn:
 
 def look_for_data_in(folder: Path | None) -> None:
     """Make this process and its workers look for data sets in ``--data``."""
-    if folder is not None:
-        if folder.exists() and not folder.is_dir():
-            fail(f"--data takes a folder that holds mnist/; {folder} is none")
-        os.environ["HARNESS_DATA"] = str(folder.expanduser().resolve())
+    from harness.specs.data import look_for_data_in as look
+
+    try:
+        look(folder)
+    except UsageError as error:
+        fail(error)
 
 
 def read_records(places: list[Path] | None) -> Found:

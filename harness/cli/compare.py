@@ -10,11 +10,7 @@ import typer
 from harness.cli.common import NOT_OK, OK, fail, print_table, read_records
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from harness.analysis.difference import Accuracy
-    from harness.machine.topology import Choice
-    from harness.records.run import Record
     from harness.specs.run import RunSpec
     from harness.workflows.compare import Comparison
 
@@ -92,11 +88,10 @@ def _compare_live(
             raise UsageError("--cpus: both sides take turns on the same CPUs; name them once, outside --a and --b")
         sides, cpus = [ours, theirs], Choice(named)
         comparing.same_seeds(*sides)
-        stderr = Screen(stderr=True)
-        with line(stderr) as tell:
+        with line(Screen(stderr=True)) as tell:
             found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)
         try:
-            return found, _accuracy(sides, timeout, stderr, cpus) if len(sides[0]) > 1 else None, False
+            return found, comparing.learned(sides, timeout, cpus) if len(sides[0]) > 1 else None, False
         except KeyboardInterrupt:
             return found, None, True
     except UsageError as error:
@@ -107,20 +102,6 @@ def _compare_live(
         fail("stopped by the user; nothing was compared", NOT_OK)
     except TimedOut:
         fail(f"not finished after {timeout:g} s (--timeout)", NOT_OK)
-
-
-def _accuracy(sides: list[list[RunSpec]], timeout: float | None, stderr: Console, cpus: Choice) -> Accuracy:
-    """Run both sides to their ends, seed by seed, and compare their scores."""
-    from harness.analysis.difference import accuracy
-    from harness.presentation.progress import bar
-    from harness.processes.supervise import execute
-
-    runs: tuple[list[Record], list[Record]] = ([], [])
-    for number, pair in enumerate(zip(*sides, strict=True), 1):
-        for spec, records in zip(pair, runs, strict=True):
-            with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
-                records.append(execute(spec, timeout, on_progress, cpus=cpus))
-    return accuracy(*runs)
 
 
 def _compare_recorded(places: list[Path], against: Path | None, tolerance: float, json_lines: bool) -> NoReturn:

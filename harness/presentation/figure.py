@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -37,10 +38,21 @@ class Drawn:
 
     def save(self, path: Path) -> Path:
         """Write whole, as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
-        metadata: dict[str, Any] = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}[path.suffix]
-        with style.context(["default", STYLE]), whole(path) as temporary:
-            self.figure.savefig(temporary, format=path.suffix[1:], metadata=metadata)
+        with whole(path) as temporary:
+            self.write(temporary, path.suffix[1:])
         return path
+
+    def write(self, file: Path | IO[bytes], form: str) -> None:
+        """Write as ``png`` or ``svg``."""
+        metadata: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[form]
+        with style.context(["default", STYLE]):
+            self.figure.savefig(file, format=form, metadata=metadata)
+
+    def _repr_png_(self) -> bytes:
+        """The picture that a notebook shows."""
+        content = BytesIO()
+        self.write(content, "png")
+        return content.getvalue()
 
 
 def save(drawings: Iterable[Drawn], out: Path) -> list[Path]:

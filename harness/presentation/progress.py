@@ -1,24 +1,32 @@
-"""Progress on a terminal, nothing elsewhere. It is redrawn when the worker reports, never on a timer."""
+"""Progress on a terminal or in a notebook, nothing elsewhere: redrawn when the worker reports, never on a timer."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from harness.presentation.screen import in_notebook
 from harness.processes.supervise import OnProgress
 from harness.specs.run import RunSpec
+from harness.text import harmless
+
+#: Seconds between two changes of a notebook's line: each is a message from its kernel.
+NOTEBOOK_S = 0.2
 
 
 @contextmanager
 def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
     """Show a progress bar of a run; yields the function to call with each report of the worker."""
-    if not console.is_terminal:
-        yield lambda _: None
-        return
     label = f"{position} {spec.task} {spec.model.cell} {spec.backend}"
+    if not console.is_terminal:
+        with _in_notebook() as say:
+            say(f"{label}  starting")
+            yield lambda report: say(f"{label}  {report['step']:,.0f} of {spec.steps:,} updates  {_figures(report)}")
+        return
     columns = (
         TextColumn("{task.description}"), BarColumn(20), TaskProgressColumn(),
         TextColumn("{task.fields[figures]}"), TimeRemainingColumn(),
@@ -27,20 +35,24 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
     shown = progress.add_task(label, total=spec.steps, figures="starting")
 
     def update(report: Mapping[str, float]) -> None:
-        figures = f"loss {report['loss']:.4g}  {report['sequences_per_second']:,.0f} seq/s"
         with suppress(OSError):
-            progress.update(shown, completed=report["step"], figures=figures)
+            progress.update(shown, completed=report["step"], figures=_figures(report))
             progress.refresh()
 
     with _drawn(progress):
         yield update
 
 
+def _figures(report: Mapping[str, float]) -> str:
+    return f"loss {report['loss']:.4g}  {report['sequences_per_second']:,.0f} seq/s"
+
+
 @contextmanager
 def line(console: Console) -> Iterator[Callable[[str], None]]:
     """Show a status line that disappears at the end; yields the function that sets its text."""
     if not console.is_terminal:
-        yield lambda _: None
+        with _in_notebook() as say:
+            yield say
         return
     progress = _display(console, TextColumn("{task.description}"))
     shown = progress.add_task("")
@@ -72,3 +84,27 @@ def _drawn(progress: Progress) -> Iterator[None]:
     finally:
         with suppress(OSError):
             progress.stop()
+
+
+@contextmanager
+def _in_notebook(clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+    """A line of the notebook's cell that is written over, at most every ``NOTEBOOK_S``, and blank at the end.
+
+    Elsewhere nothing. Not an output of its own for each run: an empty one takes room.
+    """
+    if not in_notebook():
+        yield lambda _: None
+        return
+    last, width = clock() - NOTEBOOK_S, 0
+
+    def say(what: str) -> None:
+        nonlocal last, width
+        if clock() - last >= NOTEBOOK_S:
+            last, width = clock(), max(width, len(what))
+            print(f"\r{harmless(what):<{width}}", end="", flush=True)
+
+    try:
+        yield say
+    finally:
+        if width:
+            print(f"\r{'':<{width}}\r", end="", flush=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from io import StringIO
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -13,8 +15,22 @@ from harness.presentation.table import Table
 from harness.text import harmless
 
 
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel; IPython on a terminal is none."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython and ipython.get_ipython(), "kernel")
+
+
 class Screen(Console):
-    """A console whose only styles are its own: what a text brings to control a terminal is replaced."""
+    """A console whose only styles are its own: what a text brings to control a terminal is replaced.
+
+    In a notebook it is a file like any other, though its streams claim colours: rich would show all that it prints as
+    an output of the cell.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        notebook = {"force_terminal": False} if in_notebook() else {}
+        super().__init__(**{"force_jupyter": False, **notebook, **settings})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of ``renderable``; rich's own control segments pass."""
@@ -43,7 +59,7 @@ def drawn(*parts: Table | RenderableType, width: int | None = None) -> str:
         width: columns; None for those of the terminal, or what ``COLUMNS`` says, or 80.
     """
     text = StringIO()
-    plain = Screen(file=text, width=width)
+    plain = Screen(file=text, width=width, force_terminal=False)  # whatever FORCE_COLOR says
     for part in parts:
         plain.print(_printed(part))
     return "\n".join(line.rstrip() for line in text.getvalue().split("\n"))

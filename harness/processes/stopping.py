@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,9 +35,9 @@ def terminated_as_interrupted() -> Iterator[None]:
 
     A signal is held back, except within ``may_stop``, where it raises KeyboardInterrupt: once, so that a second one
     does not end what the first one began. A signal that was ignored before, as ``nohup`` leaves SIGHUP, still is.
-    Within another such block this one changes nothing.
+    Within another such block this one changes nothing, nor does it in another thread: signals come in the main one.
     """
-    if _state.taken:
+    if _state.taken or not _in_main_thread():
         yield
         return
     _state.taken, _state.asked = True, False
@@ -75,7 +76,7 @@ def _leave_closed_terminals() -> None:
 @contextmanager
 def may_stop() -> Iterator[None]:
     """Around what waits and has nothing to lose. A signal that was held back raises KeyboardInterrupt at once."""
-    if not _state.taken:
+    if not _state.taken or not _in_main_thread():
         yield
         return
     _state.may_raise = True
@@ -90,10 +91,16 @@ def may_stop() -> Iterator[None]:
 
 def postpone() -> bool:
     """Hold the signal that raised KeyboardInterrupt back again; False where signals are not taken."""
+    if not _in_main_thread():
+        return False
     _state.asked = _state.taken
     return _state.taken
 
 
 def asked_to_stop() -> bool:
     """Whether a signal is held back: then nothing new should begin."""
-    return _state.asked
+    return _state.asked and _in_main_thread()
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -17,6 +17,10 @@ from harness.errors import UsageError
 #: Headings under which ``--help`` lists options; those without a group come first.
 MODEL, DATA, TRAINING, DEVICE, MEASURING, OUTPUT = "Model", "Data", "Training", "Device", "Measuring", "Output"
 DEFAULT_RESULTS = Path("results/local")
+#: A stranger's record may ask for any number of updates: seconds after which running one again ends.
+LONGEST_AGAIN_S = 3600.0
+#: And a stranger's folder may hold any number of records: seconds after which running them again ends.
+LONGEST_ALL_S = 12 * 3600.0
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,16 @@ from functools import partial
 from typing import Literal
 
 import tasks
-from harness.analysis.difference import Difference, difference
+from harness.analysis.difference import Accuracy, Difference, accuracy, difference
 from harness.errors import CannotCompare, UsageError
 from harness.machine.topology import Choice
+from harness.presentation.progress import bar
+from harness.presentation.screen import Screen
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
+from harness.processes.supervise import execute
 from harness.records.figures import growth
+from harness.records.run import Record
 from harness.specs.run import RunSpec, differing
 from harness.specs.speed import SpeedSpec
 from harness.workflows.contest import Contest, Settings, Tell, check_block
@@ -139,6 +143,21 @@ def _variant(contestant: Contestant) -> str:
 def _growth(heard: Heard) -> int:
     """Bytes by which memory grew beyond its level after initialisation; 0 where that was not measured."""
     return growth(heard.ready.host_init_bytes if heard.ready else None, heard.peaks.host_peak_bytes) or 0
+
+
+def learned(sides: Sequence[Sequence[RunSpec]], timeout: float | None, cpus: Choice) -> Accuracy:
+    """Run both sides to their ends, seed by seed, and compare their scores.
+
+    Raises:
+        CannotCompare: a run has no result.
+    """
+    stderr = Screen(stderr=True)
+    runs: tuple[list[Record], list[Record]] = ([], [])
+    for number, pair in enumerate(zip(*sides, strict=True), 1):
+        for spec, records in zip(pair, runs, strict=True):
+            with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
+                records.append(execute(spec, timeout, on_progress, cpus=cpus))
+    return accuracy(*runs)
 
 
 def by_seed(side: str, specs: Sequence[RunSpec]) -> list[RunSpec]:

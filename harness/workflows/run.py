@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from operator import attrgetter
 
@@ -26,6 +27,23 @@ from harness.workflows.common import keep
 Versions = Mapping[str, Sequence[str | None]]
 
 
+@dataclass
+class Runs:
+    """What became of a plan.
+
+    Attributes:
+        records: of the runs that were started, in order.
+        well: whether all runs were ok, and their records kept.
+        left: runs that were not started, because the user stopped it.
+        stopped: whether the user did.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    well: bool = True
+    left: int = 0
+    stopped: bool = False
+
+
 def run_all(
     specs: Sequence[RunSpec],
     store: Store,
@@ -34,20 +52,47 @@ def run_all(
     versions: Versions | None = None,
     cpus: Sequence[int] | None = None,
 ) -> bool:
-    """Run every spec under every version asked for; True if all were ok and their records kept.
+    """``run_each``, and print what came out; True if all were ok and their records kept.
 
     Args:
-        timeout: seconds that one run may take.
         json_lines: print each record as a line of JSON, in place of the table at the end.
+    """
+    with terminated_as_interrupted():
+        on_record = (lambda record: print(record.json_line(), flush=True)) if json_lines else None
+        runs = run_each(specs, store, timeout, versions, cpus, on_record)
+        if runs.stopped:
+            screen.Screen(stderr=True).print(f"interrupted; {runs.left} runs not started", highlight=False)
+        try:
+            with may_stop():
+                if not json_lines:
+                    print_summary(runs.records)
+        except KeyboardInterrupt:  # the user did not wait for the summary
+            return False
+    return runs.well
+
+
+def run_each(
+    specs: Sequence[RunSpec],
+    store: Store | None,
+    timeout: float | None,
+    versions: Versions | None = None,
+    cpus: Sequence[int] | None = None,
+    on_record: Callable[[Record], None] | None = None,
+) -> Runs:
+    """Run every spec under every version asked for.
+
+    Args:
+        store: where records are kept; None to keep none.
+        timeout: seconds that one run may take.
         cpus: those that the user named; None for all that this process may use.
+        on_record: called with each record as soon as it is kept.
 
     Raises:
         KeyboardInterrupt: the user stopped it before the first run had started.
     """
     stderr = screen.Screen(stderr=True)
-    records: list[Record] = []
-    well = True
     runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
+    found = Runs()
     with terminated_as_interrupted():
         for number, (spec, version) in enumerate(runs, 1):
             try:
@@ -55,35 +100,18 @@ def run_all(
             except Interrupted as interruption:
                 record = interruption.record
             except KeyboardInterrupt:  # while an environment was built
-                if not records:
+                if not found.records:
                     raise
-                return _stopped(len(runs) - number + 1, records, json_lines, stderr)
-            records.append(record)
-            well = keep(record, store, stderr) and record.status == "ok" and well
-            if json_lines:
-                print(record.json_line(), flush=True)
+                return replace(found, well=False, left=len(runs) - number + 1, stopped=True)
+            found.records.append(record)
+            kept = store is None or keep(record, store, stderr)
+            found.well = kept and record.status == "ok" and found.well
+            if on_record:
+                on_record(record)
             left = len(runs) - number
             if record.status == "interrupted" or (left and asked_to_stop()):
-                return _stopped(left, records, json_lines, stderr)
-        return _summarised(records, json_lines) and well
-
-
-def _stopped(left: int, records: Sequence[Record], json_lines: bool, stderr: Console) -> bool:
-    """Say how many runs were not started, and summarise the others. Always False: not all is well."""
-    stderr.print(f"interrupted; {left} runs not started", highlight=False)
-    _summarised(records, json_lines)
-    return False
-
-
-def _summarised(records: Sequence[Record], json_lines: bool) -> bool:
-    """Print the summary, unless the records were printed; False where the user did not wait for it."""
-    try:
-        with may_stop():
-            if not json_lines:
-                print_summary(records)
-    except KeyboardInterrupt:
-        return False
-    return True
+                return replace(found, well=False, left=left, stopped=True)
+    return found
 
 
 def _run(

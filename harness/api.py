@@ -1,0 +1,435 @@
+"""The commands as functions: ``import harness; harness.run(task="copy", backend=["torch", "jax"], seeds=3)``.
+
+Options have the names, defaults and meaning that they have on the command line (``harness.specs.options``), with
+underscores for dashes; one that may be repeated there takes a list here, too. Runs are executed as the commands execute
+them, in worker processes, and leave the same records.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from markupsafe import Markup
+
+from harness.errors import UsageError
+from harness.machine.topology import Choice
+from harness.planning import contests as contest_planning
+from harness.planning.runs import by_version, named_cpus
+from harness.planning.runs import plan as planned
+from harness.presentation import screen
+from harness.presentation.progress import line
+from harness.presentation.renderers import page_html
+from harness.presentation.table import Table
+from harness.records.run import Record
+from harness.records.speed import SpeedRecord
+from harness.records.store import Store, StoreError, read_all
+from harness.specs.data import look_for_data_in
+from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, RUN, SPEED, Option, complete
+from harness.specs.run import RunSpec
+from harness.workflows import compare as comparing
+from harness.workflows import verify as verifying
+from harness.workflows.contest import Settings
+from harness.workflows.run import run_each
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.difference import Accuracy, Difference
+    from harness.presentation.figure import Drawn
+
+__all__ = ["Compared", "Results", "UsageError", "Verified", "compare", "read", "run", "speed", "verify"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Places = str | Path | Sequence[str | Path]
+#: Columns of a result that is printed where there is no terminal.
+WIDTH = 120
+#: What is for the shell alone.
+_OF_THE_SHELL = ("json", "dry-run", "out")
+#: Of an object where a name is wanted, such as a task's class that a notebook defines.
+_BY_NAME = (
+    ": a run has a process of its own, which finds what it needs by its name; "
+    "write it to a file of your own and register that, as docs/extending.md says"
+)
+
+
+class _Shown:
+    """What a notebook shows of a result: the tables that ``print`` shows, and a picture where there is one."""
+
+    def tables(self) -> list[Table]:
+        """The tables that show it."""
+        raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """Lines below the tables."""
+        return []
+
+    def picture(self) -> Drawn | None:
+        """The figure that shows most of it; None where there is none."""
+        return None
+
+    def __repr__(self) -> str:
+        parts = [screen.drawn(table, width=WIDTH).rstrip("\n") for table in self.tables()]
+        return "\n\n".join(filter(None, [*parts, "\n".join(self.notes())]))
+
+    def _repr_html_(self) -> str:
+        parts = [part for table in self.tables() for part in _html(table, type(self).__name__)]
+        parts += [Markup("<p>{}</p>").format(note) for note in self.notes()]
+        if drawn := self.picture():
+            parts.append(Markup('<img alt="{}" width="700" src="{}">').format(drawn.about, _png(drawn)))
+        return Markup("\n").join(parts)
+
+
+def _html(table: Table, label: str) -> Iterator[Markup]:
+    """A table under its title, with its notes below it."""
+    if table.title:
+        yield Markup("<p><strong>{}</strong><br>{}</p>").format(table.title, table.about)
+    yield page_html(table, table.title or label)
+    yield from (Markup("<p>{}</p>").format(note.text) for note in table.notes)
+
+
+def _png(drawn: Drawn) -> str:
+    return f"data:image/png;base64,{base64.b64encode(drawn._repr_png_()).decode()}"
+
+
+@dataclass(repr=False)
+class Results(_Shown):
+    """Records, as ``run`` and ``speed`` leave them and ``read`` finds them.
+
+    Attributes:
+        runs: the records of runs, in the order in which they were made.
+        contests: those of speed contests.
+        problems: a line for each file that is no record, and for what was not run.
+        ok: whether every run and contest is ok and was kept.
+    """
+
+    runs: list[Record] = field(default_factory=list)
+    contests: list[SpeedRecord] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    ok: bool = True
+
+    def __len__(self) -> int:
+        return len(self.runs) + len(self.contests)
+
+    def __iter__(self) -> Iterator[Record | SpeedRecord]:
+        yield from self.runs
+        yield from self.contests
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each run; where there is none, for each contestant. Numbers are not rounded."""
+        from harness.presentation import contest_columns
+        from harness.presentation.frames import frame
+        from harness.presentation.run_table import runs_frame
+
+        if self.runs or not self.contests:
+            return runs_frame(self.runs)
+        return frame(contest_columns.COLUMNS.values(), contest_columns.entries(self.contests))
+
+    def summary(self) -> pd.DataFrame:
+        """A row for all runs of a spec, over its seeds: means with 95 % intervals."""
+        from harness.analysis.repeats import repetitions
+        from harness.presentation import run_columns
+        from harness.presentation.frames import frame
+
+        return frame(run_columns.SUMMARY.values(), repetitions(self.runs))
+
+    def figures(self) -> list[Drawn]:
+        """The figures that ``harness plot`` draws: learning curves, throughput, memory; of contests, a roofline."""
+        from harness.presentation import contest_figures, run_figures
+
+        return [*run_figures.figures(self.runs), *contest_figures.figures(self.contests)]
+
+    def tables(self) -> list[Table]:
+        """The tables that the commands print."""
+        from harness.analysis.repeats import any_repeated
+        from harness.presentation import contest_table
+        from harness.presentation.run_table import repeats_table, runs_table
+
+        found = [runs_table(self.runs)] if self.runs else []
+        found += [repeats_table(self.runs)] if any_repeated(self.runs) else []
+        return [*found, *(table for record in self.contests for table in contest_table.tables(record))]
+
+    def notes(self) -> list[str]:
+        """Why each run that is not ok failed, and the problems."""
+        from harness.records.naming import reasons
+
+        nothing = [] if len(self) or self.problems else ["no records"]
+        return [*reasons(self.runs), *self.problems, *nothing]
+
+    def picture(self) -> Drawn | None:
+        """Throughput of the runs, or the first figure of the contests."""
+        drawn = self.figures()
+        return next((each for each in drawn if each.name == "throughput"), drawn[0] if drawn else None)
+
+
+@dataclass(repr=False)
+class Compared(_Shown):
+    """How much B takes of what A takes.
+
+    Attributes:
+        variants: that were measured, of A and of B.
+        time: of B over that of A; ``time.ratio`` with its interval, ``time.verdict`` the faster side or ``neither``.
+        memory: the same of memory; None where it was not measured or did not grow.
+        accuracy: scores, paired by seed; None with fewer than two seeds.
+    """
+
+    variants: tuple[str, str]
+    time: Difference
+    memory: Difference | None
+    accuracy: Accuracy | None
+
+    def tables(self) -> list[Table]:
+        """None: it is told in sentences."""
+        return []
+
+    def notes(self) -> list[str]:
+        """The comparison in sentences."""
+        sides = [f"{side}: {variant}" for side, variant in zip("AB", self.variants, strict=True)]
+        scores = [self.accuracy.sentence()] if self.accuracy else []
+        return [*sides, *scores, *comparing.Comparison(self.time, self.memory, self.variants).lines()]
+
+
+@dataclass(repr=False)
+class Verified(_Shown):
+    """Verdicts on records.
+
+    Attributes:
+        rows: a file, its record and the judgement of each.
+        problems: a line for each file that could not be verified for another reason.
+        ok: whether every verdict is ``bit-identical`` or ``same result``.
+    """
+
+    rows: list[verifying.Row]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:  # noqa: D102 - among the attributes
+        return bool(self.rows) and all(row.judgement.verdict in verifying.GOOD for row in self.rows)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each record: its file, verdict and reason, speed, memory, and the causes of a difference."""
+        import pandas as pd
+
+        return pd.DataFrame([{"record": row.path.name, **row.judgement._asdict()} for row in self.rows])
+
+    def tables(self) -> list[Table]:
+        """The verdicts."""
+        return [verifying.table(self.rows)] if self.rows else []
+
+    def notes(self) -> list[str]:
+        """What differs where a verdict is ``different``, and how many there are of each."""
+        return [*verifying.closing(self.rows), *self.problems]
+
+
+def takes(*options: Option) -> Callable[[Function], Function]:
+    """Give a function the signature of the options that it takes, and a line for each in its docstring."""
+
+    def decorated(function: Function) -> Function:
+        own = [
+            parameter
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.kind is not parameter.VAR_KEYWORD
+        ]
+        stated = [
+            inspect.Parameter(each.parameter, inspect.Parameter.KEYWORD_ONLY, default=each.default)
+            for each in _for_python(options)
+        ]
+        lines = [f"    {each.parameter}: {each.about}" for each in _for_python(options)]
+        function.__signature__ = inspect.Signature([*own, *stated])  # type: ignore[attr-defined]
+        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Options:", *lines, ""])
+        return function
+
+    return decorated
+
+
+def _for_python(options: Sequence[Option]) -> list[Option]:
+    return [each for each in options if each.name not in _OF_THE_SHELL]
+
+
+def _values(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option's value by its name in Python, as planning takes them.
+
+    Raises:
+        UsageError: a name that is no option's, or a value of another type.
+    """
+    options = _for_python(options)
+    named = {each.parameter: each for each in options}
+    checked = {name: _value(named[name], value) if name in named else value for name, value in given.items()}
+    return complete(options, checked)
+
+
+def _value(stated: Option, value: Any) -> Any:
+    if value is None:
+        return None
+    if stated.name == "seeds":  # on the command line a number or a list, written as text
+        return ",".join(map(str, value)) if isinstance(value, list | tuple | range) else str(value)
+    if stated.kind is dict:
+        return _words(stated, value)
+    if isinstance(value, list | tuple | range | set):
+        if not stated.repeatable:
+            raise UsageError(f"{stated.parameter} takes one value, not {len(value)}")
+        return [_one(stated, each) for each in value]
+    return _one(stated, value)
+
+
+def _one(stated: Option, value: Any) -> Any:
+    """``value`` in the option's type. Raises UsageError."""
+    if stated.lists and isinstance(value, str):
+        return value  # "32,64", as on the command line
+    try:
+        if stated.kind is int and not isinstance(value, bool):
+            return operator.index(value)
+        if stated.kind is float and not isinstance(value, bool | str):
+            return float(value)
+        if stated.kind is Path and isinstance(value, str | Path):
+            return Path(value)
+    except (TypeError, ValueError):
+        pass
+    if isinstance(value, stated.kind) and stated.kind in (str, bool):
+        return value
+    spoken = {int: "a whole number", float: "a number", Path: "a path", str: "a name", bool: "True or False"}
+    more = "" if isinstance(value, str | int | float | bool) else _BY_NAME
+    raise UsageError(f"{stated.parameter} takes {spoken[stated.kind]}, not {value!r:.60}{more}")
+
+
+def _words(stated: Option, value: Any) -> list[str]:
+    """Task parameters, given as a mapping, as the words NAME=VALUE; a list of values is one word for each."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{stated.parameter} takes a mapping, such as {{'length': 100}}, not {value!r:.60}")
+    return [
+        f"{name}={each}" for name, given in value.items() for each in (given if isinstance(given, list) else [given])
+    ]
+
+
+@takes(*RUN)
+def run(**options: Any) -> Results:
+    """Train and measure each combination of the options' values, one process per run, as ``harness run``.
+
+    Works in a thread and under an event loop: it returns when all runs are done. Ctrl-C ends it; what was measured is
+    kept and returned.
+
+    Raises:
+        UsageError: an option that cannot be right, in one line.
+        StoreError: the records' folder cannot be written to.
+    """
+    values = _values(RUN, options)
+    timeout, results, data = (values.pop(name) for name in ("timeout", "results", "data"))
+    look_for_data_in(data)
+    specs, store = planned(values), Store(results)
+    store.prepare()
+    runs = run_each(specs, store, timeout, by_version(values["backend"]), named_cpus(values["cpus"]))
+    stopped = [f"interrupted; {runs.left} runs not started"] if runs.stopped else []
+    return Results(runs.records, problems=stopped, ok=runs.well)
+
+
+@takes(*SPEED)
+def speed(**options: Any) -> Results:
+    """Throughput without a task: live workers take turns on random data, as ``harness speed``.
+
+    Raises:
+        UsageError: an option that cannot be right, in one line.
+        StoreError: the record's folder cannot be written to.
+    """
+    from harness.workflows.speed import hold_all
+
+    values = _values(SPEED, options)
+    effort = {name: values.pop(name) for name in ("rounds", "block", "timeout", "starts", "ready")}
+    settings, store = Settings(*effort.values()), Store(values.pop("results"))
+    contests = contest_planning.plan(values)
+    store.prepare()
+    record, well = hold_all(contests, settings, store, Choice(named_cpus(values["cpus"])))
+    return Results(contests=[record], ok=well)
+
+
+def compare(
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    *,
+    pairs: int = 160,
+    restarts: int = 8,
+    block: float = 0.1,
+    timeout: float | None = None,
+    **common: Any,
+) -> Compared:
+    """Which of two specs is faster and lighter, live, in turns; with several seeds also which learns more.
+
+    Args:
+        a, b: options of ``run`` for each side: ``{"backend": "torch"}``.
+        pairs: of blocks, in total.
+        restarts: pairs of processes that they come from.
+        block: intended duration of a block, in seconds.
+        timeout: longest that a pair of processes may take, in seconds.
+        common: options of ``run`` for both sides.
+
+    Raises:
+        UsageError: an option that cannot be right, or a side that is more than one spec.
+        CannotCompare: a side cannot run, or fails.
+        TimedOut: a pair of processes took longer than ``timeout``.
+    """
+    effort = comparing.Effort(pairs, restarts, block, timeout)
+    values = [_values(RUN, {**common, **side}) for side in (a, b)]
+    cpus = [named_cpus(each["cpus"]) for each in values]
+    if cpus[0] != cpus[1]:
+        raise UsageError("cpus: both sides take turns on the same CPUs; name them once, outside a and b")
+    sides = [_side(name, each) for name, each in zip("AB", values, strict=True)]
+    comparing.same_seeds(*sides)
+    choice = Choice(cpus[0])
+    with line(screen.Screen(stderr=True)) as tell:
+        found = comparing.compare(sides[0][0], sides[1][0], effort, tell, choice)
+    accuracy = comparing.learned(sides, timeout, choice) if len(sides[0]) > 1 else None
+    return Compared(found.variants, found.time, found.memory, accuracy)
+
+
+def _side(name: str, values: dict[str, Any]) -> list[RunSpec]:
+    rest = {key: value for key, value in values.items() if key not in ("timeout", "results", "data")}
+    return comparing.by_seed(name, planned(rest))
+
+
+def verify(
+    places: Places = DEFAULT_RESULTS,
+    *,
+    timeout: float = LONGEST_AGAIN_S,
+    within: float = LONGEST_ALL_S,
+    results: str | Path | None = None,
+    data: str | Path | None = None,
+) -> Verified:
+    """Run records again here and judge each, as ``harness verify``.
+
+    Args:
+        places: files and folders of records, and reports that name them.
+        timeout: longest that one run may take, in seconds.
+        within: longest that all of them together may take.
+        results: folder to keep the new runs' records in; None to keep none.
+        data: folder that holds ``mnist/``.
+
+    Raises:
+        StoreError: the folder of ``results`` cannot be written to.
+    """
+    look_for_data_in(None if data is None else Path(data))
+    store = None if results is None else Store(Path(results))
+    if store:
+        store.prepare()
+    rows, problems = verifying.verify_all(_paths(places), timeout, store, json_lines=False, within=within)
+    return Verified(rows, problems)
+
+
+def read(places: Places = DEFAULT_RESULTS) -> Results:
+    """The records in folders, their subfolders and files, copies only once.
+
+    Raises:
+        StoreError: there is none.
+    """
+    found = read_all(_paths(places))
+    if not found.records and not found.speeds:
+        raise StoreError("; ".join([f"no records in {', '.join(map(str, _paths(places)))}", *found.problems]))
+    statuses = [*(record.status for record in found.records), *(record.status for record in found.speeds)]
+    return Results(found.records, found.speeds, found.problems, ok=set(statuses) == {"ok"})
+
+
+def _paths(places: Places) -> list[Path]:
+    return [Path(places)] if isinstance(places, str | Path) else [Path(place) for place in places]
