@@ -20,7 +20,7 @@ def table(
         str | None,
         typer.Option(
             "--format",
-            help="terminal, text, markdown, csv or parquet.",
+            help="terminal, text, markdown, latex, csv or parquet.",
             show_default="terminal, or text where there is none",
         ),
     ] = None,

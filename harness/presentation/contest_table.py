@@ -101,6 +101,13 @@ def markdown(record: SpeedRecord) -> str:
     return "\n\n".join([*map(renderers.markdown, tables(record)), *map(markdown_escape, _foot(record))]) + "\n"
 
 
+def latex(record: SpeedRecord) -> str:
+    """The whole record as LaTeX."""
+    return (
+        "\n\n".join([*map(renderers.latex, tables(record)), "\n".join(renderers.latex_comments(_foot(record)))]) + "\n"
+    )
+
+
 def _foot(record: SpeedRecord) -> list[str]:
     """When and where it was measured, so that two calls do not look alike; then what the columns mean."""
     return [f"Measured {record.created:%Y-%m-%d %H:%M %Z} on {machine(record)}.", *legend(record)]

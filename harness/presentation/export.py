@@ -1,4 +1,4 @@
-"""The output of ``harness table``: records as wide as the terminal, as text, Markdown, CSV or Parquet."""
+"""The output of ``harness table``: records as wide as the terminal, as text, Markdown, LaTeX, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from harness.records.whole import write_whole
 from tasks.registry import nearest
 
 #: Formats in which numbers are rounded for people.
-FOR_PEOPLE = ("terminal", "text", "markdown")
+FOR_PEOPLE = ("terminal", "text", "markdown", "latex")
 FORMATS = (*FOR_PEOPLE, "csv", "parquet")
 #: Formats by the ending of a file.
-ENDINGS = {".txt": "text", ".md": "markdown", ".csv": "csv", ".parquet": "parquet"}
+ENDINGS = {".txt": "text", ".md": "markdown", ".tex": "latex", ".csv": "csv", ".parquet": "parquet"}
 ColumnOf = Callable[[str], Column[Any]]
 
 
@@ -98,7 +98,8 @@ def select_runs(
 def _contest(record: SpeedRecord, form: str) -> str:
     if form == "terminal":
         return screen.drawn(contest_table.terminal(record))
-    return contest_table.markdown(record) if form == "markdown" else contest_table.text(record)
+    written = {"markdown": contest_table.markdown, "latex": contest_table.latex, "text": contest_table.text}
+    return written[form](record)
 
 
 def format_named(form: str | None, out: Path | None) -> str:
@@ -119,9 +120,9 @@ def format_named(form: str | None, out: Path | None) -> str:
 
 
 def write(data: pd.DataFrame, form: str, out: Path | None = None, column: ColumnOf = run_columns.column) -> str | None:
-    """The rows as text, Markdown, CSV or Parquet: returned, or None once written to ``out``.
+    """The rows as text, Markdown, LaTeX, CSV or Parquet: returned, or None once written to ``out``.
 
-    Text and Markdown round numbers for people; CSV and Parquet hold them as they are.
+    Text, Markdown and LaTeX round numbers for people; CSV and Parquet hold them as they are.
 
     Args:
         column: gives a column by its name.
@@ -138,13 +139,14 @@ def write(data: pd.DataFrame, form: str, out: Path | None = None, column: Column
 
 
 def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column) -> str:
-    """The rows for a terminal, or as text, Markdown or CSV. Raises ValueError for another format."""
+    """The rows for a terminal, or as text, Markdown, LaTeX or CSV. Raises ValueError for another format."""
     if format_named(form, None) == "csv":
         return renderers.csv(data)
     table = with_scores_named(table_of(data, column))
     if form == "terminal":
         return screen.drawn(table)
-    return (renderers.markdown(table) if form == "markdown" else renderers.text(table)) + "\n"
+    written = {"markdown": renderers.markdown, "latex": renderers.latex, "text": renderers.text}
+    return written[form](table) + "\n"
 
 
 def _kept(text: str, out: Path | None) -> str | None:

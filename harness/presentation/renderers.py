@@ -1,9 +1,9 @@
-"""How a table looks: in a terminal, as plain text, as Markdown, as HTML, and as data files."""
+"""How a table looks: in a terminal, as plain text, as Markdown, as LaTeX, as HTML, and as data files."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,27 @@ def markdown(table: Table) -> str:
     return "\n\n".join(_parts(table, "github"))
 
 
-def _parts(table: Table, style: str) -> Iterator[str]:
+def latex(table: Table) -> str:
+    """The table as LaTeX, for the package booktabs; title and notes are comments. Nothing in it is a command."""
+    title = latex_comments([table.title, table.about] if table.title else [])
+    rows = _tabulated(table.headings, table.texts(), table.columns, "latex_booktabs")
+    return "\n".join([*title, rows, *latex_comments(note.text for note in table.notes)])
+
+
+def latex_comments(lines: Iterable[str]) -> list[str]:
+    """Each line as a comment of LaTeX."""
+    return [f"% {harmless(line, keep='')}" for line in lines if line]
+
+
+def _tabulated(headings: Sequence[str], rows: list[list[str]], columns: Sequence[Column[Any]], style: str) -> str:
     from tabulate import tabulate  # only a few commands need it
 
+    alignment = ["right" if column.numeric else "left" for column in columns]
+    written: str = tabulate(rows, headings, tablefmt=style, disable_numparse=True, colalign=alignment if rows else None)
+    return written
+
+
+def _parts(table: Table, style: str) -> Iterator[str]:
     in_markdown = style == "github"
     escaped = markdown_escape if in_markdown else str
     if table.title:
@@ -72,11 +90,7 @@ def _parts(table: Table, style: str) -> Iterator[str]:
         yield escaped(table.about)
     if table.rows or not table.title:
         rows = [[escaped(cell) for cell in row] for row in table.texts()]
-        alignment = ["right" if column.numeric else "left" for column in table.columns]
-        yield tabulate(
-            rows, [escaped(heading) for heading in table.headings], tablefmt=style, disable_numparse=True,
-            colalign=alignment if rows else None,
-        )  # fmt: skip
+        yield _tabulated([escaped(heading) for heading in table.headings], rows, table.columns, style)
     yield from (f"{'- ' * in_markdown}{escaped(note.text)}" for note in table.notes)
 
 

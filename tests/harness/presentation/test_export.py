@@ -63,6 +63,20 @@ def test_text_rounds_for_people_and_joins_score_and_name(make_record: Any) -> No
     assert "score_name" not in text
 
 
+def test_latex_has_booktabs_rules_and_no_commands_of_a_records(make_record: Any) -> None:
+    record = make_record(status="failed", reason=r"50 % of \input{x} & $y_1$ ~ #3")
+    text = write(select_runs(runs_frame([record]), ["task", "reason", "step_ms"]), "latex")
+    assert text is not None
+    first, rule, heading, _, row, *_ = text.splitlines()
+    assert (first, rule) == (r"\begin{tabular}{llr}", r"\toprule")
+    assert heading.split("&")[0].strip() == "task"
+    assert r"50 \% of \textbackslash{}input\{x\} \& \$y\_1\$ \textasciitilde{} \#3" in row
+    both = render(Found([record], speeds=[made_speed()]), [], [], [], "latex", None)
+    assert both is not None
+    assert both.count(r"\bottomrule") >= 2
+    assert all(line.startswith("%") for line in both.splitlines() if "Measured" in line)
+
+
 def test_markdown_escapes_what_would_break_the_row(make_record: Any) -> None:
     record = make_record(status="failed", reason="a|b <b>`c`\nd \x1b[31m")
     text = write(select_runs(runs_frame([record]), ["reason"]), "markdown")
