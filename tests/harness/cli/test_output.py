@@ -91,6 +91,16 @@ def test_an_unknown_key_and_a_strange_file_name_are_named_without_their_escapes(
     assert not set(done.output) & set("\x1b\x9b\x07")
 
 
+@pytest.mark.parametrize("command", ["table", "show", "report", "plot", "verify", "compare"])
+def test_no_name_of_a_file_or_a_field_makes_a_line(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "r\nharness: all is well\n.json"
+    path.write_text(json.dumps({"key\nharness: all is well": 1, "schema_version": 1}))
+    done = RUNNER.invoke(app, [command, str(path), *([str(path)] if command == "compare" else [])])
+    assert done.exit_code in (1, 2)
+    assert "r harness: all is well .json" in done.output
+    assert not [line for line in done.output.splitlines() if line.startswith("harness: all")]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_an_encoding_lacks_is_spelled(encoding: str, make_record: RecordFactory, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
