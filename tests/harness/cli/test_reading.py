@@ -15,7 +15,7 @@ QUICKEST = ("--backend", "numpy", "--task", "adding", "-P", "length=4", "--steps
 def test_reading_commands_say_where_they_found_no_records(harness: Harness, command: str) -> None:
     done = harness(command, "nowhere")
     assert done.returncode == 1
-    assert "nowhere: no such file or folder" in done.stderr
+    assert "nowhere: No such file or directory" in done.stderr
     assert "no records in nowhere" in done.stderr
 
 
