@@ -102,7 +102,8 @@ REFUSED: Final[Sequence[Line]] = (
     (PARITY, "--hidden", ("0",)), (PARITY, "--hiden", ("5",)), (PARITY, "--cpus", ("4-2",)), (PARITY, "", ("stray",)),
     *((f"{each} RECORD", "--timeout", ("nan", "-1", "x", "")) for each in ("verify", "reproduce")),
     *((f"{each} RECORD", "--data", ("FILE", LONG)) for each in ("verify", "reproduce")),
-    ("verify RECORD", "--results", ("FILE", "FILE/x", LONG)), ("reproduce", "", ((), ("RECORD", "RECORD"))),
+    ("verify RECORD", "--within", ("nan", "-1", "x", "")), ("verify RECORD", "--results", ("FILE", "FILE/x", LONG)),
+    ("reproduce", "", ((), ("RECORD", "RECORD"))),
     ("table FOLDER", "--columns", ("scoer", "score,tsk", ("x", "--columns", "y"))),
     ("table FOLDER", "--sort", ("scoer", "-", "--")),
     ("table FOLDER", "--where", ("backend", "bakend=numpy", "=x", "score>x", "solved=maybe", "", "~")),
@@ -140,7 +141,7 @@ ACCEPTED: Final[Sequence[Line]] = (
     ("table FOLDER", "--format", ("csv", "markdown")), ("table FOLDER", "--out", ("OUT/a/b.csv", "OUT/x.md")),
     ("plot FOLDER --out OUT", "--only", ("",)),
     ("report FOLDER --out OUT", "--title", ("", "<b>", "\x1b[31m", "a\nb", "x" * 5000)),
-    ("env", "", ("list",)), ("verify RECORD", "--timeout", ("0", "inf")),
+    ("env", "", ("list",)), ("verify RECORD", "--timeout", ("0", "inf")), ("verify RECORD", "--within", ("0", "1e300")),
     ("reproduce RECORD", "--timeout", ("0", "1e300")),
 )  # fmt: skip
 #: What versions of typer do not agree on.
