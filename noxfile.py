@@ -62,7 +62,7 @@ for framework in FRAMEWORKS:
 
 @nox.session
 def drills(session: nox.Session) -> None:
-    """What takes too long for a test: kills at random moments, a thousand odd records. ``--quick`` for fewer."""
+    """What takes too long for a test: kills at random moments, odd records and more. ``--quick`` for less."""
     install(session, "all,test")
     for script in sorted(Path("tests/drills").glob("[a-z]*.py")):
         session.run("python", str(script), *session.posargs)

@@ -9,6 +9,7 @@ import typer
 
 from harness.errors import NOT_OK, OK, USAGE, UsageError
 from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S
+from harness.text import harmless
 
 if TYPE_CHECKING:
     from harness.records.store import Found
@@ -30,9 +31,14 @@ Only = Annotated[
 RecordFile = Annotated[Path, typer.Argument(help="A record's file.")]
 
 
+def tell(message: object) -> None:
+    """Print one line on standard error: no name of a file, or of a field in it, makes another of its own."""
+    typer.echo(f"harness: {harmless(str(message), keep='')}", err=True)
+
+
 def fail(message: object, status: int = USAGE) -> NoReturn:
     """Print one line on standard error and end the command."""
-    typer.echo(f"harness: {message}", err=True)
+    tell(message)
     raise typer.Exit(status)
 
 
@@ -52,7 +58,7 @@ def read_records(places: list[Path] | None) -> Found:
 
     found = read_all(places or [DEFAULT_RESULTS])
     for problem in found.problems:
-        typer.echo(f"harness: skipped {problem}", err=True)
+        tell(f"skipped {problem}")
     if not found.records and not found.speeds:
         where = ", ".join(map(str, places or [DEFAULT_RESULTS]))
         fail(f"no records in {where}; make some with: harness run", NOT_OK)

@@ -102,7 +102,7 @@ def _status(command: Callable[[], Any]) -> int:
         print("harness: aborted", file=sys.stderr)
         return NOT_OK
     except UsageError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {harmless(str(error), keep='')}", file=sys.stderr)
         return USAGE
     except Exception as error:
         # click's exception: some versions of typer bundle click under another name

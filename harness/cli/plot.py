@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records
+from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records, tell
 
 
 def plot(
@@ -25,7 +25,7 @@ def plot(
     found, words = read_records(places), only or []
     try:
         for sentence in report.not_drawn(found, words):
-            typer.echo(f"harness: {sentence}", err=True)
+            tell(sentence)
         drawn = save(
             chain(run_figures.figures(found.records, words), contest_figures.figures(found.speeds, words)), out
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records
+from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records, tell
 
 
 def report(
@@ -23,7 +23,7 @@ def report(
     found, words = read_records(places), only or []
     try:
         for sentence in reports.not_drawn(found, words):
-            typer.echo(f"harness: {sentence}", err=True)
+            tell(sentence)
         written = reports.write(found, out, title, words)
     except UsageError as error:
         fail(error)

@@ -41,8 +41,10 @@ def table(
     found = read_records(places)
     try:
         text = render(found, _names(columns), _names(sort), where or [], format_, out, summary)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         fail(error)
+    except OSError as error:
+        fail(f"cannot write to {out}: {error.strerror}")
     if text is not None:
         typer.echo(text, nl=False)
 

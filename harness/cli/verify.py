@@ -17,6 +17,7 @@ from harness.cli.common import (
     fail,
     look_for_data_in,
     print_table,
+    tell,
 )
 from harness.cli.parameters import takes
 from harness.specs.options import DATA_FOLDER
@@ -46,7 +47,7 @@ def verify(
     with terminated_as_interrupted():
         rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines, within)
         for problem in problems:
-            typer.echo(f"harness: skipped {problem}", err=True)
+            tell(f"skipped {problem}")
         if not json_lines:
             print_table(table(rows))
             typer.echo("\n".join(closing(rows)))

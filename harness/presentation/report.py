@@ -26,7 +26,7 @@ from harness.records.run import Metrics, Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
-from harness.text import gpu_text, markdown_escape, number, printable, score_text
+from harness.text import gpu_text, harmless, markdown_escape, number, printable, score_text
 
 FIGURES = "figures"
 
@@ -102,7 +102,10 @@ def not_drawn(found: Found, only: Sequence[str]) -> list[str]:
 
 
 def _html() -> Environment:
-    return _environment(autoescape=True)
+    """Every value is escaped, and no character of it controls a terminal or turns the direction of text."""
+    return _environment(
+        autoescape=True, finalize=lambda value: value if isinstance(value, Markup) else harmless(str(value), keep="")
+    )
 
 
 def _markdown() -> Environment:

@@ -322,7 +322,7 @@ def _idle(share: float) -> str:
 #: Of a report's table, each about all runs of a contender in a cell.
 REPORT: Sequence[Column[Repetitions]] = (
     Column("cell", get=attrgetter("cell")),
-    Column("backend", get=attrgetter("contender"), write=str),
+    Column("backend", get=attrgetter("contender")),
     _each("tier"),
     _each("executed"),
     Column("runs", get=lambda runs: len(runs.records), kind="Int64", write=str),

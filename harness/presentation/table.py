@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from harness.text import number, printable
+from harness.text import harmless, number, printable
 
 Kind = Literal["string", "Int64", "float64", "boolean", "datetime64[us, UTC]"]
 NUMBERS: tuple[Kind, ...] = ("Int64", "float64")
@@ -100,8 +100,9 @@ class Column(Generic[Item]):
         return Column(**fields)
 
     def cell(self, item: Item) -> Cell:
-        """What people see of an item."""
-        return Cell(self.words_of(item) if self.words_of else self.words(self.get(item)), self.style(item))
+        """What people see of an item. However it is written, it controls neither a terminal nor a page."""
+        text = self.words_of(item) if self.words_of else self.words(self.get(item))
+        return Cell(harmless(text, keep="\n"), self.style(item))
 
     def words(self, value: Any) -> str:
         """A value for people; nothing for a missing one."""

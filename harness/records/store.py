@@ -183,7 +183,14 @@ def read_record(path: Path) -> Record:
 def files(places: Iterable[Path]) -> Iterator[Path]:
     """The JSON files in folders and their subfolders, and single files as named, whether they exist or not."""
     for place in places:
-        yield from sorted(place.rglob("*.json")) if place.is_dir() else [place]
+        yield from sorted(place.rglob("*.json")) if _is_folder(place) else [place]
+
+
+def _is_folder(place: Path) -> bool:
+    try:
+        return place.is_dir()
+    except OSError:  # a name that is too long, or in a folder that is closed: reading it says which
+        return False
 
 
 def named_in(page: Path) -> Iterator[Path]:
@@ -211,9 +218,6 @@ def read_all(places: Iterable[Path]) -> Found:
     """
     found, distinct = Found(), Distinct()
     for path in files(places):
-        if not path.exists():
-            found.problems.append(f"{path}: no such file or folder")
-            continue
         try:
             record = read(path)
             if not distinct.is_new(path, record):

@@ -36,7 +36,7 @@ def whole(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; ``target`` is as it was.
     """
-    target = target.resolve()
+    target = Path(os.path.realpath(target))  # which a loop of links does not end with an error
     if target.exists() and not stat.S_ISREG(target.stat().st_mode):
         yield target
         return

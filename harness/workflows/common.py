@@ -7,6 +7,7 @@ from rich.console import Console
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Store, StoreError
+from harness.text import harmless
 
 
 def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
@@ -14,6 +15,6 @@ def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
     try:
         store.write(record)
     except StoreError as error:
-        stderr.print(f"harness: {error}", highlight=False, markup=False, soft_wrap=True)
+        stderr.print(f"harness: {harmless(str(error), keep='')}", highlight=False, markup=False, soft_wrap=True)
         return False
     return True

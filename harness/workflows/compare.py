@@ -20,9 +20,11 @@ from harness.records.figures import growth
 from harness.records.run import Record
 from harness.specs.run import RunSpec, differing
 from harness.specs.speed import SpeedSpec
-from harness.workflows.contest import Contest, Settings, Tell, check_block
+from harness.workflows.contest import MOST_ROUNDS, Contest, Settings, Tell, check_block
 
 Side = Literal["A", "B"]
+#: Pairs of processes, of which each takes seconds: more than any comparison needs.
+MOST_RESTARTS = 1_000
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,16 @@ class Effort:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError for too few pairs or restarts to show a difference."""
+        """Raises UsageError for too few pairs or restarts to show a difference, and for more than can be measured."""
         if self.restarts < 2:
             raise UsageError(f"--restarts must be at least 2, not {self.restarts}: one shows no spread")
         if self.pairs < self.restarts:
             raise UsageError(f"--pairs must be at least --restarts, {self.restarts}, not {self.pairs}")
+        if self.restarts > MOST_RESTARTS or self.pairs > MOST_ROUNDS * self.restarts:
+            raise UsageError(
+                f"--pairs and --restarts: at most {MOST_RESTARTS:,} restarts of {MOST_ROUNDS:,} pairs, "
+                f"not {self.restarts:,} of {self.pairs:,} in all"
+            )
         check_block(self.block_s)
 
     def rounds(self) -> list[int]:

@@ -30,6 +30,7 @@ from harness.records.base import Status
 from harness.records.figures import Block
 from harness.records.speed import Contest, Figures, Limits, Row, SpeedRecord, Timed
 from harness.records.store import Store
+from harness.text import harmless
 from harness.workflows.common import keep
 from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
@@ -71,7 +72,7 @@ def _presented(record: SpeedRecord, out: Path, json_lines: bool) -> bool:
     try:
         drawn = save(contest_figures.figures([record]), out)
     except OSError as error:
-        print(f"harness: cannot write plots to {out}: {error.strerror}", file=sys.stderr)
+        print(f"harness: cannot write plots to {harmless(str(out), keep='')}: {error.strerror}", file=sys.stderr)
         return False
     if drawn and not json_lines:
         print(*(path for path in drawn if path.suffix == ".png"), sep="\n")

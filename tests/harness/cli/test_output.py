@@ -91,6 +91,16 @@ def test_an_unknown_key_and_a_strange_file_name_are_named_without_their_escapes(
     assert not set(done.output) & set("\x1b\x9b\x07")
 
 
+@pytest.mark.parametrize("command", ["table", "show", "report", "plot", "verify", "compare"])
+def test_no_name_of_a_file_or_a_field_makes_a_line(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "r\nharness: all is well\n.json"
+    path.write_text(json.dumps({"key\nharness: all is well": 1, "schema_version": 1}))
+    done = RUNNER.invoke(app, [command, str(path), *([str(path)] if command == "compare" else [])])
+    assert done.exit_code in (1, 2)
+    assert "r harness: all is well .json" in done.output
+    assert not [line for line in done.output.splitlines() if line.startswith("harness: all")]
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_what_an_encoding_lacks_is_spelled(encoding: str, make_record: RecordFactory, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
@@ -132,7 +142,17 @@ def test_an_aborted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "--backend", "numpy@", "--dry-run"], "'' is no version"),
         (["env", "add", "torch@--help"], "'--help' is no version"),
         (["table", ".", "--out", "x.xlsx"], "the format of '.xlsx' is not known"),
+        (["run", "--timeout", "nan", "--dry-run"], "--timeout"),
+        (["run", "--lr", "nan", "--dry-run"], "optimizer.lr: input should be a finite number, not nan"),
+        (["run", "--seeds", "1,,2", "--dry-run"], "--seeds takes a number of seeds, or a list"),
+        (["run", "-P", "=4", "--dry-run"], "unknown parameter of adding ''"),
+        (["speed", "--block", "nan"], "--block must be above 0"),
+        (["speed", "--length", "0x10"], "--length takes whole numbers from 1 on"),
+        (["compare", "--a", "--backend=numpy", "--b", "'"], 'B: "\'" is no command line'),
         (["run", "--data", "FILE", "--dry-run"], "--data takes a folder"),
+        (["run", "--data", "x" * 300, "--dry-run"], "File name too long"),
+        (["run", "--data", "~nobody-of-that-name/x", "--dry-run"], "nobody's home folder"),
+        (["compare", "--a", "--backend=numpy", "--b", "--backend=jax", "--pairs", "99999999"], "of 99,999,999 in all"),
         (["run", "--layers", "1000000000000000000", "--dry-run"], "too large for this machine"),
         (["run", "--steps", "1000000", "--evaluate-every", "1", "--dry-run"], "do not fit into a record"),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Harness
+from tests.harness.conftest import RecordFactory
 
 QUICKEST = ("--backend", "numpy", "--task", "adding", "-P", "length=4", "--steps", "20", "--threads", "1")
 
@@ -15,8 +16,16 @@ QUICKEST = ("--backend", "numpy", "--task", "adding", "-P", "length=4", "--steps
 def test_reading_commands_say_where_they_found_no_records(harness: Harness, command: str) -> None:
     done = harness(command, "nowhere")
     assert done.returncode == 1
-    assert "nowhere: no such file or folder" in done.stderr
+    assert "nowhere: No such file or directory" in done.stderr
     assert "no records in nowhere" in done.stderr
+
+
+def test_a_table_that_cannot_be_written_is_told_as_a_report_is(
+    make_record: RecordFactory, harness: Harness, tmp_path: Path
+) -> None:
+    (tmp_path / "r.json").write_text(make_record().model_dump_json())
+    done = harness("table", "r.json", "--out", "r.json/x.csv")
+    assert (done.returncode, done.stderr) == (2, "harness: cannot write to r.json/x.csv: File exists\n")
 
 
 def test_from_a_run_to_table_plot_report_and_show(harness: Harness, tmp_path: Path) -> None:

@@ -113,6 +113,16 @@ def test_what_records_say_stays_text(make_record: Any, tmp_path: Any) -> None:
     assert "[a](" not in markdown
 
 
+def test_no_character_of_a_record_controls_who_reads_a_page(make_record: Any, tmp_path: Any) -> None:
+    """In titles too, which name what differs between sets of runs and stand beside their figures."""
+    control = "a\x1b[31m\x9b2J\u202eb"
+    records = [make_record(number=number, parameters={"markers": text}) for number, text in enumerate([control, "c"])]
+    for page in report.write(Found(records, [control]), tmp_path, control)[:2]:
+        text = page.read_text(encoding="utf-8")
+        assert "[31m" in text
+        assert all(line.isprintable() for line in text.split("\n"))
+
+
 def test_runs_that_may_not_be_compared_stand_in_tables_of_their_own(make_record: Any, tmp_path: Any) -> None:
     records = [make_record(batch=batch, number=batch) for batch in (50, 100)]
     report.write(Found(records), tmp_path)

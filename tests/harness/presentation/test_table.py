@@ -35,6 +35,12 @@ def test_a_table_holds_words_styles_headings_and_groups() -> None:
     assert (table.title, table.notes) == ("Sizes", [Cell("a note")])
 
 
+def test_no_cell_controls_who_reads_it_however_it_is_written() -> None:
+    odd, safe = "a\x1b[31m\x9b\u202e\tb\nc", "a [31m   b\nc"
+    columns = [Column("write", str, write=str), Column("words_of", str, words_of=str)]
+    assert Table.of(columns, [odd]).texts() == [[safe, safe]]
+
+
 def test_numbers_are_aligned_right_unless_said_otherwise() -> None:
     assert (NAME.numeric, SIZE.numeric) == (False, True)
     assert Column("a", str, kind="float64", right=False).numeric is False

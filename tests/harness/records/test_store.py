@@ -116,7 +116,7 @@ def test_a_file_too_large_to_be_a_record_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_missing_place_is_named() -> None:
-    assert read_all([Path("nowhere")]).problems == ["nowhere: no such file or folder"]
+    assert read_all([Path("nowhere")]).problems == ["nowhere: No such file or directory"]
 
 
 FULL_DISK = """
@@ -168,6 +168,12 @@ def test_a_record_that_nothing_would_read_is_not_put_among_the_others(
     with pytest.raises(StoreError, match=f"larger than any record is read .*; the record is kept in {tmp_path}"):
         Store(tmp_path / "results").write(a_record())
     assert [path.name for path in tmp_path.iterdir()] == ["one.json"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are longer there")
+def test_a_name_that_no_file_can_have_is_a_problem_and_no_more(tmp_path: Path) -> None:
+    place = tmp_path / ("x" * 300)
+    assert read_all([place, tmp_path]).problems == [f"{place}: File name too long"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system with FIFOs")

@@ -37,6 +37,15 @@ def contents(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@posix
+def test_a_link_that_leads_nowhere_else_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "page.html"
+    target.symlink_to(target.name)
+    write_whole(target, "first\n")
+    assert target.read_text() == "first\n"
+    assert contents(tmp_path) == [target.name]
+
+
 def test_a_file_is_there_whole_or_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "page.html"
     write_whole(target, "first\n")

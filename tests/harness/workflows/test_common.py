@@ -24,6 +24,8 @@ def test_a_record_that_cannot_be_kept_is_told(tmp_path: Path, make_record: Calla
     assert len(list(tmp_path.glob("*.json"))) == 1
     assert not keep(make_record(), Store(tmp_path / "not-there"), stderr)
     assert "harness: " in stderr.file.getvalue()  # type: ignore[attr-defined]
+    assert not keep(make_record(), Store(tmp_path / "not\nthere"), stderr)
+    assert stderr.file.getvalue().count("\n") == 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -21,8 +21,14 @@ from harness.workflows.compare import Effort, compare, shape
 RecordFactory = Callable[..., Record]
 
 
-@pytest.mark.parametrize("effort", [{"restarts": 1}, {"pairs": 3}, {"block_s": 0.0}, {"block_s": 1e9}])
-def test_too_little_to_tell_anything_is_refused(effort: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "effort",
+    [
+        {"restarts": 1}, {"pairs": 3}, {"block_s": 0.0}, {"block_s": 1e9}, {"pairs": 10**9},
+        {"restarts": 10**8, "pairs": 10**8},
+    ],
+)  # fmt: skip
+def test_too_little_to_tell_anything_is_refused_and_more_than_can_be_measured(effort: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Effort(**effort)  # type: ignore[arg-type]
 
