@@ -94,7 +94,7 @@ def test_what_is_read_is_ok_where_every_run_is(tmp_path: Path) -> None:
     assert not found.ok
     assert "it broke" in repr(found)
     assert "broken.json: not a valid record" in found.notes()[-1]
-    with pytest.raises(StoreError, match=r"no records in .*gone; .*gone: no such file"):
+    with pytest.raises(StoreError, match=r"no records in .*gone; .*gone: No such file"):
         harness.read(tmp_path / "gone")
 
 
