@@ -1,8 +1,8 @@
 """Records that would control a terminal, a page, a spreadsheet or a shell, through every command that prints them.
 
-    python tests/drills/escapes.py [--count 1300] [--quick]
+    python tests/drills/escapes.py [--count 1400] [--quick]
 
-Every place of a record where text stands has payloads of nineteen kinds in turns, and so has the file's name. Each file
+Every place of a record where text stands has payloads of all kinds in turns, and so has the file's name. Each file
 goes through ``table`` and ``show``, refused or not; each that is accepted as a record also through the other formats,
 ``compare`` in both orders, ``verify`` (which is handed another record for a run) and ``reproduce`` (which is refused an
 environment); and with others through ``report`` and ``plot``. Consoles draw with styles, as on a terminal; where
@@ -52,7 +52,7 @@ CHROMIUM = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
     "--disable-background-networking", "--disable-sync", "--dump-dom",
 )  # fmt: skip
-KINDS = ("escapes", "forged lines", "markup", "scripts", "formulas", "templates", "executed", "tracebacks")
+KINDS = ("escapes", "forged lines", "markup", "scripts", "formulas", "commands", "templates", "executed", "tracebacks")
 Found = Iterator[tuple[str, str]]
 
 
@@ -119,6 +119,13 @@ def in_markdown(text: str) -> Found:
     yield from in_output(text)
 
 
+def in_latex(text: str) -> Found:
+    """Commands of LaTeX that are a payload's; what follows a % on its line is a comment."""
+    for line in text.split("\n"):
+        if found := re.search(r"\\(input|immediate|write)", re.sub(r"(?<!\\)%.*", "", line)):
+            yield "commands", line[found.start() : found.start() + 40]
+
+
 def invoked(words: Sequence[str | Path], on_terminal: bool = True) -> tuple[str, Found]:
     """What a command prints on standard output, and what took effect in all that it prints."""
     done = CliRunner().invoke(app, list(map(str, words)), env=TERMINAL if on_terminal else {"COLUMNS": "200"})
@@ -141,6 +148,8 @@ def alone(path: Path, good: Path, record: object | None) -> Found:
     yield from (*in_csv(text), *(each for each in found if each[0] != "forged lines"))
     text, found = invoked(["table", path, "--format", "markdown"])
     yield from (*in_markdown(text), *found)
+    text, found = invoked(["table", path, "--format", "latex"])
+    yield from (*in_latex(text), *found)
     for pair in ((path, good), (good, path)):
         yield from invoked(["compare", *pair])[1]
         yield from invoked(["compare", pair[0], "--against", pair[1]])[1]
@@ -178,7 +187,7 @@ def drilled(count: int, counts: Counter[str]) -> Found:
         good, folder = place / "good.json", place / "0"
         good.write_text(made_record(seed=3).model_dump_json())
         honest = honest_parts(place / "honest")
-        payloads = [payload.replace("/", "") for payload in PAYLOADS.values()]
+        payloads = [re.sub("[/\0]", "", payload) for payload in PAYLOADS.values()]  # which no file name has
         for number, odd in enumerate(hostile(count)):
             if not waiting:
                 folder.mkdir()
@@ -213,7 +222,7 @@ def honest_parts(folder: Path) -> set[tuple[str, str]]:
 def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=1300, help="of records")
+    parser.add_argument("--count", type=int, default=1400, help="of records")
     parser.add_argument("--quick", action="store_true", help="forty records")
     asked = parser.parse_args()
     counts = Counter(dict.fromkeys(("records", "accepted", "refused", "pages", *KINDS), 0))
