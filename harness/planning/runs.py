@@ -25,12 +25,15 @@ from harness.specs.options import RUN, complete, filled, nested
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
 from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
+from tasks.datasets import MissingData
 from tasks.registry import UnknownName, nearest
 
 #: Few enough that a default run is comparable across most machines.
 DEFAULT_THREADS = 2
 DEFAULT_CHUNK = 10
 MOST_SEEDS = 10_000
+#: Most evaluations where a number of epochs is asked for: each falls on the end of an epoch.
+MOST_EVALUATIONS = 100
 #: What runs that may be compared share comes before what they differ in, so that they follow one another.
 BEFORE, AFTER = ("task", "parameter", "cell"), ("seed", "backend", "device", "variant")
 #: Between them, in the order of the options: each is an axis, whose values multiply with the others'.
@@ -52,6 +55,8 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         UsageError: a name, size or combination that cannot be right, in one line.
     """
     options = complete(RUN, given)
+    if options["epochs"] is not None and options["steps"]:
+        raise UsageError("--epochs and --steps: give one of them")
     seeds = seeds_of(options["seeds"], options["seed"] or [])
     try:
         task_names = expand(options["task"], tasks.registry.names(), tasks.registry.check)
@@ -68,7 +73,7 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
             _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset)
             for (task, preset, parameters), *values in product(presets, *axes.values())
         ]
-    except (UnknownName, TaskError) as error:
+    except (UnknownName, TaskError, MissingData) as error:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
@@ -192,6 +197,9 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     """The spec of one run: one value for each option, and the preset's for what they leave open."""
     cpus = named_cpus(chosen["cpus"])
     fields = {**_from_preset(preset), "threads": default_threads(cpus).number, **filled(RUN, chosen)}
+    if chosen["epochs"] is not None:
+        steps, every = _in_updates(chosen, fields["batch"])
+        fields = {"evaluate_every": every, **fields, "steps": steps}
     steps = fields["steps"]
     fields.setdefault("chunk", max(1, min(DEFAULT_CHUNK, steps // 10)))
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
@@ -199,8 +207,33 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     check_threads(spec.threads, cpus)
     size = _training_sequences(spec)
     if size is not None and spec.batch > size:
-        raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
+        raise _too_large(spec.task, size, spec.batch)
     return spec
+
+
+def _too_large(task: str, size: int, batch: int) -> UsageError:
+    return UsageError(f"batch: {task} has {size:,} training sequences, a batch of {batch:,} is larger")
+
+
+def _in_updates(chosen: Mapping[str, Any], batch: int) -> tuple[int, int]:
+    """Updates of the epochs that are asked for, and updates between two evaluations, which fall on ends of epochs.
+
+    Raises:
+        UsageError: training draws fresh sequences without end, or has too few for a batch.
+    """
+    if batch < 1:
+        raise UsageError(f"batch: at least 1, not {batch}")
+    task = tasks.load(chosen["task"], chosen["parameter"], chosen["seed"])
+    try:
+        per_epoch = task.updates_per_epoch(batch)
+    except DataUnavailable as error:
+        raise UsageError(f"--epochs: {error}") from None
+    if per_epoch is None:
+        raise UsageError(f"--epochs: {task.name} draws fresh sequences without end, so it has no epochs; use --steps")
+    if not per_epoch:
+        raise _too_large(task.name, task.size("train") or 0, batch)
+    epochs: int = chosen["epochs"]
+    return epochs * per_epoch, per_epoch * -(-epochs // MOST_EVALUATIONS)
 
 
 def _training_sequences(spec: RunSpec) -> int | None:

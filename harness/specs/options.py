@@ -100,6 +100,8 @@ RUN = (
     Option("batch", "Sequences per update. Repeatable.", int, "batch", otherwise="the preset's", repeatable=True,
            group=TRAINING),
     Option("steps", "Updates. Repeatable.", int, "steps", otherwise="the preset's", repeatable=True, group=TRAINING),
+    Option("epochs", "Passes over finite training data, in place of --steps.", int, least=1, otherwise="as --steps say",
+           group=TRAINING),
     Option("chunk", "Updates per timed block.", int, "chunk", otherwise="10, or a tenth of --steps", group=MEASURING),
     Option("evaluate-every", "Updates between evaluations.", int, "evaluate_every", otherwise="the preset's",
            group=MEASURING),
