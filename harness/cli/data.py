@@ -116,6 +116,8 @@ def add_(
         stored = workflow.add(given, Wish(name, rule, standardise, regression), _note)
     except UsageError as error:
         fail(error)
+    except KeyboardInterrupt:
+        fail("stopped by the user; nothing was kept", NOT_OK)
     typer.echo("\n".join(workflow.described(name, stored)))
     typer.echo(f"train on it: harness run --task {name}")
 

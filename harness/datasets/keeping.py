@@ -155,11 +155,12 @@ def keep(wish: Wish, main: Part, test: Part | None, place: Path, tell: Tell) -> 
         }  # fmt: skip
         content["sha256"] = DataSet.digest_of(content)
         (folder / datasets.DESCRIPTION).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        # the name first: were this process killed in between, a name without a data set would be left, which is none
+        _write_name(place, wish.name, content["sha256"])
         target = place / "sets" / content["sha256"]
         if not target.exists():  # else the same contents are here under another name
             folder.rename(target)
             folder.mkdir()  # what the end of this block deletes
-    _write_name(place, wish.name, content["sha256"])
     return DataSet(**content)
 
 
@@ -175,10 +176,11 @@ def remove(name: str, place: Path) -> DataSet | None:
     if digest is None:
         return None
     found = datasets.named(name)
-    (place / "names" / name).unlink()
-    if digest not in datasets.names().values():
-        with scratch(place) as folder:  # away at once: deleting much takes a while
+    others = [other for other, its in datasets.names().items() if its == digest and other != name]
+    with scratch(place) as folder:  # away at once: deleting much takes a while
+        if not others:
             (place / "sets" / digest).rename(folder / digest)
+        (place / "names" / name).unlink()
     return found
 
 
@@ -273,10 +275,13 @@ def _remarks(wish: Wish, kind: Kind, main: Part, seen: Seen, outputs: int) -> It
 
 
 def _scaling(kind: Kind, seen: Seen) -> dict[str, Array]:
+    """Means and standard deviations, rounded to float32: the last bits of sums may depend on the processor, and with
+    them the digest of what is kept would.
+    """
     found = {"x_mean": seen.x.mean, "x_std": seen.x.scale}
     if kind.loss == "mse":
         found |= {"y_mean": seen.y["train"].mean, "y_std": seen.y["train"].scale}
-    return found
+    return {name: values.astype(np.float32).astype(np.float64) for name, values in found.items()}
 
 
 def _baseline(kind: Kind, seen: Seen, outputs: int, scaling: Mapping[str, Array] | None) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.datasets.checks import Part
-from harness.datasets.sources import Array, first_line, in_memory
+from harness.datasets.sources import Array, check_regular, first_line, in_memory
 from harness.errors import UsageError
 from tasks.registry import nearest
 
@@ -79,6 +79,7 @@ class _Table:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError where the file cannot be read, or has no rows."""
+        check_regular(path, "file")
         self.path = path
         self.is_text = path.suffix.lower() in CSV
         self.frame = _csv(path) if self.is_text else _parquet(path)

@@ -65,12 +65,19 @@ def in_memory(name: str, array: Array) -> Source:
     return Source(name, array, array.shape, array.dtype)
 
 
+def check_regular(path: Path, name: str) -> None:
+    """Raises UsageError for a folder, a pipe or a device, from which a command could read for ever."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{name}: {path.name} is no regular file")
+
+
 def npy(path: Path, name: str) -> Source:
     """The array in an ``.npy`` file, of which only the header is read.
 
     Raises:
         UsageError: the file cannot be read, is no such file, or does not hold numbers.
     """
+    check_regular(path, name)
     array = _mapped(path, name)
     if array.dtype.kind not in NUMBERS:
         raise UsageError(f"{name}: numbers are needed, not {_type(array.dtype)}")
@@ -85,6 +92,7 @@ def npz(path: Path, scratch: Path) -> dict[str, Source]:
     Raises:
         UsageError: the file cannot be read, is no such file, or does not hold these arrays.
     """
+    check_regular(path, "file")
     found: dict[str, Source] = {}
     try:
         with zipfile.ZipFile(path) as archive:

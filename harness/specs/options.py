@@ -82,7 +82,8 @@ class Option:
 RUN = (
     Option("backend", "Backend, torch@2.13.0 for a version, or all. Repeatable.", fills="backend",
            default=("all",), repeatable=True),
-    Option("task", "Task, or all. Repeatable.", fills="task", default=("adding",), repeatable=True),
+    Option("task", "Task, data set of your own (harness data), or all. Repeatable.", fills="task", default=("adding",),
+           repeatable=True),
     Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
     Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
     Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",

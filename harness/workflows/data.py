@@ -14,6 +14,7 @@ from harness.datasets.keeping import Wish
 from harness.datasets.series import Windows
 from harness.errors import UsageError
 from harness.presentation.table import Column, Table
+from harness.processes.stopping import may_stop, terminated_as_interrupted
 from harness.records.figures import mib
 from harness.text import number
 from tasks import datasets, own
@@ -45,7 +46,7 @@ def add(given: Given, wish: Wish, tell: Tell) -> DataSet:
         UsageError: something is wrong, in one line; nothing was kept.
     """
     keeping.check_name(wish.name, tasks.registry.registered())
-    with keeping.locked() as place:
+    with terminated_as_interrupted(), may_stop(), keeping.locked() as place:
         keeping.check_name(wish.name, tasks.registry.registered())  # another process may have been before us
         with keeping.scratch(place) as scratch:
             main, test, wish = _read(given, wish, scratch)

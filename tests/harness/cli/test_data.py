@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -239,7 +244,10 @@ def test_files_that_are_none_are_refused_in_one_line(own_data: Path, tmp_path: P
     (tmp_path / "y.npy").unlink()
     assert refused("mine", *words) == "--y: cannot read y.npy: No such file or directory"
     (tmp_path / "y.npy").mkdir()
-    assert refused("mine", *words) == "--y: cannot read y.npy: Is a directory"
+    assert refused("mine", *words) == "--y: y.npy is no regular file"
+    (tmp_path / "y.npy").rmdir()
+    os.mkfifo(tmp_path / "y.npy")
+    assert refused("mine", *words) == "--y: y.npy is no regular file"
     (tmp_path / "a.npz").write_text("no archive")
     assert refused("mine", str(tmp_path / "a.npz")).startswith("a.npz: cannot be read as .npz: ")
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
@@ -395,3 +403,29 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_told(
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HARNESS_DATASETS", str(tmp_path / "file"))
     assert "cannot be written: Not a directory" in refused("mine", *words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_stopped_leaves_no_data_set(
+    harness: Harness, own_data: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    shape = (2**15, 128, 64)  # a gigabyte, of which the file system keeps the header alone
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + 4 * int(np.prod(shape)))
+    np.save(tmp_path / "y.npy", np.arange(shape[0]) % 3)
+    words = ["data", "add", "mine", "--x", str(tmp_path / "x.npy"), "--y", str(tmp_path / "y.npy")]
+    with subprocess.Popen([sys.executable, "-m", "harness", *words], stderr=subprocess.PIPE, text=True) as command:
+        while not list(own_data.glob(".unfinished-*")):
+            assert command.poll() is None
+            time.sleep(0.02)
+        command.send_signal(number)
+        assert command.wait(60) != 0
+        said = command.stderr.read() if command.stderr else ""
+    if number != signal.SIGKILL:
+        assert said == "harness: stopped by the user; nothing was kept\n"
+        assert kept_files() == set()
+    assert datasets.names() == {}
+    added("other", *saved(tmp_path, **arrays()))
+    assert list(datasets.names()) == ["other"]
+    assert not list(own_data.glob(".*"))
