@@ -217,8 +217,10 @@ def _array(place: Path, name: str, stored: DataSet, whole: bool) -> Array:
     about, path = stored.files[name], place / f"{name}.npy"
     try:
         array: Array = np.load(path, mmap_mode=None if whole else "r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataUnavailable(f"cannot read {name} of data set {stored.short}: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, EOFError) as error:
+        # an OSError would name the folder, and records keep why a run failed
+        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise DataUnavailable(f"cannot read {name} of data set {stored.short}: {why}") from None
     if [array.dtype.str, list(array.shape)] != [about["dtype"], list(about["shape"])] or (
         whole and hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() != about["sha256"]
     ):

@@ -66,7 +66,7 @@ def test_what_is_damaged_is_no_data_set(own_data: Path, damage: str) -> None:
     assert own.names() == []
 
 
-@pytest.mark.parametrize("change", ["bytes", "type", "missing", "pickle"])
+@pytest.mark.parametrize("change", ["bytes", "type", "missing", "pickle", "empty"])
 def test_arrays_that_are_not_as_they_were_written_are_refused(own_data: Path, change: str) -> None:
     stored = kept("mine", **arrays())
     path = own_data / "sets" / stored.sha256 / "train-x.npy"
@@ -77,10 +77,13 @@ def test_arrays_that_are_not_as_they_were_written_are_refused(own_data: Path, ch
         np.save(path, array.astype(float))
     elif change == "missing":
         path.unlink()
+    elif change == "empty":
+        path.write_bytes(b"")
     else:
         np.save(path, np.array([None], dtype=object), allow_pickle=True)
-    with pytest.raises(DataUnavailable, match=f"train-x of data set {stored.short}"):
+    with pytest.raises(DataUnavailable, match=f"train-x of data set {stored.short}") as caught:
         stored.arrays("train")
+    assert str(own_data) not in str(caught.value), "records keep it"
 
 
 LARGE = """
