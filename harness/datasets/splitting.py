@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator, Philox  # at once: a signal that comes while this is imported is lost
 
 from harness.datasets.checks import FEWEST
 from harness.datasets.sources import Array
@@ -71,9 +72,7 @@ class Rule:
         sizes.insert(0, left - sum(sizes))
         if sizes[0] < 1:
             raise UsageError(f"--fractions leave none of {count:,} sequences for training")
-        order = (
-            np.arange(count) if self.by_time else np.random.Generator(np.random.Philox(self.seed)).permutation(count)
-        )
+        order = np.arange(count) if self.by_time else Generator(Philox(self.seed)).permutation(count)
         return dict(zip(("train", "validation", "test"), self._cut(order, sizes), strict=False))
 
     def _cut(self, order: Array, sizes: Sequence[int]) -> list[Array]:

@@ -46,6 +46,8 @@ def add(given: Given, wish: Wish, tell: Tell) -> DataSet:
         UsageError: something is wrong, in one line; nothing was kept.
     """
     keeping.check_name(wish.name, tasks.registry.registered())
+    if given.windows is not None:
+        import pandas  # noqa: F401 - before a signal may stop us: one that comes while a library is imported can be lost
     with terminated_as_interrupted(), may_stop(), keeping.locked() as place:
         keeping.check_name(wish.name, tasks.registry.registered())  # another process may have been before us
         with keeping.scratch(place) as scratch:
