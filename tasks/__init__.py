@@ -24,19 +24,25 @@ def load(name: str, parameters: Mapping[str, Scalar] | None = None, seed: int = 
         TaskError: a parameter that the task does not have, one of the wrong type or one out of range.
         MissingData: the parameters name a data set that is not here.
     """
-    kind = _kind(name, parameters or {})
+    found = kind(name, parameters)
     for parameter in parameters or {}:
-        kind.check_parameter(parameter)
-    return kind(seed=seed, **(parameters or {}))
+        found.check_parameter(parameter)
+    return found(seed=seed, **(parameters or {}))
 
 
-def _kind(name: str, parameters: Mapping[str, Scalar]) -> type[Task]:
-    """The class of a task. A data set that is named by its digest is found whatever it is called here."""
-    digest = parameters.get("data")
+def kind(name: str, parameters: Mapping[str, Scalar] | None = None) -> type[Task]:
+    """The class of the task ``name``. A data set that the parameters name by its digest is found under any name.
+
+    Raises:
+        UnknownName: no such task.
+        TaskError: the parameters have no digest where one belongs.
+        MissingData: they name a data set that is not here.
+    """
+    digest = (parameters or {}).get("data")
     if isinstance(digest, str) and name not in registry.registered():
         return own.find(name, digest)
-    kind: type[Task] = registry.load(name)
-    return kind
+    found: type[Task] = registry.load(name)
+    return found
 
 
-__all__ = ["Task", "TaskError", "UnknownName", "load", "registry"]
+__all__ = ["Task", "TaskError", "UnknownName", "kind", "load", "registry"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         raise UsageError("--epochs and --steps: give one of them")
     seeds = seeds_of(options["seeds"], options["seed"] or [])
     try:
-        task_names = expand(options["task"], tasks.registry.names(), tasks.registry.check)
+        task_names = expand(options["task"], tasks.registry.names(), partial(_check_task, options["parameter"] or []))
         backend_names = expand(list(by_version(options["backend"])), backends.registry.names(), backends.registry.check)
         cells = expand(options["cell"], CELLS, check_cell)
         variants = options["variant"] or ["auto"]
@@ -140,6 +141,22 @@ def expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], st
     return list(dict.fromkeys(names))
 
 
+def _check_task(words: Sequence[str], name: str) -> str:
+    """``name``, if it is a task's. Raises as ``_kind``."""
+    _kind(name, words)
+    return name
+
+
+def _kind(name: str, words: Sequence[str]) -> type[Task]:
+    """The class of a task, or of the data set that ``-P data=DIGEST`` names, as a record's command does.
+
+    Raises:
+        UnknownName, TaskError, MissingData: as ``tasks.kind``.
+    """
+    digest = next((word.removeprefix("data=") for word in words if word.startswith("data=")), None)
+    return tasks.kind(name, {} if digest is None else {"data": digest})
+
+
 def check_cell(name: str) -> str:
     """``name``, if it is a cell's. Raises UnknownName."""
     if name not in CELLS:
@@ -163,7 +180,7 @@ def _presets(
 
     Once for each combination of the values that are given of its parameters.
     """
-    kind: type[Task] = tasks.registry.load(name)
+    kind = _kind(name, options["parameter"] or [])
     if options["preset"] not in kind.presets:
         raise UnknownName(nearest(f"preset of {name}", options["preset"], list(kind.presets)))
     preset = kind.presets[options["preset"]]
@@ -186,7 +203,7 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
         if len(task_names) == 1 or name in kind.defaults():
             given.setdefault(name, {})[kind.parse(name, text)] = None
     if len(task_names) > 1:
-        known = {name for each in task_names for name in tasks.registry.load(each).defaults()}
+        known = {name for each in task_names for name in _kind(each, words).defaults()}
         for name in (word.partition("=")[0] for word in words):
             if name not in known:
                 raise TaskError(nearest("parameter of any of these tasks", name, sorted(known)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from harness.analysis.verdict import Judgement
 from harness.datasets import keeping
 from harness.records.run import Record
 from harness.records.store import Store, read_record
+from harness.specs.run import RunSpec
 from harness.workflows import reproduce as reproducing
 from harness.workflows.compare import shape
 from harness.workflows.verify import missing_data, verify_all
@@ -91,9 +93,16 @@ def test_a_record_finds_its_data_under_another_name(harness: Harness, own_data: 
     kept("yours", **arrays())
     done = harness("verify", "one", "--json")
     assert json.loads(done.stdout)["verdict"] == "bit-identical"
+    (path,) = (tmp_path / "one").glob("*.json")
+    record = read_record(path)
+    command = shlex.split(record.command or "")
+    again = harness(*command[1:], "--dry-run", "--json")
+    assert RunSpec.model_validate_json(again.stdout) == record.spec, again.stderr
     kept("mine", **arrays("class"))
     done = harness("verify", "one", "--json")
     assert json.loads(done.stdout)["verdict"] == "bit-identical", "other data has its name by now"
+    again = harness(*command[1:], "--dry-run", "--json")
+    assert RunSpec.model_validate_json(again.stdout) == record.spec, again.stderr
 
 
 def test_missing_data_is_named_in_one_line_with_the_command_that_adds_it(own_data: Path, tmp_path: Path) -> None:
