@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.common import NOT_OK, fail, print_table
+from harness.cli.parameters import OnceEach
 
 data = typer.Typer(
     name="data",
@@ -20,7 +21,7 @@ Name = Annotated[str, typer.Argument(help="Its name, which --task takes: small l
 _ARRAYS, _TABLE, _HOW = "Arrays", "Table", "Splitting and scaling"
 
 
-@data.command("add")
+@data.command("add", cls=OnceEach)
 def add_(
     name: Name,
     file: Annotated[
@@ -46,10 +47,14 @@ def add_(
     ] = None,
     x_test: Annotated[
         Path | None,
-        typer.Option(help="The same for testing; else some are taken.", metavar="FILE.npy", rich_help_panel=_ARRAYS),
+        typer.Option(help="Inputs for testing; else some are taken.", metavar="FILE.npy", rich_help_panel=_ARRAYS),
     ] = None,
-    y_test: Annotated[Path | None, typer.Option(metavar="FILE.npy", rich_help_panel=_ARRAYS)] = None,
-    lengths_test: Annotated[Path | None, typer.Option(metavar="FILE.npy", rich_help_panel=_ARRAYS)] = None,
+    y_test: Annotated[
+        Path | None, typer.Option(help="Their targets.", metavar="FILE.npy", rich_help_panel=_ARRAYS)
+    ] = None,
+    lengths_test: Annotated[
+        Path | None, typer.Option(help="And their steps.", metavar="FILE.npy", rich_help_panel=_ARRAYS)
+    ] = None,
     regression: Annotated[
         bool, typer.Option("--regression", help="Integers are numbers, not classes.", rich_help_panel=_ARRAYS)
     ] = False,

@@ -294,6 +294,7 @@ def test_a_name_that_is_taken_is_refused(own_data: Path, tmp_path: Path) -> None
     [
         ("mine", "a data set needs --x X.npy --y Y.npy, or a file: .npz, .csv or .parquet"),
         ("mine --x {x}", "y is missing"),
+        ("mine --x {x} --x {y} --y {y}", "--x is given twice; it takes one value"),
         ("mine --x {x} --y {y} --target a", "--target, --features and --time are for a table"),
         ("mine --x {x} --y {y} --window 4", "--window, --horizon, --features and --time need --target COLUMN"),
         ("mine {s} --x {x}", "s.csv or single arrays (--x, --y …): give one of them"),
