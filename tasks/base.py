@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 import numpy as np
@@ -25,6 +26,9 @@ Readout = Literal["last", "every"]
 Predict = Callable[[Array], Array]
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+#: Inputs and targets of regression are expected near 1: the gates of a cell saturate at about 10, so numbers beyond
+#: 100 leave no gradient whatever the learning rate.
+UNSCALED = 100.0
 
 
 class TaskError(ValueError):
@@ -154,6 +158,16 @@ class Task(ABC):
     def readout(self) -> Readout:
         """Where the model is read out: at the last step or at every step."""
 
+    @property
+    def shortest(self) -> int | None:
+        """Length of the shortest sequence where lengths differ, up to ``steps_in``; None where all are equally long."""
+        return None
+
+    @property
+    def variable(self) -> bool:
+        """Whether sequences differ in length: then every batch has ``lengths``."""
+        return self.shortest is not None
+
     # -- data ---------------------------------------------------------------------------
     @abstractmethod
     def size(self, split: Split) -> int | None:
@@ -180,12 +194,28 @@ class Task(ABC):
             raise TaskError(f"{self.name} has no fixed {split} split")
         return self.batch(split, 0, size)
 
+    def updates_per_epoch(self, batch: int) -> int | None:
+        """Updates of ``batch`` sequences in one pass over the training data; None where that has no end.
+
+        Sequences left over at its end, too few to fill a batch, are dropped: every update of every backend has the same
+        size, for which programs are compiled. As each epoch has another order, others are dropped each time.
+
+        Raises:
+            DataUnavailable: the data is missing.
+        """
+        total = self.size("train")
+        return None if total is None else total // batch
+
     def data_digest(self) -> str | None:
         """A text that changes whenever the data does, such as a digest of the files that it is read from.
 
         None, the default, has the harness digest the held-out splits and the first training batches of each run. A
         task that reads files says more: those digests miss rows that a short run never draws.
         """
+        return None
+
+    def data_set(self) -> Mapping[str, Any] | None:
+        """What a record says of the data set of a user's own; None for every other task."""
         return None
 
     # -- judgement ----------------------------------------------------------------------
@@ -273,6 +303,21 @@ class Task(ABC):
         if not condition:
             raise TaskError(f"{self.name}: {message}")
 
+    def _training_rows(self, index: int, size: int) -> Array:
+        """Rows (size,) of training batch number ``index`` of a finite training split, numbered on across epochs.
+
+        Each epoch visits the sequences in a new random order, without replacement. See ``updates_per_epoch`` for those
+        left over.
+
+        Raises:
+            TaskError: a batch larger than the training split.
+        """
+        total = self.size("train") or 0
+        self.require(size <= total, f"batch of {size} is larger than the {total} training sequences")
+        epoch, position = divmod(index, total // size)
+        rows: Array = shuffled(self.seed, epoch, total)[position * size : (position + 1) * size]
+        return rows
+
     def _slice(self, split: Split, index: int, size: int) -> slice:
         """Rows of batch number ``index`` of a held-out split, in order; the last batch may be short."""
         total = self.size(split) or 0
@@ -310,18 +355,36 @@ def generator(seed: int, split: Split, index: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, index, 0]))
 
 
-def loss_value(loss: Loss, predictions: Array, targets: Array) -> float:
+@lru_cache(maxsize=1)
+def shuffled(seed: int, epoch: int, count: int) -> Array:
+    """The order, a permutation of shape (count,), in which epoch number ``epoch`` visits the training sequences."""
+    return generator(seed, "train", epoch).permutation(count)
+
+
+def within(lengths: Array, length: int) -> Array:
+    """Which steps belong to each sequence, and are no padding: bool (batch, length), for lengths (batch,)."""
+    steps: Array = np.arange(length) < lengths[:, None]
+    return steps
+
+
+def loss_value(loss: Loss, predictions: Array, targets: Array, lengths: Array | None = None) -> float:
     """The mean loss, computed in float64.
 
     ``mse``: mean squared difference over all elements, predictions and targets of one shape.
     ``cross-entropy``: mean over all positions of −log softmax(predictions)[target], for logits
     (..., classes) and class numbers (...).
 
+    Args:
+        lengths: of sequences that are read out at every step, (batch,): steps beyond them are not in the mean.
+
     Raises:
         ValueError: ``ctc``, which is not computed here.
     """
     if loss == "ctc":
         raise ValueError("tasks do not compute the CTC loss; backends.ctc does")
+    if lengths is not None:
+        valid = within(lengths, predictions.shape[1])
+        predictions, targets = predictions[valid], targets[valid]
     p = predictions.astype(np.float64)
     if loss == "mse":
         return float(np.mean((p - targets) ** 2))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from math import log
 from typing import ClassVar
 
-from tasks.base import Array, Batch, Loss, Readout, Split, Task, correct, generator
+from tasks.base import Array, Batch, Loss, Readout, Split, Task, correct
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +63,7 @@ class Classification(Task):
             DataUnavailable: the data is missing or corrupt.
         """
         if split == "train":
-            total = self.size(split)
-            self.require(size <= total, f"batch of {size} is larger than the {total} training sequences")
-            epoch, position = divmod(index, total // size)
-            rows: Array | slice = shuffled(self.seed, epoch, total)[position * size : (position + 1) * size]
+            rows: Array | slice = self._training_rows(index, size)
         else:
             rows = self._slice(split, index, size)
         examples, labels = self.examples(split)
@@ -115,9 +111,3 @@ class SequentialImages(Classification):
     def solved(self, scores: Mapping[str, float]) -> bool:
         """Whether the accuracy is at least that which solves the task in this order."""
         return scores["accuracy"] >= self.solved_accuracy[self.order]
-
-
-@lru_cache(maxsize=1)
-def shuffled(seed: int, epoch: int, count: int) -> Array:
-    """The order, a permutation of shape (count,), in which epoch number ``epoch`` visits the training examples."""
-    return generator(seed, "train", epoch).permutation(count)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 #: The distribution that holds all three floors. The name ``harness`` is taken on the package index.
 DISTRIBUTION = "rnn-harness"
@@ -31,17 +31,29 @@ def nearest(noun: str, name: str, known: list[str]) -> str:
     return f"unknown {noun} {name!r}; {hint}"
 
 
+class Made(Protocol):
+    """What is made from something else than code when it is asked for, by name; entry points come first."""
+
+    def names(self) -> list[str]:
+        """All names."""
+
+    def load(self, name: str) -> Any:
+        """The object of that name."""
+
+
 class Registry:
-    """The entry points of one group, by name.
+    """The entry points of one group, by name, and what is made from something else than code.
 
     Args:
         group: of the entry points, such as ``harness.tasks``.
         noun: what they are called in messages, such as ``task``.
+        made: further names; none for entry points alone.
     """
 
-    def __init__(self, group: str, noun: str) -> None:
+    def __init__(self, group: str, noun: str, made: Made | None = None) -> None:
         self.group = group
         self.noun = noun
+        self._made = made
 
     def _entries(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
@@ -62,7 +74,14 @@ class Registry:
         Raises:
             UnknownName: two distributions register one name for different objects.
         """
+        return sorted({*self._entries(), *self._made_names()})
+
+    def registered(self) -> list[str]:
+        """The names of entry points alone, sorted. Raises as ``names``."""
         return sorted(self._entries())
+
+    def _made_names(self) -> list[str]:
+        return self._made.names() if self._made else []
 
     def check(self, name: str) -> str:
         """Return ``name`` if it is registered; imports nothing.
@@ -70,9 +89,8 @@ class Registry:
         Raises:
             UnknownName: it is not; the message suggests the nearest registered name.
         """
-        entries = self._entries()
-        if name not in entries:
-            raise UnknownName(nearest(self.noun, name, list(entries)))
+        if name not in self._entries() and name not in self._made_names():
+            raise UnknownName(nearest(self.noun, name, self.names()))
         return name
 
     def is_ours(self, name: str) -> bool:
@@ -81,24 +99,29 @@ class Registry:
         Raises:
             UnknownName: no such name; the message suggests the nearest.
         """
-        entry = self._entries()[self.check(name)]
-        return entry.dist is None or entry.dist.name == DISTRIBUTION
+        entry = self._entries().get(self.check(name))
+        return entry is None or entry.dist is None or entry.dist.name == DISTRIBUTION
 
     def load(self, name: str) -> Any:
-        """Import and return the object registered as ``name``.
+        """Import and return the object registered as ``name``, or make it.
 
         Raises:
             UnknownName: no such name; the message suggests the nearest.
         """
-        return self._entries()[self.check(name)].load()
+        entry = self._entries().get(self.check(name))
+        if entry is None and self._made is not None:
+            return self._made.load(name)
+        assert entry is not None
+        return entry.load()
 
     def distribution(self, name: str) -> Distribution | None:
-        """The installed distribution that registers ``name``; None in a checkout that is not installed.
+        """The installed distribution that registers ``name``; None for what is made, or in a checkout not installed.
 
         Raises:
             UnknownName: no such name.
         """
-        return self._entries()[self.check(name)].dist
+        entry = self._entries().get(self.check(name))
+        return entry.dist if entry else None
 
 
 def project_version() -> str | None:

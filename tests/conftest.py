@@ -19,6 +19,9 @@ if "CI" not in os.environ:
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
 
+# The data sets of whoever runs the tests are none of theirs: names of tasks are read when tests are collected.
+os.environ["HARNESS_DATASETS"] = str(ROOT / "tests" / "no-datasets")
+
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -44,7 +47,14 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def harness(tmp_path: Path) -> Harness:
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for data sets, of this process and of what it starts."""
+    monkeypatch.setenv("HARNESS_DATASETS", str(tmp_path / "datasets"))
+    return tmp_path / "datasets"
+
+
+@pytest.fixture
+def harness(tmp_path: Path, own_data: Path) -> Harness:
     """Run the command as a user would, in an empty folder: ``harness("run", "--task", "copy")``."""
 
     def call(*words: str, timeout: float = 240, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

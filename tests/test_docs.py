@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import ROOT, Harness, python_path
@@ -66,6 +68,8 @@ def shortened(words: list[str]) -> list[str]:
         return [*words, "--dry-run"]
     if "--seeds" in words:
         words = with_value(words, "--seeds", "2")
+    if "--epochs" in words:
+        return with_value(words, "--epochs", "1")
     return with_value(words, "--steps", "2")
 
 
@@ -90,9 +94,41 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return record
 
 
+#: Names of the data sets that the docs add, and their files.
+DATA_SETS = {"mine": "arrays.npz", "load": "series.csv"}
+
+
+def files_of_own_data(folder: Path) -> None:
+    """The files that the docs add as data sets: 100 sequences of 10 features, and a series of 100 hours."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((100, 10, 10), dtype=np.float32), rng.standard_normal(100, dtype=np.float32)
+    np.savez(folder / "arrays.npz", x=x, y=y)
+    for name, array in {"X_train": x, "y_train": y, "X_test": x[:9], "y_test": y[:9]}.items():
+        np.save(folder / f"{name}.npy", array)
+    np.save(folder / "lengths.npy", rng.integers(1, 10, 100, endpoint=True))
+    series = pd.DataFrame(
+        {"when": pd.date_range("2026-01-01", periods=100, freq="h"), "load": y, "temperature": x[:, 0, 0]}
+    )
+    series.to_csv(folder / "series.csv", index=False)
+    if find_spec("pyarrow") is not None:
+        series.to_parquet(folder / "series.parquet")
+
+
+def adds_what_it_names(harness: Harness, words: list[str]) -> None:
+    """Add the data set that a line takes for granted."""
+    adding = words[:2] == ["data", "add"]
+    for name, file in DATA_SETS.items():
+        if name in words and not adding:
+            target = ["--target", "load", "--time", "when"] if file.endswith(".csv") else []
+            assert harness("data", "add", name, file, *target).returncode == 0
+
+
 @pytest.mark.parametrize("line", commands())
 def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path: Path, line: str) -> None:
     words = shortened(shlex.split(line)[1:])
+    if words[0] == "data" or set(DATA_SETS) & set(words):
+        files_of_own_data(tmp_path)
+        adds_what_it_names(harness, words)
     if words[0] in ("run", "speed"):
         backends = [words[i + 1] for i, word in enumerate(words) if word == "--backend" and words[i + 1] != "all"]
         if any("@" in name for name in backends):
@@ -102,7 +138,7 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
             pytest.skip(f"{missing} not installed")
         if "sequential-mnist" in words and "--dry-run" not in words:
             words.append("--dry-run")  # its data may not be here; the task has tests of its own
-    else:
+    elif words[0] != "data":
         (tmp_path / "results" / "local").mkdir(parents=True)
         record = Path(shutil.copy(a_run, tmp_path / "results" / "local"))
         words = [str(record) if word.endswith(".json") else word for word in words]

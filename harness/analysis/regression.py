@@ -254,13 +254,13 @@ def _welch_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, fl
     """The mean of b less the mean of a, with its 95 % interval: variances need not be equal."""
     mean = statistics.fmean(b) - statistics.fmean(a)
     of_a, of_b = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
-    if not of_a + of_b:
+    if not (both := of_a + of_b):
         return mean, mean, mean  # the same seeds give the same scores to the last bit
     from scipy.stats import t  # slow to import; its ttest_ind warns of sides that do not vary, which ours may not
 
-    # Welch (1947), with Satterthwaite's degrees of freedom
-    freedom = (of_a + of_b) ** 2 / (of_a**2 / (len(a) - 1) + of_b**2 / (len(b) - 1))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(of_a + of_b)
+    # Welch (1947), with Satterthwaite's degrees of freedom; by shares, since no float holds an absurd variance's square
+    freedom = 1 / ((of_a / both) ** 2 / (len(a) - 1) + (of_b / both) ** 2 / (len(b) - 1))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(both)
     return mean, mean - half, mean + half
 
 

@@ -10,12 +10,27 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from harness.cli import compare, doctor, env, listing, parity, plot, report, reproduce, run, show, speed, table, verify
+from harness.cli import (
+    compare,
+    data,
+    doctor,
+    env,
+    listing,
+    parity,
+    plot,
+    report,
+    reproduce,
+    run,
+    show,
+    speed,
+    table,
+    verify,
+)
 from harness.cli.common import fail
 from harness.cli.output import guarded
 from harness.cli.parameters import click_command
 
-#: Commands by name; ``env`` is a group of them.
+#: Commands by name; ``data`` and ``env`` are groups of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "run": run.run,
     "compare": compare.compare,
@@ -29,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "table": table.table,
     "plot": plot.plot,
     "report": report.report,
+    "data": data.data,
     "env": env.env,
 }
 #: Commands that start workers, which Windows cannot: their pipes are waited for with ``select``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -25,12 +26,15 @@ from harness.specs.options import RUN, complete, filled, nested
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
 from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
+from tasks.datasets import MissingData
 from tasks.registry import UnknownName, nearest
 
 #: Few enough that a default run is comparable across most machines.
 DEFAULT_THREADS = 2
 DEFAULT_CHUNK = 10
 MOST_SEEDS = 10_000
+#: Most evaluations where a number of epochs is asked for: each falls on the end of an epoch.
+MOST_EVALUATIONS = 100
 #: What runs that may be compared share comes before what they differ in, so that they follow one another.
 BEFORE, AFTER = ("task", "parameter", "cell"), ("seed", "backend", "device", "variant")
 #: Between them, in the order of the options: each is an axis, whose values multiply with the others'.
@@ -52,9 +56,11 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         UsageError: a name, size or combination that cannot be right, in one line.
     """
     options = complete(RUN, given)
+    if options["epochs"] is not None and options["steps"]:
+        raise UsageError("--epochs and --steps: give one of them")
     seeds = seeds_of(options["seeds"], options["seed"] or [])
     try:
-        task_names = expand(options["task"], tasks.registry.names(), tasks.registry.check)
+        task_names = expand(options["task"], tasks.registry.names(), partial(_check_task, options["parameter"] or []))
         backend_names = expand(list(by_version(options["backend"])), backends.registry.names(), backends.registry.check)
         cells = expand(options["cell"], CELLS, check_cell)
         variants = options["variant"] or ["auto"]
@@ -68,7 +74,7 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
             _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset)
             for (task, preset, parameters), *values in product(presets, *axes.values())
         ]
-    except (UnknownName, TaskError) as error:
+    except (UnknownName, TaskError, MissingData) as error:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
@@ -135,6 +141,22 @@ def expand(asked: Sequence[str], known: Iterable[str], check: Callable[[str], st
     return list(dict.fromkeys(names))
 
 
+def _check_task(words: Sequence[str], name: str) -> str:
+    """``name``, if it is a task's. Raises as ``_kind``."""
+    _kind(name, words)
+    return name
+
+
+def _kind(name: str, words: Sequence[str]) -> type[Task]:
+    """The class of a task, or of the data set that ``-P data=DIGEST`` names, as a record's command does.
+
+    Raises:
+        UnknownName, TaskError, MissingData: as ``tasks.kind``.
+    """
+    digest = next((word.removeprefix("data=") for word in words if word.startswith("data=")), None)
+    return tasks.kind(name, {} if digest is None else {"data": digest})
+
+
 def check_cell(name: str) -> str:
     """``name``, if it is a cell's. Raises UnknownName."""
     if name not in CELLS:
@@ -158,7 +180,7 @@ def _presets(
 
     Once for each combination of the values that are given of its parameters.
     """
-    kind: type[Task] = tasks.registry.load(name)
+    kind = _kind(name, options["parameter"] or [])
     if options["preset"] not in kind.presets:
         raise UnknownName(nearest(f"preset of {name}", options["preset"], list(kind.presets)))
     preset = kind.presets[options["preset"]]
@@ -181,7 +203,7 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
         if len(task_names) == 1 or name in kind.defaults():
             given.setdefault(name, {})[kind.parse(name, text)] = None
     if len(task_names) > 1:
-        known = {name for each in task_names for name in tasks.registry.load(each).defaults()}
+        known = {name for each in task_names for name in _kind(each, words).defaults()}
         for name in (word.partition("=")[0] for word in words):
             if name not in known:
                 raise TaskError(nearest("parameter of any of these tasks", name, sorted(known)))
@@ -192,6 +214,9 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     """The spec of one run: one value for each option, and the preset's for what they leave open."""
     cpus = named_cpus(chosen["cpus"])
     fields = {**_from_preset(preset), "threads": default_threads(cpus).number, **filled(RUN, chosen)}
+    if chosen["epochs"] is not None:
+        steps, every = _in_updates(chosen, fields["batch"])
+        fields = {"evaluate_every": every, **fields, "steps": steps}
     steps = fields["steps"]
     fields.setdefault("chunk", max(1, min(DEFAULT_CHUNK, steps // 10)))
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
@@ -199,8 +224,33 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     check_threads(spec.threads, cpus)
     size = _training_sequences(spec)
     if size is not None and spec.batch > size:
-        raise UsageError(f"batch: {spec.task} has {size:,} training sequences, a batch of {spec.batch:,} is larger")
+        raise _too_large(spec.task, size, spec.batch)
     return spec
+
+
+def _too_large(task: str, size: int, batch: int) -> UsageError:
+    return UsageError(f"batch: {task} has {size:,} training sequences, a batch of {batch:,} is larger")
+
+
+def _in_updates(chosen: Mapping[str, Any], batch: int) -> tuple[int, int]:
+    """Updates of the epochs that are asked for, and updates between two evaluations, which fall on ends of epochs.
+
+    Raises:
+        UsageError: training draws fresh sequences without end, or has too few for a batch.
+    """
+    if batch < 1:
+        raise UsageError(f"batch: at least 1, not {batch}")
+    task = tasks.load(chosen["task"], chosen["parameter"], chosen["seed"])
+    try:
+        per_epoch = task.updates_per_epoch(batch)
+    except DataUnavailable as error:
+        raise UsageError(f"--epochs: {error}") from None
+    if per_epoch is None:
+        raise UsageError(f"--epochs: {task.name} draws fresh sequences without end, so it has no epochs; use --steps")
+    if not per_epoch:
+        raise _too_large(task.name, task.size("train") or 0, batch)
+    epochs: int = chosen["epochs"]
+    return epochs * per_epoch, per_epoch * -(-epochs // MOST_EVALUATIONS)
 
 
 def _training_sequences(spec: RunSpec) -> int | None:

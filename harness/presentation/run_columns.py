@@ -99,6 +99,7 @@ _FIXED: Sequence[Column[Record]] = (
     _measured("parameters", "trainable numbers", "Int64"),
     *shared(_itself, "batch"),
     Column("steps", _at("spec.steps"), "updates", "Int64"),
+    _measured("epochs", "passes over the training data; none where it has no end"),
     Column("chunk", _at("spec.chunk"), "updates per timed block", "Int64"),
     Column("evaluate_every", _at("spec.evaluate_every"), "updates between two evaluations", "Int64"),
     Column("seed", _at("spec.seed"), "of the training data and of the initial parameters", "Int64", write=str),

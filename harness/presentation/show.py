@@ -76,7 +76,23 @@ def _what(record: Record) -> Facts:
         facts.append(("variant", f"{record.variant}{tier}{why}"))
     if record.executed:
         facts.append(("executed", record.executed))
+    if record.metrics:
+        facts += _data(record.metrics)
     return facts
+
+
+def _data(m: Metrics) -> Facts:
+    """What was learned from, where it is finite."""
+    facts = [("epochs", number(m.epochs))] if m.epochs is not None else []
+    if m.data_set is None:
+        return facts
+    own = m.data_set
+    shortest = f"{own.shortest} to " if own.shortest else ""
+    splits = ", ".join(f"{split} {count:,}" for split, count in own.splits.items())
+    facts.append(("data set", f"{own.name}, SHA-256 {own.sha256}"))
+    facts.append(("", f"{shortest}{own.length:,} steps × {own.inputs:,} features, {own.outputs:,} out"))
+    scaled = "; standardised" if own.standardised else ""
+    return [*facts, ("", f"{splits} sequences ({own.split_by}{scaled})")]
 
 
 def _scores(record: Record, m: Metrics) -> Facts:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from harness.records.seal import digest
 
 #: Of run records, and of speed records.
-CURRENT: Final = 4
+CURRENT: Final = 5
 SPEED_CURRENT: Final = 2
 Document = dict[str, Any]
 
@@ -66,6 +66,11 @@ def _from_3(document: Document) -> Document:
     return {**document, "schema_version": 4}
 
 
+def _from_4(document: Document) -> Document:
+    """Version 5 adds the number of epochs and a user's own data set to the metrics; before, there was neither."""
+    return {**document, "schema_version": 5}
+
+
 def _speed_from_1(document: Document) -> Document:
     """In version 1 a call had one device, and its limits stood directly in the record."""
     _refuse(SPEED_NEW_IN_2, document)
@@ -87,5 +92,5 @@ def _refuse(newer: set[str], document: Document) -> None:
 #: Fields of a record that version 2 introduced.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
-STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3}
+STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
 SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1}

@@ -28,7 +28,7 @@ from harness.records.base import (
 )
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.specs.base import Count, Frozen
+from harness.specs.base import Count, Frozen, Name, Positive
 from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
@@ -47,6 +47,22 @@ class CurvePoint(Frozen):
         str | None,
         Field(description="of the training losses of all updates so far, each as a little-endian float64"),
     ] = None
+
+
+class DataSet(Frozen):
+    """A data set of a user's own that a run learned from; never where it lies or came from."""
+
+    name: Name
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="of its arrays and of what they mean")]
+    length: Annotated[Positive, Field(description="time steps of the longest sequence")]
+    inputs: Annotated[Positive, Field(description="features per time step")]
+    outputs: Annotated[Positive, Field(description="numbers or classes per readout")]
+    shortest: Annotated[
+        Positive | None, Field(description="time steps of the shortest sequence, where lengths differ")
+    ] = None
+    splits: Annotated[dict[str, Count], Field(description="sequences in each split")]
+    split_by: Annotated[str, Field(max_length=200, description="the rule, in words")]
+    standardised: Annotated[bool, Field(description="by mean and standard deviation of the training split")]
 
 
 class Metrics(SetUp):
@@ -119,6 +135,11 @@ class Metrics(SetUp):
         str | None,
         Field(description="of what the task says its data is, else of the held-out splits and first training batches"),
     ] = None
+    data_set: Annotated[DataSet | None, Field(description="the user's own data, where it was learned from")] = None
+    epochs: Annotated[
+        Amount | None,
+        Field(description="passes over the training data, what filled no batch aside; null where endless"),
+    ] = None
     compilations: Annotated[Count, Field(description="traces and compilations, all before the steady state")]
 
     @model_validator(mode="after")
@@ -181,7 +202,7 @@ def _only_a_run(command: str | None) -> str | None:
 class Record(Execution, Sealed):
     """One run."""
 
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     spec: RunSpec
     deterministic: Annotated[
         bool | None,

@@ -82,7 +82,8 @@ class Option:
 RUN = (
     Option("backend", "Backend, torch@2.13.0 for a version, or all. Repeatable.", fills="backend",
            default=("all",), repeatable=True),
-    Option("task", "Task, or all. Repeatable.", fills="task", default=("adding",), repeatable=True),
+    Option("task", "Task, data set of your own (harness data), or all. Repeatable.", fills="task", default=("adding",),
+           repeatable=True),
     Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
     Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
     Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",
@@ -100,6 +101,8 @@ RUN = (
     Option("batch", "Sequences per update. Repeatable.", int, "batch", otherwise="the preset's", repeatable=True,
            group=TRAINING),
     Option("steps", "Updates. Repeatable.", int, "steps", otherwise="the preset's", repeatable=True, group=TRAINING),
+    Option("epochs", "Passes over finite training data, in place of --steps.", int, least=1, otherwise="as --steps say",
+           group=TRAINING),
     Option("chunk", "Updates per timed block.", int, "chunk", otherwise="10, or a tenth of --steps", group=MEASURING),
     Option("evaluate-every", "Updates between evaluations.", int, "evaluate_every", otherwise="the preset's",
            group=MEASURING),

@@ -76,7 +76,12 @@ class RunSpec(Frozen):
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
         data = DataShape(
-            inputs=task.inputs, outputs=task.outputs, readout=task.readout, loss=task.loss, length=task.steps_in
+            inputs=task.inputs,
+            outputs=task.outputs,
+            readout=task.readout,
+            loss=task.loss,
+            length=task.steps_in,
+            variable=task.variable,
         )
         return job_of(self, data)
 

@@ -10,11 +10,8 @@ import numpy as np
 
 from backends.job import Array
 from harness.errors import Diverged, RunFailed
-from tasks.base import Batch, Split, Task
+from tasks.base import UNSCALED, Batch, Split, Task
 
-#: Inputs and targets of regression are expected near 1: the gates of a cell saturate at about 10, so numbers beyond
-#: 100 leave no gradient whatever the learning rate.
-UNSCALED = 100.0
 #: Bytes of training batches that enter the digest: a second of hashing at most, and an epoch of most data sets.
 DIGESTED = 64 * 2**20
 

@@ -64,7 +64,7 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
         first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
-        **_counted(job), compilations=outcome.compilations, data_sha256=data.digest(),
+        **_counted(job), compilations=outcome.compilations, **_learned_from(task, spec, data),
     )  # fmt: skip
     preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
@@ -73,10 +73,9 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
 
 def _plugins(spec: RunSpec) -> dict[str, str]:
     """Digests of the source of the task and the backend, where they are third parties'."""
-    found = {
-        "task": software.plugin_source(tasks.registry, spec.task),
-        "backend": software.plugin_source(backends.registry, spec.backend),
-    }
+    found = {"backend": software.plugin_source(backends.registry, spec.backend)}
+    if spec.task in tasks.registry.registered():  # a data set has no code, and may have another name by now
+        found["task"] = software.plugin_source(tasks.registry, spec.task)
     return {what: digest for what, digest in found.items() if digest is not None}
 
 
@@ -108,6 +107,15 @@ def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
         "higher_is_better": task.higher_is_better,
         "solved": task.solved(outcome.scores),
         "steps_to": first_crossings(task, outcome.curve),
+    }
+
+
+def _learned_from(task: Task, spec: RunSpec, data: Data) -> dict[str, Any]:
+    per_epoch = task.updates_per_epoch(spec.batch)
+    return {
+        "data_sha256": data.digest(),
+        "data_set": task.data_set(),
+        "epochs": spec.steps / per_epoch if per_epoch else None,
     }
 
 

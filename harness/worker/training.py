@@ -182,8 +182,9 @@ class Training:
     def _scores(self, split: Split) -> tuple[float, Scores]:
         batch = self.held_out[split]
         with self.clocks("evaluate"):
-            predictions = self._predict(batch.x)
-            loss = loss_value(self.task.loss, predictions, batch.y)
+            predictions = self._predict(batch.x, batch.lengths)
+            counted = batch.lengths if self.task.readout == "every" else None
+            loss = loss_value(self.task.loss, predictions, batch.y, counted)
             if not math.isfinite(loss):
                 raise Diverged(f"training diverged: the {split} loss is {loss}; try a smaller --lr")
             return loss, self.task.score(predictions, batch)
@@ -193,17 +194,23 @@ class Training:
         with self.clocks("evaluate"):
             return loss, scores | self.task.closing_scores(self._predict)
 
-    def _predict(self, x: Array) -> Array:
-        """Predictions for any number of sequences, in padded batches: only one shape is compiled."""
+    def _predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """Predictions for any number of sequences, in padded batches: only one shape is compiled.
+
+        ``lengths`` are those of a task whose sequences differ in length; without them all are as long as x.
+        """
         size, parts = self.spec.batch, []
         for start in range(0, len(x), size):
             part = np.asarray(x[start : start + size], dtype=self.dtype)
             padding = size - len(part)
             if padding:
                 part = np.concatenate([part, np.zeros((padding, *x.shape[1:]), part.dtype)])
+            own = None
+            if lengths is not None:  # a sequence that fills the batch up has one step
+                own = np.concatenate([lengths[start : start + size], np.ones(padding, lengths.dtype)])
             before = self.clocks["predict"]
             with self.clocks("predict"):
-                out = self.trainer.predict(part)
+                out = self.trainer.predict(part, own)
             self.predict_blocks.append(Block(size, self.clocks["predict"] - before))
             parts.append(out[: size - padding])
         return np.concatenate(parts)

@@ -63,7 +63,8 @@ class Effort:
 
 def shape(spec: RunSpec) -> SpeedSpec:
     """The speed spec of a run's job, which computes it on random data."""
-    job = spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
+    task = tasks.load(spec.task, spec.parameters, spec.seed)
+    job = spec.job(task)
     shared = SpeedSpec.model_fields.keys() & RunSpec.model_fields.keys()
     return SpeedSpec(
         **{name: getattr(spec, name) for name in shared},
@@ -73,6 +74,7 @@ def shape(spec: RunSpec) -> SpeedSpec:
         loss=job.loss,
         readout=job.model.readout,
         labels=job.labels,
+        shortest=task.shortest,
     )
 
 

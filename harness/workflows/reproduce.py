@@ -18,7 +18,7 @@ from harness.processes.stopping import may_stop, terminated_as_interrupted
 from harness.processes.virtual_environments import NotBuilt, python, recipe
 from harness.records.run import Record
 from harness.records.store import read_record
-from harness.workflows.verify import to_run_again, unknown
+from harness.workflows.verify import missing_data, to_run_again, unknown
 
 
 def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
@@ -37,13 +37,12 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     try:
         if why := cannot_be_had(record):
             raise NotBuilt(why)
+        if missing := missing_data(to_run_again(record)):
+            return _said(path, missing, json_lines)
         with terminated_as_interrupted(), may_stop(), line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:
-        judgement = Judgement("cannot run", str(error))
-        row = {"record": path.name, **judgement._asdict()}
-        print(json.dumps(row) if json_lines else f"{judgement.verdict}: {judgement.why}")
-        return NOT_OK
+        return _said(path, Judgement("cannot run", str(error)), json_lines)
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []
     words += ["--json"] if json_lines else []
@@ -54,6 +53,13 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     os.execve(interpreter, words, {**env, "PYTHONPATH": str(software.SOURCE)})
 
 
+def _said(path: Path, judgement: Judgement, json_lines: bool) -> int:
+    """Print a judgement that needs no run; the exit status."""
+    row = {"record": path.name, **judgement._asdict()}
+    print(json.dumps(row) if json_lines else f"{judgement.verdict}: {judgement.why}")
+    return NOT_OK
+
+
 def cannot_be_had(record: Record) -> str | None:
     """Why no environment could run this record's spec, or None: said before one is built, which takes minutes."""
     if record.metrics is None:
@@ -61,7 +67,10 @@ def cannot_be_had(record: Record) -> str | None:
     spec = to_run_again(record)
     if why := unknown(spec):
         return why
-    for registry, name in ((backends.registry, spec.backend), (tasks.registry, spec.task)):
+    registered = [(backends.registry, spec.backend)]
+    if spec.task in tasks.registry.registered():  # else it is a data set, which needs no code
+        registered.append((tasks.registry, spec.task))
+    for registry, name in registered:
         if not registry.is_ours(name):
             return (
                 f"{registry.noun} {name!r} is another distribution's, which an environment built from this project's "

@@ -32,6 +32,7 @@ from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
 from tasks.base import TaskError
+from tasks.datasets import MissingData
 from tasks.registry import UnknownName
 
 #: Endings of reports: the records that they name are verified.
@@ -140,6 +141,8 @@ def _one(
     spec = to_run_again(record)
     if why := unknown(spec):
         return Judgement("cannot run", why)
+    if missing := missing_data(spec):
+        return missing
     # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,11 +168,28 @@ def unknown(spec: RunSpec) -> str | None:
     """
     try:
         backends.registry.check(spec.backend)
-        tasks.registry.check(spec.task)
         check_run(spec, tasks.load(spec.task, spec.parameters, spec.seed))
         check_threads(spec.threads)
+    except MissingData:
+        return None  # which is judged apart: see ``missing_data``
     except (UnknownName, TaskError, UsageError) as error:
         return str(error)
+    return None
+
+
+def missing_data(spec: RunSpec) -> Judgement | None:
+    """The judgement on a spec whose data set is not here, under whatever name; None where it is, or is no data set.
+
+    Where other data has its name, that is another task, whose figures would say nothing: it is not even run.
+    """
+    try:
+        tasks.load(spec.task, spec.parameters, spec.seed)
+    except MissingData as missing:
+        if missing.here is None:
+            return Judgement("cannot run", str(missing))
+        now, then = f"{missing.here[:12]}…", f"{str(spec.parameters['data'])[:12]}…"
+        cause = f"the data differs (SHA-256 {now}, recorded {then})"
+        return Judgement("other task", f"{cause}: {missing}", causes=(cause,))
     return None
 
 

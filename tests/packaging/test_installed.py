@@ -45,8 +45,8 @@ def test_tasks_and_backends_are_found_by_their_entry_points() -> None:
     ours = {name: {e.name for e in entry_points(group=f"harness.{name}")} for name in ("tasks", "backends")}
     assert ours["tasks"] == {"adding", "copy", "sine", "sequential-mnist", "sequential-digits"}
     assert ours["backends"] == {"numpy", "torch", "tensorflow", "jax"}
-    assert ours["tasks"] == set(tasks.registry.names())
-    assert ours["backends"] == set(backends.registry.names())
+    assert ours["tasks"] == set(tasks.registry.registered())
+    assert ours["backends"] == set(backends.registry.registered())
 
 
 def test_the_command_is_there(command: Command) -> None:

@@ -7,8 +7,7 @@ from math import log
 import numpy as np
 import pytest
 
-from tasks.base import TaskError
-from tasks.classification import shuffled
+from tasks.base import TaskError, shuffled
 from tasks.digits import SequentialDigits
 
 

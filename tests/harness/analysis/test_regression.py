@@ -179,3 +179,9 @@ def test_rates_that_lie_absurdly_far_apart_have_an_interval(make_record: RecordF
 
     (row,) = against([at(1.0, 0), at(1e99, 1)], [at(1e-99, 0), at(1.0, 1)], 0.05).rows
     assert row.time.state == "same"
+
+
+def test_scores_that_lie_absurdly_far_apart_have_an_interval(make_record: RecordFactory) -> None:
+    runs = [make_record(seed=seed, metrics={"score": {"mse": mse}}) for seed, mse in enumerate([1e99, 0.1])]
+    (row,) = against(runs, runs, 0.05).rows
+    assert row.score.state == "same"

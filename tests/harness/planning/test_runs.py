@@ -222,3 +222,30 @@ def test_a_number_counts_from_0_and_both_ways_at_once_are_refused() -> None:
     for seeds, seed in (("2", [1]), ("0", []), ("1,1", []), ("1,", []), ("10001", [])):
         with pytest.raises(UsageError):
             seeds_of(seeds, seed)
+
+
+def test_epochs_are_updates_of_whole_passes_evaluated_at_their_ends() -> None:
+    digits = {**NUMPY, "task": "sequential-digits"}
+    (spec,) = plan({**digits, "epochs": 3, "batch": 500})  # 1257 training sequences make two batches of 500
+    assert (spec.steps, spec.evaluate_every) == (6, 2)
+    (spec,) = plan({**digits, "epochs": 250, "batch": 1257})
+    assert (spec.steps, spec.evaluate_every) == (250, 3)
+    (spec,) = plan({**digits, "epochs": 2, "batch": 100, "evaluate_every": 5})
+    assert (spec.steps, spec.evaluate_every) == (24, 5)
+    assert [spec.steps for spec in plan({**digits, "epochs": 1, "batch": [100, 400]})] == [12, 3]
+    same = plan({**digits, "steps": 6, "evaluate_every": 2, "batch": 500})[0]
+    assert plan({**digits, "epochs": 3, "batch": 500})[0].digest == same.digest
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"epochs": 3}, "--epochs: adding draws fresh sequences without end, so it has no epochs; use --steps"),
+        ({"epochs": 3, "steps": 4, "task": "sequential-digits"}, "--epochs and --steps: give one of them"),
+        ({"epochs": 3, "batch": 1258, "task": "sequential-digits"}, "batch: sequential-digits has 1,257 training"),
+        ({"epochs": 3, "batch": 0, "task": "sequential-digits"}, "batch: at least 1, not 0"),
+    ],
+)
+def test_epochs_that_cannot_be_are_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        plan({**NUMPY, **given})
