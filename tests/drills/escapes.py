@@ -74,7 +74,7 @@ class Page(HTMLParser):
 def controlling(text: str) -> Iterator[str]:
     """Lines with a character that could control a terminal, its own styles left out."""
     for line in OWN_STYLES.sub("", text).split("\n"):
-        places = [place for place, c in enumerate(line) if unicodedata.category(c) in ("Cc", "Cf", "Cs")]
+        places = [place for place, c in enumerate(line) if c != "\t" and unicodedata.category(c) in ("Cc", "Cf", "Cs")]
         if places:
             yield repr(line[max(0, places[0] - 60) : places[0] + 20])
 
