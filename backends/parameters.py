@@ -33,7 +33,9 @@ BIASES: dict[Cell, tuple[str, ...]] = {
 #: Bytes per number.
 ITEM = {"float64": 8, "float32": 4, "bfloat16": 2}
 
-Scheme = Literal["orthogonal", "glorot", "uniform"]
+Scheme = Literal["orthogonal", "glorot", "uniform", "keras", "torch"]
+#: Those that are the default start of a framework, biases included: of all matrices, or of none.
+WHOLE: tuple[Scheme, ...] = ("keras", "torch")
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,15 @@ class InitialisationSpec:
     Attributes:
         recurrent: scheme of ``W_hh``, gate by gate. ``orthogonal`` (Saxe et al. 2014),
             ``glorot`` uniform ±√(6/(fan_in+fan_out)) (Glorot & Bengio 2010), or ``uniform``
-            ±1/√H (torch's default).
-        input: scheme of ``W_ih``, gate by gate, and of ``head.W``.
-        forget_bias: initial bias of the LSTM's forget gate (Jozefowicz et al. 2015). In a GRU,
-            which has none, it has no effect.
+            ±1/√H. ``keras`` and ``torch`` are the starts that these frameworks give by default,
+            of the same distribution, drawn by this project's generator. Keras: ``W_hh`` orthogonal
+            and ``W_ih`` Glorot as whole matrices, not gate by gate; biases zero but the forget
+            gate's. torch: every weight and bias uniform ±1/√H, the readout ±1/√(its inputs);
+            where torch has two biases and the cell here one, it is their sum.
+        input: scheme of ``W_ih``, gate by gate, and of ``head.W``; ``keras`` or ``torch`` where
+            ``recurrent`` is.
+        forget_bias: initial bias of the LSTM's forget gate (Jozefowicz et al. 2015), in torch's
+            start added to what is drawn. In a GRU, which has none, it has no effect.
         chrono: T_max of the chrono initialisation (Tallec & Ollivier 2018), or None. LSTM:
             b_f ~ log U[1, T_max−1], b_i = −b_f. GRU: the same draw on the update gate's bias,
             with the sign that keeps the state. It replaces ``forget_bias``.
@@ -145,6 +152,10 @@ def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hid
 def initial(model: ModelSpec, spec: InitialisationSpec, seed: int) -> Parameters:
     """The first parameters of a run, float64: the same bits whatever trains them."""
     rng = np.random.Generator(np.random.Philox(key=[seed, 0x1217]))
+    if spec.recurrent == "keras":
+        return _as_keras(model, spec, rng)
+    if spec.recurrent == "torch":
+        return _as_torch(model, spec, rng)
     hidden, gates = model.hidden, GATES[model.cell]
     parameters = {name: np.zeros(shape) for name, shape in shapes(model).items()}
     for index, _, prefix in layer_names(model):
@@ -156,6 +167,36 @@ def initial(model: ModelSpec, spec: InitialisationSpec, seed: int) -> Parameters
         _set_biases(parameters, prefix, model, spec, rng)
     parameters["head.W"][:] = _draw(spec.input, rng, model.outputs, model.features, hidden)
     return parameters
+
+
+def _as_keras(model: ModelSpec, spec: InitialisationSpec, rng: np.random.Generator) -> Parameters:
+    """Keras 3: ``glorot_uniform``, ``orthogonal``, zeros, ``unit_forget_bias``; of its Dense, ``glorot_uniform``."""
+    parameters = {name: np.zeros(shape) for name, shape in shapes(model).items()}
+    for name, array in parameters.items():
+        if array.ndim == 2:
+            rows, columns = array.shape
+            scheme: Scheme = "orthogonal" if name.endswith("W_hh") else "glorot"
+            array[:] = _draw(scheme, rng, rows, columns, model.hidden)
+    for _, _, prefix in layer_names(model):
+        _set_biases(parameters, prefix, model, spec, rng)
+    return parameters
+
+
+def _as_torch(model: ModelSpec, spec: InitialisationSpec, rng: np.random.Generator) -> Parameters:
+    """torch: ``RNNBase.reset_parameters``, and ``Linear.reset_parameters`` of the readout."""
+    parameters: Parameters = {}
+    for name, shape in shapes(model).items():
+        fan_in = model.features if name.startswith("head") else model.hidden
+        summed = 2 if name.endswith(".b") and not name.startswith("head") else 1
+        parameters[name] = sum((_uniform(rng, shape, fan_in) for _ in range(summed)), np.zeros(shape))
+        if name.endswith(".b") and summed == 2 and model.cell == "lstm":
+            parameters[name][model.hidden : 2 * model.hidden] += spec.forget_bias
+    return parameters
+
+
+def _uniform(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Array:
+    limit = 1 / np.sqrt(fan_in)
+    return rng.uniform(-limit, limit, shape)
 
 
 def _set_biases(

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import backends
 import tasks
 from backends.job import CELLS
+from backends.parameters import WHOLE
 from harness.errors import UsageError
 from harness.machine import cgroups
 from harness.machine.process import available_cpus
@@ -213,7 +214,11 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
 def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     """The spec of one run: one value for each option, and the preset's for what they leave open."""
     cpus = named_cpus(chosen["cpus"])
-    fields = {**_from_preset(preset), "threads": default_threads(cpus).number, **filled(RUN, chosen)}
+    given = filled(RUN, chosen)
+    fields = {
+        **_from_preset(preset), "threads": default_threads(cpus).number,
+        **_start_of(given.get("initialisation.recurrent")), **given,
+    }  # fmt: skip
     if chosen["epochs"] is not None:
         steps, every = _in_updates(chosen, fields["batch"])
         fields = {"evaluate_every": every, **fields, "steps": steps}
@@ -251,6 +256,13 @@ def _in_updates(chosen: Mapping[str, Any], batch: int) -> tuple[int, int]:
         raise _too_large(task.name, task.size("train") or 0, batch)
     epochs: int = chosen["epochs"]
     return epochs * per_epoch, per_epoch * -(-epochs // MOST_EVALUATIONS)
+
+
+def _start_of(framework: str | None) -> dict[str, Any]:
+    """What else a framework's own start decides, unless it is given; nothing for other schemes."""
+    if framework not in WHOLE:
+        return {}
+    return {"initialisation.input": framework, "initialisation.forget_bias": 1.0 if framework == "keras" else 0.0}
 
 
 def _training_sequences(spec: RunSpec) -> int | None:

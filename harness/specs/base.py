@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
-from backends.parameters import Scheme
+from backends.parameters import WHOLE, Scheme
 from tasks.base import Loss, Readout, Scalar
 
 #: The largest whole number: data files, and most who read JSON, have 64 bits for one.
@@ -55,6 +55,15 @@ class Initialisation(Frozen):
     input: Scheme = "glorot"
     forget_bias: float = 1.0
     chrono: Annotated[int, Field(ge=3, le=INT64)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for start in WHOLE:
+            if start in (self.recurrent, self.input) and self.recurrent != self.input:
+                raise ValueError(f"{start} is the start of all weights: of the recurrent and of the others, or of none")
+        if self.recurrent in WHOLE and self.chrono:
+            raise ValueError(f"{self.recurrent} is a whole start, biases included; chrono replaces biases")
+        return self
 
 
 class Optimizer(Frozen):

@@ -84,3 +84,60 @@ def test_flops_by_hand() -> None:
 def test_what_must_follow_one_another_of_seven_steps(layers: int, bidirectional: bool, steps: int) -> None:
     model = ModelSpec("gru", 1, 1, 1, "last", layers=layers, bidirectional=bidirectional)
     assert dependent_steps(model, 7) == steps
+
+
+WIDE = {cell: ModelSpec(cell, inputs=24, hidden=32, outputs=8, readout="last") for cell in CELLS}
+
+
+def drawn(model: ModelSpec, framework: Any, forget_bias: float = 0.0) -> dict[str, Any]:
+    """The framework's start of a model, by our generator."""
+    return initial(model, InitialisationSpec(framework, framework, forget_bias), seed=3)
+
+
+def alike(ours: Any, theirs: Any) -> None:
+    """Two draws of as many numbers from one distribution: of one spread, within one interval, or all of one value."""
+    assert ours.size == theirs.size
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.15, abs=1e-12)
+    assert abs(ours).max() == pytest.approx(abs(theirs).max(), rel=0.15, abs=1e-12)
+    assert ours.mean() == pytest.approx(theirs.mean(), abs=4 * theirs.std() / np.sqrt(theirs.size / 2) + 1e-12)
+
+
+@pytest.mark.parametrize(("cell", "layer"), [("rnn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU")])
+def test_the_start_of_keras_is_kerass(cell: Any, layer: str) -> None:
+    keras = pytest.importorskip("keras")
+    theirs = keras.Sequential([keras.Input((None, 24)), getattr(keras.layers, layer)(32), keras.layers.Dense(8)])
+    kernel, recurrent, bias, *head = theirs.get_weights()
+    ours = drawn(WIDE[cell], "keras", forget_bias=1.0)
+    alike(ours["l0.W_ih"], kernel)
+    alike(ours["l0.W_hh"], recurrent)
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(32), atol=1e-5)
+    np.testing.assert_allclose(ours["l0.W_hh"].T @ ours["l0.W_hh"], np.eye(32), atol=1e-12)
+    for name in {"b", "b_ih", "b_hh"} & {name.removeprefix("l0.") for name in ours}:
+        assert ours[f"l0.{name}"].sum() == (32 if cell == "lstm" else 0)
+    assert bias.sum() == (32 if cell == "lstm" else 0)
+    alike(ours["head.W"], head[0])
+    assert not ours["head.b"].any()
+    assert not head[1].any()
+
+
+@pytest.mark.parametrize(("cell", "layer"), [("rnn", "RNN"), ("lstm", "LSTM"), ("gru", "GRU")])
+def test_the_start_of_torch_is_torchs(cell: Any, layer: str) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    ours, theirs, head = drawn(WIDE[cell], "torch"), getattr(torch.nn, layer)(24, 32), torch.nn.Linear(32, 8)
+    known = {name: value.detach().numpy() for name, value in theirs.named_parameters()}
+    alike(ours["l0.W_ih"], known["weight_ih_l0"])
+    alike(ours["l0.W_hh"], known["weight_hh_l0"])
+    b_ih, b_hh = known["bias_ih_l0"], known["bias_hh_l0"]
+    for name, bias in {"b": b_ih + b_hh, "b_ih": b_ih, "b_hh": b_hh}.items():
+        if f"l0.{name}" in ours:
+            limit = (2 if name == "b" else 1) / np.sqrt(32)
+            assert abs(ours[f"l0.{name}"]).max() <= limit
+            assert ours[f"l0.{name}"].std() == pytest.approx(bias.std(), rel=0.35)
+    alike(ours["head.W"], head.weight.detach().numpy())
+    assert abs(ours["head.b"]).max() <= 1 / np.sqrt(32)
+
+
+def test_a_forget_bias_is_added_to_torchs_start() -> None:
+    plain, more = (drawn(WIDE["lstm"], "torch", bias)["l0.b"] for bias in (0.0, 1.0))
+    np.testing.assert_allclose(more - plain, np.repeat([0.0, 1.0, 0.0, 0.0], 32), atol=1e-15)

@@ -60,6 +60,18 @@ def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
     assert spec.parameters["length"] == 7
 
 
+@pytest.mark.parametrize(("framework", "forget_bias"), [("keras", 1.0), ("torch", 0.0)])
+def test_a_frameworks_start_is_that_of_all_weights_and_biases(framework: str, forget_bias: float) -> None:
+    (spec,) = plan({**NUMPY, "init": framework})
+    start = spec.initialisation
+    assert (start.recurrent, start.input, start.forget_bias) == (framework, framework, forget_bias)
+    (other,) = plan({**NUMPY, "init": framework, "forget_bias": 3.0})
+    assert other.initialisation.forget_bias == 3.0
+    for more in ({"input_init": "glorot"}, {"chrono": 9}):
+        with pytest.raises(UsageError, match=f"initialisation: {framework} is "):
+            plan({**NUMPY, "init": framework, **more})
+
+
 @pytest.mark.parametrize(("steps", "chunk", "evaluate_every"), [(5, 1, 5), (50, 5, 50), (100_000, 10, None), (1, 1, 1)])
 def test_few_updates_have_small_blocks_and_one_evaluation(steps: int, chunk: int, evaluate_every: int | None) -> None:
     (spec,) = plan({**NUMPY, "steps": steps})

@@ -43,6 +43,8 @@ run_specs = st.builds(
     initialisation=st.builds(
         Initialisation, recurrent=schemes, input=schemes, forget_bias=numbers,
         chrono=st.none() | st.integers(3, 10**9),
+    ) | st.sampled_from(["keras", "torch"]).flatmap(
+        lambda start: st.builds(Initialisation, recurrent=st.just(start), input=st.just(start), forget_bias=numbers)
     ),
     optimizer=st.builds(
         Optimizer, name=st.sampled_from(["adam", "rmsprop", "sgd"]), lr=above_zero, clip=st.none() | above_zero,
