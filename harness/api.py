@@ -32,6 +32,7 @@ from harness.records.store import Store, StoreError, read_all
 from harness.specs.data import look_for_data_in
 from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, RUN, SPEED, Option, complete
 from harness.specs.run import RunSpec
+from harness.text import harmless
 from harness.workflows import compare as comparing
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
@@ -75,7 +76,7 @@ class _Shown:
 
     def __repr__(self) -> str:
         parts = [screen.drawn(table, width=WIDTH).rstrip("\n") for table in self.tables()]
-        return "\n\n".join(filter(None, [*parts, "\n".join(self.notes())]))
+        return "\n\n".join(filter(None, [*parts, "\n".join(harmless(note, keep="") for note in self.notes())]))
 
     def _repr_html_(self) -> str:
         parts = [part for table in self.tables() for part in _html(table, type(self).__name__)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -34,6 +35,11 @@ RecordFile = Annotated[Path, typer.Argument(help="A record's file.")]
 def tell(message: object) -> None:
     """Print one line on standard error: no name of a file, or of a field in it, makes another of its own."""
     typer.echo(f"harness: {harmless(str(message), keep='')}", err=True)
+
+
+def print_lines(lines: Iterable[object]) -> None:
+    """Print each on a line of its own on standard output: nothing that a record brings makes another."""
+    typer.echo("\n".join(harmless(str(line), keep="") for line in lines))
 
 
 def fail(message: object, status: int = USAGE) -> NoReturn:

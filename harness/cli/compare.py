@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness.cli.common import NOT_OK, OK, fail, print_table, read_records
+from harness.cli.common import NOT_OK, OK, fail, print_lines, print_table, read_records
 
 if TYPE_CHECKING:
     from harness.analysis.difference import Accuracy
@@ -65,7 +65,7 @@ def _print_comparison(a: str, b: str, found: Comparison, learned: Accuracy | Non
         typer.echo(f"{side}: {words} ({variant})")
     if learned is not None:
         typer.echo(learned.sentence())
-    typer.echo("\n".join(found.lines()))
+    print_lines(found.lines())
 
 
 def _compare_live(
@@ -123,7 +123,7 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
             if json_lines:
                 typer.echo(json.dumps({"a": a.id, "b": b.id, "differ": differ, **asdict(row)}))
             else:
-                typer.echo("\n".join(regression.sentences(a, b, row, differ)))
+                print_lines(regression.sentences(a, b, row, differ))
             raise typer.Exit(OK)
         found = regression.against(read_records([against]).records, read_records(places).records, tolerance)
     except UsageError as error:
@@ -134,7 +134,7 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
         typer.echo(json.dumps(asdict(found)))
     else:
         print_table(table(found))
-        typer.echo("\n".join(regression.closing(found)))
+        print_lines(regression.closing(found))
     raise typer.Exit(NOT_OK if found.worse else OK)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import NOT_OK, fail, print_table
+from harness.cli.common import NOT_OK, fail, print_lines, print_table
 from harness.cli.parameters import OnceEach
 
 data = typer.Typer(
@@ -123,7 +123,7 @@ def add_(
         fail(error)
     except KeyboardInterrupt:
         fail("stopped by the user; nothing was kept", NOT_OK)
-    typer.echo("\n".join(workflow.described(name, stored)))
+    print_lines(workflow.described(name, stored))
     typer.echo(f"train on it: harness run --task {name}")
 
 
@@ -153,7 +153,7 @@ def show_(name: Name) -> None:
         stored = workflow.named(name)
     except UsageError as error:
         fail(error)
-    typer.echo("\n".join(workflow.described(name, stored)))
+    print_lines(workflow.described(name, stored))
     if wrong := workflow.checked(stored):
         fail(wrong, NOT_OK)
 

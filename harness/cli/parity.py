@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import NOT_OK, OK, fail, print_table
+from harness.cli.common import NOT_OK, OK, fail, print_lines, print_table
 
 
 def parity(
@@ -41,5 +41,5 @@ def parity(
         found = parities.measure(specs, updates, drift, precisions, timeout, json_lines, cpus)
         if not json_lines:
             print_table(parities.table(found))
-            typer.echo("\n".join(parities.closing(found)))
+            print_lines(parities.closing(found))
     raise typer.Exit(OK if parities.agree(found) else NOT_OK)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, read_records, tell
+from harness.cli.common import DEFAULT_RESULTS, Folders, Only, fail, print_lines, read_records, tell
 
 
 def plot(
@@ -33,4 +33,4 @@ def plot(
         fail(error)
     except OSError as error:
         fail(f"cannot write to {out}: {error.strerror}")
-    typer.echo("\n".join(map(str, drawn)))
+    print_lines(drawn)

@@ -16,6 +16,7 @@ from harness.cli.common import (
     Folders,
     fail,
     look_for_data_in,
+    print_lines,
     print_table,
     tell,
 )
@@ -50,5 +51,5 @@ def verify(
             tell(f"skipped {problem}")
         if not json_lines:
             print_table(table(rows))
-            typer.echo("\n".join(closing(rows)))
+            print_lines(closing(rows))
     raise typer.Exit(OK if rows and all(row.judgement.verdict in GOOD for row in rows) else NOT_OK)

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,19 @@ def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes(framework
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=BENCH, timeout=120)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.splitlines()[-1]) == pytest.approx(math.log(10), abs=0.3)
+
+
+def test_a_run_started_as_keras_is_drawn_beside_fit(tmp_path: Path) -> None:
+    """Small, so that whether the curves agree is not judged here."""
+    if find_spec("keras") is None or find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed")
+    words = "--epochs 2 --seeds 1 --sequences 160 --length 21 --hidden 4 --json".split()
+    file = tmp_path / "rows.json"
+    done = subprocess.run(
+        [sys.executable, str(BENCH / "keras_curve.py"), *words, str(file)], capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode in (0, 1), done.stderr
+    rows = json.loads(file.read_text())
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all(len(row[side]) == 1 and 0 < row[side][0] < 10 for row in rows for side in ("ours", "fit"))
+    assert done.stdout.splitlines()[-1].startswith("1 seeds each; the median is within fit's range in ")

@@ -115,6 +115,14 @@ def test_what_an_encoding_lacks_is_spelled(encoding: str, make_record: RecordFac
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_no_machine_of_a_record_makes_a_line_of_a_comparison(make_record: RecordFactory, tmp_path: Path) -> None:
+    here, there = make_record(), make_record(seed=1, environment={"cpu": "a CPU\nharness: all is well"})
+    paths = [str(Store(tmp_path).write(record)) for record in (here, there)]
+    done = CliRunner().invoke(app, ["compare", *paths])
+    assert "all is well" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if line.startswith("harness:")]
+
+
 def test_a_full_output_ends_in_one_line(make_record: RecordFactory, tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     path.write_text(make_record().model_dump_json())
