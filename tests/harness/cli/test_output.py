@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.cli.output import Writer, guarded
 from harness.presentation.screen import Screen
+from harness.records.store import Store
 from tests.harness.conftest import RecordFactory
 
 RUNNER = CliRunner()
@@ -116,9 +117,10 @@ def test_what_an_encoding_lacks_is_spelled(encoding: str, make_record: RecordFac
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_no_machine_of_a_record_makes_a_line_of_a_comparison(make_record: RecordFactory, tmp_path: Path) -> None:
-    here, there = make_record(), make_record(seed=1, environment={"cpu": "a CPU\nharness: all is well"})
+    here = make_record()
+    there = make_record(seed=1, number=1, environment={"cpu": "a CPU\nharness: all is well"})
     paths = [str(Store(tmp_path).write(record)) for record in (here, there)]
-    done = CliRunner().invoke(app, ["compare", *paths])
+    done = RUNNER.invoke(app, ["compare", *paths])
     assert "all is well" in done.stdout
     assert not [line for line in done.stdout.splitlines() if line.startswith("harness:")]
 
