@@ -318,6 +318,8 @@ def run(**options: Any) -> Results:
         UsageError: an option that cannot be right, in one line.
         StoreError: the records' folder cannot be written to.
     """
+    if isinstance(options.get("start"), Path):
+        options["start"] = str(options["start"])
     values = _values(RUN, options)
     look_for_data_in(values.pop("data"))
     values, start = start_of(values)
