@@ -12,7 +12,7 @@ import numpy as np
 from backends.exported import Exported, NoEqual
 from backends.job import ModelSpec, Parameters
 from harness.errors import UsageError
-from harness.records.saved import check_installed, read
+from harness.records.saved import PREDICTIONS, check_installed, read
 from harness.records.whole import write_whole
 from tasks.registry import nearest
 
@@ -48,8 +48,9 @@ def export(file: Path, target: str, out: Path | None = None) -> tuple[Path, str]
     except NoEqual as error:
         raise UsageError(str(error)) from None
     out = out or saved.path.with_suffix(f".{target}{found.ending}")
-    if out.exists() and out.samefile(saved.path):
-        raise UsageError(f"--out {out}: that is the file with the saved parameters")
+    for theirs in (saved.path, saved.path.with_suffix(".json"), saved.path.with_suffix(PREDICTIONS)):
+        if out.exists() and theirs.exists() and out.samefile(theirs):
+            raise UsageError(f"--out {out}: that is what the run left; name another file")
     try:
         write_whole(out, _contents(found))
     except OSError as error:

@@ -91,8 +91,9 @@ def test_the_record_stands_for_the_file_beside_it_and_out_for_another_place(tmp_
     assert export(file.with_suffix(".json"), "jax")[0] == file.with_suffix(".jax.npz")
     assert export(file, "jax", tmp_path / "here.npz")[0] == tmp_path / "here.npz"
     assert (tmp_path / "here.npz").read_bytes() == file.with_suffix(".jax.npz").read_bytes()
-    with pytest.raises(UsageError, match="the file with the saved parameters"):
-        export(file, "jax", file)
+    for theirs in (file, file.with_suffix(".json"), file.with_suffix(".predictions.npz")):
+        with pytest.raises(UsageError, match="that is what the run left; name another file"):
+            export(file, "jax", theirs)
     with pytest.raises(UsageError, match=r"cannot write .*nowhere"):
         export(file, "jax", tmp_path / "nowhere" / "here.npz")
     with pytest.raises(UsageError, match="unknown framework 'kears'; did you mean 'keras'"):

@@ -17,7 +17,7 @@ import tasks
 from backends import reference
 from harness.errors import UsageError
 from harness.planning.runs import plan
-from harness.processes.supervise import Files
+from harness.processes.supervise import Files, execute
 from harness.records.run import Record
 from harness.records.saved import read
 from harness.records.store import Store, StoreError, read_all
@@ -212,6 +212,22 @@ def test_what_the_worker_could_not_write_is_said_and_the_record_kept(tmp_path: P
     assert with_saved(failed, Files(keep=tmp_path / "empty"), tmp_path) is failed
     assert with_saved(record, Files(), tmp_path) is record
     assert names(tmp_path) == ["empty"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is full")
+def test_a_worker_without_room_says_so_and_its_run_is_ok() -> None:
+    files = Files(keep=Path("/dev/full"))
+    spec = plan({"backend": "numpy", "parameter": "length=4", "steps": 2, "threads": 1, "hidden": 3})[0]
+    record = execute(spec, 60, lambda _: None, files=files)
+    assert (record.status, files.problem) == ("ok", "No space left on device")
+    assert record.metrics is not None
+
+
+def test_a_run_that_was_not_handed_its_start_fails() -> None:
+    spec = plan({"backend": "numpy", "parameter": "length=4", "steps": 2, "threads": 1, "start": "0" * 64})[0]
+    record = execute(spec, 60, lambda _: None)
+    assert record.status == "failed"
+    assert record.reason == "the spec starts from saved parameters, which were not handed over"
 
 
 def test_a_run_whose_parameters_cannot_be_saved_is_kept_and_not_well(
