@@ -146,10 +146,12 @@ def read(path: Path) -> SavedParameters:
     except StoreError as error:
         raise UsageError(str(error)) from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+        raise UsageError(f"{path}: {error.strerror or error}") from None
 
 
 def _read(path: Path) -> SavedParameters:
+    if not path.name:  # "." and "/" have none, so that nothing is beside them
+        raise UsageError(f"{path}: not a regular file")
     if path.suffix == ".json":
         record, path = read_record(path), path.with_suffix(ENDING)
         if record.saved is None:

@@ -48,13 +48,13 @@ def export(file: Path, target: str, out: Path | None = None) -> tuple[Path, str]
     except NoEqual as error:
         raise UsageError(str(error)) from None
     out = out or saved.path.with_suffix(f".{target}{found.ending}")
-    for theirs in (saved.path, saved.path.with_suffix(".json"), saved.path.with_suffix(PREDICTIONS)):
-        if out.exists() and theirs.exists() and out.samefile(theirs):
-            raise UsageError(f"--out {out}: that is what the run left; name another file")
     try:
+        for theirs in (saved.path, saved.path.with_suffix(".json"), saved.path.with_suffix(PREDICTIONS)):
+            if out.exists() and theirs.exists() and out.samefile(theirs):
+                raise UsageError(f"--out {out}: that is what the run left; name another file")
         write_whole(out, _contents(found))
     except OSError as error:
-        raise UsageError(f"cannot write {out}: {error.strerror}") from None
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     comments = [f"# {note}\n" for note in found.notes]
     return out, "".join([*comments, found.code(str(out))])
 

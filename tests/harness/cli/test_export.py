@@ -32,6 +32,7 @@ def test_it_prints_python_that_loads_what_it_wrote(harness: Harness, tmp_path: P
         (["--to", "torch"], "torch has no layer for gru-reset-before"),
         (["--to", "jax", "--out", "nowhere/file.npz"], "cannot write nowhere/file.npz: No such file or directory"),
         (["--to", "jax", "--out", "."], "cannot write ."),
+        (["--to", "jax", "--out", "n" * 300], "File name too long"),
         ([], "--to"),
     ],
 )
@@ -44,6 +45,18 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert says in done.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [(".", "not a regular file"), ("/", "not a regular file"), ("n" * 300, "File name too long"), ("", "not a regular"),
+     ("two\nlines.json", "No such file")],
+)  # fmt: skip
+def test_odd_names_are_one_line(harness: Harness, name: str, says: str) -> None:
+    for words in (("export", name, "--to", "jax"), ("run", "--backend", "numpy", "--threads", "1", "--from", name)):
+        done = harness(*words)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert says in done.stderr
 
 
 def test_exporting_imports_no_framework(tmp_path: Path) -> None:
