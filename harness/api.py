@@ -20,7 +20,7 @@ from markupsafe import Markup
 from harness.errors import UsageError
 from harness.machine.topology import Choice
 from harness.planning import contests as contest_planning
-from harness.planning.runs import by_version, named_cpus
+from harness.planning.runs import by_version, named_cpus, only_in_run
 from harness.planning.runs import plan as planned
 from harness.presentation import screen
 from harness.presentation.progress import line
@@ -37,6 +37,7 @@ from harness.workflows import compare as comparing
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
 from harness.workflows.run import run_each
+from harness.workflows.saving import check_fit, start_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -318,12 +319,17 @@ def run(**options: Any) -> Results:
         UsageError: an option that cannot be right, in one line.
         StoreError: the records' folder cannot be written to.
     """
+    if isinstance(options.get("start"), Path):
+        options["start"] = str(options["start"])
     values = _values(RUN, options)
-    timeout, results, data = (values.pop(name) for name in ("timeout", "results", "data"))
-    look_for_data_in(data)
+    look_for_data_in(values.pop("data"))
+    values, start = start_of(values)
+    timeout, results, save = (values.pop(name) for name in ("timeout", "results", "save"))
     specs, store = planned(values), Store(results)
+    check_fit(specs, start)
     store.prepare()
-    runs = run_each(specs, store, timeout, by_version(values["backend"]), named_cpus(values["cpus"]))
+    versions, cpus = by_version(values["backend"]), named_cpus(values["cpus"])
+    runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save)
     stopped = [f"interrupted; {runs.left} runs not started"] if runs.stopped else []
     return Results(runs.records, problems=stopped, ok=runs.well)
 
@@ -388,6 +394,7 @@ def compare(
 
 def _side(name: str, values: dict[str, Any]) -> list[RunSpec]:
     rest = {key: value for key, value in values.items() if key not in ("timeout", "results", "data")}
+    only_in_run(rest)
     return comparing.by_seed(name, planned(rest))
 
 

@@ -10,7 +10,7 @@ The parent writes to the worker's standard input, the worker to what was its sta
 4. Between these, in this order:
 
    * ``Run``: ``Decided``, ``GateDone``; ``Progress`` and ``Point`` as training goes; ``Disturbance``, ``Gpu``,
-     ``Executed``, ``Software``, ``Measured``.
+     ``Executed``, ``Software``, ``Measured``; ``Kept``, where the request says what to keep.
    * ``Parity``: one ``Compared`` for each variant and precision.
    * ``Contest``: ``Decided``, ``GateDone``, ``Ready``. From then on the worker waits for orders. It answers ``Turn``
      with ``BlockDone``, ``Steady`` with ``Armed`` (after it nothing may compile), ``ReadLimits`` with ``Limits``, and
@@ -81,10 +81,21 @@ class Message:
 
 
 class Run(Message):
-    """Execute a run spec on these CPUs."""
+    """Execute a run spec on these CPUs.
+
+    Arrays pass through files of the parent's, which it made and deletes: NumPy's ``.npz``, so that a worker of another
+    environment needs nothing more to read and write them.
+
+    Attributes:
+        start: file of the parameters to start from, by their canonical names; None to draw them.
+        keep: file for the parameters that are scored and, under ``predictions``, what they predict of the test split;
+            None to keep neither.
+    """
 
     spec: Fields
     cpus: list[int]
+    start: str | None = None
+    keep: str | None = None
 
 
 class Contest(Message):
@@ -231,6 +242,12 @@ class Measured(Message):
     metrics: Fields
 
 
+class Kept(Message):
+    """The file of ``Run.keep`` is written; or why it could not be, which makes the run no less valid."""
+
+    problem: str | None = None
+
+
 class Ready(Message):
     """A contestant is ready; what that cost, as ``records.speed.Ready``, where it was measured."""
 
@@ -303,7 +320,7 @@ class End(Message):
 
 Event = (
     Affinity | Decided | GateDone | Progress | Point | Disturbance | Gpu | Executed | Software | Measured
-    | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | End
+    | Kept | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | End
 )  # fmt: skip
 
 # ---- lines

@@ -88,7 +88,7 @@ def with_value(words: list[str], option: str, value: str) -> list[str]:
 def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The record that the commands read which run nothing themselves."""
     folder = tmp_path_factory.mktemp("a run")
-    words = ("run", "--backend", "numpy", "--steps", "30", "--threads", "1", "--results", str(folder))
+    words = ("run", "--backend", "numpy", "--steps", "30", "--threads", "1", "--results", str(folder), "--save")
     subprocess.run([sys.executable, "-m", "harness", *words], check=True, capture_output=True)
     (record,) = folder.glob("*.json")
     return record
@@ -123,12 +123,24 @@ def adds_what_it_names(harness: Harness, words: list[str]) -> None:
             assert harness("data", "add", name, file, *target).returncode == 0
 
 
+def with_the_record(words: list[str], a_run: Path, tmp_path: Path) -> list[str]:
+    """The words with the record of ``a_run``, and what was saved with it, in place of the one that they name."""
+    (tmp_path / "results" / "local").mkdir(parents=True)
+    for file in a_run.parent.glob(f"{a_run.stem}.*"):
+        shutil.copy(file, tmp_path / "results" / "local")
+    record = tmp_path / "results" / "local" / a_run.name
+    words = [str(record) if word.endswith(".json") else word for word in words]
+    return ["results/local" if word == "results/published" else word for word in words]
+
+
 @pytest.mark.parametrize("line", commands())
 def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path: Path, line: str) -> None:
     words = shortened(shlex.split(line)[1:])
     if words[0] == "data" or set(DATA_SETS) & set(words):
         files_of_own_data(tmp_path)
         adds_what_it_names(harness, words)
+    if words[0] not in ("run", "speed", "data") or "--from" in words:
+        words = with_the_record(words, a_run, tmp_path)
     if words[0] in ("run", "speed"):
         backends = [words[i + 1] for i, word in enumerate(words) if word == "--backend" and words[i + 1] != "all"]
         if any("@" in name for name in backends):
@@ -138,11 +150,6 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
             pytest.skip(f"{missing} not installed")
         if "sequential-mnist" in words and "--dry-run" not in words:
             words.append("--dry-run")  # its data may not be here; the task has tests of its own
-    elif words[0] != "data":
-        (tmp_path / "results" / "local").mkdir(parents=True)
-        record = Path(shutil.copy(a_run, tmp_path / "results" / "local"))
-        words = [str(record) if word.endswith(".json") else word for word in words]
-        words = ["results/local" if word == "results/published" else word for word in words]
     if "parquet" in line and find_spec("pyarrow") is None:
         pytest.skip("pyarrow is not installed")
     done = harness(*words)

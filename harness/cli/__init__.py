@@ -15,6 +15,7 @@ from harness.cli import (
     data,
     doctor,
     env,
+    export,
     listing,
     parity,
     plot,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "table": table.table,
     "plot": plot.plot,
     "report": report.report,
+    "export": export.export,
     "data": data.data,
     "env": env.env,
 }

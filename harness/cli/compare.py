@@ -147,7 +147,7 @@ def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], 
 
     from harness.cli.parameters import parse
     from harness.errors import UsageError
-    from harness.planning.runs import named_cpus, plan
+    from harness.planning.runs import named_cpus, only_in_run, plan
     from harness.specs.options import RUN
     from harness.workflows.compare import by_seed
 
@@ -157,6 +157,7 @@ def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], 
         raise UsageError(f"{side}: {words!r} is no command line: {error}") from None
     try:
         options = parse(RUN, [*common, *more])
+        only_in_run(options)
     except UsageError as error:
         raise UsageError(f"{side}: {error}") from None
     return by_seed(side, plan(options)), named_cpus(options["cpus"])

@@ -23,13 +23,14 @@ def parity(
     """
     from harness.cli.parameters import parse
     from harness.errors import UsageError
-    from harness.planning.runs import named_cpus, plan
+    from harness.planning.runs import named_cpus, only_in_run, plan
     from harness.processes.stopping import terminated_as_interrupted
     from harness.specs.options import RUN
     from harness.workflows import parity as parities
 
     try:
         options = parse(RUN, context.args)
+        only_in_run(options)
         precisions = options["precision"] or ["float64", "float32"]
         if "all" in precisions:
             options["precision"] = None

@@ -14,18 +14,21 @@ from harness.specs.options import RUN
 
 @takes(*RUN)
 def run(
-    timeout: float | None, data: Path | None, results: Path, json: bool, dry_run: bool, **options: Any
+    timeout: float | None, data: Path | None, results: Path, json: bool, dry_run: bool, save: bool, **options: Any
 ) -> None:  # fmt: skip
     """Train and measure each backend, task, cell and seed asked for, one process per run."""
     from harness.errors import UsageError
     from harness.planning.runs import by_version, named_cpus, plan, threads_note
     from harness.records.store import Store, StoreError
     from harness.workflows.run import print_plan, run_all
+    from harness.workflows.saving import check_fit, start_of
 
     look_for_data_in(data)
     store = Store(results)
     try:
+        options, start = start_of({**options, "save": save, "results": results})
         specs, versions = plan(options), by_version(options["backend"])
+        check_fit(specs, start)
         cpus = named_cpus(options["cpus"])
         if dry_run:
             print_plan(specs, json, threads_note(max(options["threads"] or [], default=None), cpus))
@@ -33,4 +36,4 @@ def run(
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json, versions, cpus) else NOT_OK)
+    raise typer.Exit(OK if run_all(specs, store, timeout, json, versions, cpus, start, save) else NOT_OK)

@@ -82,6 +82,13 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
     return [each for spec in specs for each in _variants(spec, variants, probes.get(spec.backend))]
 
 
+def only_in_run(options: Mapping[str, Any]) -> None:
+    """Raises UsageError for options that other commands, which take those of ``harness run``, do nothing with."""
+    for name, given in (("--save", options["save"]), ("--from", options["start"])):
+        if given:
+            raise UsageError(f"{name} is for harness run alone")
+
+
 def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
     """The seeds asked for: ``--seeds 5`` is 0 to 4, ``--seeds 3,7`` is 3 and 7; without it each ``--seed``, or 0.
 

@@ -78,6 +78,11 @@ def _what(record: Record) -> Facts:
         facts.append(("executed", record.executed))
     if record.metrics:
         facts += _data(record.metrics)
+    if record.spec.start:
+        facts.append(("starts from", f"saved parameters, SHA-256 {record.spec.start}"))
+    if record.saved:
+        facts.append(("saved", f"parameters, SHA-256 {record.saved.parameters}"))
+        facts.append(("", f"predictions, SHA-256 {record.saved.predictions}"))
     return facts
 
 

@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,20 @@ from harness.processes import environment
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
 from harness.processes.heard import Heard
 from harness.processes.stopping import postpone
-from harness.protocol import Compared, End, Event, Listed, Parity, Probe, Probed, Progress, Request, Run, Variants
+from harness.protocol import (
+    Compared,
+    End,
+    Event,
+    Kept,
+    Listed,
+    Parity,
+    Probe,
+    Probed,
+    Progress,
+    Request,
+    Run,
+    Variants,
+)
 from harness.records.base import Environment
 from harness.records.run import Record
 from harness.specs.commandline import command_line
@@ -26,6 +40,21 @@ from harness.specs.speed import SpeedSpec
 
 Answer = TypeVar("Answer", bound=Event)
 OnProgress = Callable[[Mapping[str, float]], None]
+
+
+@dataclass
+class Files:
+    """Files through which a run's arrays pass, which exist as long as it does: see ``protocol.Run``.
+
+    Attributes:
+        start: holds the parameters to start from; None to draw them.
+        keep: takes what is to be kept; None for nothing.
+        problem: why the worker could not write ``keep``; None where it could, and before.
+    """
+
+    start: Path | None = None
+    keep: Path | None = None
+    problem: str | None = None
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,6 +72,7 @@ def execute(
     python: Path | None = None,
     version: str | None = None,
     cpus: Choice | None = None,
+    files: Files | None = None,
 ) -> Record:
     """Execute ``spec`` in a worker; returns its record, however the run ends.
 
@@ -52,6 +82,7 @@ def execute(
         python: the interpreter of another environment, which runs this same code; None for this one's.
         version: of the framework, if one was asked for; the record's command then names it.
         cpus: those to choose the worker's from; None for all that this process may use.
+        files: through which arrays pass; None for none.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
@@ -62,11 +93,16 @@ def execute(
     command, extra = COMMAND, {}
     if python is not None:
         command, extra = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
+    files = files or Files()
+    start, keep = (None if each is None else str(each) for each in (files.start, files.keep))
+    request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep)
     with Channel(environment.worker_variables(spec), command, extra) as worker:
         try:
-            for event in worker.conversation(Run(spec.model_dump(mode="json"), chosen.cpus), until(timeout)):
+            for event in worker.conversation(request, until(timeout)):
                 if isinstance(event, Progress):
                     on_progress(vars(event))
+                elif isinstance(event, Kept):
+                    files.problem = event.problem
                 heard.take(event)
         except TimedOut:
             heard.end("timeout", f"not finished after {timeout:g} s (--timeout)")

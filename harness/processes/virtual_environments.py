@@ -47,16 +47,18 @@ class Recipe:
         extra: the part of this project that brings the framework, such as ``torch``.
         python: major and minor version.
         pins: the exact version of each distribution, if it is installed at all.
+        reads_saved: whether it reads saved parameters, for which this project has another part.
     """
 
     extra: str
     python: str
     pins: Mapping[str, str]
+    reads_saved: bool = False
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits, equal for equal recipes."""
-        content = json.dumps([self.extra, self.python, sorted(self.pins.items())])
+        content = json.dumps([self.extra, self.python, sorted(self.pins.items()), *["save"] * self.reads_saved])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
@@ -84,7 +86,7 @@ def recipe(record: Record) -> Recipe:
     python = re.match(_PYTHON, where.python)
     if python is None or not re.fullmatch(r"[0-9.]+((a|b|rc)[0-9]+)?\+?", where.python):
         raise NotBuilt(f"the record names Python {where.python[:40]!r}, which is not a version")
-    return Recipe(extra, python[0], pins)
+    return Recipe(extra, python[0], pins, reads_saved=record.spec.start is not None)
 
 
 def recipe_for(backend: str, version: str | None) -> Recipe:
@@ -178,7 +180,8 @@ def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
     pip = [uv, "pip", "install", "--python", str(_interpreter(place))] if uv else [
         str(_interpreter(place)), "-m", "pip", "install", "--disable-pip-version-check"
     ]  # fmt: skip
-    _run([*pip, "-q", "-c", str(constraints), f"{software.SOURCE}[{recipe.extra}]"])
+    extras = ",".join([recipe.extra, *["save"] * recipe.reads_saved])
+    _run([*pip, "-q", "-c", str(constraints), f"{software.SOURCE}[{extras}]"])
     (place / _DONE).write_text(json.dumps({"extra": recipe.extra, "python": recipe.python, "pins": dict(recipe.pins)}))
 
 

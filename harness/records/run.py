@@ -28,7 +28,7 @@ from harness.records.base import (
 )
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.specs.base import Count, Frozen, Name, Positive
+from harness.specs.base import Count, Digest, Frozen, Name, Positive
 from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
@@ -193,6 +193,13 @@ def throughput(
     }
 
 
+class Saved(Frozen):
+    """What ``harness run --save`` kept beside the record, by the SHA-256 of each file; their names are its id's."""
+
+    parameters: Annotated[Digest, Field(description="of ID.safetensors: the parameters whose scores are reported")]
+    predictions: Annotated[Digest, Field(description="of ID.predictions.npz: what they predict of the test split")]
+
+
 def _only_a_run(command: str | None) -> str | None:
     if command is not None and not runs_only(command):
         raise ValueError("not a command of harness run with options of a spec")
@@ -212,6 +219,7 @@ class Record(Execution, Sealed):
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
     noise: Noise | None = None
+    saved: Annotated[Saved | None, Field(description="the files kept with it; null where none were asked for")] = None
     command: Annotated[
         str | None, AfterValidator(_only_a_run), Field(description="the command that makes this run again, for a shell")
     ] = None

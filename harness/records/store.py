@@ -8,7 +8,9 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +123,7 @@ def read(path: Path) -> Record | SpeedRecord:
         AlteredRecord: it was changed since it was written.
     """
     try:
-        document = _document(_contents(path, "record"))
+        document = _document(contents(path, "record"))
         kind = SpeedRecord if document.get("kind") == "speed" else Record
         return kind.model_validate_json(json.dumps(to_current(document)))
     except Altered as error:
@@ -136,25 +138,45 @@ def read(path: Path) -> Record | SpeedRecord:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
-def _contents(path: Path, what: str) -> bytes:
-    """The bytes of a regular file: a FIFO would not end, a device neither. It is opened before it is looked at, so that
-    nothing can take its place in between.
+@contextmanager
+def regular(path: Path, what: str, largest: int | None = None) -> Iterator[BufferedReader]:
+    """A regular file, open for reading: a FIFO would not end, a device neither. It is opened before it is looked at, so
+    that nothing can take its place in between.
+
+    Args:
+        what: it should be, for the message.
+        largest: bytes that such a file may have; None for LARGEST_BYTES.
 
     Raises:
         StoreError: it is no regular file, or larger than any ``what``.
         OSError: it cannot be opened or read.
     """
+    largest = LARGEST_BYTES if largest is None else largest
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise StoreError(f"{path}: not a regular file")
+        if found.st_size > largest:
+            raise _too_large(path, what, largest)
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(LARGEST_BYTES + 1)
+            yield file
     finally:
         os.close(descriptor)
-    if len(content) > LARGEST_BYTES:
-        raise StoreError(f"{path}: larger than any {what} ({LARGEST_BYTES // 2**20} MiB), not read")
+
+
+def contents(path: Path, what: str, largest: int | None = None) -> bytes:
+    """The bytes of a file, as ``regular`` opens it; one that grows meanwhile is not read to its end either."""
+    largest = LARGEST_BYTES if largest is None else largest
+    with regular(path, what, largest) as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise _too_large(path, what, largest)
     return content
+
+
+def _too_large(path: Path, what: str, largest: int) -> StoreError:
+    return StoreError(f"{path}: larger than any {what} ({largest // 2**20:,} MiB), not read")
 
 
 def _document(text: bytes) -> dict[str, Any]:
@@ -200,7 +222,7 @@ def named_in(page: Path) -> Iterator[Path]:
         StoreError: the page cannot be read, or names no record.
     """
     try:
-        names = list(dict.fromkeys(ID.findall(_contents(page, "report").decode(errors="replace"))))
+        names = list(dict.fromkeys(ID.findall(contents(page, "report").decode(errors="replace"))))
     except OSError as error:
         raise StoreError(f"{page}: {error.strerror}") from None
     if not names:

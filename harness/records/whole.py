@@ -7,6 +7,7 @@ import platform
 import re
 import stat
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,10 +56,29 @@ def whole(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(target: Path, text: str) -> None:
-    """Write ``text`` in UTF-8, its line ends as they are: whole, or not at all. Raises OSError."""
+def write_whole(target: Path, content: str | bytes) -> None:
+    """Write bytes, or text in UTF-8, its line ends as they are: whole, or not at all. Raises OSError."""
     with whole(target) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def scratch(folder: Path, name: str) -> Iterator[Path]:
+    """An empty temporary file in ``folder``, through which another process hands something over; then it is deleted.
+
+    It is one of those that ``sweep`` deletes where this process is killed. First the folder is swept.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = folder.resolve()
+    sweep(folder)
+    temporary = folder / f".{name}-{uuid.uuid4().hex[:8]}.{_HOST}-{os.getpid()}.harness.tmp"
+    try:
+        with _locked(temporary):
+            yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

@@ -27,6 +27,8 @@ def _within_64_bits(value: Scalar) -> Scalar:
 
 
 Parameter = Annotated[Scalar, AfterValidator(_within_64_bits)]
+#: A SHA-256 in hexadecimal.
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Frozen(BaseModel):

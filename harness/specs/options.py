@@ -29,6 +29,7 @@ class Option:
 
     Attributes:
         name: on the command line, without ``--``.
+        python: its name in Python, where it is not ``name`` with underscores.
         about: the help text.
         kind: type of one value; ``dict`` for NAME=VALUE.
         fills: the spec field that it fills, as a path ("model.hidden"); None for an option that decides no result.
@@ -60,11 +61,12 @@ class Option:
     least: float | None = None
     variable: str | None = None
     group: str | None = None
+    python: str | None = None
 
     @property
     def parameter(self) -> str:
         """Its name in Python."""
-        return self.name.replace("-", "_")
+        return self.python or self.name.replace("-", "_")
 
     def words(self, value: Any) -> list[str]:
         """The command-line words that give it ``value``, which is the spec field's; none where it is to be left out."""
@@ -119,6 +121,8 @@ RUN = (
            group=TRAINING),
     Option("chrono", "Chrono initialisation, for dependencies of up to T_MAX steps.", int, "initialisation.chrono",
            metavar="T_MAX", group=TRAINING),
+    Option("from", "Start from saved parameters (harness run --save): their file, its record, or its SHA-256.",
+           fills="start", metavar="FILE", group=TRAINING, python="start"),
     Option("threads", "Threads of a run, and CPUs that it may use. Repeatable.", int, "threads",
            otherwise="2, or what CPUs and control group allow", repeatable=True, group=DEVICE),
     Option("cpus", "CPUs to choose from, such as 4-7 or 0,2.", metavar="LIST",
@@ -135,6 +139,8 @@ RUN = (
     Option("timeout", "Longest that one run may take, in seconds.", float, least=0, group=MEASURING),
     Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=DATA),
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
+    Option("save", "Keep the scored parameters and the test predictions beside the record.", bool, default=False,
+           group=OUTPUT),
     Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
     Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
 )  # fmt: skip

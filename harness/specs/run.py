@@ -13,6 +13,7 @@ from backends.parameters import InitialisationSpec
 from harness.specs.base import (
     DataShape,
     Denormals,
+    Digest,
     Frozen,
     Initialisation,
     Model,
@@ -43,6 +44,8 @@ class RunSpec(Frozen):
         deterministic: ask the framework for deterministic kernels.
         score_at: the parameters whose test scores are reported: those after the last update, or the best on the
             validation split. Part of the spec, so that it is chosen before the run.
+        start: SHA-256 of the file of saved parameters that training starts from; None where they are drawn. Then
+            ``initialisation`` has no part in the result.
     """
 
     task: Name
@@ -64,6 +67,7 @@ class RunSpec(Frozen):
     denormals: Denormals = "flush"
     deterministic: bool = True
     score_at: ScoreAt = "final"
+    start: Digest | None = None
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -71,7 +75,9 @@ class RunSpec(Frozen):
     @property
     def digest(self) -> str:
         """A fingerprint of the spec: equal for equal specs, on every machine."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        # a spec that draws its parameters keeps the digest that it had before it could name others
+        younger = {"start"} if self.start is None else set()
+        return hashlib.sha256(self.model_dump_json(exclude=younger).encode()).hexdigest()
 
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""

@@ -68,10 +68,10 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
 
     numpy_s = time.perf_counter() - start
     match request:
-        case protocol.Run(spec, _):
+        case protocol.Run():
             from harness.worker.run import measure
 
-            return _run_to_end(lambda: measure(spec, START, numpy_s, emit), emit)
+            return _run_to_end(lambda: measure(request, START, numpy_s, emit), emit)
         case protocol.Parity():
             from harness.worker.parity import compare
 

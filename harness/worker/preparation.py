@@ -89,12 +89,15 @@ def build(
     clocks: Clocks,
     emit: Emit,
     shortened: Job | None = None,
+    start: Parameters | None = None,
 ) -> Trainer:
     """A trainer that passed the gate, on the clocks ``gate`` and ``build``.
 
     Args:
         draw: batch number ``index`` of ``size`` sequences.
         shortened: for the gate, the same job with shorter sequences, which ``draw`` gives; None for the job itself.
+        start: what training starts from, where that is not ``parameters``, which the gate starts from. Trained ones
+            are no good for the gate: the rounding of a gradient near zero decides which way Adam steps.
 
     Raises:
         Diverged: its updates are too far from the reference's; the message says which quantity is the first to be.
@@ -109,7 +112,7 @@ def build(
             f"{_first_apart(backend, shortened or job, draw, parameters)}"
         )
     with clocks("build"):
-        return backend.trainer(job, parameters)
+        return backend.trainer(job, start or parameters)
 
 
 def _first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> str:

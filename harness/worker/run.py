@@ -5,15 +5,19 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import backends
 import tasks
 from backends import parameters as canonical
-from backends.job import Job, host_dtype
+from backends.job import Job, ModelSpec, Parameters, host_dtype
+from harness.errors import RunFailed
 from harness.machine import software
-from harness.protocol import Disturbance, Gpu, Measured, Point, Progress, Software
+from harness.protocol import Disturbance, Gpu, Kept, Measured, Point, Progress, Run, Software
 from harness.records.run import CurvePoint, Metrics, throughput
 from harness.specs.run import RunSpec
 from harness.worker import energy, noise, preparation
@@ -26,22 +30,22 @@ from tasks.base import Task
 REPORT_EVERY_S = 0.5
 
 
-def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emit) -> None:
+def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     """Execute a run spec and report the results.
 
     Args:
-        fields: of the run spec.
+        request: the run spec, and where arrays come from and go to.
         started: the moment at which this process began, by ``time.perf_counter``.
         numpy_s: seconds that importing NumPy took.
 
     Raises:
         Unsupported: the spec cannot be computed here.
         DataUnavailable: the task's data cannot be had.
-        RunFailed: the data, the gate, the loss, a compilation in the steady state, or another computation than the
-            name says.
+        RunFailed: the data, the gate, the loss, a compilation in the steady state, another computation than the
+            name says, or parameters to start from that are not there.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
-    spec = RunSpec.model_validate(fields)
+    spec = RunSpec.model_validate(request.spec)
     backend = preparation.load(spec.backend, clocks)
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job, host_import = preparation.start(backend, spec, spec.job(task), emit)
@@ -50,11 +54,13 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
         data = Data(task, host_dtype(spec.precision))
         data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
-    start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
+    drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
+    start = _handed(request, job.model) if spec.start else None
     with data.explained():
-        trainer = preparation.build(backend, job, data.draw, start, clocks, emit)
+        trainer = preparation.build(backend, job, data.draw, drawn, clocks, emit, start=start)
         meter = _meter(spec, clocks)
-        training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter, data)
+        training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter, data,
+                            keep=request.keep is not None)  # fmt: skip
         memory = preparation.Memory(trainer)
         outcome = _observed(training, emit)
     emit(Gpu(meter.gpu))
@@ -69,6 +75,37 @@ def measure(fields: Mapping[str, Any], started: float, numpy_s: float, emit: Emi
     preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
     emit(Measured(metrics.model_dump()))
+    if request.keep is not None:  # all clocks have stopped, and memory was read
+        emit(Kept(_keep(Path(request.keep), training)))
+
+
+def _handed(request: Run, model: ModelSpec) -> Parameters:
+    """The parameters that the parent handed over, in canonical order; backends round them to the run's type.
+
+    Raises:
+        RunFailed: there are none, or others.
+    """
+    if request.start is None:
+        raise RunFailed("the spec starts from saved parameters, which were not handed over")
+    with np.load(request.start, allow_pickle=False) as file:
+        found = {name: file[name].astype(np.float64) for name in file.files}
+    expected = canonical.shapes(model)
+    if {name: array.shape for name, array in found.items()} != expected:
+        raise RunFailed("the parameters that were handed over do not fit the spec")
+    return {name: found[name] for name in expected}
+
+
+def _keep(path: Path, training: Training) -> str | None:
+    """Write the scored parameters and their predictions; why that was not possible, or None."""
+    parameters, predictions = training.scored()
+    arrays = {**parameters, "predictions": predictions}
+    try:
+        with path.open("wb") as file:
+            rounded = {name: np.ascontiguousarray(array, training.dtype) for name, array in arrays.items()}
+            np.savez(file, **rounded)  # type: ignore[arg-type]
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _plugins(spec: RunSpec) -> dict[str, str]:

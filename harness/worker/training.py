@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import Trainer
-from backends.job import Array, host_dtype
+from backends.job import Array, Parameters, host_dtype
 from harness.errors import Diverged, RunFailed
 from harness.protocol import Progress
 from harness.records.base import Scores
@@ -84,8 +84,14 @@ class Training:
         on_point: OnPoint,
         between: Between = lambda done: None,
         data: Data | None = None,
+        keep: bool = False,
     ) -> None:
-        """``data``: the task's, where some of it was looked at before."""
+        """Set it up, with the held-out data drawn.
+
+        Args:
+            data: the task's, where some of it was looked at before.
+            keep: whether ``scored`` will be called.
+        """
         self.spec, self.task, self.trainer = spec, task, trainer
         self.dtype = host_dtype(spec.precision)
         self.clocks, self.on_progress, self.on_point, self.between = clocks, on_progress, on_point, between
@@ -96,6 +102,10 @@ class Training:
         self.losses = hashlib.sha256()
         self.device_s: float | None = None
         self.data = data or Data(task, self.dtype)
+        # the last update's parameters are there when all is measured; the best ones must be copied when they are passed
+        self._copies = keep and spec.score_at == "best-validation"
+        self._copied: tuple[Parameters, Array] | None = None
+        self._predicted: Array | None = None
         splits: tuple[Split, ...] = ("validation", "test")
         with clocks("data"):
             self.held_out = {split: self.data.held_out(split) for split in splits}
@@ -134,6 +144,7 @@ class Training:
                 since_evaluation = []
                 if spec.score_at == "best-validation" and (best is None or point.loss < best[0]):
                     best = (point.loss, done, *self._test())
+                    self._copy()
             self._report(done, losses[-1])
         self._refuse_compilation(compiled, done)
         _, step, loss, scores = best or (0.0, done, *self._test())
@@ -184,6 +195,8 @@ class Training:
         with self.clocks("evaluate"):
             predictions = self._predict(batch.x, batch.lengths)
             counted = batch.lengths if self.task.readout == "every" else None
+            if self._copies and split == "test":
+                self._predicted = predictions
             loss = loss_value(self.task.loss, predictions, batch.y, counted)
             if not math.isfinite(loss):
                 raise Diverged(f"training diverged: the {split} loss is {loss}; try a smaller --lr")
@@ -193,6 +206,22 @@ class Training:
         loss, scores = self._scores("test")
         with self.clocks("evaluate"):
             return loss, scores | self.task.closing_scores(self._predict)
+
+    def _copy(self) -> None:
+        """Keep what was scored just now: between blocks, on no clock."""
+        if self._copies:
+            assert self._predicted is not None
+            self._copied = self.trainer.parameters(), self._predicted
+
+    def scored(self) -> tuple[Parameters, Array]:
+        """The parameters whose test scores are reported, and what they predict of the test split.
+
+        Comes last: it may predict, which is on the clocks and in the blocks of prediction.
+        """
+        if self._copied is not None:
+            return self._copied
+        test = self.held_out["test"]
+        return self.trainer.parameters(), self._predict(test.x, test.lengths)
 
     def _predict(self, x: Array, lengths: Array | None = None) -> Array:
         """Predictions for any number of sequences, in padded batches: only one shape is compiled.

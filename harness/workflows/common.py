@@ -15,6 +15,11 @@ def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
     try:
         store.write(record)
     except StoreError as error:
-        stderr.print(f"harness: {harmless(str(error), keep='')}", highlight=False, markup=False, soft_wrap=True)
+        complain(error, stderr)
         return False
     return True
+
+
+def complain(error: StoreError, stderr: Console) -> None:
+    """Say in one line what could not be kept."""
+    stderr.print(f"harness: {harmless(str(error), keep='')}", highlight=False, markup=False, soft_wrap=True)

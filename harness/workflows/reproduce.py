@@ -18,6 +18,7 @@ from harness.processes.stopping import may_stop, terminated_as_interrupted
 from harness.processes.virtual_environments import NotBuilt, python, recipe
 from harness.records.run import Record
 from harness.records.store import read_record
+from harness.workflows.saving import found_for
 from harness.workflows.verify import missing_data, to_run_again, unknown
 
 
@@ -39,6 +40,8 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
             raise NotBuilt(why)
         if missing := missing_data(to_run_again(record)):
             return _said(path, missing, json_lines)
+        if why := found_for(record.spec, path.resolve().parent)[1]:
+            raise NotBuilt(why)
         with terminated_as_interrupted(), may_stop(), line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
     except NotBuilt as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from operator import attrgetter
+from pathlib import Path
 
 from rich.console import Console
 
@@ -19,9 +21,11 @@ from harness.processes import virtual_environments as environments
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, execute, refused
 from harness.records.run import Record
-from harness.records.store import Store
+from harness.records.saved import SavedParameters
+from harness.records.store import Store, StoreError
 from harness.specs.run import RunSpec
-from harness.workflows.common import keep
+from harness.workflows.common import complain, keep
+from harness.workflows.saving import NotHandedOver, handing, with_saved
 
 #: By backend, the versions of its framework to run it under; None stands for the version installed here.
 Versions = Mapping[str, Sequence[str | None]]
@@ -51,6 +55,8 @@ def run_all(
     json_lines: bool,
     versions: Versions | None = None,
     cpus: Sequence[int] | None = None,
+    start: SavedParameters | None = None,
+    save: bool = False,
 ) -> bool:
     """``run_each``, and print what came out; True if all were ok and their records kept.
 
@@ -59,7 +65,7 @@ def run_all(
     """
     with terminated_as_interrupted():
         on_record = (lambda record: print(record.json_line(), flush=True)) if json_lines else None
-        runs = run_each(specs, store, timeout, versions, cpus, on_record)
+        runs = run_each(specs, store, timeout, versions, cpus, on_record, start, save)
         if runs.stopped:
             screen.Screen(stderr=True).print(f"interrupted; {runs.left} runs not started", highlight=False)
         try:
@@ -78,6 +84,8 @@ def run_each(
     versions: Versions | None = None,
     cpus: Sequence[int] | None = None,
     on_record: Callable[[Record], None] | None = None,
+    start: SavedParameters | None = None,
+    save: bool = False,
 ) -> Runs:
     """Run every spec under every version asked for.
 
@@ -86,6 +94,8 @@ def run_each(
         timeout: seconds that one run may take.
         cpus: those that the user named; None for all that this process may use.
         on_record: called with each record as soon as it is kept.
+        start: what the specs start from that say so.
+        save: whether parameters and predictions are kept beside each record.
 
     Raises:
         KeyboardInterrupt: the user stopped it before the first run had started.
@@ -95,8 +105,10 @@ def run_each(
     found = Runs()
     with terminated_as_interrupted():
         for number, (spec, version) in enumerate(runs, 1):
+            saved = True
             try:
-                record = _run(spec, version, f"[{number}/{len(runs)}]", timeout, stderr, Choice(cpus))
+                one = _Run(spec, version, timeout, Choice(cpus), start, store.folder if store and save else None)
+                record, saved = _run(one, f"[{number}/{len(runs)}]", stderr)
             except Interrupted as interruption:
                 record = interruption.record
             except KeyboardInterrupt:  # while an environment was built
@@ -105,7 +117,7 @@ def run_each(
                 return replace(found, well=False, left=len(runs) - number + 1, stopped=True)
             found.records.append(record)
             kept = store is None or keep(record, store, stderr)
-            found.well = kept and record.status == "ok" and found.well
+            found.well = kept and saved and record.status == "ok" and found.well
             if on_record:
                 on_record(record)
             left = len(runs) - number
@@ -114,19 +126,43 @@ def run_each(
     return found
 
 
-def _run(
-    spec: RunSpec, version: str | None, position: str, timeout: float | None, stderr: Console, cpus: Choice
-) -> Record:
-    """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here."""
-    python = None
+@dataclass(frozen=True)
+class _Run:
+    """One run of a plan; ``save_in`` is the folder in which what comes out of it is saved, None to save nothing."""
+
+    spec: RunSpec
+    version: str | None
+    timeout: float | None
+    cpus: Choice
+    start: SavedParameters | None
+    save_in: Path | None
+
+
+def _run(one: _Run, position: str, stderr: Console) -> tuple[Record, bool]:
+    """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here.
+
+    Returns:
+        Its record, and whether what was to be saved is.
+    """
+    spec, version, python = one.spec, one.version, None
     if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
         try:
             with line(stderr) as tell, may_stop():
                 python = environments.find(spec.backend, version, tell)
         except environments.NotBuilt as error:
-            return refused(spec, str(error), version)
-    with bar(spec, position, stderr) as on_progress:
-        return execute(spec, timeout, on_progress, python, version, cpus)
+            return refused(spec, str(error), version), True
+    parameters = one.start.parameters if one.start and spec.start else None
+    folder = one.save_in or Path(tempfile.gettempdir())
+    try:
+        with handing(folder, parameters, one.save_in is not None) as files:
+            with bar(spec, position, stderr) as on_progress:
+                record = execute(spec, one.timeout, on_progress, python, version, one.cpus, files)
+            return with_saved(record, files, folder), True
+    except StoreError as error:
+        complain(error, stderr)
+        return record, False
+    except NotHandedOver as error:
+        return refused(spec, str(error), version), False
 
 
 def print_summary(records: Sequence[Record]) -> None:

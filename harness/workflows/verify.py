@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.records.store import AlteredRecord, Distinct, Store, StoreError, fi
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
+from harness.workflows.saving import NotHandedOver, found_for, handing
 from tasks.base import TaskError
 from tasks.datasets import MissingData
 from tasks.registry import UnknownName
@@ -90,7 +92,8 @@ def verify_all(
             if not why_not:
                 others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
                 try:
-                    judgement = _one(record, others, position, min(timeout, left), store, stderr)
+                    place = path.resolve().parent
+                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr)
                 except KeyboardInterrupt as stop:
                     if store is not None and isinstance(stop, Interrupted):
                         keep(stop.record, store, stderr)
@@ -132,7 +135,13 @@ def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row],
 
 
 def _one(
-    record: Record, others: Sequence[Record], position: str, timeout: float | None, store: Store | None, stderr: Console
+    record: Record,
+    place: Path,
+    others: Sequence[Record],
+    position: str,
+    timeout: float | None,
+    store: Store | None,
+    stderr: Console,
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
@@ -143,13 +152,23 @@ def _one(
         return Judgement("cannot run", why)
     if missing := missing_data(spec):
         return missing
+    start, why_not = found_for(spec, place)
+    if why_not:
+        return Judgement("cannot run", why_not)
     # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
     with may_stop():
         turn = FileLock(folder / f"{record.digest}.lock").acquire()
-    with turn, bar(spec, position, stderr) as on_progress:
-        again = execute(spec, timeout, on_progress)
+    try:
+        with (
+            turn,
+            handing(Path(tempfile.gettempdir()), start, save=False) as handed,
+            bar(spec, position, stderr) as progress,
+        ):
+            again = execute(spec, timeout, progress, files=handed)
+    except NotHandedOver as error:
+        return Judgement("cannot run", str(error))
     if store is not None:
         keep(again, store, stderr)
     return judge(record, again, others)

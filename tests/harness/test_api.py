@@ -39,6 +39,16 @@ def test_a_run_gives_records_tables_and_frames(results: tuple[harness.Results, P
     assert {record.id for record in harness.read(str(folder)).runs} == {record.id for record in found.runs}
 
 
+def test_what_a_run_saved_starts_another(tmp_path: Path) -> None:
+    (first,) = harness.run(**FEW, save=True, results=tmp_path).runs
+    assert first.saved is not None
+    (second,) = harness.run(**FEW, seed=1, start=tmp_path / f"{first.id}.json", results=tmp_path).runs
+    assert second.spec.start == first.saved.parameters
+    assert second.curve[0].loss == pytest.approx(first.curve[-1].loss, rel=1e-6)
+    with pytest.raises(UsageError, match="--from is for harness run alone"):
+        harness.compare({"lr": 1.0}, {"lr": 2.0}, start="0" * 64, **FEW)
+
+
 def test_a_notebook_shows_tables_and_a_picture_and_no_markup_of_a_records(
     results: tuple[harness.Results, Path],
 ) -> None:

@@ -12,6 +12,7 @@ from harness import protocol
 
 EXAMPLES: list[protocol.Message] = [
     protocol.Run({"task": "adding"}, [0, 1]),
+    protocol.Run({"task": "adding"}, [0, 1], "start.npz", "keep.npz"),
     protocol.Contest({"batch": 3}, [2]),
     protocol.Parity({"task": "adding"}, [0], 3, 7, ["float64"]),
     protocol.Probe("numpy"),
@@ -30,6 +31,8 @@ EXAMPLES: list[protocol.Message] = [
     protocol.Executed("a loop"),
     protocol.Software({"numpy": "2.0"}, {"numpy": "2.0"}, "3.11.9"),
     protocol.Measured({"step_ms": None}),
+    protocol.Kept(),
+    protocol.Kept("No space left on device"),
     protocol.Ready({"first_s": 0.5}),
     protocol.Ready(),
     protocol.BlockDone(8, 0.25),

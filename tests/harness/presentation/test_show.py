@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.presentation.show import BLOCKS, show, sparkline
+from harness.records.run import Saved
 
 
 def shown(record: Any, width: int = 100) -> str:
@@ -37,6 +38,13 @@ def test_a_run_that_did_not_says_why_and_shows_the_log(make_record: Any, status:
     assert "[red]because[/]" in text  # markup in a record is text
     assert "\x1b" not in text
     assert "  line one\n  line two" in "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def test_what_was_saved_and_started_from_is_told_by_digest(make_record: Any) -> None:
+    text = shown(make_record(record={"saved": Saved(parameters="a" * 64, predictions="b" * 64)}, start="c" * 64), 200)
+    for letter in "abc":
+        assert letter * 64 in text
+    assert "saved" not in shown(make_record())
 
 
 def test_it_fits_a_narrow_terminal(make_record: Any) -> None:

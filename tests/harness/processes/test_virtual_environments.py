@@ -25,6 +25,7 @@ def test_equal_versions_are_one_environment(make_record: RecordFactory) -> None:
     assert a.name == b.name
     other = {"versions": {"harness": "0.1.0", "numpy": "2.3.0", "torch": "2.12.0"}}
     assert recipe(make_record(environment=other)).name != a.name
+    assert recipe(make_record(start="0" * 64)).name != a.name, "it needs the library that reads saved parameters"
 
 
 def test_local_versions_and_our_own_are_not_asked_of_an_index(make_record: RecordFactory) -> None:

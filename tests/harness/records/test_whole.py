@@ -19,7 +19,7 @@ from harness.presentation.figure import Drawn
 from harness.records import whole as module
 from harness.records.run import Record
 from harness.records.store import Found
-from harness.records.whole import sweep, whole, write_whole
+from harness.records.whole import scratch, sweep, whole, write_whole
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="locks")
 WRITER = """
@@ -112,6 +112,34 @@ def test_whose_files_are_swept_and_when(tmp_path: Path, name: str, days_old: flo
     os.utime(path, (then, then))
     sweep(tmp_path)
     assert path.exists() == stays
+
+
+HANDING = """
+import sys, time
+from pathlib import Path
+from harness.records.whole import scratch
+with scratch(Path(sys.argv[1]), "keep") as temporary:
+    temporary.write_bytes(b"half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@posix
+def test_what_is_handed_over_is_gone_afterwards_and_swept_where_the_process_was_killed(tmp_path: Path) -> None:
+    with scratch(tmp_path, "keep") as one, scratch(tmp_path, "keep") as other:
+        one.write_bytes(b"whole")
+        sweep(tmp_path)
+        assert one != other
+        assert one.read_bytes() == b"whole"
+    assert contents(tmp_path) == []
+    with subprocess.Popen([sys.executable, "-c", HANDING, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert len(contents(tmp_path)) == 1
+        process.send_signal(signal.SIGKILL)
+    write_whole(tmp_path / "next.json", "{}")
+    assert contents(tmp_path) == ["next.json"]
 
 
 @pytest.mark.parametrize("name", ["runs.csv", "runs.md", "runs.parquet", "figure.png", "figure.svg", "report.html"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 import tasks
-from harness.records.store import read_record
+from harness.records.store import read_all, read_record
 from harness.specs.base import Model
 from harness.specs.run import RunSpec, differing
 
@@ -64,3 +65,12 @@ def test_whole_numbers_have_64_bits(changed: dict[str, Any]) -> None:
     spec = read_record(next(PUBLISHED.glob("*adding*.json"))).spec.model_dump()
     with pytest.raises(ValidationError):
         RunSpec.model_validate(spec | changed)
+
+
+def test_specs_that_draw_their_parameters_keep_the_digests_from_before_they_could_name_others() -> None:
+    """Of the published records, all in one."""
+    digests = sorted(record.spec.digest for record in read_all([PUBLISHED]).records)
+    assert len(digests) == 40
+    together = hashlib.sha256("".join(digests).encode()).hexdigest()
+    assert together == "bcde649a9b0121fb3ebdbd231a5fcef9bf4bd824c1902c06b14f5fa98791f025"
+    assert spec().model_copy(update={"start": "0" * 64}).digest != spec().digest
