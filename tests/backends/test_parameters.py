@@ -94,22 +94,23 @@ def drawn(model: ModelSpec, framework: Any, forget_bias: float = 0.0) -> dict[st
     return initial(model, InitialisationSpec(framework, framework, forget_bias), seed=3)
 
 
-def alike(ours: Any, theirs: Any) -> None:
-    """Two draws of as many numbers from one distribution: of one spread, within one interval, or all of one value."""
+def alike(ours: Any, theirs: Any, bounded: bool = True) -> None:
+    """Two draws of as many numbers from one distribution: of one mean and spread and, of bounded ones, one interval."""
     assert ours.size == theirs.size
     assert ours.std() == pytest.approx(theirs.std(), rel=0.15, abs=1e-12)
-    assert abs(ours).max() == pytest.approx(abs(theirs).max(), rel=0.15, abs=1e-12)
+    assert not bounded or abs(ours).max() == pytest.approx(abs(theirs).max(), rel=0.15, abs=1e-12)
     assert ours.mean() == pytest.approx(theirs.mean(), abs=4 * theirs.std() / np.sqrt(theirs.size / 2) + 1e-12)
 
 
 @pytest.mark.parametrize(("cell", "layer"), [("rnn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU")])
 def test_the_start_of_keras_is_kerass(cell: Any, layer: str) -> None:
     keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
     theirs = keras.Sequential([keras.Input((None, 24)), getattr(keras.layers, layer)(32), keras.layers.Dense(8)])
     kernel, recurrent, bias, *head = theirs.get_weights()
     ours = drawn(WIDE[cell], "keras", forget_bias=1.0)
     alike(ours["l0.W_ih"], kernel)
-    alike(ours["l0.W_hh"], recurrent)
+    alike(ours["l0.W_hh"], recurrent, bounded=False)
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(32), atol=1e-5)
     np.testing.assert_allclose(ours["l0.W_hh"].T @ ours["l0.W_hh"], np.eye(32), atol=1e-12)
     for name in {"b", "b_ih", "b_hh"} & {name.removeprefix("l0.") for name in ours}:

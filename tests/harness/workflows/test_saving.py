@@ -50,8 +50,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("score_at", ["final", "best-validation"])
-@pytest.mark.parametrize("backend", ["numpy", "torch", "tensorflow", "jax"])
+@pytest.mark.parametrize(
+    ("backend", "score_at"),  # what a backend gives is the same code for both
+    [("numpy", "final"), ("numpy", "best-validation"), ("torch", "final"), ("tensorflow", "final"), ("jax", "final")],
+)
 def test_what_is_scored_is_kept_with_its_predictions(
     harness: Harness, tmp_path: Path, backend: str, score_at: str
 ) -> None:
@@ -102,7 +104,7 @@ def test_saving_changes_nothing_that_is_measured(harness: Harness) -> None:
 def test_a_run_goes_on_where_the_saved_one_ended_and_is_verified(harness: Harness, tmp_path: Path) -> None:
     first = ran(harness, "--backend", "numpy", *STEPS, "--save")
     folder = results(tmp_path)
-    for backend in filter(find_spec, ("numpy", "torch", "tensorflow", "jax")):
+    for backend in filter(find_spec, ("numpy", "torch")):  # canonical parameters reach each backend by one way
         second = ran(
             harness, "--backend", backend, *STEPS, "--seed", "1", "--from", str(folder / f"{first['id']}.json")
         )

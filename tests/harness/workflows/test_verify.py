@@ -204,15 +204,18 @@ def test_what_is_left_when_the_time_for_all_is_over_is_named(tmp_path: Path, mak
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_what_is_left_after_an_interrupt_is_named_and_no_success(tmp_path: Path) -> None:
-    assert harness("run", *QUICK, "--results", "kept", cwd=tmp_path).returncode == 0
-    assert harness("run", *QUICK, "--seed", "1", "--results", "kept", cwd=tmp_path).returncode == 0
-    command = [sys.executable, "-P", "-m", "harness", "verify", "kept", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as verifying:
+def test_what_is_left_after_an_interrupt_is_named_and_no_success(tmp_path: Path, make_record: RecordFactory) -> None:
+    Store(tmp_path).prepare()
+    for number in range(2):
+        Store(tmp_path).write(
+            make_record(backend="numpy", variant="hoisted", number=number, seed=number, steps=20, evaluate_every=10)
+        )
+    command = [sys.executable, "-P", "-m", "harness", "verify", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as verifying:
         assert verifying.stdout is not None
         first = verifying.stdout.readline()
         verifying.send_signal(signal.SIGINT)
         told = [json.loads(line) for line in (first, *verifying.stdout)]
-    assert [each["verdict"] for each in told] == ["bit-identical", "cannot run"]
-    assert told[1]["why"] == "interrupted"
+    assert told[0]["verdict"] == "different", told
+    assert (told[1]["verdict"], told[1]["why"]) == ("cannot run", "interrupted")
     assert verifying.returncode == 1
