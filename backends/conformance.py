@@ -27,7 +27,7 @@ from backends.base import Backend, Trainer, Unsupported, Variant
 from backends.job import CELLS, IEEE, Cell, Device, Job, ModelSpec, OptimizerSpec, Parameters, Precision
 from backends.parameters import InitialisationSpec, initial, shapes
 from backends.synthetic import random_batches
-from tasks.base import Batch, Loss, Readout
+from tasks.base import Batch, Loss, Readout, within
 
 #: Relative. bfloat16's gradients were measured within 4e-2 on the CPU: plain RNN, Keras; the LSTM's within 2e-2. TF32
 #: rounds to three bits more, and rounds the factors of products only: an eighth of that, not measured.
@@ -86,7 +86,7 @@ def garbled(batch: Batch) -> Batch:
     """``batch`` with its padding replaced by large numbers."""
     if batch.lengths is None:
         return batch
-    padding = np.arange(batch.x.shape[1]) >= batch.lengths[:, None]
+    padding = ~within(batch.lengths, batch.x.shape[1])
     x, y = batch.x.copy(), batch.y.copy()
     x[padding] = 100.0
     if y.shape[:2] == padding.shape:
@@ -386,8 +386,8 @@ class BackendConformance:
             return
         outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
         if job.model.readout == "every" and batch.lengths is not None:
-            within = np.arange(job.length) < batch.lengths[:, None]
-            predicted, outputs = predicted[within], outputs[within]
+            inside = within(batch.lengths, job.length)
+            predicted, outputs = predicted[inside], outputs[inside]
         np.testing.assert_allclose(predicted, outputs, rtol=TOLERANCE[precision], atol=TOLERANCE[precision] / 100)
 
     def test_with_lengths_and_ctc_a_chunk_equals_its_parts_and_nothing_compiles_again(self, variant: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from backends import ctc
 from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
 from backends.parameters import layer, layer_names
-from tasks.base import Batch, Loss
+from tasks.base import Batch, Loss, within
 
 State = tuple[Array, ...]
 """The hidden state h first; the LSTM's cell state c second."""
@@ -229,7 +229,7 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | Non
     if loss == "ctc":
         return ctc.loss_and_gradient(outputs, y, lengths)
     if lengths is not None:
-        valid = np.arange(outputs.shape[1]) < lengths[:, None]
+        valid = within(lengths, outputs.shape[1])
         value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid])
         d_outputs = np.zeros_like(outputs)
         d_outputs[valid] = d_valid

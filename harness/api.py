@@ -42,7 +42,7 @@ from harness.workflows.saving import check_fit, start_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.analysis.difference import Accuracy, Difference
+    from harness.analysis.difference import Accuracy
     from harness.presentation.figure import Drawn
 
 __all__ = ["Compared", "Results", "UsageError", "Verified", "compare", "read", "run", "speed", "verify"]
@@ -65,7 +65,7 @@ class _Shown:
 
     def tables(self) -> list[Table]:
         """The tables that show it."""
-        raise NotImplementedError
+        return []
 
     def notes(self) -> list[str]:
         """Lines below the tables."""
@@ -142,9 +142,13 @@ class Results(_Shown):
 
     def figures(self) -> list[Drawn]:
         """The figures that ``harness plot`` draws: learning curves, throughput, memory; of contests, a roofline."""
+        return list(self._drawn())
+
+    def _drawn(self) -> Iterator[Drawn]:
         from harness.presentation import contest_figures, run_figures
 
-        return [*run_figures.figures(self.runs), *contest_figures.figures(self.contests)]
+        yield from run_figures.figures(self.runs)
+        yield from contest_figures.figures(self.contests)
 
     def tables(self) -> list[Table]:
         """The tables that the commands print."""
@@ -164,36 +168,27 @@ class Results(_Shown):
         return [*reasons(self.runs), *self.problems, *nothing]
 
     def picture(self) -> Drawn | None:
-        """Throughput of the runs, or the first figure of the contests."""
-        drawn = self.figures()
-        return next((each for each in drawn if each.name == "throughput"), drawn[0] if drawn else None)
+        """The first of ``figures``, which is throughput where there are runs; the others are not drawn."""
+        return next(self._drawn(), None)
 
 
-@dataclass(repr=False)
-class Compared(_Shown):
+@dataclass(frozen=True, repr=False)
+class Compared(comparing.Comparison, _Shown):
     """How much B takes of what A takes.
 
     Attributes:
-        variants: that were measured, of A and of B.
         time: of B over that of A; ``time.ratio`` with its interval, ``time.verdict`` the faster side or ``neither``.
         memory: the same of memory; None where it was not measured or did not grow.
+        variants: that were measured, of A and of B.
         accuracy: scores, paired by seed; None with fewer than two seeds.
     """
 
-    variants: tuple[str, str]
-    time: Difference
-    memory: Difference | None
     accuracy: Accuracy | None
-
-    def tables(self) -> list[Table]:
-        """None: it is told in sentences."""
-        return []
 
     def notes(self) -> list[str]:
         """The comparison in sentences."""
         sides = [f"{side}: {variant}" for side, variant in zip("AB", self.variants, strict=True)]
-        scores = [self.accuracy.sentence()] if self.accuracy else []
-        return [*sides, *scores, *comparing.Comparison(self.time, self.memory, self.variants).lines()]
+        return [*sides, *([self.accuracy.sentence()] if self.accuracy else []), *self.lines()]
 
 
 @dataclass(repr=False)
@@ -389,7 +384,7 @@ def compare(
     with line(screen.Screen(stderr=True)) as tell:
         found = comparing.compare(sides[0][0], sides[1][0], effort, tell, choice)
     accuracy = comparing.learned(sides, timeout, choice) if len(sides[0]) > 1 else None
-    return Compared(found.variants, found.time, found.memory, accuracy)
+    return Compared(**vars(found), accuracy=accuracy)
 
 
 def _side(name: str, values: dict[str, Any]) -> list[RunSpec]:

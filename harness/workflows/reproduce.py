@@ -10,7 +10,7 @@ from pathlib import Path
 import backends
 import tasks
 from harness.analysis.verdict import Judgement
-from harness.errors import NOT_OK
+from harness.errors import NOT_OK, UsageError
 from harness.machine import software
 from harness.presentation.progress import line
 from harness.presentation.screen import Screen
@@ -40,11 +40,10 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
             raise NotBuilt(why)
         if missing := missing_data(to_run_again(record)):
             return _said(path, missing, json_lines)
-        if why := found_for(record.spec, path.resolve().parent)[1]:
-            raise NotBuilt(why)
+        found_for(record.spec, path.resolve().parent)
         with terminated_as_interrupted(), may_stop(), line(Screen(stderr=True)) as tell:
             interpreter = python(recipe(record), tell)
-    except NotBuilt as error:
+    except (NotBuilt, UsageError) as error:
         return _said(path, Judgement("cannot run", str(error)), json_lines)
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []

@@ -52,26 +52,23 @@ def model_of(spec: RunSpec) -> ModelSpec:
     return spec.job(tasks.load(spec.task, spec.parameters, spec.seed)).model
 
 
-def found_for(spec: RunSpec, folder: Path) -> tuple[Parameters | None, str | None]:
-    """The parameters that a record's spec starts from, found by their digest beside it; or why they cannot be had.
+def found_for(spec: RunSpec, folder: Path) -> Parameters | None:
+    """The parameters that a record's spec starts from, found by their digest beside it; None where it draws them.
 
-    Both are None for a spec that draws its parameters.
+    Raises:
+        UsageError: they cannot be had; the message says why, in one line.
     """
     if spec.start is None:
-        return None, None
-    try:
-        check_installed("the record starts from saved parameters, which")
-        found = by_digest(spec.start, folder)
-    except UsageError as error:
-        return None, str(error)
+        return None
+    check_installed("the record starts from saved parameters, which")
+    found = by_digest(spec.start, folder)
     if found is None:
-        return (
-            None,
-            f"it starts from saved parameters with SHA-256 {spec.start[:12]}…; no file beside the record has it",
+        raise UsageError(
+            f"it starts from saved parameters with SHA-256 {spec.start[:12]}…; no file beside the record has it"
         )
     if why := apart(found.model, model_of(spec)):
-        return None, f"the saved parameters in {found.path.name} do not fit its spec: {why}"
-    return found.parameters, None
+        raise UsageError(f"the saved parameters in {found.path.name} do not fit its spec: {why}")
+    return found.parameters
 
 
 @contextmanager

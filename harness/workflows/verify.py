@@ -152,9 +152,10 @@ def _one(
         return Judgement("cannot run", why)
     if missing := missing_data(spec):
         return missing
-    start, why_not = found_for(spec, place)
-    if why_not:
-        return Judgement("cannot run", why_not)
+    try:
+        start = found_for(spec, place)
+    except UsageError as error:
+        return Judgement("cannot run", str(error))
     # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)

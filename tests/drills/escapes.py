@@ -7,7 +7,7 @@ goes through ``table`` and ``show``, refused or not; each that is accepted as a 
 ``compare`` in both orders, ``verify`` (which is handed another record for a run) and ``reproduce`` (which is refused an
 environment); and with others through ``report`` and ``plot``. Consoles draw with styles, as on a terminal; where
 ``chromium`` is installed, it opens each page. Prints what was counted and each finding with the record's name; exits 1
-if there was one. It takes about half an hour.
+if there was one. It takes about ten minutes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Each mutant that is accepted as a record stands in a folder beside a good one, and the commands run on both: ``table``,
 ``table --summary``, ``show``, ``plot``, ``report``, ``compare`` both ways, and what ``verify`` reads. Prints the counts
-and each traceback with the mutant's name; exits 1 if there was one. With all figures it takes about an hour; where
+and each traceback with the mutant's name; exits 1 if there was one. With all figures it takes about half an hour; where
 ``--seconds`` ended it, ``--first`` goes on.
 """
 

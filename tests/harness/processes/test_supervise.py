@@ -63,11 +63,12 @@ def test_a_run_takes_the_cpus_that_are_named_and_says_so() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_worker_that_was_stopped_for_a_while_says_so() -> None:
     """Stopped in training, as Ctrl-Z or a suspended machine does; the block that holds the pause is seen."""
-    spec = a_spec("slow", steps=45, chunk=1)
+    spec = a_spec("slow", steps=30, chunk=1)
 
     def stop_once(report: Mapping[str, float]) -> None:
         (worker,) = psutil.Process().children()
         if report["step"] > 5 and not paused:
+            time.sleep(0.05)  # half a step: the report comes between two blocks, where a pause would disturb no figure
             worker.suspend()
             time.sleep(1.5)
             worker.resume()
