@@ -173,7 +173,7 @@ class Results(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class Compared(comparing.Comparison, _Shown):
+class Compared(_Shown, comparing.Comparison):
     """How much B takes of what A takes.
 
     Attributes:
