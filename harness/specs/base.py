@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -35,6 +35,20 @@ class Frozen(BaseModel):
     """A closed, immutable model: unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    #: Fields that are younger than the first specs: a digest leaves them out where they have their defaults, so that a
+    #: spec keeps the digest that it had before it could say more.
+    younger: ClassVar[frozenset[str]] = frozenset()
+
+    def unsaid(self) -> dict[str, Any]:
+        """What a digest leaves out, as pydantic's ``exclude`` takes it: younger fields at their defaults."""
+        found: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name in self.younger and value == field.get_default(call_default_factory=True):
+                found[name] = True
+            elif isinstance(value, Frozen) and (inner := value.unsaid()):
+                found[name] = inner
+        return found
 
     def json_line(self) -> str:
         """The document as a line of JSON in ASCII, which no terminal and no encoding changes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ class RunSpec(Frozen):
             ``initialisation`` has no part in the result.
     """
 
+    younger: ClassVar = frozenset({"start"})
+
     task: Name
     preset: Name
     parameters: dict[str, Parameter]
@@ -75,9 +77,7 @@ class RunSpec(Frozen):
     @property
     def digest(self) -> str:
         """A fingerprint of the spec: equal for equal specs, on every machine."""
-        # a spec that draws its parameters keeps the digest that it had before it could name others
-        younger = {"start"} if self.start is None else set()
-        return hashlib.sha256(self.model_dump_json(exclude=younger).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude=self.unsaid()).encode()).hexdigest()
 
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
