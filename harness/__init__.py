@@ -1,7 +1,8 @@
 """The command and its Python packages: plans runs, measures them in worker processes, keeps records and shows them.
 
-From Python: ``harness.run``, ``speed``, ``compare``, ``verify`` and ``read``, which ``harness.api`` defines. Frameworks
-are imported only in workers, by ``backends``; what is learned stands in ``tasks``.
+From Python: ``harness.run``, ``speed``, ``compare``, ``verify``, ``read`` and ``export``, which ``harness.api``
+defines, and ``harness.data``. Frameworks are imported only in workers, by ``backends``; what is learned stands in
+``tasks``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import Compared, Results, UsageError, Verified, compare, read, run, speed, verify
+    from harness import data
+    from harness.api import Compared, Exported, Results, UsageError, Verified, compare, export, read, run, speed, verify
 
-__all__ = ["Compared", "Results", "UsageError", "Verified", "compare", "read", "run", "speed", "verify"]
+__all__ = [
+    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "data", "export", "read", "run", "speed",
+    "verify",
+]  # fmt: skip
 _HERE = Path(__file__).resolve().parent.parent
 
 
@@ -43,9 +48,9 @@ def __getattr__(name: str) -> Any:
     """A function of ``harness.api``: imported when first used, for the command and its workers import this package."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from harness import api
+    from importlib import import_module
 
-    return getattr(api, name)
+    return import_module("harness.data") if name == "data" else getattr(import_module("harness.api"), name)
 
 
 def __dir__() -> list[str]:

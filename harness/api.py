@@ -34,8 +34,10 @@ from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_
 from harness.specs.run import RunSpec
 from harness.text import harmless
 from harness.workflows import compare as comparing
+from harness.workflows import export as exporting
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
+from harness.workflows.export import Exported
 from harness.workflows.run import run_each
 from harness.workflows.saving import check_fit, start_of
 
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from harness.analysis.difference import Accuracy
     from harness.presentation.figure import Drawn
 
-__all__ = ["Compared", "Results", "UsageError", "Verified", "compare", "read", "run", "speed", "verify"]
+__all__ = [
+    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "verify",
+]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Places = str | Path | Sequence[str | Path]
@@ -60,7 +64,7 @@ _BY_NAME = (
 )
 
 
-class _Shown:
+class Shown:
     """What a notebook shows of a result: the tables that ``print`` shows, and a picture where there is one."""
 
     def tables(self) -> list[Table]:
@@ -100,7 +104,7 @@ def _png(drawn: Drawn) -> str:
 
 
 @dataclass(repr=False)
-class Results(_Shown):
+class Results(Shown):
     """Records, as ``run`` and ``speed`` leave them and ``read`` finds them.
 
     Attributes:
@@ -173,7 +177,7 @@ class Results(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class Compared(_Shown, comparing.Comparison):
+class Compared(Shown, comparing.Comparison):
     """How much B takes of what A takes.
 
     Attributes:
@@ -192,7 +196,7 @@ class Compared(_Shown, comparing.Comparison):
 
 
 @dataclass(repr=False)
-class Verified(_Shown):
+class Verified(Shown):
     """Verdicts on records.
 
     Attributes:
@@ -432,6 +436,23 @@ def read(places: Places = DEFAULT_RESULTS) -> Results:
         raise StoreError("; ".join([f"no records in {', '.join(map(str, _paths(places)))}", *found.problems]))
     statuses = [*(record.status for record in found.records), *(record.status for record in found.speeds)]
     return Results(found.records, found.speeds, found.problems, ok=set(statuses) == {"ok"})
+
+
+def export(places: Places, to: str, out: str | Path | None = None) -> Exported:
+    """Write saved parameters as a framework loads them, or records into a tracker's store, as ``harness export``.
+
+    Args:
+        places: for a framework one file, of saved parameters or the record beside it; for a tracker any records.
+        to: torch, keras or jax; mlflow, wandb or tensorboard.
+        out: the file, or the tracker's folder, to write; None for one beside the parameters, or the tracker's own.
+
+    Returns:
+        Its ``path``, and the ``code`` that loads it or the command that shows it.
+
+    Raises:
+        UsageError: there is nothing to export, or it has no equal there; in one line.
+    """
+    return exporting.export(_paths(places), to, None if out is None else Path(out))
 
 
 def _paths(places: Places) -> list[Path]:

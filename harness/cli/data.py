@@ -104,18 +104,14 @@ def add_(
 ) -> None:  # fmt: skip
     """Check, split and keep a data set: NAME --x X.npy --y Y.npy, or NAME FILE. Then: harness run --task NAME."""
     from harness.datasets.keeping import Wish
-    from harness.datasets.series import Windows, words_of
+    from harness.datasets.series import words_of
     from harness.datasets.splitting import Rule, fractions_in
     from harness.errors import UsageError
     from harness.workflows import data as workflow
 
     arrays = {"x": x, "y": y, "lengths": lengths, "x_test": x_test, "y_test": y_test, "lengths_test": lengths_test}
-    windows = None
     try:
-        if target is not None:
-            windows = Windows(target, window or 24, horizon or 1, words_of(features), time)
-        elif any(each is not None for each in (window, horizon, features, time)):
-            raise UsageError("--window, --horizon, --features and --time need --target COLUMN")
+        windows = workflow.windows_of(target, window, horizon, words_of(features), time)
         rule = Rule(fractions_in(fractions) if fractions else None, split_seed, by_time)
         given = workflow.Given(file, {role: path for role, path in arrays.items() if path is not None}, windows)
         stored = workflow.add(given, Wish(name, rule, standardise, regression), _note)

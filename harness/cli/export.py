@@ -7,20 +7,42 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import fail
+from harness.cli.common import DEFAULT_RESULTS, fail, tell
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Saved parameters (harness run --save), or the record beside them.")],
-    to: Annotated[str, typer.Option(help="torch, keras or jax.", metavar="FRAMEWORK")],
-    out: Annotated[Path | None, typer.Option(help="The file to write.", show_default="beside FILE")] = None,
+    to: Annotated[
+        str,
+        typer.Option(help="torch, keras or jax; or mlflow, wandb or tensorboard.", metavar="WHERE"),
+    ],
+    places: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="For a framework: saved parameters (harness run --save), or the record beside them. For a tracker: "
+            "folders of records, or single ones.",
+            show_default=str(DEFAULT_RESULTS),
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The file to write, or a tracker's folder.",
+            show_default="beside the parameters; mlruns, wandb or runs",
+        ),
+    ] = None,
 ) -> None:
-    """Write a run's trained parameters as PyTorch, Keras or JAX load them, and print the Python that does."""
+    """Write trained parameters as PyTorch, Keras or JAX load them, and print the Python that does.
+
+    Or write records into a store of MLflow, Weights & Biases or TensorBoard on this machine, and print the command that
+    shows it.
+    """
     from harness.errors import UsageError
     from harness.workflows.export import export as exported
 
     try:
-        written, code = exported(file, to, out)
+        found = exported(places or [DEFAULT_RESULTS], to, out)
     except UsageError as error:
         fail(error)
-    typer.echo(f"# {written}\n{code}", nl=False)
+    for note in found.notes:
+        tell(note)
+    typer.echo(repr(found), nl=False)

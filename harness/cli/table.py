@@ -25,10 +25,14 @@ def table(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write; its ending gives the format.")] = None,
+    decimal: Annotated[
+        str, typer.Option(help="Decimal mark, . or a comma; with a comma, CSV has semicolons between values.")
+    ] = ".",
 ) -> None:
     """Records as a table: any column, sorted and filtered."""
     from harness.presentation.export import format_named, render
     from harness.presentation.run_columns import DESCRIPTIONS
+    from harness.presentation.table import decimal_mark
 
     if columns == "help":
         width = max(map(len, DESCRIPTIONS))
@@ -36,11 +40,12 @@ def table(
         return
     try:
         format_named(format_, out)
+        mark = decimal_mark(decimal)
     except ValueError as error:
         fail(error)
     found = read_records(places)
     try:
-        text = render(found, _names(columns), _names(sort), where or [], format_, out, summary)
+        text = render(found, _names(columns), _names(sort), where or [], format_, out, summary, mark)
     except ValueError as error:
         fail(error)
     except OSError as error:

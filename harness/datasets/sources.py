@@ -79,11 +79,21 @@ def npy(path: Path, name: str) -> Source:
     """
     check_regular(path, name)
     array = _mapped(path, name)
+    _check_numbers(array, name)
+    return Source(name, path, array.shape, array.dtype)
+
+
+def held(array: Array, name: str) -> Source:
+    """A user's array that is in memory. Raises UsageError where it does not hold numbers."""
+    _check_numbers(array, name)
+    return in_memory(name, array)
+
+
+def _check_numbers(array: Array, name: str) -> None:
     if array.dtype.kind not in NUMBERS:
         raise UsageError(f"{name}: numbers are needed, not {_type(array.dtype)}")
     if not array.ndim:
         raise UsageError(f"{name}: an array of sequences is needed, not a single number")
-    return Source(name, path, array.shape, array.dtype)
 
 
 def npz(path: Path, scratch: Path) -> dict[str, Source]:

@@ -15,18 +15,19 @@ from harness.presentation import renderers
 from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
 from harness.presentation.contest_words import about, latencies, machine, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
-from harness.presentation.table import Cell, Column, Table
+from harness.presentation.table import Cell, Column, Decimal, Table
 from harness.records.base import Ratio
 from harness.records.speed import Contest, SpeedRecord
 from harness.text import markdown_escape, number, printable
 
 
-def tables(record: SpeedRecord) -> list[Table]:
+def tables(record: SpeedRecord, decimal: Decimal = ".") -> list[Table]:
     """Every contest of the record; then, for each set of sizes that both devices have, how much faster the GPU is."""
-    return [
+    found = [
         *(_contest(record, contest) for contest in record.contests),
         *map(_side_by_side, devices.grids(record)),
     ]
+    return [table.with_decimal(decimal) for table in found]
 
 
 def _contest(record: SpeedRecord, contest: Contest) -> Table:
@@ -81,30 +82,33 @@ def _in_full(ratio: Ratio) -> str:
     return f"{median} ({interval})" if interval else median
 
 
-def terminal(record: SpeedRecord) -> Group:
+def terminal(record: SpeedRecord, decimal: Decimal = ".") -> Group:
     """The whole record for a terminal."""
-    return Group(*_terminal(record))
+    return Group(*_terminal(record, decimal))
 
 
-def _terminal(record: SpeedRecord) -> Iterator[RenderableType]:
-    yield from map(renderers.terminal, tables(record))
+def _terminal(record: SpeedRecord, decimal: Decimal) -> Iterator[RenderableType]:
+    yield from map(renderers.terminal, tables(record, decimal))
     yield from (Text(line, style="dim") for line in _foot(record))
 
 
-def text(record: SpeedRecord) -> str:
+def text(record: SpeedRecord, decimal: Decimal = ".") -> str:
     """The whole record as plain text."""
-    return "\n\n".join([*map(renderers.text, tables(record)), *_foot(record)]) + "\n"
+    return "\n\n".join([*map(renderers.text, tables(record, decimal)), *_foot(record)]) + "\n"
 
 
-def markdown(record: SpeedRecord) -> str:
+def markdown(record: SpeedRecord, decimal: Decimal = ".") -> str:
     """The whole record as Markdown."""
-    return "\n\n".join([*map(renderers.markdown, tables(record)), *map(markdown_escape, _foot(record))]) + "\n"
+    return "\n\n".join([*map(renderers.markdown, tables(record, decimal)), *map(markdown_escape, _foot(record))]) + "\n"
 
 
-def latex(record: SpeedRecord) -> str:
+def latex(record: SpeedRecord, decimal: Decimal = ".") -> str:
     """The whole record as LaTeX."""
     return (
-        "\n\n".join([*map(renderers.latex, tables(record)), "\n".join(renderers.latex_comments(_foot(record)))]) + "\n"
+        "\n\n".join(
+            [*map(renderers.latex, tables(record, decimal)), "\n".join(renderers.latex_comments(_foot(record)))]
+        )
+        + "\n"
     )
 
 

@@ -14,7 +14,7 @@ from harness.presentation import contest_columns, contest_table, renderers, run_
 from harness.presentation.frames import frame, table_of
 from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
-from harness.presentation.table import Column
+from harness.presentation.table import Column, Decimal
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
@@ -37,6 +37,7 @@ def render(
     form: str | None,
     out: Path | None,
     summary: bool = False,
+    decimal: Decimal = ".",
 ) -> str | None:
     """The records as text, or None once they are written to ``out``.
 
@@ -51,21 +52,21 @@ def render(
     if summary:
         data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
         usual: Sequence[str] = () if exported or data.empty else run_columns.SUMMARY_DEFAULT
-        return write(select(data, columns or usual, sort, where), form, out)
+        return write(select(data, columns or usual, sort, where), form, out, decimal=decimal)
     if not found.records and (exported or columns or sort or where):
         data = frame(contest_columns.COLUMNS.values(), contest_columns.entries(found.speeds))
         chosen = select(data, (), sort, where)
         usual = () if exported else contest_columns.usual(chosen)
         chosen = select(chosen, columns or usual)
-        return write(chosen, form, out, contest_columns.COLUMNS.__getitem__)
+        return write(chosen, form, out, contest_columns.COLUMNS.__getitem__, decimal)
     parts = []
     if found.records:
         data = runs_frame(found.records)
         chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where, found.records)
         if exported or columns or sort or where or not found.speeds:
-            return write(chosen, form, out)
-        parts.append(as_text(chosen, form))
-    return _kept("\n".join([*parts, *(_contest(record, form) for record in found.speeds)]), out)
+            return write(chosen, form, out, decimal=decimal)
+        parts.append(as_text(chosen, form, decimal=decimal))
+    return _kept("\n".join([*parts, *(_contest(record, form, decimal) for record in found.speeds)]), out)
 
 
 def select_runs(
@@ -95,11 +96,11 @@ def select_runs(
     return select(chosen, [*run_columns.DEFAULT, *(name for name, needed in shown.items() if needed)])
 
 
-def _contest(record: SpeedRecord, form: str) -> str:
+def _contest(record: SpeedRecord, form: str, decimal: Decimal) -> str:
     if form == "terminal":
-        return screen.drawn(contest_table.terminal(record))
+        return screen.drawn(contest_table.terminal(record, decimal))
     written = {"markdown": contest_table.markdown, "latex": contest_table.latex, "text": contest_table.text}
-    return written[form](record)
+    return written[form](record, decimal)
 
 
 def format_named(form: str | None, out: Path | None) -> str:
@@ -119,30 +120,39 @@ def format_named(form: str | None, out: Path | None) -> str:
     return named
 
 
-def write(data: pd.DataFrame, form: str, out: Path | None = None, column: ColumnOf = run_columns.column) -> str | None:
+def write(
+    data: pd.DataFrame,
+    form: str,
+    out: Path | None = None,
+    column: ColumnOf = run_columns.column,
+    decimal: Decimal = ".",
+) -> str | None:
     """The rows as text, Markdown, LaTeX, CSV or Parquet: returned, or None once written to ``out``.
 
     Text, Markdown and LaTeX round numbers for people; CSV and Parquet hold them as they are.
 
     Args:
         column: gives a column by its name.
+        decimal: the decimal mark.
 
     Raises:
-        ValueError: an unknown format; Parquet without a file or without pyarrow.
+        ValueError: an unknown format; Parquet without a file or without pyarrow, or with a decimal mark.
     """
     if form == "parquet":
         if out is None:
             raise ValueError("parquet is no text: name a file with --out")
+        if decimal != ".":
+            raise ValueError("--decimal is for text: parquet holds numbers, not their marks")
         renderers.parquet(data, out)
         return None
-    return _kept(as_text(data, form, column), out)
+    return _kept(as_text(data, form, column, decimal), out)
 
 
-def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column) -> str:
+def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column, decimal: Decimal = ".") -> str:
     """The rows for a terminal, or as text, Markdown, LaTeX or CSV. Raises ValueError for another format."""
     if format_named(form, None) == "csv":
-        return renderers.csv(data)
-    table = with_scores_named(table_of(data, column))
+        return renderers.csv(data, decimal)
+    table = with_scores_named(table_of(data, column)).with_decimal(decimal)
     if form == "terminal":
         return screen.drawn(table)
     written = {"markdown": renderers.markdown, "latex": renderers.latex, "text": renderers.text}

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.presentation.fitting import Fitted
-from harness.presentation.table import Cell, Column, Table
+from harness.presentation.table import Cell, Column, Decimal, Table
 from harness.records.whole import whole
 from harness.text import harmless, markdown_escape
 
@@ -138,11 +138,16 @@ def _class(name: str) -> Markup:
 
 
 # -- data files -------------------------------------------------------------------------------------
-def csv(data: pd.DataFrame) -> str:
-    """The data as CSV, numbers not rounded; no text of it is a formula to a spreadsheet."""
+def csv(data: pd.DataFrame, decimal: Decimal = ".") -> str:
+    """The data as CSV, numbers not rounded; no text of it is a formula to a spreadsheet.
+
+    Where the decimal mark is a comma, values are separated by semicolons, as spreadsheets there expect.
+    """
     text = data.select_dtypes(exclude=["number", "bool", "datetime", "datetimetz"]).columns
     safe = data.assign(**{name: data[name].map(_no_formula, na_action="ignore") for name in text})
-    return safe.rename(columns=_no_formula).to_csv(index=False, lineterminator="\n")
+    return safe.rename(columns=_no_formula).to_csv(
+        index=False, lineterminator="\n", decimal=decimal, sep=";" if decimal == "," else ","
+    )
 
 
 def _no_formula(value: Any) -> Any:

@@ -6,11 +6,12 @@ row is about (a record, a contestant, a judgement), and how that value is writte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 from harness.text import harmless, number, printable
 
@@ -18,6 +19,11 @@ Kind = Literal["string", "Int64", "float64", "boolean", "datetime64[us, UTC]"]
 NUMBERS: tuple[Kind, ...] = ("Int64", "float64")
 #: How tight a terminal's table is: many columns of figures, columns of sentences, or framed lists.
 Layout = Literal["dense", "airy", "framed"]
+#: What stands before the fraction of a number for people.
+Decimal = Literal[".", ","]
+_COMMA = str.maketrans(".,", ",.")
+#: A figure as ``words`` writes it, but no part of a name such as within_0.04.
+_FIGURE = re.compile(r"(?<![\w.])\d[\d,]*(\.\d+)?")
 Item = TypeVar("Item")
 Whole = TypeVar("Whole")
 
@@ -36,6 +42,14 @@ def words(value: Any) -> str:
 def unstyled(item: Any) -> str:
     """No style."""
     return ""
+
+
+def decimal_mark(text: str) -> Decimal:
+    """``text``, if it is one. Raises ValueError."""
+    for mark in get_args(Decimal):
+        if text == mark:
+            return mark  # type: ignore[no-any-return]
+    raise ValueError(f"--decimal takes . or a comma, not {text[:40]!r}")
 
 
 class Cell(NamedTuple):
@@ -149,3 +163,21 @@ class Table:
     def texts(self) -> list[list[str]]:
         """The rows without their styles."""
         return [[cell.text for cell in row] for row in self.rows]
+
+    def with_decimal(self, mark: Decimal) -> Table:
+        """The same table with that decimal mark in the columns of figures; the other mark separates thousands."""
+        if mark == ".":
+            return self
+        figures = [column.numeric or column.kind in NUMBERS for column in self.columns]
+        groups = [
+            [
+                [_with_comma(cell) if figure else cell for cell, figure in zip(row, figures, strict=True)]
+                for row in group
+            ]
+            for group in self.groups
+        ]
+        return replace(self, groups=groups)
+
+
+def _with_comma(cell: Cell) -> Cell:
+    return cell._replace(text=_FIGURE.sub(lambda found: found[0].translate(_COMMA), cell.text))

@@ -233,20 +233,26 @@ def named_in(page: Path) -> Iterator[Path]:
         yield next((place for place in places if place.exists()), places[-1])
 
 
-def read_all(places: Iterable[Path]) -> Found:
-    """The records in folders, their subfolders and files, copies only once.
+def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Record | SpeedRecord]]:
+    """The records in folders, their subfolders and files, with their files and copies only once.
 
-    A file that is not a record is named, and never fatal; so is another record under an id that one has already.
+    A file that is not a record is named in ``problems``, and never fatal; so is another record under an id that one has
+    already.
     """
-    found, distinct = Found(), Distinct()
+    distinct = Distinct()
     for path in files(places):
         try:
             record = read(path)
-            if not distinct.is_new(path, record):
-                continue
+            if distinct.is_new(path, record):
+                yield path, record
         except StoreError as error:
-            found.problems.append(str(error))
-            continue
+            problems.append(str(error))
+
+
+def read_all(places: Iterable[Path]) -> Found:
+    """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
+    found = Found()
+    for _, record in each_of(places, found.problems):
         if isinstance(record, Record):
             found.records.append(record)
         else:

@@ -12,6 +12,7 @@ from harness.datasets import checks, keeping, series, sources
 from harness.datasets.checks import Part
 from harness.datasets.keeping import Wish
 from harness.datasets.series import Windows
+from harness.datasets.sources import Array
 from harness.errors import UsageError
 from harness.presentation.table import Column, Table
 from harness.processes.stopping import may_stop, terminated_as_interrupted
@@ -26,7 +27,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Given:
-    """The files that a user names.
+    """The files, or from Python the arrays, that a user names.
 
     Attributes:
         file: with all arrays (``.npz``), or with a table.
@@ -35,8 +36,27 @@ class Given:
     """
 
     file: Path | None = None
-    arrays: Mapping[str, Path] = field(default_factory=dict)
+    arrays: Mapping[str, Path | Array] = field(default_factory=dict)
     windows: Windows | None = None
+
+
+def windows_of(
+    target: str | None,
+    window: int | None,
+    horizon: int | None,
+    features: tuple[str, ...] | None,
+    time: str | None,
+) -> Windows | None:
+    """How a table becomes sequences; None where nothing is said.
+
+    Raises:
+        UsageError: something is said, but not which column is to be predicted.
+    """
+    if target is not None:
+        return Windows(target, window or 24, horizon or 1, features, time)
+    if any(each is not None for each in (window, horizon, features, time)):
+        raise UsageError("--window, --horizon, --features and --time need --target COLUMN")
+    return None
 
 
 def add(given: Given, wish: Wish, tell: Tell) -> DataSet:
@@ -63,7 +83,7 @@ def _read(given: Given, wish: Wish, scratch: Path) -> tuple[Part, Part | None, W
             )
         if not given.arrays:
             raise UsageError("a data set needs --x X.npy --y Y.npy, or a file: .npz, .csv or .parquet")
-        found = {role: sources.npy(path, f"--{role.replace('_', '-')}") for role, path in given.arrays.items()}
+        found = {role: _source(value, f"--{role.replace('_', '-')}") for role, value in given.arrays.items()}
         return *checks.parts(found), wish
     if given.arrays:
         raise UsageError(f"{given.file.name} or single arrays (--x, --y …): give one of them")
@@ -80,6 +100,10 @@ def _read(given: Given, wish: Wish, scratch: Path) -> tuple[Part, Part | None, W
             f"{given.file.name}: a file is .npz, {', '.join(series.TABLES)}; single arrays: --x X.npy --y Y.npy"
         )
     return *checks.parts(sources.npz(given.file, scratch)), wish
+
+
+def _source(value: Path | Array, name: str) -> sources.Source:
+    return sources.npy(value, name) if isinstance(value, Path) else sources.held(value, name)
 
 
 def remove(name: str) -> None:

@@ -1,50 +1,114 @@
-"""Turn saved parameters into what a framework's own users load. No framework is needed for it."""
+"""Turn saved parameters into what a framework's own users load, and records into what experiment trackers show.
+
+No framework is needed for it.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from backends.exported import Exported, NoEqual
+from backends.exported import Exported as Arrays
+from backends.exported import NoEqual
 from backends.job import ModelSpec, Parameters
 from harness.errors import UsageError
+from harness.presentation.tracking.tracked import Tracked, tracked
+from harness.records.run import Record
 from harness.records.saved import PREDICTIONS, check_installed, read
+from harness.records.store import each_of
 from harness.records.whole import write_whole
-from tasks.registry import nearest
+from tasks.registry import DISTRIBUTION, nearest
 
 #: The modules that know a framework's names and layout. They import NumPy alone.
-TARGETS: Mapping[str, str] = {
+FRAMEWORKS: Mapping[str, str] = {
     "torch": "backends.torch.export",
     "keras": "backends.tensorflow.export",
     "jax": "backends.jax.export",
 }
+#: The modules that write a tracker's store. Each imports a library of its own when it writes.
+TRACKERS: Mapping[str, str] = {
+    name: f"harness.presentation.tracking.{name}" for name in ("mlflow", "wandb", "tensorboard")
+}
 
 
-def export(file: Path, target: str, out: Path | None = None) -> tuple[Path, str]:
-    """Write saved parameters as ``target`` loads them.
+@dataclass(frozen=True, repr=False)
+class Exported:
+    """What was written, and what to do with it.
+
+    Attributes:
+        path: the file, or the tracker's folder.
+        code: lines of Python that load the file, or the command that shows the folder.
+        notes: lines about what was left out, or was there already.
+    """
+
+    path: Path
+    code: str
+    notes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"# {self.path}\n{self.code}"
+
+
+def export(places: Sequence[Path], target: str, out: Path | None = None) -> Exported:
+    """Write saved parameters as a framework loads them, or records as a tracker of experiments shows them.
 
     Args:
-        file: the saved parameters, or the record beside them.
-        out: the file to write; None for one beside ``file``.
-
-    Returns:
-        The file written, and Python that loads it, with what is not the same there in comments before it.
+        places: for a framework one file, of saved parameters or the record beside it; for a tracker records and folders
+            of them.
+        target: a framework's or a tracker's name.
+        out: the file, or for a tracker the folder, to write; None for one beside the parameters, or the tracker's own.
 
     Raises:
-        UsageError: there are no saved parameters in ``file``, the framework has no such model, or the file cannot be
-            written; in one line.
+        UsageError: there is nothing to export, ``target`` has no such model, its library is missing, or ``out`` cannot
+            be written; in one line.
     """
-    if target not in TARGETS:
-        raise UsageError(nearest("framework", target, list(TARGETS)))
+    if target in TRACKERS:
+        return _to_tracker(places, target, out)
+    if target not in FRAMEWORKS:
+        raise UsageError(nearest("framework or tracker", target, [*FRAMEWORKS, *TRACKERS]))
+    if len(places) != 1:
+        raise UsageError(f"--to {target} takes one file of saved parameters, or the record beside it")
+    return _to_framework(places[0], target, out)
+
+
+def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Exported:
+    module = import_module(TRACKERS[target])
+    problems: list[str] = []
+    contests: list[Path] = []
+    out = out or module.FOLDER
+    try:
+        written = module.write(_runs(places, problems, contests), out)
+    except ImportError:
+        raise UsageError(f"--to {target} needs {module.NEEDS}: pip install '{DISTRIBUTION}[{module.NEEDS}]'") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
+    if not written.new + written.known:
+        raise UsageError("; ".join([f"no runs in {', '.join(map(str, places))}", *problems]))
+    there = f", {written.known} were there already" if written.known else ""
+    left = [f"speed contests left out, for trackers keep runs: {len(contests)}"] if contests else []
+    return Exported(out, f"{written.look}\n", [f"{written.new} runs written{there}", *left, *problems])
+
+
+def _runs(places: Sequence[Path], problems: list[str], contests: list[Path]) -> Iterator[Tracked]:
+    """The runs among the records in ``places``; the files of speed contests go to ``contests``."""
+    for path, record in each_of(places, problems):
+        if isinstance(record, Record):
+            yield tracked(record, path)
+        else:
+            contests.append(path)
+
+
+def _to_framework(file: Path, target: str, out: Path | None) -> Exported:
     check_installed("export")
     saved = read(file)
-    to_framework: Callable[[ModelSpec, Parameters], Exported] = import_module(TARGETS[target]).export
+    converted: Callable[[ModelSpec, Parameters], Arrays] = import_module(FRAMEWORKS[target]).export
     try:
-        found = to_framework(saved.model, saved.parameters)
+        found = converted(saved.model, saved.parameters)
     except NoEqual as error:
         raise UsageError(str(error)) from None
     out = out or saved.path.with_suffix(f".{target}{found.ending}")
@@ -56,10 +120,10 @@ def export(file: Path, target: str, out: Path | None = None) -> tuple[Path, str]
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     comments = [f"# {note}\n" for note in found.notes]
-    return out, "".join([*comments, found.code(str(out))])
+    return Exported(out, "".join([*comments, found.code(str(out))]))
 
 
-def _contents(found: Exported) -> bytes:
+def _contents(found: Arrays) -> bytes:
     arrays = {name: np.ascontiguousarray(array) for name, array in found.arrays.items()}
     if found.ending == ".safetensors":
         from safetensors.numpy import save

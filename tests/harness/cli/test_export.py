@@ -28,7 +28,7 @@ def test_it_prints_python_that_loads_what_it_wrote(harness: Harness, tmp_path: P
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--to", "kears"], "unknown framework 'kears'; did you mean 'keras'?"),
+        (["--to", "kears"], "unknown framework or tracker 'kears'; did you mean 'keras'?"),
         (["--to", "torch"], "torch has no layer for gru-reset-before"),
         (["--to", "jax", "--out", "nowhere/file.npz"], "cannot write nowhere/file.npz: No such file or directory"),
         (["--to", "jax", "--out", "."], "cannot write ."),
@@ -66,7 +66,7 @@ import sys
 from pathlib import Path
 from harness.workflows.export import export
 for framework in ("torch", "keras", "jax"):
-    export(Path({str(file)!r}), framework)
+    export([Path({str(file)!r})], framework)
 print(*{{name.split(".")[0] for name in sys.modules}} & {{"torch", "tensorflow", "keras", "jax"}})
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -33,7 +33,7 @@ def exported(folder: Path, framework: str, dtype: str = "float32") -> dict[str, 
     for number, (name, model) in enumerate(MODELS.items()):
         if framework != "torch" or model.cell != "gru-reset-before":
             file = saved(folder, model, dtype, number=number)
-            _, found[name] = export(file, framework)
+            found[name] = export([file], framework).code
     return found
 
 
@@ -69,32 +69,32 @@ for name in sys.argv[1:]:
 
 
 def test_the_lines_for_torch_are_six_and_what_differs_is_said(tmp_path: Path) -> None:
-    lstm, gru = (export(saved(tmp_path, MODELS[f"{cell}-one-last"], number=n), "torch") for n, cell in
+    lstm, gru = (export([saved(tmp_path, MODELS[f"{cell}-one-last"], number=n)], "torch").code for n, cell in
                  enumerate(("lstm", "gru")))  # fmt: skip
-    for _, code in (lstm, gru):
+    for code in (lstm, gru):
         assert len([line for line in code.splitlines() if not line.startswith("#")]) == 6
-    assert lstm[1].startswith("# the cell has one bias, torch adds two: bias_hh is zero\n")
-    assert not gru[1].startswith("#")
-    assert "z, r, n" in export(saved(tmp_path, MODELS["gru-one-last"], number=2), "keras")[1]
+    assert lstm.startswith("# the cell has one bias, torch adds two: bias_hh is zero\n")
+    assert not gru.startswith("#")
+    assert "z, r, n" in export([saved(tmp_path, MODELS["gru-one-last"], number=2)], "keras").code
 
 
 def test_what_torch_has_no_layer_for_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     file = saved(tmp_path, MODELS["gru-reset-before-one-last"])
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UsageError, match="torch has no layer for gru-reset-before"):
-        export(file, "torch")
+        export([file], "torch")
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_record_stands_for_the_file_beside_it_and_out_for_another_place(tmp_path: Path) -> None:
     file = saved(tmp_path, ModelSpec("rnn", 3, 5, 2, "last"))
-    assert export(file.with_suffix(".json"), "jax")[0] == file.with_suffix(".jax.npz")
-    assert export(file, "jax", tmp_path / "here.npz")[0] == tmp_path / "here.npz"
+    assert export([file.with_suffix(".json")], "jax").path == file.with_suffix(".jax.npz")
+    assert export([file], "jax", tmp_path / "here.npz").path == tmp_path / "here.npz"
     assert (tmp_path / "here.npz").read_bytes() == file.with_suffix(".jax.npz").read_bytes()
     for theirs in (file, file.with_suffix(".json"), file.with_suffix(".predictions.npz")):
         with pytest.raises(UsageError, match="that is what the run left; name another file"):
-            export(file, "jax", theirs)
+            export([file], "jax", theirs)
     with pytest.raises(UsageError, match=r"cannot write .*nowhere"):
-        export(file, "jax", tmp_path / "nowhere" / "here.npz")
-    with pytest.raises(UsageError, match="unknown framework 'kears'; did you mean 'keras'"):
-        export(file, "kears")
+        export([file], "jax", tmp_path / "nowhere" / "here.npz")
+    with pytest.raises(UsageError, match="unknown framework or tracker 'kears'; did you mean 'keras'"):
+        export([file], "kears")
