@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,10 +115,11 @@ def add(
 def _given(role: str, value: Any) -> Path | Array:
     if isinstance(value, str | Path):
         return Path(value)
-    array = np.asarray(value)
-    if array.dtype == object:
-        raise UsageError(f"{role} takes an array of numbers or a path, not {type(value).__name__}")
-    return array
+    with suppress(ValueError):  # rows of different lengths
+        array = np.asarray(value)
+        if array.dtype != object:
+            return array
+    raise UsageError(f"{role} takes an array of numbers or a path, not {type(value).__name__}")
 
 
 def _note(line: str) -> None:

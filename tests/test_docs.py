@@ -150,8 +150,9 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
             pytest.skip(f"{missing} not installed")
         if "sequential-mnist" in words and "--dry-run" not in words:
             words.append("--dry-run")  # its data may not be here; the task has tests of its own
-    if "parquet" in line and find_spec("pyarrow") is None:
-        pytest.skip("pyarrow is not installed")
+    for word, library in (("parquet", "pyarrow"), *((name, name) for name in ("mlflow", "wandb", "tensorboard"))):
+        if word in line and find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     done = harness(*words)
     assert done.returncode == 0, done.stdout + done.stderr
 

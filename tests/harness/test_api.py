@@ -16,6 +16,7 @@ import harness
 from harness import UsageError
 from harness.records.store import Store, StoreError
 from harness.specs.options import RUN, SPEED
+from tests.fixtures.own_data import arrays, saved
 from tests.harness.conftest import made_record, made_speed
 
 FEW: dict[str, Any] = {"backend": "numpy", "task": "sine", "steps": 20, "threads": 1}
@@ -173,3 +174,29 @@ def test_importing_the_package_imports_none_of_it() -> None:
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     with pytest.raises(AttributeError, match="no attribute 'rum'"):
         harness.rum  # noqa: B018
+
+
+def test_arrays_become_a_data_set_whose_run_is_saved_and_exported(own_data: Path, tmp_path: Path) -> None:
+    given = arrays("number", variable=True)
+    with pytest.raises(UsageError, match="x takes an array of numbers or a path, not list"):
+        harness.data.add("mine", x=[[1.0], [2.0, 3.0]], y=given["y"])
+    assert repr(harness.data.kept()) == "none; add one: harness.data.add(name, x=X, y=y)"
+    added = harness.data.add("mine", **given, fractions=[0.5, 0.25, 0.25])
+    assert "SHA-256" in repr(added)
+    assert repr(harness.data.show("mine")) == repr(added)
+    assert "mine" in harness.data.kept().frame().to_string()
+    assert "<td>mine</td>" in harness.data.kept()._repr_html_()
+    saved(tmp_path, **given)
+    paths = {role: str(tmp_path / f"{role}.npy") for role in given}
+    same = harness.data.add("same", **paths, fractions=[0.5, 0.25, 0.25])
+    assert same.stored.sha256 == added.stored.sha256
+    found = harness.run(task="mine", backend="numpy", steps=2, threads=1, save=True, results=tmp_path)
+    assert found.ok, found
+    exported = harness.export(tmp_path / f"{found.runs[0].id}.json", "jax")
+    assert exported.path.exists()
+    compile(exported.code, "printed", "exec")
+    harness.data.remove("mine")
+    with pytest.raises(UsageError, match="no data set 'mine'; known: same"):
+        harness.data.show("mine")
+    with pytest.raises(UsageError, match="takes one file"):
+        harness.export([tmp_path, tmp_path], "torch")

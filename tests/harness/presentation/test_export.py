@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from harness.presentation.export import render, select_runs, write
+from harness.presentation.export import as_text, render, select_runs, write
 from harness.presentation.run_columns import DEFAULT
 from harness.presentation.run_table import runs_frame
+from harness.presentation.table import decimal_mark
 from harness.records.store import Found
 from tests.harness.conftest import made_contestant, made_record, made_speed
 
@@ -75,6 +77,28 @@ def test_latex_has_booktabs_rules_and_no_commands_of_a_records(make_record: Any)
     assert both is not None
     assert both.count(r"\bottomrule") >= 2
     assert all(line.startswith("%") for line in both.splitlines() if "Measured" in line)
+
+
+def test_a_decimal_comma_is_in_figures_alone_and_its_csv_reads_back(make_record: Any, tmp_path: Any) -> None:
+    record = make_record("copy", metrics={"score": {"within_0.04": 0.998001}, "main_score": "within_0.04"})
+    data = runs_frame([record])
+    for form in ("text", "markdown", "latex", "terminal"):
+        text = as_text(select_runs(data), form, decimal=",")
+        assert "5.200" in text
+        assert "0,998" in text
+        assert "0,04" not in text
+    chosen = data[["id", "lr", "final_loss", "steps", "versions"]]
+    assert write(chosen, "csv", tmp_path / "runs.csv", decimal=",") is None
+    back = pd.read_csv(tmp_path / "runs.csv", sep=";", decimal=",")
+    pd.testing.assert_frame_equal(back, chosen, check_dtype=False)
+    contest = render(Found([], speeds=[made_speed()]), [], [], [], "text", None, decimal=",")
+    assert contest is not None
+    assert re.search(r" \d,\d", contest)
+    assert not re.search(r" \d+\.\d{1,2}(?!\d)", contest.partition("Measured")[0])
+    with pytest.raises(ValueError, match="--decimal is for text"):
+        write(data, "parquet", tmp_path / "runs.parquet", decimal=",")
+    with pytest.raises(ValueError, match=r"--decimal takes \. or a comma, not ';'"):
+        decimal_mark(";")
 
 
 def test_markdown_escapes_what_would_break_the_row(make_record: Any) -> None:
