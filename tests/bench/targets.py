@@ -13,6 +13,8 @@ What is measured, by the name that ``--only`` takes:
 
   stock      ``auto`` against the framework's stock layer in a bare script, LSTM and GRU
   keras      ``auto`` against ``model.fit`` of Keras on the same framework, shape A, LSTM
+  tutorial   TensorFlow's ``auto`` against ``model.fit`` on each of Keras's three backends, all four in one contest, on
+             the model of many tutorials: LSTM of 50, 100 steps of 10 features, one number out, batches of 64
   numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``
              (``hoisted`` or ``parts``, whichever is faster at the shape, and ``numba``)
   textbook   NumPy's ``auto``, LSTM, against its variant ``textbook``
@@ -55,6 +57,7 @@ STOCK_MEANS = {
     ("jax", "gru"): 1.4,
 }
 KERAS = {"tensorflow": 1.5, "jax": 1.3, "torch": 5.0}
+TUTORIAL = Shape(batch=64, length=100, features=10, hidden=50)
 #: An epoch has a cost of its own, which a short one would lay on a few updates.
 KERAS_BLOCK_S = 1.0
 #: Updates per call of a fused variant where one update takes a tenth of a second: eight would make a turn too long.
@@ -161,6 +164,20 @@ def keras(how: How) -> Iterator[Row]:
             yield mean.row(name, *found.values(), wanted=wanted if right else None)
 
 
+def tutorial(how: How) -> Iterator[Row]:
+    """TensorFlow's ``auto`` against ``model.fit`` on each of Keras's backends, on the model of many tutorials."""
+    if not set(FRAMEWORKS) <= set(how.backends):
+        return
+    auto, *fits = how.contest(
+        sides.ours("tensorflow tutorial auto", "tensorflow", "auto", "lstm", TUTORIAL),
+        *(sides.keras_fit(f"model.fit on {framework} tutorial", framework, "lstm", TUTORIAL) for framework in KERAS),
+        block_s=max(how.block_s, KERAS_BLOCK_S),
+    ).values()
+    for framework, fit in zip(KERAS, fits, strict=True):
+        mean = Mean(f"tensorflow lstm: auto / Keras model.fit on {framework}", None)
+        yield mean.row("tutorial", fit, auto, wanted=1.0)
+
+
 def numpy(how: How) -> Iterator[Row]:
     """NumPy's LSTM, with and without numba, against the LSTM of a bare torch script."""
     if not {"numpy", "torch"} <= set(how.backends):
@@ -250,6 +267,7 @@ def help_text(how: How) -> Iterator[Row]:
 MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "stock": stock,
     "keras": keras,
+    "tutorial": tutorial,
     "numpy": numpy,
     "textbook": textbook,
     "gemm": gemm,
