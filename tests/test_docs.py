@@ -6,6 +6,7 @@ And what the pages name is there: files, modules and what is in them, links, nox
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shlex
 import shutil
@@ -37,7 +38,7 @@ def commands() -> list[str]:
     return list(dict.fromkeys(line.split(" #")[0].strip() for line in lines if line.startswith("harness ")))
 
 
-#: The sizes of contests here, where a line does not give an option several values.
+#: The sizes of contests here; where a line gives an option several values, the first of two.
 SMALL = {"--batch": "2", "--length": "8", "--hidden": "4", "--labels": "2", "--shortest": "5"}
 ALWAYS = ("--batch", "--length", "--hidden")
 
@@ -52,7 +53,9 @@ def shortened(words: list[str]) -> list[str]:
         words = with_value(words, "--threads", "1")
     if words[0] == "speed":
         for option, small in SMALL.items():
-            if not several(words, option) and (option in words or option in ALWAYS):
+            if several(words, option):
+                words = with_value(words, option, f"{small},{int(small) + 1}")
+            elif option in words or option in ALWAYS:
                 words = with_value(words, option, small)
         instead = {"--backend": "numpy", "--device": "cpu"}  # there may be no GPU
         alone = [instead.get(before, word) for before, word in zip(["", *words], words, strict=False)]
@@ -66,6 +69,8 @@ def shortened(words: list[str]) -> list[str]:
         return words
     if "all" in words or words.count("--task") > 1:
         return [*words, "--dry-run"]
+    if "--backend" not in words:
+        words = [*words, "--backend", "numpy"]
     if "--seeds" in words:
         words = with_value(words, "--seeds", "2")
     if "--epochs" in words:
@@ -157,6 +162,20 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """One CPU for this process and what it starts, so that a run without ``threads`` has one, as ``shortened`` says."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    former = os.sched_getaffinity(0)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.sched_setaffinity(0, {sorted(former)[worker % len(former)]})
+    yield
+    os.sched_setaffinity(0, former)
+
+
+@pytest.mark.usefixtures("one_cpu", "own_data")
 @pytest.mark.parametrize(("page", "text"), blocks("python"))
 def test_every_python_example_runs(tmp_path: Path, page: str, text: str) -> None:
     (tmp_path / "results").mkdir()
@@ -276,6 +295,7 @@ def test_every_link_in_the_docs_leads_somewhere() -> None:
     assert not broken
 
 
+@pytest.mark.usefixtures("one_cpu")
 def test_the_notebook_runs(tmp_path: Path) -> None:
     """Every cell, in a kernel of its own and an empty folder."""
     import nbformat
