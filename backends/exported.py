@@ -22,12 +22,14 @@ class Exported:
         snippet: Python that loads the file, for which it has the word FILE, and defines ``predict(x)`` for x of shape
             (batch, length, inputs).
         notes: what is not the same as here, a line each.
+        content: the file itself, where it is more than arrays.
     """
 
     arrays: dict[str, Array]
-    ending: Literal[".safetensors", ".npz"]
+    ending: Literal[".safetensors", ".npz", ".onnx"]
     snippet: str
     notes: list[str] = field(default_factory=list)
+    content: bytes | None = None
 
     def code(self, file: str) -> str:
         """The snippet that loads ``file``."""

@@ -13,7 +13,7 @@ from harness.cli.common import DEFAULT_RESULTS, fail, tell
 def export(
     to: Annotated[
         str,
-        typer.Option(help="torch, keras or jax; or mlflow, wandb or tensorboard.", metavar="WHERE"),
+        typer.Option(help="torch, keras, jax or onnx; or mlflow, wandb or tensorboard.", metavar="WHERE"),
     ],
     places: Annotated[
         list[Path] | None,
@@ -31,7 +31,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write trained parameters as PyTorch, Keras or JAX load them, and print the Python that does.
+    """Write trained parameters as PyTorch, Keras, JAX or ONNX Runtime load them; print the Python that does.
 
     Or write records into a store of MLflow, Weights & Biases or TensorBoard on this machine, and print the command that
     shows it.

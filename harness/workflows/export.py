@@ -24,11 +24,12 @@ from harness.records.store import each_of
 from harness.records.whole import write_whole
 from tasks.registry import DISTRIBUTION, nearest
 
-#: The modules that know a framework's names and layout. They import NumPy alone.
+#: The modules that know a framework's names and layout. They import NumPy alone, and that of ONNX the library onnx.
 FRAMEWORKS: Mapping[str, str] = {
     "torch": "backends.torch.export",
     "keras": "backends.tensorflow.export",
     "jax": "backends.jax.export",
+    "onnx": "backends.onnx_export",
 }
 #: The modules that write a tracker's store. Each imports a library of its own when it writes.
 TRACKERS: Mapping[str, str] = {
@@ -84,7 +85,7 @@ def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Export
     try:
         written = module.write(_runs(places, problems, contests), out)
     except ImportError:
-        raise UsageError(f"--to {target} needs {module.NEEDS}: pip install '{DISTRIBUTION}[{module.NEEDS}]'") from None
+        raise _needs(target) from None
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     if not written.new + written.known:
@@ -92,6 +93,11 @@ def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Export
     there = f", {written.known} were there already" if written.known else ""
     left = [f"speed contests left out, for trackers keep runs: {len(contests)}"] if contests else []
     return Exported(out, f"{written.look}\n", [f"{written.new} runs written{there}", *left, *problems])
+
+
+def _needs(target: str) -> UsageError:
+    """The library and its extra have the target's name."""
+    return UsageError(f"--to {target} needs {target}: pip install '{DISTRIBUTION}[{target}]'")
 
 
 def _runs(places: Sequence[Path], problems: list[str], contests: list[Path]) -> Iterator[Tracked]:
@@ -111,7 +117,10 @@ def _to_framework(file: Path, target: str, out: Path | None) -> Exported:
         found = converted(saved.model, saved.parameters)
     except NoEqual as error:
         raise UsageError(str(error)) from None
-    out = out or saved.path.with_suffix(f".{target}{found.ending}")
+    except ImportError:
+        raise _needs(target) from None
+    kind = found.ending if found.ending == f".{target}" else f".{target}{found.ending}"
+    out = out or saved.path.with_suffix(kind)
     try:
         for theirs in (saved.path, saved.path.with_suffix(".json"), saved.path.with_suffix(PREDICTIONS)):
             if out.exists() and theirs.exists() and out.samefile(theirs):
@@ -124,6 +133,8 @@ def _to_framework(file: Path, target: str, out: Path | None) -> Exported:
 
 
 def _contents(found: Arrays) -> bytes:
+    if found.content is not None:
+        return found.content
     arrays = {name: np.ascontiguousarray(array) for name, array in found.arrays.items()}
     if found.ending == ".safetensors":
         from safetensors.numpy import save

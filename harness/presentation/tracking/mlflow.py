@@ -13,8 +13,6 @@ from typing import Any, Final
 from harness.presentation.tracking.tracked import Tracked, Written
 from harness.records.base import Status
 
-#: The extra that has what this module imports.
-NEEDS: Final = "mlflow"
 FOLDER: Final = Path("mlruns")
 _STATUS: dict[Status, str] = {
     "ok": "FINISHED", "failed": "FAILED", "unavailable": "FAILED", "timeout": "KILLED", "interrupted": "KILLED",

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from harness.presentation.tracking.tracked import Tracked, Written
 
-#: The extra that has what this module imports.
-NEEDS: Final = "tensorboard"
 FOLDER: Final = Path("runs")
 
 

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from harness.presentation.tracking.tracked import Tracked, Written
 
-#: The extra that has what this module imports.
-NEEDS: Final = "wandb"
 FOLDER: Final = Path("wandb")
 PROJECT: Final = "harness"
 
