@@ -41,7 +41,8 @@ class Tracked:
         status: as in the record.
         started, ended: seconds since 1970. The worker's life is what the record knows of the start.
         settings: the spec's values by the paths of their fields, those that are not set left out.
-        figures: what was measured, by the names of the columns of ``harness table``; times in s or ms, sizes in MiB.
+        figures: what was measured, by the names of the columns of ``harness table``; times in s or ms, sizes in MiB. What
+            stands before a slash is a group in all three trackers.
         curve: the evaluations, in order.
         tags: what else tells runs apart: versions, machine, variant, the reason where a run is not ok.
         document: the record's file, which ``harness show`` and ``harness verify`` read.
@@ -106,17 +107,17 @@ def _figures(record: Record) -> Iterator[tuple[str, float]]:
     bare = record.model_copy(update={"metrics": None, "gate": None})
     for column in COLUMNS.values():
         if column.kind in _NUMBERS and column.get(bare) is None and (value := column.get(record)) is not None:
-            yield column.name, float(value)
+            yield f"measured/{column.name}", float(value)
     for name, value in record.metrics.score.items() if record.metrics else ():
-        yield f"score.{_name(name)}", value
+        yield f"measured/score.{_name(name)}", value
 
 
 def _values(point: CurvePoint) -> Iterator[tuple[str, float]]:
-    yield "validation.loss", point.loss
+    yield "validation/loss", point.loss
     if point.train_loss is not None:
-        yield "train.loss", point.train_loss
+        yield "train/loss", point.train_loss
     for name, value in point.scores.items():
-        yield f"validation.{_name(name)}", value
+        yield f"validation/{_name(name)}", value
 
 
 def _tags(record: Record) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ client = MlflowClient(tracking_uri=f"sqlite:///{folder}/mlflow.db")
 for experiment in client.search_experiments():
     for run in client.search_runs([experiment.experiment_id]):
         id = run.data.tags["harness.record"]
-        curve = [[m.step, m.value] for m in client.get_metric_history(run.info.run_id, "validation.loss")]
+        curve = [[m.step, m.value] for m in client.get_metric_history(run.info.run_id, "validation/loss")]
         text = pathlib.Path(client.download_artifacts(run.info.run_id, id + ".json")).read_text()
         found[id] = [run.data.params, run.data.metrics, curve, text, experiment.name, run.info.status]
 """,
@@ -51,8 +51,8 @@ for run in pathlib.Path(folder).glob("offline-run-*"):
         if record.HasField("run"):
             name, group, settings = record.run.run_id, record.run.run_group, values(record.run.config.update)
         point = values(record.history.item)
-        if "validation.loss" in point:
-            curve.append([record.history.step.num, point["validation.loss"]])
+        if "validation/loss" in point:
+            curve.append([record.history.step.num, point["validation/loss"]])
         figures |= values(record.summary.update)
     text = (run / "files" / f"{name}.json").read_text()
     found[name] = [settings, figures, curve, text, group, figures["harness.status"]]
@@ -68,7 +68,7 @@ for run in pathlib.Path(folder).glob("*/*"):
     ended = HParamsPluginData.FromString(told["_hparams_/session_end_info"]).session_end_info
     settings = {name: value.number_value or value.string_value for name, value in begun.hparams.items()}
     figures = {tag: read.Scalars(tag)[-1].value for tag in read.Tags()["scalars"]}
-    curve = [[point.step, point.value] for point in read.Scalars("validation.loss")]
+    curve = [[point.step, point.value] for point in read.Scalars("validation/loss")]
     text = (run / f"{run.name}.json").read_text()
     found[run.name] = [settings, figures, curve, text, run.parent.name, ended.status]
 """,
@@ -114,8 +114,8 @@ def test_the_trackers_own_library_reads_every_run_once(harness: Harness, tmp_pat
         assert record.metrics is not None
         assert settings["backend"] == record.spec.backend
         assert float(settings["optimizer.lr"]) == pytest.approx(record.spec.optimizer.lr)
-        assert figures["final_loss"] == close(record.metrics.final_loss)
-        assert figures["train_seq_s"] == close(speed_of(record))
+        assert figures["measured/final_loss"] == close(record.metrics.final_loss)
+        assert figures["measured/train_seq_s"] == close(speed_of(record))
         assert curve == [[point.step, close(point.loss)] for point in record.curve]
         assert text == (tmp_path / "records" / f"{identity}.json").read_text()
         assert experiment == f"{record.spec.task} {record.spec.preset}"

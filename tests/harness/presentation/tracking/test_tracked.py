@@ -20,13 +20,13 @@ def test_it_has_the_spec_what_was_measured_and_the_record_itself(tmp_path: Path)
     assert told.settings["model.cell"] == "gru"
     assert told.settings["seed"] == 3
     assert told.settings["parameters.delay"] == record.spec.parameters["delay"]
-    assert told.figures["final_loss"] == record.metrics.final_loss
-    assert told.figures["score.recall_accuracy"] == record.metrics.score["recall_accuracy"]
+    assert told.figures["measured/final_loss"] == record.metrics.final_loss
+    assert told.figures["measured/score.recall_accuracy"] == record.metrics.score["recall_accuracy"]
     assert record.metrics.step_ms is not None
-    assert told.figures["step_ms"] == record.metrics.step_ms.median
-    assert not {"seed", "hidden", "lr", "logical_cpus"} & set(told.figures)
+    assert told.figures["measured/step_ms"] == record.metrics.step_ms.median
+    assert not {f"measured/{name}" for name in ("seed", "hidden", "lr", "logical_cpus")} & set(told.figures)
     assert [point.step for point in told.curve] == [point.step for point in record.curve]
-    assert told.curve[-1].values["validation.loss"] == record.curve[-1].loss
+    assert told.curve[-1].values["validation/loss"] == record.curve[-1].loss
     assert told.ended - told.started == pytest.approx(record.metrics.wall_s)
     assert told.document == path.read_bytes()
 
@@ -39,4 +39,7 @@ def test_a_run_that_failed_says_why_and_no_text_of_a_record_is_more_than_text(tm
     assert "no" in told.tags["harness.reason"]
     without = made_record(status="failed", reason="x").model_copy(update={"metrics": None, "curve": []})
     bare = tracked(without, Store(tmp_path).write(without))
-    assert (bare.figures.keys() <= {"gate", "gate_loss", "gate_passed"}, bare.curve) == (True, [])
+    assert (
+        bare.figures.keys() <= {f"measured/{name}" for name in ("gate", "gate_loss", "gate_passed")},
+        bare.curve,
+    ) == (True, [])
