@@ -41,7 +41,7 @@ class Tracked:
         status: as in the record.
         started, ended: seconds since 1970. The worker's life is what the record knows of the start.
         settings: the spec's values by the paths of their fields, those that are not set left out.
-        figures: what was measured, by the names of the columns of ``harness table``; times in s or ms, sizes in MiB. What
+        figures: what was measured, by the columns of ``harness table``; times in s or ms, sizes in MiB. What
             stands before a slash is a group in all three trackers.
         curve: the evaluations, in order.
         tags: what else tells runs apart: versions, machine, variant, the reason where a run is not ok.
