@@ -260,6 +260,18 @@ class BackendConformance:
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
+    @pytest.mark.parametrize("lengths", [False, True], ids=["last", "every-lengths"])
+    def test_label_smoothing_is_the_one_rule(self, lengths: bool) -> None:
+        """Losses and parameters to 1e-9, of ``auto``, read out at the last step and, with lengths, at every one."""
+        changes: dict[str, Any] = {"precision": "float64", "label_smoothing": 0.2}
+        job = self.sequence_job(1, **changes) if lengths else self.job("lstm", 0, loss="cross-entropy", **changes)
+        p, batches = start(job), some_batches(job, 2)
+        trainer = self.backend.trainer(job, p)
+        losses = train(trainer, job, [garbled(batch) for batch in batches])
+        expected_losses, expected = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=1e-9)
+        assert_close(trainer.parameters(), expected, 1e-9, "parameter")
+
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""

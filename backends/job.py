@@ -111,11 +111,15 @@ class Job:
     chunk: int = 1  # the most updates in one call of ``train``: a fused variant compiles for it
     variable: bool = False  # sequences differ in length, at most ``length``; see ``Batch.lengths``
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
+    label_smoothing: float = 0.0  # of ``cross-entropy``: the target is (1 − s) · one-hot + s / classes
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a CTC loss without labels, or read out at the last step only."""
+        """Raises ValueError for a CTC loss without labels, or read out at the last step only; for label smoothing that
+        is not from 0 to below 1, or of another loss than cross-entropy."""
         if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
             raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
+        if not 0 <= self.label_smoothing < 1 or (self.label_smoothing and self.loss != "cross-entropy"):
+            raise ValueError("label smoothing is from 0 to below 1, and of cross-entropy alone")
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:

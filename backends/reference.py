@@ -220,17 +220,20 @@ def _last(lengths: Array | None) -> Array | int:
     return -1 if lengths is None else lengths - 1
 
 
-def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | None = None) -> tuple[float, Array]:
+def loss_and_gradient(
+    loss: Loss, outputs: Array, y: Array, lengths: Array | None = None, smoothing: float = 0.0
+) -> tuple[float, Array]:
     """The mean loss over all elements (mse), positions (cross-entropy) or sequences (ctc), and its gradient
     with respect to the outputs.
 
-    ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean.
+    ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean. With label
+    ``smoothing`` s the target of cross-entropy is (1 − s) · one-hot + s / classes (Szegedy et al. 2016, section 7).
     """
     if loss == "ctc":
         return ctc.loss_and_gradient(outputs, y, lengths)
     if lengths is not None:
         valid = within(lengths, outputs.shape[1])
-        value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid])
+        value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid], smoothing=smoothing)
         d_outputs = np.zeros_like(outputs)
         d_outputs[valid] = d_valid
         return value, d_outputs
@@ -239,6 +242,10 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | Non
     e = np.exp(outputs - outputs.max(-1, keepdims=True))
     softmax = e / e.sum(-1, keepdims=True)
     one_hot = np.eye(outputs.shape[-1])[y]
+    if smoothing:
+        target = (1 - smoothing) * one_hot + smoothing / outputs.shape[-1]
+        log_softmax = outputs - outputs.max(-1, keepdims=True) - np.log(e.sum(-1, keepdims=True))
+        return float(-np.mean((target * log_softmax).sum(-1))), (softmax - target) / y.size
     return float(-np.mean(np.log((softmax * one_hot).sum(-1)))), (softmax - one_hot) / y.size
 
 
@@ -247,7 +254,7 @@ def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Pa
     model, lengths = job.model, batch.lengths
     trace = forward(model, p, batch.x, lengths)
     every = model.readout == "every"
-    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y, lengths if every else None)
+    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y, lengths if every else None, job.label_smoothing)
     flat_d, flat_f = d_out.reshape(-1, model.outputs), trace.features.reshape(-1, model.features)
     grads: Parameters = {"head.W": flat_d.T @ flat_f, "head.b": flat_d.sum(0)}
     d_hs = _through_readout(model, batch.x.shape[1], d_out @ p["head.W"], lengths)

@@ -114,7 +114,11 @@ class JaxTrainer(Trainer):
         counted = None if lengths is None or out.ndim == 2 else within(out, lengths)[:, :, None]
         if self.job.loss == "mse":
             return jnp.mean((out - y) ** 2, where=counted)
-        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1), where=counted)
+        log_p, smoothing = jax.nn.log_softmax(out), self.job.label_smoothing
+        expected = jnp.take_along_axis(log_p, y[..., None], axis=-1)
+        if smoothing:
+            expected = (1 - smoothing) * expected + smoothing * jnp.mean(log_p, axis=-1, keepdims=True)
+        return -jnp.mean(expected, where=counted)
 
     def _network(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
         return network(self.layers, self.job.model, tensors, x.astype(self.job.layer_dtype), lengths)

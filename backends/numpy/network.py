@@ -22,7 +22,7 @@ class Network:
     """
 
     def __init__(self, xp: Any, kind: type[Layer], job: Job, p: Parameters, grads: Parameters) -> None:
-        self.xp, self.model, self.loss = xp, job.model, job.loss
+        self.xp, self.model, self.loss, self.smoothing = xp, job.model, job.loss, job.label_smoothing
         self.p, self.grads = p, grads
         self.layers: list[list[tuple[bool, Layer]]] = [[] for _ in range(job.model.layers)]
         for index, backward, prefix in layer_names(job.model):
@@ -93,7 +93,10 @@ class Network:
         d_out = exp / total
         flat, rows, classes = d_out.reshape(-1, out.shape[-1]), xp.arange(y.size), y.reshape(-1)
         chosen = shifted.reshape(flat.shape)[rows, classes]
-        flat[rows, classes] -= 1
+        flat[rows, classes] -= 1 - self.smoothing
+        if self.smoothing:
+            chosen = (1 - self.smoothing) * chosen + self.smoothing * shifted.reshape(flat.shape).mean(axis=-1)
+            flat -= self.smoothing / out.shape[-1]
         d_out *= 1 / y.size
         return xp.mean(xp.log(total[..., 0]).reshape(-1) - chosen), d_out
 
@@ -108,9 +111,11 @@ class Network:
         shifted = out - out.max(axis=-1, keepdims=True)
         exp = xp.exp(shifted)
         total = exp.sum(axis=-1, keepdims=True)
-        chosen = xp.arange(out.shape[-1]) == y[:, :, None]
-        losses = xp.log(total) - (shifted * chosen).sum(axis=-1, keepdims=True)
-        return (losses * share).sum(), (exp / total - chosen) * share
+        target = xp.arange(out.shape[-1]) == y[:, :, None]
+        if self.smoothing:
+            target = ((1 - self.smoothing) * target + self.smoothing / out.shape[-1]).astype(out.dtype)
+        losses = xp.log(total) - (shifted * target).sum(axis=-1, keepdims=True)
+        return (losses * share).sum(), (exp / total - target) * share
 
     def _in_order(self, x: Array, backward: bool) -> Array:
         """x in the order of a direction: reversed in time for the backward one."""

@@ -135,6 +135,10 @@ class TensorflowTrainer(Trainer):
             return self._ctc(out, y, lengths)
         if self.job.loss == "mse":
             losses = tf.reduce_mean(tf.math.squared_difference(out, y), axis=-1)
+        elif smoothing := self.job.label_smoothing:
+            classes = self.job.model.outputs
+            target = (1 - smoothing) * tf.one_hot(y, classes, dtype=out.dtype) + smoothing / classes
+            losses = tf.nn.softmax_cross_entropy_with_logits(target, out)
         else:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, out)
         if lengths is None or self.job.model.readout == "last":

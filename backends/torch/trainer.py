@@ -119,7 +119,9 @@ class TorchTrainer(Trainer):
                 within = _within(out, lengths)[:, :, None]
                 return functional.mse_loss(out * within, y * within, reduction="sum") / (within.sum() * out.shape[2])
             return functional.mse_loss(out, y)
-        return functional.cross_entropy(out.flatten(0, -2), y.flatten())
+        return functional.cross_entropy(
+            out.flatten(0, -2), y.flatten(), ignore_index=IGNORED, label_smoothing=self.job.label_smoothing
+        )
 
     def _ctc(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         """The mean over sequences; torch's own ``reduction="mean"`` would divide each by its number of labels first."""

@@ -81,7 +81,13 @@ def check_record(spec: RunSpec, task: Task) -> None:
 
 
 def check_run(spec: RunSpec, task: Task) -> None:
-    """Refuse a run that memory cannot hold, or whose record could not be read. Raises UsageError."""
+    """Refuse a run that memory cannot hold, whose record could not be read, or whose options are for other tasks.
+
+    Raises:
+        UsageError: in one line.
+    """
+    if spec.label_smoothing and task.loss != "cross-entropy":
+        raise UsageError(f"--label-smoothing: of cross-entropy alone; {task.name} is trained on {task.loss}")
     check_record(spec, task)
     held_out = sum(task.size(split) or 0 for split in ("validation", "test"))
     check_memory(spec.job(task), min(spec.chunk, spec.evaluate_every, spec.steps), held_out)

@@ -121,6 +121,8 @@ RUN = (
            group=TRAINING),
     Option("chrono", "Chrono initialisation, for dependencies of up to T_MAX steps.", int, "initialisation.chrono",
            metavar="T_MAX", group=TRAINING),
+    Option("label-smoothing", "Spread this share of each label over all classes in training. Repeatable.", float,
+           "label_smoothing", otherwise="0.0", repeatable=True, group=TRAINING),
     Option("from", "Start from saved parameters (harness run --save): their file, its record, or its SHA-256.",
            fills="start", metavar="FILE", group=TRAINING, python="start"),
     Option("threads", "Threads of a run, and CPUs that it may use. Repeatable.", int, "threads",

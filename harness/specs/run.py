@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -44,11 +45,12 @@ class RunSpec(Frozen):
         deterministic: ask the framework for deterministic kernels.
         score_at: the parameters whose test scores are reported: those after the last update, or the best on the
             validation split. Part of the spec, so that it is chosen before the run.
+        label_smoothing: share of the target that is spread over all classes in training: see ``Job``.
         start: SHA-256 of the file of saved parameters that training starts from; None where they are drawn. Then
             ``initialisation`` has no part in the result.
     """
 
-    younger: ClassVar = frozenset({"start"})
+    younger: ClassVar = frozenset({"label_smoothing", "start"})
 
     task: Name
     preset: Name
@@ -69,6 +71,7 @@ class RunSpec(Frozen):
     denormals: Denormals = "flush"
     deterministic: bool = True
     score_at: ScoreAt = "final"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     start: Digest | None = None
 
     def __hash__(self) -> int:
@@ -89,7 +92,7 @@ class RunSpec(Frozen):
             length=task.steps_in,
             variable=task.variable,
         )
-        return job_of(self, data)
+        return replace(job_of(self, data), label_smoothing=self.label_smoothing)
 
     def initialisation_spec(self) -> InitialisationSpec:
         """The initialisation as the backends take it."""

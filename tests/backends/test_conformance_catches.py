@@ -116,6 +116,22 @@ def test_a_ctc_loss_divided_by_its_labels_fails_the_suite(monkeypatch: pytest.Mo
     assert_sequences_fail(3)
 
 
+def test_a_smoothing_without_its_share_for_the_label_itself_fails_the_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when X is spread over the other classes alone, and X / classes less falls to the label."""
+    right = network.Network.__init__
+
+    def wrong(self: Any, xp: Any, kind: Any, job: Job, *rest: Any) -> None:
+        right(self, xp, kind, job, *rest)
+        self.smoothing *= job.model.outputs / (job.model.outputs - 1)
+
+    monkeypatch.setattr(network.Network, "__init__", wrong)
+    suite: Any = BackendConformance()
+    suite.backend = NumpyBackend()
+    for lengths in (False, True):
+        with pytest.raises(AssertionError):
+            suite.test_label_smoothing_is_the_one_rule(lengths)
+
+
 def assert_sequences_fail(case: int) -> None:
     suite: Any = BackendConformance()
     suite.backend = NumpyBackend()

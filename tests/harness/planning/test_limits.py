@@ -52,6 +52,12 @@ def test_a_run_whose_record_could_not_be_read_is_refused(changes: dict[str, Any]
         checked(**changes)
 
 
+def test_label_smoothing_is_refused_where_there_are_no_labels() -> None:
+    with pytest.raises(UsageError, match=r"^--label-smoothing: of cross-entropy alone; sine is trained on mse$"):
+        checked(label_smoothing=0.1)
+    checked(task="copy", label_smoothing=0.1)
+
+
 @given(st.integers(1, 5), st.integers(1, 9), st.booleans(), st.sampled_from(["rnn", "lstm", "gru"]))
 def test_weights_are_counted_without_a_loop_over_layers(layers: int, hidden: int, both: bool, cell: Any) -> None:
     model = ModelSpec(cell, 3, hidden, 2, "last", layers, both)

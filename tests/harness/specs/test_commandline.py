@@ -58,6 +58,7 @@ run_specs = st.builds(
     denormals=st.sampled_from(["flush", "keep"]),
     deterministic=st.booleans(),
     score_at=st.sampled_from(["final", "best-validation"]),
+    label_smoothing=st.floats(0, 1, exclude_max=True),
     start=st.none() | st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
 )  # fmt: skip
 
