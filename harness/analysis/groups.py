@@ -286,6 +286,8 @@ def _phrase(name: str, value: Any) -> str:
         "deterministic": "deterministic kernels" if value else "any kernels",
         "score_at": f"scored at {value}",
         "label_smoothing": f"labels smoothed by {value}",
+        "dropout": f"dropout {value}",
+        "input_dropout": f"input dropout {value}",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

@@ -50,6 +50,8 @@ def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
     model, item = job.model, ITEM[host_dtype(job.precision)]
     states = ITEM[layer_dtype(job.precision)] * model.layers * model.features * job.batch * job.length
     data = item * (updates * job.batch + held_out) * job.length * model.inputs
+    if job.dropout:  # a mask's byte for each output of each layer but the last
+        data += updates * job.batch * job.length * model.features * (model.layers - 1)
     return item * _COPIES[job.optimizer.name] * weights(model) + states + data
 
 

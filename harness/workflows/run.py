@@ -220,6 +220,8 @@ _PLAN: Sequence[Column[RunSpec]] = (
 #: Shown where any run has them, before the last two.
 _IF_ASKED_FOR: Sequence[Column[RunSpec]] = (
     Column("smoothing", attrgetter("label_smoothing"), kind="float64", write="{:g}".format, heading="label\nsmoothing"),
+    Column("dropout", attrgetter("dropout"), kind="float64", write="{:g}".format),
+    Column("input_dropout", attrgetter("input_dropout"), kind="float64", write="{:g}".format, heading="input\ndropout"),
 )
 #: Which of these leave first where a terminal has no room for all.
 _LEAVING = ("precision", "device", "threads", "layers", "weights", "batch", "hidden", "seed")
