@@ -8,7 +8,7 @@
 
 Needs pytest. Every variant of every cell is compared with ``backends.reference``, with one layer and
 several, in one direction and both, to 1e-9 relatively in float64 and 1e-4 in float32; and each variant
-once in each coarser precision that it has. Sequences of variable lengths and the CTC loss are compared
+once in each coarser precision that it has. Sequences of variable lengths, the CTC loss and dropout are compared
 too, unless ``Backend.lacks`` says why not. With ``device = "cuda"`` in the class all of it runs
 there, and is skipped where the backend has no such device.
 """
@@ -260,6 +260,18 @@ class BackendConformance:
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
+    @pytest.mark.parametrize("lengths", [False, True], ids=["last", "every-lengths"])
+    def test_label_smoothing_is_the_one_rule(self, lengths: bool) -> None:
+        """Losses and parameters to 1e-9, of ``auto``, read out at the last step and, with lengths, at every one."""
+        changes: dict[str, Any] = {"precision": "float64", "label_smoothing": 0.2}
+        job = self.sequence_job(1, **changes) if lengths else self.job("lstm", 0, loss="cross-entropy", **changes)
+        p, batches = start(job), some_batches(job, 2)
+        trainer = self.backend.trainer(job, p)
+        losses = train(trainer, job, [garbled(batch) for batch in batches])
+        expected_losses, expected = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=1e-9)
+        assert_close(trainer.parameters(), expected, 1e-9, "parameter")
+
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""
@@ -418,6 +430,59 @@ class BackendConformance:
                     self.backend.resolve(job)
             else:
                 assert self.backend.resolve(job)[0].variant != "auto"
+
+    # -- dropout ----------------------------------------------------------------------------------
+
+    def dropout_job(self, variant: str, precision: Precision) -> Job:
+        """Three layers in both directions with dropout between them, sequences of variable lengths where possible.
+
+        Of a variant that is ``like`` another, two layers in one direction: it has the other's network.
+        """
+        job = self.job(variant=variant, precision=precision, chunk=2)
+        layers = 2 if self.backend.variant(job).like else 3
+        model = ModelSpec("lstm", D, H, OUTPUTS, "every", layers, bidirectional=layers == 3)
+        job = replace(job, model=model, loss="cross-entropy", label_smoothing=0.1, dropout=0.4)
+        varied = replace(job, variable=True)
+        return job if self.backend.lacks(varied) else varied
+
+    def test_dropout_is_by_the_masks_of_the_batch_and_in_training_alone(self, variant: str, widest: Precision) -> None:
+        """Losses and parameters of updates in blocks of two and one, then a prediction, which drops nothing; what is
+        seen to run, and that nothing compiles again.
+        """
+        job = self.dropout_job(variant, widest)
+        p, batches = start(job), some_batches(job, 3)
+        if self.backend.lacks(job):
+            with pytest.raises(Unsupported, match=r"\S"):
+                self.backend.trainer(job, p)
+            return
+        trainer = self.backend.trainer(job, p)
+        losses = train(trainer, job, batches[:2])
+        compiled = trainer.compilations()
+        losses = np.concatenate([losses, train(trainer, job, batches[2:])])
+        assert trainer.compilations() == compiled
+        expected_losses, expected = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=TOLERANCE[widest])
+        assert_close(trainer.parameters(), expected, TOLERANCE[widest], "parameter")
+        x, lengths = batches[0].x, batches[0].lengths
+        predicted, outputs = (
+            trainer.predict(x.astype(widest), lengths),
+            reference.forward(job.model, expected, x, lengths),
+        )
+        inside = np.full((B, T), True) if lengths is None else within(lengths, T)
+        np.testing.assert_allclose(
+            predicted[inside], outputs.outputs[inside], rtol=TOLERANCE[widest], atol=TOLERANCE[widest]
+        )
+        assert re.match(self.backend.variant(job).runs, trainer.executed(batches[0].astype(job.dtype)))
+
+    def test_masks_that_the_job_does_not_want_or_lacks_are_refused(self, variant: str) -> None:
+        """With a ValueError, so that no dropout is forgotten."""
+        job = self.dropout_job(variant, "float32")
+        if self.backend.lacks(job):
+            pytest.skip(str(self.backend.lacks(job)))
+        [batch] = [batch.astype(job.dtype) for batch in some_batches(job, 1)]
+        for wrong, given in ((replace(job, dropout=0.0), batch), (job, replace(batch, masks=None))):
+            with pytest.raises(ValueError, match="dropout"):
+                self.backend.trainer(wrong, start(job)).stage([given])
 
     def test_lengths_that_the_job_does_not_have_are_refused(self, variant: str) -> None:
         """With a ValueError."""

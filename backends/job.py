@@ -111,11 +111,19 @@ class Job:
     chunk: int = 1  # the most updates in one call of ``train``: a fused variant compiles for it
     variable: bool = False  # sequences differ in length, at most ``length``; see ``Batch.lengths``
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
+    label_smoothing: float = 0.0  # of ``cross-entropy``: the target is (1 − s) · one-hot + s / classes
+    dropout: float = 0.0  # share of units dropped between layers in training; which ones, ``Batch.masks`` say
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a CTC loss without labels, or read out at the last step only."""
+        """Raises ValueError for a CTC loss without labels, or read out at the last step only; for label smoothing that
+        is not from 0 to below 1, or of another loss than cross-entropy; for dropout out of that range, or of a model
+        with one layer."""
         if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
             raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
+        if not 0 <= self.label_smoothing < 1 or (self.label_smoothing and self.loss != "cross-entropy"):
+            raise ValueError("label smoothing is from 0 to below 1, and of cross-entropy alone")
+        if not 0 <= self.dropout < 1 or (self.dropout and self.model.layers < 2):
+            raise ValueError("dropout is from 0 to below 1, and between layers, of which there must be two")
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:
@@ -147,6 +155,30 @@ def checked_lengths(job: Job, lengths: Array | None) -> Array | None:
     if lengths.min() < 1 or lengths.max() > job.length:
         raise ValueError(f"lengths go from 1 to {job.length}, not {lengths.min()} to {lengths.max()}")
     return lengths.astype(np.int32)
+
+
+def checked_masks(job: Job, masks: Array | None, time_first: bool = True) -> Array | None:
+    """The masks that ``job`` trains with, as ``Batch`` has them, layer by layer: a contiguous copy or view of shape
+    (layers - 1, length, batch, features), or (layers - 1, batch, length, features) where not ``time_first``.
+
+    None for a job without dropout.
+
+    Raises:
+        ValueError: masks for a job without dropout, none for one with it, or of another shape.
+    """
+    if not job.dropout:
+        if masks is not None:
+            raise ValueError("the batch has masks, but its job has no dropout")
+        return None
+    shape = job.length, job.model.layers - 1, job.model.features
+    if masks is None or masks.shape[1:] != shape:
+        raise ValueError(f"a job with dropout needs masks of shape (batch, {', '.join(map(str, shape))})")
+    return np.ascontiguousarray(masks.transpose((2, 1, 0, 3) if time_first else (2, 0, 1, 3)))
+
+
+def kept_scale(job: Job) -> float:
+    """What the units that ``job`` keeps between layers are multiplied by in training: 1 / (1 − p)."""
+    return 1 / (1 - job.dropout)
 
 
 def chunks(batches: Sequence[Batch], size: int) -> Iterator[tuple[int, list[Batch]]]:

@@ -32,13 +32,12 @@ def shares(job: Job, batch: Batch, parts: list[slice]) -> list[Share]:
     """``batch`` cut into ``parts``, weighted as its mean loss is: over positions within the sequences, or sequences."""
     by_step = job.model.readout == "every" and job.loss != "ctc"
     counts = batch.lengths if by_step and batch.lengths is not None else np.ones(len(batch))
-    return [
-        Share(
-            Batch(batch.x[part], batch.y[part], None if batch.lengths is None else batch.lengths[part]),
-            float(counts[part].sum() / counts.sum()),
-        )
-        for part in parts
-    ]
+    return [Share(_rows(batch, part), float(counts[part].sum() / counts.sum())) for part in parts]
+
+
+def _rows(batch: Batch, part: slice) -> Batch:
+    lengths, masks = (None if each is None else each[part] for each in (batch.lengths, batch.masks))
+    return Batch(batch.x[part], batch.y[part], lengths, masks)
 
 
 def why_not(job: Job) -> str | None:

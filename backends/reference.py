@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends import ctc
-from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
+from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters, checked_masks
 from backends.parameters import layer, layer_names
 from tasks.base import Batch, Loss, within
 
@@ -189,8 +189,13 @@ def reverse_within(x: Array, lengths: Array | None) -> Array:
     return np.take_along_axis(x, np.where(t < lengths, lengths - 1 - t, t)[:, :, None], axis=0)
 
 
-def forward(model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = None) -> Trace:
+def forward(
+    model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = None, kept: Array | None = None
+) -> Trace:
     """The model's outputs for x (B, T, D): (B, outputs), or (B, T, outputs) read at every step.
+
+    ``kept`` (layers - 1, T, B, features) are the factors of each layer's outputs on their way to the next; see
+    ``factors``. Without it nothing is dropped.
 
     No step past a sequence's end is masked: in either direction it comes after all that count.
     """
@@ -198,9 +203,9 @@ def forward(model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = N
     saved: dict[str, list[State]] = {}
     below = hs
     directions: list[Array] = []
-    for _, backward, prefix in layer_names(model):
+    for index, backward, prefix in layer_names(model):
         if not backward:
-            below, directions = hs, []
+            below, directions = hs if kept is None or index == 0 else hs * kept[index - 1], []
         out, saved[prefix] = run_layer(
             model.cell, layer(p, prefix), reverse_within(below, lengths) if backward else below
         )
@@ -215,22 +220,33 @@ def forward(model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = N
     return Trace(features @ p["head.W"].T + p["head.b"], features, saved)
 
 
+def factors(job: Job, masks: Array | None) -> Array | None:
+    """By what each output of a layer is multiplied on its way to the next layer: 0 where it is dropped, 1/(1 − p)
+    where it is kept. (layers - 1, T, B, features), from masks (B, T, layers - 1, features); None without dropout.
+    """
+    by_layer = checked_masks(job, masks)
+    return None if by_layer is None else by_layer / (1 - job.dropout)
+
+
 def _last(lengths: Array | None) -> Array | int:
     """The index of each sequence's own last step."""
     return -1 if lengths is None else lengths - 1
 
 
-def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | None = None) -> tuple[float, Array]:
+def loss_and_gradient(
+    loss: Loss, outputs: Array, y: Array, lengths: Array | None = None, smoothing: float = 0.0
+) -> tuple[float, Array]:
     """The mean loss over all elements (mse), positions (cross-entropy) or sequences (ctc), and its gradient
     with respect to the outputs.
 
-    ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean.
+    ``lengths`` are of outputs (B, T, outputs): only positions within a sequence are in the mean. With label
+    ``smoothing`` s the target of cross-entropy is (1 − s) · one-hot + s / classes (Szegedy et al. 2016, section 7).
     """
     if loss == "ctc":
         return ctc.loss_and_gradient(outputs, y, lengths)
     if lengths is not None:
         valid = within(lengths, outputs.shape[1])
-        value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid])
+        value, d_valid = loss_and_gradient(loss, outputs[valid], y[valid], smoothing=smoothing)
         d_outputs = np.zeros_like(outputs)
         d_outputs[valid] = d_valid
         return value, d_outputs
@@ -239,15 +255,19 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | Non
     e = np.exp(outputs - outputs.max(-1, keepdims=True))
     softmax = e / e.sum(-1, keepdims=True)
     one_hot = np.eye(outputs.shape[-1])[y]
+    if smoothing:
+        target = (1 - smoothing) * one_hot + smoothing / outputs.shape[-1]
+        log_softmax = outputs - outputs.max(-1, keepdims=True) - np.log(e.sum(-1, keepdims=True))
+        return float(-np.mean((target * log_softmax).sum(-1))), (softmax - target) / y.size
     return float(-np.mean(np.log((softmax * one_hot).sum(-1)))), (softmax - one_hot) / y.size
 
 
 def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
     """The loss of one batch and its gradient with respect to every parameter, before clipping."""
-    model, lengths = job.model, batch.lengths
-    trace = forward(model, p, batch.x, lengths)
+    model, lengths, kept = job.model, batch.lengths, factors(job, batch.masks)
+    trace = forward(model, p, batch.x, lengths, kept)
     every = model.readout == "every"
-    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y, lengths if every else None)
+    value, d_out = loss_and_gradient(job.loss, trace.outputs, batch.y, lengths if every else None, job.label_smoothing)
     flat_d, flat_f = d_out.reshape(-1, model.outputs), trace.features.reshape(-1, model.features)
     grads: Parameters = {"head.W": flat_d.T @ flat_f, "head.b": flat_d.sum(0)}
     d_hs = _through_readout(model, batch.x.shape[1], d_out @ p["head.W"], lengths)
@@ -260,7 +280,7 @@ def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Pa
             )
             d_below = d_below + (reverse_within(d_in, lengths) if backward else d_in)
             grads.update({f"{prefix}.{name}": g for name, g in layer_grads.items()})
-        d_hs = d_below
+        d_hs = d_below if kept is None or index == 0 else d_below * kept[index - 1]
     return value, {name: grads[name] for name in p}
 
 

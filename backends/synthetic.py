@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from backends.dropout import kept
 from backends.job import Array, Job
 from tasks.base import Batch
 
@@ -28,7 +30,16 @@ def random_batches(
     """
     shortest = (job.length + 1) // 2 if shortest is None else shortest
     rng = np.random.default_rng(seed)
-    return [_batch(job, rng, shortest, job.labels if fewest_labels is None else fewest_labels) for _ in range(count)]
+    fewest_labels = job.labels if fewest_labels is None else fewest_labels
+    return [_masked(job, rng, _batch(job, rng, shortest, fewest_labels)) for _ in range(count)]
+
+
+def _masked(job: Job, rng: np.random.Generator, batch: Batch) -> Batch:
+    """``batch`` with the masks that a job with dropout needs."""
+    if not job.dropout:
+        return batch
+    shape = job.batch, job.length, job.model.layers - 1, job.model.features
+    return replace(batch, masks=kept(shape, job.dropout, rng))
 
 
 def _batch(job: Job, rng: np.random.Generator, shortest: int, fewest_labels: int) -> Batch:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -53,16 +53,19 @@ class Batch:
         lengths: how many steps each sequence has, int32 of shape (batch,), from 1 to length; the
             rest of its row is padding, which does not enter loss or gradient, whatever finite
             numbers (and, in y, valid classes) it holds. None: all sequences have the full length.
+        masks: which outputs of each layer but the last reach the next one in training, bool of shape
+            (batch, length, layers - 1, features). A task gives none: whoever trains with dropout draws them.
     """
 
     x: Array
     y: Array
     lengths: Array | None = None
+    masks: Array | None = None
 
     def astype(self, precision: str) -> Batch:
         """The same batch with its floats rounded to ``precision``, such as ``float64``; integers stay as they are."""
         y = self.y.astype(precision) if self.y.dtype.kind == "f" else self.y
-        return Batch(np.ascontiguousarray(self.x, dtype=precision), y, self.lengths)
+        return replace(self, x=np.ascontiguousarray(self.x, dtype=precision), y=y)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -16,9 +16,9 @@ from backends.jax.trainer import JaxTrainer
 from backends.job import Array, chunks
 from tasks.base import Batch
 
-Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None]
-"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. The stack always has that size, the
-last batch repeated if need be, so that one compiled program serves any number of updates."""
+Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
+"""The number of updates, then x, y, lengths and masks of ``job.chunk`` batches, stacked. The stack always has that
+size, the last batch repeated if need be, so that one compiled program serves any number of updates."""
 
 
 class JaxChunkTrainer(JaxTrainer):
@@ -45,21 +45,28 @@ class JaxChunkTrainer(JaxTrainer):
         return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
 
     def _stacked(self, count: int, batches: list[Batch]) -> Chunk:
-        xs, ys, lengths = zip(*super().stage(batches), strict=True)
-        own = None if lengths[0] is None else jnp.stack(lengths)
-        return self._tensor(np.array(count, np.int32)), jnp.stack(xs), jnp.stack(ys), own
+        xs, ys, *others = zip(*super().stage(batches), strict=True)
+        lengths, masks = (None if each[0] is None else jnp.stack(each) for each in others)
+        return self._tensor(np.array(count, np.int32)), jnp.stack(xs), jnp.stack(ys), lengths, masks
 
     def _chunk(
-        self, tensors: Tensors, state: OptimizerState, count: Tensor, xs: Tensor, ys: Tensor, lengths: Tensor | None
+        self,
+        tensors: Tensors,
+        state: OptimizerState,
+        count: Tensor,
+        xs: Tensor,
+        ys: Tensor,
+        lengths: Tensor | None,
+        masks: Tensor | None,
     ) -> tuple[Tensors, OptimizerState, Tensor]:
         def update(
             k: Tensor, carried: tuple[Tensors, OptimizerState, Tensor]
         ) -> tuple[Tensors, OptimizerState, Tensor]:
             tensors, state, losses = carried
-            x, y, own = jax.tree.map(
-                lambda stack: lax.dynamic_index_in_dim(stack, k, keepdims=False), (xs, ys, lengths)
+            arrays = jax.tree.map(
+                lambda stack: lax.dynamic_index_in_dim(stack, k, keepdims=False), (xs, ys, lengths, masks)
             )
-            tensors, state, loss = self._step(tensors, state, x, y, own)
+            tensors, state, loss = self._step(tensors, state, *arrays)
             return tensors, state, losses.at[k].set(loss)
 
         start = tensors, state, jnp.zeros(len(xs), self.job.dtype)

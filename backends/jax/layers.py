@@ -1,11 +1,13 @@
 """Stacks of recurrent layers as pure functions: layer by layer, each direction a loop over time, or all in cuDNN.
 
-A stack maps the model, its canonical parameters, x (T, B, D) and, where they vary, the lengths to ``Top``.
+A stack maps the model, its canonical parameters, x (T, B, D), the lengths where they vary, and what is done between
+layers, to ``Top``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +24,10 @@ from backends.parameters import BIASES, layer, layer_names
 
 Recurrence = Callable[[Cell, bool, Tensors, Tensor], Tensor]
 """Maps cell, whether time is reversed, recurrent weights and projected input to hidden states (T, B, H)."""
+
+
+Between = Callable[[int, Tensor], Tensor]
+"""Maps the index of a layer and its hidden states (T, B, features) to what the next layer gets."""
 
 
 class Top(NamedTuple):
@@ -56,12 +62,20 @@ reverse_within.defvjp(
 )
 
 
-def loops(recurrence: Recurrence, model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None) -> Top:
+def loops(
+    recurrence: Recurrence,
+    model: ModelSpec,
+    parameters: Tensors,
+    x: Tensor,
+    lengths: Tensor | None,
+    between: Between | None,
+) -> Top:
     """Layer by layer, each direction a loop over time."""
     below, directions = x, list[Tensor]()
-    for _, reverse, prefix in layer_names(model):
+    for index, reverse, prefix in layer_names(model):
         if not reverse and directions:
             below, directions = jnp.concatenate(directions, axis=2), []
+            below = between(index - 1, below) if between else below
         p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
         projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
         recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
@@ -84,11 +98,29 @@ def _direction(
     return reverse_within(recurrence(False, p, reverse_within(projected, lengths)), lengths)
 
 
-def cudnn_layers(model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None) -> Top:
-    """All layers and directions in one call of cuDNN's LSTM.
+def cudnn_layers(
+    model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None, between: Between | None
+) -> Top:
+    """All layers and directions in one call of cuDNN's LSTM; a call for each layer where something is done between.
 
     cuDNN reads each sequence up to its length, in either direction, and writes zeros past it.
     """
+    if between is None:
+        return _cudnn(model, parameters, x, lengths)
+    top = Top(x, x)
+    for index in range(model.layers):
+        below = between(index - 1, top.every) if index else x
+        one = replace(model, layers=1, inputs=model.width_into(index))
+        own = {
+            f"l0{'r' if reverse else ''}.{name}": w
+            for number, reverse, prefix in layer_names(model) if number == index
+            for name, w in layer(parameters, prefix).items()
+        }  # fmt: skip
+        top = _cudnn(one, own, below, lengths)
+    return top
+
+
+def _cudnn(model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | None) -> Top:
     T, B, D = x.shape
     zero = jnp.zeros((model.layers * model.directions, B, model.hidden), x.dtype)
     full = jnp.full(B, T, jnp.int32)
@@ -108,7 +140,7 @@ def cudnn_layers(model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tens
     return Top(y.swapaxes(0, 1), jnp.concatenate(h_n[-model.directions :], axis=1))
 
 
-Stack = Callable[[ModelSpec, Tensors, Tensor, Tensor | None], Top]
+Stack = Callable[[ModelSpec, Tensors, Tensor, Tensor | None, Between | None], Top]
 
 scan_layers: Stack = partial(loops, scan)
 deferred_dw_layers: Stack = partial(loops, partial(deferred_dw, 1))

@@ -23,8 +23,8 @@ from backends.job import Array, Job, Parameters
 from backends.variants import Entry
 from tasks.base import Batch
 
-Share = tuple[Tensor, Tensor, Tensor, Tensor | None]
-"""A part's weight in the batch's loss, its x, y and, where they vary, lengths."""
+Share = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
+"""A part's weight in the batch's loss, its x, y, lengths where they vary, and the masks of dropout."""
 Found = tuple[Tensor, Tensors]
 """A part's contribution to the loss and to the gradients."""
 
@@ -73,8 +73,10 @@ class JaxPartsTrainer(JaxTrainer):
         found: Found = program(self.tensors, *share)
         return found
 
-    def _part(self, tensors: Tensors, weight: Tensor, x: Tensor, y: Tensor, lengths: Tensor | None) -> Found:
-        found: Found = jax.value_and_grad(lambda p: weight * self._loss(p, x, y, lengths))(tensors)
+    def _part(
+        self, tensors: Tensors, weight: Tensor, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None
+    ) -> Found:
+        found: Found = jax.value_and_grad(lambda p: weight * self._loss(p, x, y, lengths, masks))(tensors)
         return found
 
     def _add_up(

@@ -15,12 +15,14 @@ from backends.jax.hlo import described
 from backends.jax.layers import within
 from backends.jax.network import network
 from backends.jax.optimizer import OptimizerState, clipped, initial_state, updated
-from backends.job import Array, Job, Parameters, checked_lengths, time_major
+from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, kept_scale, time_major
 from backends.parameters import shapes
 from backends.variants import Entry
 from tasks.base import Batch
 
-Staged = list[tuple[Tensor, Tensor, Tensor | None]]
+Arrays = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+"""x, y, lengths where they vary, and the masks of dropout."""
+Staged = list[Arrays]
 
 
 class JaxTrainer(Trainer):
@@ -66,7 +68,7 @@ class JaxTrainer(Trainer):
         [staged] = self.stage([batch])
         return described(self._program(staged).as_text())
 
-    def _program(self, batch: tuple[Tensor, Tensor, Tensor | None]) -> Any:
+    def _program(self, batch: Arrays) -> Any:
         """The compiled training step for a batch of this shape."""
         return self._compiled(("step", batch[0].shape), self._step, (self.tensors, self.state, *batch), donate=(0, 1))
 
@@ -97,9 +99,15 @@ class JaxTrainer(Trainer):
         return {}
 
     def _step(
-        self, tensors: Tensors, state: OptimizerState, x: Tensor, y: Tensor, lengths: Tensor | None
+        self,
+        tensors: Tensors,
+        state: OptimizerState,
+        x: Tensor,
+        y: Tensor,
+        lengths: Tensor | None,
+        masks: Tensor | None,
     ) -> tuple[Tensors, OptimizerState, Tensor]:
-        loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths)
+        loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths, masks)
         return *self._updated(tensors, state, gradients), loss
 
     def _updated(self, tensors: Tensors, state: OptimizerState, gradients: Tensors) -> tuple[Tensors, OptimizerState]:
@@ -107,29 +115,39 @@ class JaxTrainer(Trainer):
             gradients = clipped(gradients, self.job.optimizer.clip)
         return updated(self.job.optimizer, tensors, gradients, state)
 
-    def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
-        out = self._network(tensors, x, lengths)
+    def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None) -> Tensor:
+        out = self._network(tensors, x, lengths, masks)
         if self.job.loss == "ctc":
             return _ctc(out, y, lengths)
         counted = None if lengths is None or out.ndim == 2 else within(out, lengths)[:, :, None]
         if self.job.loss == "mse":
             return jnp.mean((out - y) ** 2, where=counted)
-        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1), where=counted)
+        log_p, smoothing = jax.nn.log_softmax(out), self.job.label_smoothing
+        expected = jnp.take_along_axis(log_p, y[..., None], axis=-1)
+        if smoothing:
+            expected = (1 - smoothing) * expected + smoothing * jnp.mean(log_p, axis=-1, keepdims=True)
+        return -jnp.mean(expected, where=counted)
 
-    def _network(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
-        return network(self.layers, self.job.model, tensors, x.astype(self.job.layer_dtype), lengths)
+    def _network(self, tensors: Tensors, x: Tensor, lengths: Tensor | None, masks: Tensor | None = None) -> Tensor:
+        scale = kept_scale(self.job)
+        between = None if masks is None else lambda index, hs: hs * masks[index] * scale
+        return network(self.layers, self.job.model, tensors, x.astype(self.job.layer_dtype), lengths, between)
 
     def _predict(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
         out = self._network(tensors, x, lengths)
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
-    def _staged(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _staged(self, batch: Batch) -> Arrays:
         x = self._tensor(_owned(time_major(batch.x), batch.x))
-        return x, self._tensor(self._target(batch)), self._lengths(batch.lengths)
+        return x, self._tensor(self._target(batch)), self._lengths(batch.lengths), self._masks(batch.masks)
 
     def _lengths(self, given: Array | None) -> Tensor | None:
         lengths = checked_lengths(self.job, given)
         return None if lengths is None else self._tensor(lengths.copy())
+
+    def _masks(self, given: Array | None) -> Tensor | None:
+        masks = checked_masks(self.job, given)
+        return None if masks is None or given is None else self._tensor(_owned(masks, given))
 
     def _target(self, batch: Batch) -> Array:
         if self.job.loss == "ctc":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends import ctc
-from backends.job import Array, Job, Parameters
+from backends.job import Array, Job, Parameters, kept_scale
 from backends.numpy.layers import Layer
 from backends.parameters import layer, layer_names
 
@@ -22,19 +22,22 @@ class Network:
     """
 
     def __init__(self, xp: Any, kind: type[Layer], job: Job, p: Parameters, grads: Parameters) -> None:
-        self.xp, self.model, self.loss = xp, job.model, job.loss
-        self.p, self.grads = p, grads
+        self.xp, self.model, self.loss, self.smoothing = xp, job.model, job.loss, job.label_smoothing
+        self.p, self.grads, self.scale = p, grads, kept_scale(job)
         self.layers: list[list[tuple[bool, Layer]]] = [[] for _ in range(job.model.layers)]
         for index, backward, prefix in layer_names(job.model):
             built = kind(xp, layer(p, prefix), layer(grads, prefix), job.length, job.batch)
             self.layers[index].append((backward, built))
 
-    def forward(self, x: Array, lengths: Array | None = None) -> Array:
-        """The outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs) and, if lengths vary, lengths (B,)."""
-        self.lengths = lengths
+    def forward(self, x: Array, lengths: Array | None = None, masks: Array | None = None) -> Array:
+        """The outputs (B, outputs) or (T, B, outputs) for x (T, B, inputs) and, if lengths vary, lengths (B,).
+
+        ``masks`` (layers - 1, T, B, features) say what is kept between layers, in training with dropout.
+        """
+        self.lengths, self.masks = lengths, masks
         hs = x
-        for directions in self.layers:
-            below = hs
+        for index, directions in enumerate(self.layers):
+            below = self._dropped(hs, index)
             outs = [
                 self._in_order(each.forward(self._in_order(below, backward)), backward) for backward, each in directions
             ]
@@ -46,9 +49,9 @@ class Network:
         out: Array = hs @ self.p["head.W"].T + self.p["head.b"]
         return out
 
-    def loss_and_gradients(self, x: Array, y: Array, lengths: Array | None = None) -> Array:
+    def loss_and_gradients(self, x: Array, y: Array, lengths: Array | None = None, masks: Array | None = None) -> Array:
         """The mean loss, shape (); fills ``grads``."""
-        value, d_out = self._loss(self.forward(x, lengths), y)
+        value, d_out = self._loss(self.forward(x, lengths, masks), y)
         flat = d_out.reshape(-1, self.model.outputs)
         self.xp.matmul(flat.T, self.features.reshape(-1, self.model.features), out=self.grads["head.W"])
         self.xp.sum(flat, axis=0, out=self.grads["head.b"])
@@ -65,7 +68,11 @@ class Network:
             if d_x is not None:
                 d_x = self._in_order(d_x, backward)
                 d_below = d_x if d_below is None else d_below + d_x
-        return d_hs if d_below is None else d_below
+        return d_hs if d_below is None else self._dropped(d_below, index)
+
+    def _dropped(self, hs: Array, index: int) -> Array:
+        """What layer ``index`` gets of the outputs of the layer below, or the latter of the former's gradient."""
+        return hs if self.masks is None or index == 0 else hs * self.masks[index - 1] * self.scale
 
     def _through_readout(self, x: Array, d_features: Array) -> Array:
         if self.model.readout == "every":
@@ -93,7 +100,10 @@ class Network:
         d_out = exp / total
         flat, rows, classes = d_out.reshape(-1, out.shape[-1]), xp.arange(y.size), y.reshape(-1)
         chosen = shifted.reshape(flat.shape)[rows, classes]
-        flat[rows, classes] -= 1
+        flat[rows, classes] -= 1 - self.smoothing
+        if self.smoothing:
+            chosen = (1 - self.smoothing) * chosen + self.smoothing * shifted.reshape(flat.shape).mean(axis=-1)
+            flat -= self.smoothing / out.shape[-1]
         d_out *= 1 / y.size
         return xp.mean(xp.log(total[..., 0]).reshape(-1) - chosen), d_out
 
@@ -108,9 +118,11 @@ class Network:
         shifted = out - out.max(axis=-1, keepdims=True)
         exp = xp.exp(shifted)
         total = exp.sum(axis=-1, keepdims=True)
-        chosen = xp.arange(out.shape[-1]) == y[:, :, None]
-        losses = xp.log(total) - (shifted * chosen).sum(axis=-1, keepdims=True)
-        return (losses * share).sum(), (exp / total - chosen) * share
+        target = xp.arange(out.shape[-1]) == y[:, :, None]
+        if self.smoothing:
+            target = ((1 - self.smoothing) * target + self.smoothing / out.shape[-1]).astype(out.dtype)
+        losses = xp.log(total) - (shifted * target).sum(axis=-1, keepdims=True)
+        return (losses * share).sum(), (exp / total - target) * share
 
     def _in_order(self, x: Array, backward: bool) -> Array:
         """x in the order of a direction: reversed in time for the backward one."""

@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 from backends import parts
 from backends.base import DeviceMemory, Trainer
 from backends.device_clock import DeviceClock
-from backends.job import Array, Job, Parameters, checked_lengths, time_major
+from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, time_major
 from backends.numpy.convert import views_of
 from backends.numpy.layers import Layer
 from backends.numpy.network import Network
@@ -29,6 +29,7 @@ class Share(NamedTuple):
     x: Array
     y: Array
     lengths: Array | None
+    masks: Array | None
     weight: float
 
 
@@ -46,7 +47,7 @@ class Part:
 
     def step(self, share: Share) -> Array:
         """This part's contribution to the batch's loss, shape (); its gradients get the same weight."""
-        loss = self.network.loss_and_gradients(share.x, share.y, share.lengths)
+        loss = self.network.loss_and_gradients(share.x, share.y, share.lengths, share.masks)
         if share.weight != 1:
             self.flat_grads *= share.weight
         return loss * share.weight
@@ -147,8 +148,10 @@ class NumpyTrainer(Trainer):
         batch, lengths = share.batch, checked_lengths(self.job, share.batch.lengths)
         by_step = self.job.model.readout == "every" and self.job.loss != "ctc"
         y = self.xp.asarray(time_major(batch.y) if by_step else batch.y)
-        own = None if lengths is None else self.xp.asarray(lengths)
-        return Share(self.xp.asarray(time_major(batch.x)), y, own, share.weight)
+        own, masks = (
+            None if each is None else self.xp.asarray(each) for each in (lengths, checked_masks(self.job, batch.masks))
+        )
+        return Share(self.xp.asarray(time_major(batch.x)), y, own, masks, share.weight)
 
     def _host(self, array: Array) -> Array:
         return np.asarray(array) if self.xp is np else array.get()  # type: ignore[attr-defined]

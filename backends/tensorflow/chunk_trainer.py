@@ -14,7 +14,7 @@ from backends.tensorflow.trainer import TensorflowTrainer
 from tasks.base import Batch
 
 Chunk = tuple[Any, ...]
-"""The number of updates, then x, y and lengths of ``job.chunk`` batches, stacked. The stack always has that size, the
+"""The number of updates, then what is staged of ``job.chunk`` batches, stacked. The stack always has that size, the
 last batch repeated if need be, so that one compiled program serves any number of updates."""
 
 
@@ -24,8 +24,7 @@ class TensorflowChunkTrainer(TensorflowTrainer):
     @cached_property
     def step(self) -> Any:
         """Up to ``job.chunk`` updates: maps a ``Chunk`` to the losses before each of them."""
-        batch = self._input_spec(), self._target_spec(), *self._length_specs()
-        stacked = [tf.TensorSpec((self.job.chunk, *spec.shape), spec.dtype) for spec in batch]
+        stacked = [tf.TensorSpec((self.job.chunk, *spec.shape), spec.dtype) for spec in self._batch_specs()]
         return self._compiled(self._chunk, tf.TensorSpec((), "int32"), *stacked)
 
     def stage(self, batches: Sequence[Batch]) -> list[Chunk]:

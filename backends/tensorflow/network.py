@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from backends import parts
-from backends.job import Array, Job
+from backends.job import Array, Job, kept_scale
 from backends.parameters import layer_names
 from backends.tensorflow.layers import Layer
 from backends.variants import Entry
@@ -26,6 +26,7 @@ class Network:
         model = self.model = job.model
         kind: type[Layer] = entry.load_layers()
         self.dtype, self.time_first, self.xla = job.layer_dtype, kind.time_first, kind.xla
+        self.scale = kept_scale(job)
         self.layers: dict[str, Layer] = {}
         for index, reverse, prefix in layer_names(model):
             every = model.readout == "every" or index < model.layers - 1
@@ -38,30 +39,37 @@ class Network:
         """All trainable ones, the readout's last."""
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
-    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
-        """The outputs for x (T, B, D) where ``time_first``, or else (B, T, D)."""
+    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None, masks: tf.Tensor | None = None) -> tf.Tensor:
+        """The outputs for x (T, B, D) where ``time_first``, or else (B, T, D).
+
+        ``masks`` (layers - 1, …), in the layout of the layers, say what is kept between them in training with dropout.
+        """
         batch_axis = 1 if self.time_first else 0
-        states = [self._states(*part) for part in self._split(tf.cast(x, self.dtype), lengths, batch_axis)]
+        states = [self._states(*part) for part in self._split(tf.cast(x, self.dtype), lengths, masks, batch_axis)]
         hs = tf.concat(states, axis=batch_axis if self.model.readout == "every" else 0)
         W, b = self.head
         return tf.tensordot(tf.cast(hs, W.dtype), W, 1) + b
 
-    def _states(self, x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+    def _states(self, x: tf.Tensor, lengths: tf.Tensor | None, masks: tf.Tensor | None) -> tf.Tensor:
         """The top layer's hidden states, those that the readout reads."""
         hs = x
         for index in range(self.model.layers):
+            if index and masks is not None:
+                hs = hs * tf.cast(masks[index - 1], hs.dtype) * self.scale
             names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
             hs = tf.concat([self.layers[prefix](hs, lengths) for prefix in names], axis=-1)
         return hs
 
     def _split(
-        self, x: tf.Tensor, lengths: tf.Tensor | None, batch_axis: int
-    ) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
+        self, x: tf.Tensor, lengths: tf.Tensor | None, masks: tf.Tensor | None, batch_axis: int
+    ) -> list[tuple[tf.Tensor, tf.Tensor | None, tf.Tensor | None]]:
         """The batch in its parts. Their loops do not depend on each other, so that TensorFlow runs each in a thread."""
         if len(self.sizes) == 1:
-            return [(x, lengths)]
-        own = [None] * len(self.sizes) if lengths is None else tf.split(lengths, self.sizes)
-        return list(zip(tf.split(x, self.sizes, axis=batch_axis), own, strict=True))
+            return [(x, lengths, masks)]
+        absent = [None] * len(self.sizes)
+        own = absent if lengths is None else tf.split(lengths, self.sizes)
+        kept = absent if masks is None else tf.split(masks, self.sizes, axis=batch_axis + 1)
+        return list(zip(tf.split(x, self.sizes, axis=batch_axis), own, kept, strict=True))
 
 
 def _part_sizes(job: Job) -> list[int]:

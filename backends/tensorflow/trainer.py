@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends.base import DeviceMemory, Trainer
-from backends.job import Array, Job, Parameters, checked_lengths, time_major
+from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, time_major
 from backends.parameters import layer, layer_names
 from backends.tensorflow.convert import from_own, to_own
 from backends.tensorflow.network import Network
@@ -20,7 +20,7 @@ from backends.variants import Entry
 from tasks.base import Batch
 
 Staged = list[tuple[tf.Tensor, ...]]
-"""x, y and, where the job is variable, lengths."""
+"""x, y, lengths where the job is variable, and masks where it has dropout."""
 
 #: Operators that compute a recurrence, most specific first.
 RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While")
@@ -44,8 +44,8 @@ class TensorflowTrainer(Trainer):
 
     @cached_property
     def step(self) -> Any:
-        """One update: maps x, y and, where they vary, lengths to the loss before it."""
-        return self._compiled(self._step, self._input_spec(), self._target_spec(), *self._length_specs())
+        """One update: maps a staged batch to the loss before it."""
+        return self._compiled(self._step, *self._batch_specs())
 
     @cached_property
     def outputs(self) -> Any:
@@ -54,7 +54,9 @@ class TensorflowTrainer(Trainer):
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As tensors on the device."""
-        staged = [(self._sequence(b.x), self._target(b), *self._lengths(b.lengths)) for b in batches]
+        staged = [
+            (self._sequence(b.x), self._target(b), *self._lengths(b.lengths), *self._masks(b.masks)) for b in batches
+        ]
         self._synchronize()
         return staged
 
@@ -115,11 +117,13 @@ class TensorflowTrainer(Trainer):
         with tf.device(self.device):
             return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
 
-    def _step(self, x: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+    def _step(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         self.traces += 1  # this body runs only while it is traced
         variables = self.network.variables
+        lengths = others[0] if self.job.variable else None
+        masks = others[-1] if self.job.dropout else None
         with tf.GradientTape() as tape:
-            loss = self._loss(self.network(x, lengths), y, lengths)
+            loss = self._loss(self.network(x, lengths, masks), y, lengths)
         gradients = tape.gradient(loss, variables)
         if self.job.optimizer.clip:
             gradients = clipped(gradients, self.job.optimizer.clip)
@@ -135,6 +139,10 @@ class TensorflowTrainer(Trainer):
             return self._ctc(out, y, lengths)
         if self.job.loss == "mse":
             losses = tf.reduce_mean(tf.math.squared_difference(out, y), axis=-1)
+        elif smoothing := self.job.label_smoothing:
+            classes = self.job.model.outputs
+            target = (1 - smoothing) * tf.one_hot(y, classes, dtype=out.dtype) + smoothing / classes
+            losses = tf.nn.softmax_cross_entropy_with_logits(target, out)
         else:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, out)
         if lengths is None or self.job.model.readout == "last":
@@ -171,6 +179,20 @@ class TensorflowTrainer(Trainer):
 
     def _length_specs(self) -> list[tf.TensorSpec]:
         return [tf.TensorSpec((self.job.batch,), "int32")] if self.job.variable else []
+
+    def _mask_specs(self) -> list[tf.TensorSpec]:
+        model = self.job.model
+        shape = model.layers - 1, *self._steps(self.job.batch, model.features)
+        return [tf.TensorSpec(shape, "bool")] if self.job.dropout else []
+
+    def _batch_specs(self) -> list[tf.TensorSpec]:
+        """Of a staged batch."""
+        return [self._input_spec(), self._target_spec(), *self._length_specs(), *self._mask_specs()]
+
+    def _masks(self, given: Array | None) -> list[tf.Tensor]:
+        """One tensor (layers - 1, …) in the layout of the layers, or none where nothing is dropped."""
+        masks = checked_masks(self.job, given, self.time_first)
+        return [] if masks is None else [self._tensor(masks)]
 
     def _lengths(self, given: Array | None) -> list[tf.Tensor]:
         """The last argument of ``step`` and ``outputs``: one tensor, or none where lengths do not vary."""

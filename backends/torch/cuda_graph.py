@@ -38,8 +38,8 @@ class GraphTrainer(TorchTrainer):
         self._captured(staged)
         losses = torch.empty(len(staged), dtype=getattr(torch, self.job.dtype), device=self.device)
         with self.clock:
-            for k, (x, y, _) in enumerate(staged):
-                self._replay(x, y)
+            for k, (x, y, _, masks) in enumerate(staged):
+                self._replay(x, y, masks)
                 losses[k].copy_(self.loss)
         self._synchronize()
         values: Array = losses.cpu().numpy()
@@ -76,27 +76,27 @@ class GraphTrainer(TorchTrainer):
         """Capture the update unless that was done. Parameters and optimizer state are left as they were."""
         if self.graph is not None:
             return
-        x, y, _ = staged[0]
-        self.x, self.y = x.clone(), y.clone()
+        x, y, _, masks = staged[0]
+        self.x, self.y, self.masks = x.clone(), y.clone(), None if masks is None else masks.clone()
         # One stream for both: gradients' accumulators remember the stream that made them.
         stream, graph = side_stream(), torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            self._warm_up(self.x, self.y)
+            self._warm_up(self.x, self.y, self.masks)
         torch.cuda.current_stream().wait_stream(stream)
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, stream=stream):
-            self.loss = self._step(self.x, self.y, None)
+            self.loss = self._step(self.x, self.y, None, self.masks)
         self.graph, self.captures = graph, self.captures + 1
 
-    def _warm_up(self, x: Tensor, y: Tensor) -> None:
+    def _warm_up(self, x: Tensor, y: Tensor, masks: Tensor | None) -> None:
         """Make updates and undo them. What remains is the optimizer's state, all zero; no gradients."""
         with undone(list(self.tensors.values()), self.optimizer):
             for _ in range(WARM_UP):
-                self._step(x, y, None)
+                self._step(x, y, None, masks)
         self.optimizer.zero_grad(set_to_none=True)  # those of the capture lie in the graph's memory
 
-    def _replay(self, x: Tensor, y: Tensor) -> None:
+    def _replay(self, x: Tensor, y: Tensor, masks: Tensor | None) -> None:
         """One update.
 
         Raises:
@@ -107,15 +107,17 @@ class GraphTrainer(TorchTrainer):
             raise ValueError(f"the graph is of x {tuple(self.x.shape)}, y {tuple(self.y.shape)}, not {tuple(x.shape)}")
         self.x.copy_(x)
         self.y.copy_(y)
+        if masks is not None and self.masks is not None:
+            self.masks.copy_(masks)
         self.graph.replay()
 
     def _profiled(self, staged: Staged) -> dict[str, int]:
         """What ran in one replay, and how often: the host's calls by name, the device's ``kernels`` and ``memory``."""
-        x, y, _ = staged[0]
+        x, y, _, masks = staged[0]
         torch.cuda.synchronize()
         # without acc_events some releases warn that a later cycle of the profiler would replace this one
         with torch.profiler.profile(acc_events=True) as profile:
-            self._replay(x, y)
+            self._replay(x, y, masks)
             torch.cuda.synchronize()
         seen: dict[str, int] = {}
         for event in profile.events():

@@ -283,8 +283,8 @@ class DeferredDwLayers(LoopLayers):
 
     cells = LAYERS
 
-    def __init__(self, model: ModelSpec) -> None:
-        super().__init__(model)
+    def __init__(self, model: ModelSpec, apart: bool = False) -> None:
+        super().__init__(model, apart)
         self.recurrences = {prefix: self.cells[model.cell]() for _, _, prefix in layer_names(model)}
 
     def layer(self, prefix: str, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Recurrent layers over time: PyTorch's own, and a Python loop that hoists the input projection.
 
 Both map x (T, B, D) to the top layer's hidden states (T, B, features), and compute in the type of x, whatever that of
-their weights. Lengths (B,) are int64, on the host.
+their weights. Lengths (B,) are int64, on the host. What happens to the hidden states on their way from a layer to the
+next is a function, ``between``.
 """
 
 from __future__ import annotations
@@ -19,52 +20,70 @@ from backends.torch.cells import CELLS
 STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class StockLayers(nn.Module):
-    """``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``, all layers and directions in one call."""
+Between = Callable[[int, Tensor], Tensor]
+"""Maps the index of a layer and its hidden states (T, B, features) to what the next layer gets."""
 
-    def __init__(self, model: ModelSpec) -> None:
+
+class StockLayers(nn.Module):
+    """``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``, all layers and directions in one call.
+
+    Where they are to stand ``apart``, each layer is one call: torch's own dropout would draw its own masks.
+    """
+
+    def __init__(self, model: ModelSpec, apart: bool = False) -> None:
         super().__init__()
-        self.rnn = STOCK[model.cell](model.inputs, model.hidden, model.layers, bidirectional=model.bidirectional)
+        widths = [model.width_into(index) for index in range(model.layers)] if apart else [model.inputs]
+        layers = 1 if apart else model.layers
+        self.rnns = nn.ModuleList(
+            STOCK[model.cell](width, model.hidden, layers, bidirectional=model.bidirectional) for width in widths
+        )
         if len(BIASES[model.cell]) == 1:  # torch sums two biases; the canonical cell has one
-            for name, p in self.rnn.named_parameters():
-                if name.startswith("bias_hh"):
+            for name, p in self.rnns.named_parameters():
+                if name.partition(".")[2].startswith("bias_hh"):
                     p.requires_grad_(False).zero_()
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Hidden states (T, B, features)."""
-        if x.dtype == self.rnn.weight_ih_l0.dtype:
-            return self._states(x, lengths)
+    def forward(self, x: Tensor, lengths: Tensor | None = None, between: Between | None = None) -> Tensor:
+        """Hidden states (T, B, features). Only layers that stand apart take ``between``."""
+        for index, rnn in enumerate(self.rnns):
+            x = self._cast(rnn, between(index - 1, x) if between and index else x, lengths)
+        return x
+
+    def _cast(self, rnn: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+        if x.dtype == rnn.weight_ih_l0.dtype:
+            return self._states(rnn, x, lengths)
         # as a user would: the library's own casts keep cuDNN's weights in one piece
         with torch.autocast(x.device.type, x.dtype):
-            return self._states(x, lengths)
+            return self._states(rnn, x, lengths)
 
-    def _states(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _states(self, rnn: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
-            hs: Tensor = self.rnn(x)[0]
+            hs: Tensor = rnn(x)[0]
             return hs
         packed = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
-        hs, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], total_length=x.shape[0])
+        hs, _ = nn.utils.rnn.pad_packed_sequence(rnn(packed)[0], total_length=x.shape[0])
         return hs
 
 
 class LoopLayers(nn.Module):
     """One GEMM for the input projection of all steps, then a Python loop over time."""
 
-    def __init__(self, model: ModelSpec) -> None:
+    def __init__(self, model: ModelSpec, apart: bool = False) -> None:
         super().__init__()
+        del apart  # they always are
         self.model = model
         self.weights = nn.ParameterDict(
             {name.replace(".", "_"): nn.Parameter(torch.zeros(shape))
              for name, shape in shapes(model).items() if not name.startswith("head")}
         )  # fmt: skip
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None, between: Between | None = None) -> Tensor:
         """Hidden states (T, B, features), layer by layer."""
         below, directions = x, list[Tensor]()
         flip = backward_order(x, lengths)
-        for _, backward, prefix in layer_names(self.model):
+        for index, backward, prefix in layer_names(self.model):
             if not backward and directions:
                 below, directions = torch.cat(directions, dim=2), []
+                below = between(index - 1, below) if between else below
             hs = self.layer(prefix, flip(below) if backward else below)
             directions.append(flip(hs) if backward else hs)
         return torch.cat(directions, dim=2)

@@ -13,13 +13,23 @@ from torch.nn import functional
 from backends import allocator
 from backends.base import DeviceMemory, Trainer
 from backends.device_clock import DeviceClock
-from backends.job import Array, Job, OptimizerSpec, Parameters, checked_lengths, time_major
+from backends.job import (
+    Array,
+    Job,
+    OptimizerSpec,
+    Parameters,
+    checked_lengths,
+    checked_masks,
+    kept_scale,
+    time_major,
+)
 from backends.torch.convert import tensors
 from backends.torch.network import Network
 from backends.variants import Entry
 from tasks.base import Batch
 
-Staged = list[tuple[Tensor, Tensor, Tensor | None]]
+Staged = list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]
+"""x, y, lengths where they vary, and the masks of dropout."""
 
 #: Operators that compute a whole recurrence, most specific first.
 RECURRENCES = ("aten::_cudnn_rnn", "aten::mkldnn_rnn_layer", "aten::lstm", "aten::gru", "aten::rnn_tanh")
@@ -40,7 +50,8 @@ class TorchTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
         self.job = job
         self.device = torch.device(job.device)
-        network = Network(job.model, entry.load_layers(), getattr(torch, job.layer_dtype))
+        scale = kept_scale(job) if job.dropout else None
+        network = Network(job.model, entry.load_layers(), getattr(torch, job.layer_dtype), scale)
         self.network = network.to(self.device, getattr(torch, job.dtype))
         self.tensors = tensors(self.network, job.model)
         with torch.no_grad():
@@ -53,7 +64,10 @@ class TorchTrainer(Trainer):
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As ``Trainer.stage``; inside, sequences are time-major."""
-        staged = [(self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths)) for b in batches]
+        staged = [
+            (self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths), self._masks(b.masks))
+            for b in batches
+        ]
         self._synchronize()
         return staged
 
@@ -102,9 +116,9 @@ class TorchTrainer(Trainer):
         """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
 
-    def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
+    def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.network(x, lengths), y, lengths)
+        loss = self._loss(self.network(x, lengths, masks), y, lengths)
         loss.backward()
         if self.job.optimizer.clip:
             _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
@@ -119,7 +133,9 @@ class TorchTrainer(Trainer):
                 within = _within(out, lengths)[:, :, None]
                 return functional.mse_loss(out * within, y * within, reduction="sum") / (within.sum() * out.shape[2])
             return functional.mse_loss(out, y)
-        return functional.cross_entropy(out.flatten(0, -2), y.flatten())
+        return functional.cross_entropy(
+            out.flatten(0, -2), y.flatten(), ignore_index=IGNORED, label_smoothing=self.job.label_smoothing
+        )
 
     def _ctc(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         """The mean over sequences; torch's own ``reduction="mean"`` would divide each by its number of labels first."""
@@ -140,6 +156,10 @@ class TorchTrainer(Trainer):
         """Lengths (B,) on the host, where packing and CTC want them."""
         lengths = checked_lengths(self.job, given)
         return None if lengths is None else torch.from_numpy(lengths.astype("int64"))
+
+    def _masks(self, given: Array | None) -> Tensor | None:
+        masks = checked_masks(self.job, given)
+        return None if masks is None else self._tensor(masks)
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(array).to(self.device)

@@ -246,8 +246,8 @@ def _common(record: Record) -> dict[str, Any]:
     fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
-    if fields["start"] is None:
-        del fields["start"]
+    for name in RunSpec.younger & record.spec.unsaid().keys():
+        del fields[name]
     return {
         "task": fields.pop("task"), "preset": fields.pop("preset"),
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
@@ -285,6 +285,9 @@ def _phrase(name: str, value: Any) -> str:
         "denormals": f"denormals: {value}",
         "deterministic": "deterministic kernels" if value else "any kernels",
         "score_at": f"scored at {value}",
+        "label_smoothing": f"labels smoothed by {value}",
+        "dropout": f"dropout {value}",
+        "input_dropout": f"input dropout {value}",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

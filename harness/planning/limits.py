@@ -50,6 +50,8 @@ def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
     model, item = job.model, ITEM[host_dtype(job.precision)]
     states = ITEM[layer_dtype(job.precision)] * model.layers * model.features * job.batch * job.length
     data = item * (updates * job.batch + held_out) * job.length * model.inputs
+    if job.dropout:  # a mask's byte for each output of each layer but the last
+        data += updates * job.batch * job.length * model.features * (model.layers - 1)
     return item * _COPIES[job.optimizer.name] * weights(model) + states + data
 
 
@@ -81,7 +83,13 @@ def check_record(spec: RunSpec, task: Task) -> None:
 
 
 def check_run(spec: RunSpec, task: Task) -> None:
-    """Refuse a run that memory cannot hold, or whose record could not be read. Raises UsageError."""
+    """Refuse a run that memory cannot hold, whose record could not be read, or whose options are for other tasks.
+
+    Raises:
+        UsageError: in one line.
+    """
+    if spec.label_smoothing and task.loss != "cross-entropy":
+        raise UsageError(f"--label-smoothing: of cross-entropy alone; {task.name} is trained on {task.loss}")
     check_record(spec, task)
     held_out = sum(task.size(split) or 0 for split in ("validation", "test"))
     check_memory(spec.job(task), min(spec.chunk, spec.evaluate_every, spec.steps), held_out)

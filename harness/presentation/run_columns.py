@@ -112,6 +112,9 @@ _FIXED: Sequence[Column[Record]] = (
     Column("init_input", _at("spec.initialisation.input"), "initial input matrices"),
     Column("forget_bias", _at("spec.initialisation.forget_bias"), "initial bias of the forget gate", "float64"),
     Column("chrono", _at("spec.initialisation.chrono"), "longest dependency assumed by chrono initialisation", "Int64"),
+    Column("dropout", _at("spec.dropout"), "share of units dropped between layers in training", "float64"),
+    Column("input_dropout", _at("spec.input_dropout"), "share of inputs dropped in training", "float64"),
+    Column("label_smoothing", _at("spec.label_smoothing"), "share of each label spread over all classes", "float64"),
     Column("score_name", _metric("main_score"), "the score that decides whether the task is solved"),
     Column("score", _metric("main"), "that score on the test split", "float64", write=score_text),
     Column(

@@ -67,8 +67,8 @@ def _from_3(document: Document) -> Document:
 
 
 def _from_4(document: Document) -> Document:
-    """Version 5 adds epochs and a user's own data set to the metrics, the parameters that a spec starts from, and
-    digests of those that were saved; before, there were none of them.
+    """Version 5 adds epochs and a user's own data set to the metrics, the parameters that a spec starts from, digests
+    of those that were saved, and to the spec dropout and label smoothing; before, there were none of them.
     """
     return {**document, "schema_version": 5}
 

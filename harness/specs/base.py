@@ -16,6 +16,8 @@ from tasks.base import Loss, Readout, Scalar
 INT64: Final = 2**63 - 1
 Count = Annotated[int, Field(ge=0, le=INT64)]
 Positive = Annotated[int, Field(ge=1, le=INT64)]
+#: From nothing to less than all.
+Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
 Denormals = Literal["flush", "keep"]
 

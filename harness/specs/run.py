@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from backends.dropout import Dropout
 from backends.job import Device, Job, Precision
 from backends.parameters import InitialisationSpec
 from harness.specs.base import (
@@ -21,6 +23,7 @@ from harness.specs.base import (
     Optimizer,
     Parameter,
     Positive,
+    Share,
     job_of,
 )
 from tasks.base import Task
@@ -44,11 +47,14 @@ class RunSpec(Frozen):
         deterministic: ask the framework for deterministic kernels.
         score_at: the parameters whose test scores are reported: those after the last update, or the best on the
             validation split. Part of the spec, so that it is chosen before the run.
+        label_smoothing: share of the target that is spread over all classes in training: see ``Job``.
+        dropout, input_dropout: share of the units between layers, and of the inputs, that is dropped in training: see
+            ``backends.dropout``.
         start: SHA-256 of the file of saved parameters that training starts from; None where they are drawn. Then
             ``initialisation`` has no part in the result.
     """
 
-    younger: ClassVar = frozenset({"start"})
+    younger: ClassVar = frozenset({"label_smoothing", "dropout", "input_dropout", "start"})
 
     task: Name
     preset: Name
@@ -69,7 +75,16 @@ class RunSpec(Frozen):
     denormals: Denormals = "flush"
     deterministic: bool = True
     score_at: ScoreAt = "final"
+    label_smoothing: Share = 0.0
+    dropout: Share = 0.0
+    input_dropout: Share = 0.0
     start: Digest | None = None
+
+    @model_validator(mode="after")
+    def _between_layers(self) -> Self:
+        if self.dropout and self.model.layers < 2:
+            raise ValueError("dropout is between layers: there is one; --layers 2 or --input-dropout")
+        return self
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -89,7 +104,11 @@ class RunSpec(Frozen):
             length=task.steps_in,
             variable=task.variable,
         )
-        return job_of(self, data)
+        return replace(job_of(self, data), label_smoothing=self.label_smoothing, dropout=self.dropout)
+
+    def dropping(self, task: Task) -> Dropout:
+        """What drops the units of this run's training batches."""
+        return Dropout(self.seed, self.job(task).model, self.dropout, self.input_dropout)
 
     def initialisation_spec(self) -> InitialisationSpec:
         """The initialisation as the backends take it."""

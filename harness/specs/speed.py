@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from backends.job import Device, Job, Precision
-from harness.specs.base import Count, DataShape, Denormals, Frozen, Model, Name, Optimizer, Positive, job_of
+from harness.specs.base import Count, DataShape, Denormals, Frozen, Model, Name, Optimizer, Positive, Share, job_of
 from harness.specs.options import SPEED, filled, nested
 from harness.specs.shapes import Shape, in_proportion
 from tasks.base import Loss, Readout, Scalar
@@ -107,6 +108,21 @@ class SpeedSpec(Frozen):
     def shape(self) -> dict[str, Any]:
         """What all contestants of one contest share: everything but backend, variant and device."""
         return self.model_dump(mode="json", exclude={"backend", "variant", "device"})
+
+
+class ContestantSpec(SpeedSpec):
+    """What a live contestant computes: a run's job may have more than a contest of ``harness speed`` offers.
+
+    Attributes:
+        dropout, label_smoothing: as in ``RunSpec``. Inputs are dropped before they are handed over, which is not timed.
+    """
+
+    dropout: Share = 0.0
+    label_smoothing: Share = 0.0
+
+    def job(self) -> Job:
+        """The part of this spec that a backend may know."""
+        return replace(super().job(), dropout=self.dropout, label_smoothing=self.label_smoothing)
 
 
 def _steps(number: int) -> str:

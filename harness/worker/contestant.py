@@ -17,7 +17,7 @@ from backends.synthetic import random_batches
 from harness.errors import RunFailed
 from harness.protocol import Armed, BlockDone, Finish, Limits, Order, Peaks, ReadLimits, Ready, Steady, Turn
 from harness.records import speed
-from harness.specs.speed import SpeedSpec
+from harness.specs.speed import ContestantSpec, SpeedSpec
 from harness.worker import preparation
 from harness.worker.clocks import Clocks
 from harness.worker.preparation import Emit, Memory
@@ -88,7 +88,7 @@ def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: It
         RunFailed: the gate, a loss, a compilation in the steady state, or another computation than the name says.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
-    spec = SpeedSpec.model_validate(fields)
+    spec = ContestantSpec.model_validate(fields)
     backend = preparation.load(spec.backend, clocks)
     job, host_import = preparation.start(backend, spec, spec.job(), emit)
     trainer = _build(backend, spec, job, clocks, emit)

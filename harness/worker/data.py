@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,7 +15,16 @@ from tasks.base import UNSCALED, Batch, Split, Task
 #: Bytes of training batches that enter the digest: a second of hashing at most, and an epoch of most data sets.
 DIGESTED = 64 * 2**20
 
+#: Drops units of a training batch, given its number.
+Drop = Callable[[Batch, int], Batch]
+
 _AXES = {"input": ("sequence", "step", "feature"), "target": ("sequence", "step", "output")}
+
+
+def as_drawn(batch: Batch, index: int) -> Batch:
+    """Drops nothing."""
+    del index
+    return batch
 
 
 class Data:
@@ -25,9 +34,14 @@ class Data:
         largest: absolute value among inputs, and among targets of regression, so far.
     """
 
-    def __init__(self, task: Task, precision: str) -> None:
-        """``precision``: the type that batches are rounded to for the run, such as ``float32``."""
-        self.task, self.precision = task, precision
+    def __init__(self, task: Task, precision: str, drop: Drop = as_drawn) -> None:
+        """Set it up.
+
+        Args:
+            precision: the type that batches are rounded to for the run, such as ``float32``.
+            drop: drops units of training batches; what it drops is no part of the data, nor of its digest.
+        """
+        self.task, self.precision, self._drop = task, precision, drop
         self.largest = {"input": 0.0, "target": 0.0}
         self._limit = float(np.finfo(precision).max)
         self._stated = task.data_digest()
@@ -35,15 +49,21 @@ class Data:
         self._left = DIGESTED
 
     def draw(self, index: int, size: int) -> Batch:
-        """Training batch number ``index``, as the task draws it. Raises RunFailed where it has no finite numbers."""
-        return self._checked(self.task.batch("train", index, size), f"train batch {index} of {size} sequences")
+        """Training batch number ``index``, as the task draws it, with units dropped where the run drops some.
+
+        Raises RunFailed where it has no finite numbers.
+        """
+        return self._drop(self._drawn(index, size), index)
 
     def train(self, index: int, size: int) -> Batch:
         """The same, rounded for the run and digested."""
-        batch = self.draw(index, size).astype(self.precision)
+        batch = self._drawn(index, size).astype(self.precision)
         if self._left > 0:
             self._left -= self._digested(batch)
-        return batch
+        return self._drop(batch, index)
+
+    def _drawn(self, index: int, size: int) -> Batch:
+        return self._checked(self.task.batch("train", index, size), f"train batch {index} of {size} sequences")
 
     def held_out(self, split: Split) -> Batch:
         """A whole held-out split, rounded for the run and digested. Raises RunFailed as ``draw`` does."""

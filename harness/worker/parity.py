@@ -63,7 +63,7 @@ def compare(question: Parity, emit: Emit) -> None:
     job = replace(spec.job(task), chunk=updates)
     start = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     many = updates * max(1, -(-question.drift // updates))  # drift, rounded up to whole chunks
-    data = Data(task, "float64")
+    data = Data(task, "float64", spec.dropping(task))
     expected = expect(job, start, [data.draw(index, spec.batch) for index in range(many)], updates)
     for precision in _precisions(backend, job, question.precisions):
         for variant in backend.variants(job.model, job.device):

@@ -52,7 +52,7 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     known: dict[str, Any]
     with clocks("data"):
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
-        data = Data(task, host_dtype(spec.precision))
+        data = Data(task, host_dtype(spec.precision), spec.dropping(task))
         data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
     drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     start = _handed(request, job.model) if spec.start else None

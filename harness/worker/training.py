@@ -101,7 +101,7 @@ class Training:
         self.prepared: list[Block] = []
         self.losses = hashlib.sha256()
         self.device_s: float | None = None
-        self.data = data or Data(task, self.dtype)
+        self.data = data or Data(task, self.dtype, spec.dropping(task))
         # the last update's parameters are there when all is measured; the best ones must be copied when they are passed
         self._copies = keep and spec.score_at == "best-validation"
         self._copied: tuple[Parameters, Array] | None = None

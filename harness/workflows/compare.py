@@ -19,7 +19,7 @@ from harness.processes.supervise import execute
 from harness.records.figures import growth
 from harness.records.run import Record
 from harness.specs.run import RunSpec, differing
-from harness.specs.speed import SpeedSpec
+from harness.specs.speed import ContestantSpec
 from harness.workflows.contest import MOST_ROUNDS, Contest, Settings, Tell, check_block
 
 Side = Literal["A", "B"]
@@ -61,12 +61,12 @@ class Effort:
         return [self.pairs // self.restarts + (i < self.pairs % self.restarts) for i in range(self.restarts)]
 
 
-def shape(spec: RunSpec) -> SpeedSpec:
-    """The speed spec of a run's job, which computes it on random data."""
+def shape(spec: RunSpec) -> ContestantSpec:
+    """The spec of a contestant with a run's job, which computes it on random data."""
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job = spec.job(task)
-    shared = SpeedSpec.model_fields.keys() & RunSpec.model_fields.keys()
-    return SpeedSpec(
+    shared = ContestantSpec.model_fields.keys() & RunSpec.model_fields.keys()
+    return ContestantSpec(
         **{name: getattr(spec, name) for name in shared},
         length=job.length,
         features=job.model.inputs,
@@ -102,7 +102,7 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | N
         CannotCompare: a side cannot run, fails, or compiles in the steady state.
         TimedOut: a pair of processes took longer than ``effort.timeout``.
     """
-    sides: dict[Side, SpeedSpec] = {"A": shape(a), "B": shape(b)}
+    sides: dict[Side, ContestantSpec] = {"A": shape(a), "B": shape(b)}
     cpus = cpus or Choice()
     times: list[list[float]] = []
     growths: list[list[float]] = []
@@ -118,7 +118,7 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | N
 
 
 def _contest(
-    sides: dict[Side, SpeedSpec], settings: Settings, restart: int, cpus: Choice
+    sides: dict[Side, ContestantSpec], settings: Settings, restart: int, cpus: Choice
 ) -> tuple[Contestant, Contestant]:
     """A contest between two new processes. Who starts first, and so gets the better memory, alternates."""
     order: tuple[Side, Side] = ("A", "B") if restart % 2 == 0 else ("B", "A")

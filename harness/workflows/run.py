@@ -189,7 +189,9 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool, note: str | None = No
 
 def plan_table(specs: Sequence[RunSpec]) -> Table:
     """A row for each run that would be started."""
-    return Table.of(_PLAN, specs, title=f"{len(specs)} runs, none started", layout="framed", leaving=_LEAVING)
+    asked_for = [column for column in _IF_ASKED_FOR if any(map(column.get, specs))]
+    columns = [*_PLAN[:-2], *asked_for, *_PLAN[-2:]]
+    return Table.of(columns, specs, title=f"{len(specs)} runs, none started", layout="framed", leaving=_LEAVING)
 
 
 def _weights(spec: RunSpec) -> int:
@@ -214,6 +216,12 @@ _PLAN: Sequence[Column[RunSpec]] = (
     Column("lr", attrgetter("optimizer.lr"), kind="float64", write="{:g}".format),
     Column("seed", attrgetter("seed"), kind="Int64", write=str),
     Column("threads", attrgetter("threads"), kind="Int64", write=str),
+)
+#: Shown where any run has them, before the last two.
+_IF_ASKED_FOR: Sequence[Column[RunSpec]] = (
+    Column("smoothing", attrgetter("label_smoothing"), kind="float64", write="{:g}".format, heading="label\nsmoothing"),
+    Column("dropout", attrgetter("dropout"), kind="float64", write="{:g}".format),
+    Column("input_dropout", attrgetter("input_dropout"), kind="float64", write="{:g}".format, heading="input\ndropout"),
 )
 #: Which of these leave first where a terminal has no room for all.
 _LEAVING = ("precision", "device", "threads", "layers", "weights", "batch", "hidden", "seed")

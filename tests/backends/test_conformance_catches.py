@@ -116,6 +116,54 @@ def test_a_ctc_loss_divided_by_its_labels_fails_the_suite(monkeypatch: pytest.Mo
     assert_sequences_fail(3)
 
 
+def test_a_smoothing_without_its_share_for_the_label_itself_fails_the_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when X is spread over the other classes alone, and X / classes less falls to the label."""
+    right = network.Network.__init__
+
+    def wrong(self: Any, xp: Any, kind: Any, job: Job, *rest: Any) -> None:
+        right(self, xp, kind, job, *rest)
+        self.smoothing *= job.model.outputs / (job.model.outputs - 1)
+
+    monkeypatch.setattr(network.Network, "__init__", wrong)
+    suite: Any = BackendConformance()
+    suite.backend = NumpyBackend()
+    for lengths in (False, True):
+        with pytest.raises(AssertionError):
+            suite.test_label_smoothing_is_the_one_rule(lengths)
+
+
+def not_scaled(self: network.Network, hs: Array, index: int) -> Array:
+    return hs if self.masks is None or index == 0 else hs * self.masks[index - 1]
+
+
+def by_another_boundary(self: network.Network, hs: Array, index: int) -> Array:
+    """As when masks and layers are counted from different ends."""
+    return hs if self.masks is None or index == 0 else hs * self.masks[-index] * self.scale
+
+
+def not_in_the_backward_pass(self: network.Network, hs: Array, index: int) -> Array:
+    self.calls = getattr(self, "calls", 0) + 1  # type: ignore[attr-defined]
+    forward = (self.calls - 1) % 5 < 3  # type: ignore[attr-defined]  # three layers forward, two boundaries backward
+    return hs if self.masks is None or index == 0 or not forward else hs * self.masks[index - 1] * self.scale
+
+
+def in_prediction_too(self: network.Network, hs: Array, index: int) -> Array:
+    """As when the masks of the last update stay."""
+    if self.masks is not None:
+        self.last = self.masks  # type: ignore[attr-defined]
+    return hs if index == 0 else hs * self.last[index - 1] * self.scale  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("wrong", [not_scaled, by_another_boundary, not_in_the_backward_pass, in_prediction_too])
+def test_a_wrong_dropout_fails_the_suite(wrong: Callable[..., Array], monkeypatch: pytest.MonkeyPatch) -> None:
+    suite: Any = BackendConformance()
+    suite.backend = NumpyBackend()
+    suite.test_dropout_is_by_the_masks_of_the_batch_and_in_training_alone("hoisted", "float64")
+    monkeypatch.setattr(network.Network, "_dropped", wrong)
+    with pytest.raises(AssertionError):
+        suite.test_dropout_is_by_the_masks_of_the_batch_and_in_training_alone("hoisted", "float64")
+
+
 def assert_sequences_fail(case: int) -> None:
     suite: Any = BackendConformance()
     suite.backend = NumpyBackend()

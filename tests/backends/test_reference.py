@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from backends.job import CELLS, Job, OptimizerSpec
 
 def loss(job: Job, p: dict[str, Any], batch: Any) -> float:
     lengths = batch.lengths if job.model.readout == "every" else None
-    outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
-    return reference.loss_and_gradient(job.loss, outputs, batch.y, lengths)[0]
+    kept = reference.factors(job, batch.masks)
+    outputs = reference.forward(job.model, p, batch.x, batch.lengths, kept).outputs
+    return reference.loss_and_gradient(job.loss, outputs, batch.y, lengths, job.label_smoothing)[0]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -28,6 +30,48 @@ def test_every_gradient_equals_the_central_difference(cell: str, network: int) -
 @pytest.mark.parametrize("case", range(len(SEQUENCES)))
 def test_every_gradient_with_lengths_or_ctc_equals_the_central_difference(case: int) -> None:
     assert_gradients_are_differences(a_sequence_job(case))
+
+
+@pytest.mark.parametrize("job", [a_job(loss="cross-entropy"), a_sequence_job(1)], ids=["last", "every-lengths"])
+def test_every_gradient_with_label_smoothing_equals_the_central_difference(job: Job) -> None:
+    assert_gradients_are_differences(replace(job, label_smoothing=0.2))
+
+
+@pytest.mark.parametrize(("layers", "bidirectional"), [(3, False), (2, True)])
+def test_every_gradient_with_dropout_equals_the_central_difference(layers: int, bidirectional: bool) -> None:
+    job = a_job("gru", 2, dropout=0.4)
+    assert_gradients_are_differences(replace(job, model=replace(job.model, layers=layers, bidirectional=bidirectional)))
+
+
+def test_dropout_is_on_the_way_between_layers_alone() -> None:
+    """What is dropped of the layer below is what a layer above without those weights would not have read."""
+    job = a_job("lstm", 2, dropout=0.4)
+    p, [batch] = start(job), some_batches(job, 1)
+    masks = np.zeros_like(batch.masks)
+    masks[..., :2] = True  # the first two units are kept, the others dropped, at every step
+    dropped = reference.forward(job.model, p, batch.x, None, reference.factors(job, masks)).outputs
+    q = p | {"l1.W_ih": p["l1.W_ih"] * [1 / 0.6, 1 / 0.6, 0, 0]}
+    np.testing.assert_allclose(dropped, reference.forward(job.model, q, batch.x).outputs, rtol=1e-12)
+
+
+def test_label_smoothing_is_the_cross_entropy_with_the_mixture() -> None:
+    """Szegedy et al. 2016, equation in section 7: H(q', p) = (1 − s) H(q, p) + s H(u, p), u uniform."""
+    logits, y, classes = np.random.default_rng(0).standard_normal((5, 3)), np.array([0, 2, 1, 1, 0]), range(3)
+    hard, *by_class = (reference.loss_and_gradient("cross-entropy", logits, np.resize(k, 5))[0] for k in (y, *classes))
+    smooth, _ = reference.loss_and_gradient("cross-entropy", logits, y, smoothing=0.3)
+    assert smooth == pytest.approx(0.7 * hard + 0.3 * np.mean(by_class), rel=1e-12)
+
+
+@pytest.mark.parametrize(("network", "dropout"), [(0, 0.1), (2, 1.0), (2, -0.1)])
+def test_dropout_of_one_layer_or_out_of_range_is_refused(network: int, dropout: float) -> None:
+    with pytest.raises(ValueError, match="dropout is from 0 to below 1, and between layers"):
+        a_job("lstm", network, dropout=dropout)
+
+
+@pytest.mark.parametrize(("loss_of", "smoothing"), [("mse", 0.1), ("cross-entropy", 1.0), ("cross-entropy", -0.1)])
+def test_label_smoothing_of_no_cross_entropy_or_out_of_range_is_refused(loss_of: Any, smoothing: float) -> None:
+    with pytest.raises(ValueError, match="label smoothing"):
+        a_job(loss=loss_of, label_smoothing=smoothing)
 
 
 def assert_gradients_are_differences(job: Job) -> None:

@@ -57,6 +57,9 @@ REFUSED: Final[Sequence[Line]] = (
     (RUN, "--layers", ("999999999999",)), (RUN, "--batch", ("9999999999",)), (RUN, "--threads", ("99999",)),
     (RUN, "--steps", (str(2**63),)),
     (RUN, "--lr", ("0", "-1", "nan", "inf", "-inf", "1e-400", "1e999", "", "one", "1,0")),
+    *((f"{RUN} --task copy --layers 2", each, ("-0.1", "1", "nan", "inf", "", "half", "1e400", "0,5"))
+      for each in ("--dropout", "--input-dropout", "--label-smoothing")),
+    (RUN, "--dropout", ("0.5", "1e-300")), (RUN, "--label-smoothing", ("0.1",)),
     (RUN, "--clip", ("-1", "nan", "inf", "")), (RUN, "--forget-bias", ("nan", "inf", "x")),
     (RUN, "--chrono", ("2", "0", "-1", "1e3", "")),
     (RUN, "--seed", ("-1", "1.5", "", "x", str(2**63), str(2**70), "9" * 5000)),
@@ -126,6 +129,8 @@ REFUSED: Final[Sequence[Line]] = (
 )  # fmt: skip
 ACCEPTED: Final[Sequence[Line]] = (
     (RUN, "--hidden", ("1", "+8", "008")), (RUN, "--lr", ("1e-300", "5e-324", "1e300", ".5", "1E-3")),
+    *((f"{RUN} --task copy --layers 2", each, ("0", "-0.0", "1e-300", ".999"))
+      for each in ("--dropout", "--input-dropout", "--label-smoothing")),
     (RUN, "--clip", ("0", "-0.0", "1e300")), (RUN, "--forget-bias", ("-1e300", "1e-400")), (RUN, "--chrono", ("3",)),
     (RUN, "--timeout", ("0", "inf", "1e300", "1e999", "1e-400")), (RUN, "--seed", ("0", str(2**63 - 1),
     ("0", "--seed", "0"))),

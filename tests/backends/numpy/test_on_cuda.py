@@ -70,10 +70,11 @@ def counted(cupy: Cupy, job: Job, updates: int = 1) -> Counts:
 JOBS = [
     *(a_job("gru", network, device="cuda") for network in range(len(NETWORKS))),
     *(a_sequence_job(case, device="cuda") for case in range(len(SEQUENCES))),
+    a_job("gru", 2, device="cuda", dropout=0.4, label_smoothing=0.1),
 ]
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.model.cell}-{job.loss}-{job.variable}")
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: f"{job.model.cell}-{job.loss}-{job.variable}-{job.dropout}")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_block_waits_at_its_end_alone_and_hands_over_its_losses_alone(cupy: Cupy, job: Job, variant: str) -> None:
     """Whatever the loss, lengths and clipping: once for the updates, once for the losses."""

@@ -36,8 +36,8 @@ def test_nothing_of_a_warm_up_remains(variant: str, trained: int, optimizer: Any
     expected = train(fresh, job, batches)
     losses = [*eager.train(eager.stage([b.astype(job.dtype) for b in batches[:trained]]))] if trained else []
     addresses = [p.data_ptr() for p in warmed.tensors.values()]
-    [(x, y, _)] = warmed.stage([batches[4].astype(job.dtype)])
-    warmed._warm_up(x, y)
+    [(x, y, _, masks)] = warmed.stage([batches[4].astype(job.dtype)])
+    warmed._warm_up(x, y, masks)
     assert all(p.grad is None for p in warmed.tensors.values())
     assert addresses == [p.data_ptr() for p in warmed.tensors.values()]
     losses += [*eager.train(eager.stage([b.astype(job.dtype) for b in batches[trained:]]))]
@@ -48,10 +48,10 @@ def test_nothing_of_a_warm_up_remains(variant: str, trained: int, optimizer: Any
 def test_a_batch_of_another_shape_is_refused_by_the_graph() -> None:
     job = a_job(variant="nn")
     trainer = graph_trainer(job)
-    [(trainer.x, trainer.y, _)] = trainer.stage([some_batches(job, 1)[0].astype(job.dtype)])
+    [(trainer.x, trainer.y, *_)] = trainer.stage([some_batches(job, 1)[0].astype(job.dtype)])
     trainer.graph = object()
     with pytest.raises(ValueError, match="the graph is of x"):
-        trainer._replay(trainer.x[:, :2], trainer.y[:2])
+        trainer._replay(trainer.x[:, :2], trainer.y[:2], None)
 
 
 @pytest.mark.parametrize(

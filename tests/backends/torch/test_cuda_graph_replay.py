@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,10 @@ graph = pytest.importorskip("backends.torch.cuda_graph")
 cpu_graph = pytest.importorskip("tests.fixtures.cpu_graph")
 
 EAGER = {"graph": "nn", "graph-deferred-dw": "deferred-dw"}
-CASES = [(cell, variant) for cell in CELLS for variant in EAGER if (cell, variant) != ("gru-reset-before", "graph")]
+CASES = [
+    (cell, variant, 0.0) for cell in CELLS for variant in EAGER if (cell, variant) != ("gru-reset-before", "graph")
+]
+CASES += [("lstm", variant, 0.4) for variant in EAGER]
 
 
 @pytest.fixture(autouse=True)
@@ -34,13 +38,13 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-@pytest.mark.parametrize(("cell", "variant"), CASES, ids=lambda each: each)
-def test_replays_are_the_eager_updates(cell: str, variant: str, optimizer: Any) -> None:
+@pytest.mark.parametrize(("cell", "variant", "dropout"), CASES, ids=str)
+def test_replays_are_the_eager_updates(cell: str, variant: str, dropout: float, optimizer: Any) -> None:
     """To the last bit, in chunks or not, with predictions in between: nothing that changes was fixed by the capture."""
-    job = a_job(cell, 3, variant=variant, optimizer=OptimizerSpec(optimizer, 0.05, clip=0.1))
+    job = a_job(cell, 3, variant=variant, optimizer=OptimizerSpec(optimizer, 0.05, clip=0.1), dropout=dropout)
     batches = some_batches(job, 5)
     x = batches[0].astype("float32").x
-    eager = TorchBackend().build(a_job(cell, 3, variant=EAGER[variant], optimizer=job.optimizer), f32(job))
+    eager = TorchBackend().build(replace(job, variant=EAGER[variant]), f32(job))
     replayed = graph_trainer(job)
     losses = [*train(replayed, job, batches[:2])]
     replayed.predict(x)

@@ -15,7 +15,7 @@ from harness.analysis.groups import groups, seedless
     [
         {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"steps": 100},
         {"denormals": "keep"}, {"parameters": {"length": 7}}, {"environment": {"cpu": "another"}}, {"preset": "paper"},
-        {"start": "0a" * 32},
+        {"start": "0a" * 32}, {"label_smoothing": 0.1}, {"input_dropout": 0.2},
     ],
 )  # fmt: skip
 def test_runs_that_differ_in_more_than_the_contender_are_no_group(make_record: Any, difference: Any) -> None:

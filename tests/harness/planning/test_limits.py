@@ -52,6 +52,18 @@ def test_a_run_whose_record_could_not_be_read_is_refused(changes: dict[str, Any]
         checked(**changes)
 
 
+def test_label_smoothing_is_refused_where_there_are_no_labels() -> None:
+    with pytest.raises(UsageError, match=r"^--label-smoothing: of cross-entropy alone; sine is trained on mse$"):
+        checked(label_smoothing=0.1)
+    checked(task="copy", label_smoothing=0.1)
+
+
+def test_the_masks_of_dropout_are_counted() -> None:
+    job = RunSpec.model_validate(SPEC | {"model": {"hidden": 32, "layers": 3}, "dropout": 0.1}).job(tasks.load("sine"))
+    masks = 10 * job.batch * job.length * 32 * 2
+    assert least_bytes(job, updates=10) == least_bytes(replace(job, dropout=0.0), updates=10) + masks
+
+
 @given(st.integers(1, 5), st.integers(1, 9), st.booleans(), st.sampled_from(["rnn", "lstm", "gru"]))
 def test_weights_are_counted_without_a_loop_over_layers(layers: int, hidden: int, both: bool, cell: Any) -> None:
     model = ModelSpec(cell, 3, hidden, 2, "last", layers, both)

@@ -45,6 +45,13 @@ def test_what_is_not_given_is_the_presets() -> None:
     assert spec.parameters == tasks.load("adding", preset.parameters).parameters
 
 
+def test_dropout_is_refused_where_there_is_nothing_between_layers() -> None:
+    with pytest.raises(UsageError, match=r"^dropout is between layers: there is one; --layers 2 or --input-dropout$"):
+        plan({**NUMPY, "dropout": 0.5})
+    specs = plan({**NUMPY, "dropout": [0, 0.5], "input_dropout": 0.2, "layers": 2})
+    assert [(spec.dropout, spec.input_dropout) for spec in specs] == [(0, 0.2), (0.5, 0.2)]
+
+
 def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
     (spec,) = plan({
         **NUMPY, "hidden": 24, "layers": 2, "bidirectional": True, "lr": 0.5, "clip": 0, "init": "uniform",

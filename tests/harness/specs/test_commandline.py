@@ -58,7 +58,14 @@ run_specs = st.builds(
     denormals=st.sampled_from(["flush", "keep"]),
     deterministic=st.booleans(),
     score_at=st.sampled_from(["final", "best-validation"]),
+    label_smoothing=st.floats(0, 1, exclude_max=True),
+    input_dropout=st.floats(0, 1, exclude_max=True),
     start=st.none() | st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+).flatmap(  # between layers, of which there must be two
+    lambda spec: st.builds(
+        lambda rate: spec.model_copy(update={"dropout": rate}),
+        st.floats(0, 1, exclude_max=True) if spec.model.layers > 1 else st.just(0.0),
+    )
 )  # fmt: skip
 
 

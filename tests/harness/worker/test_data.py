@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from backends.dropout import Dropout
+from backends.job import ModelSpec
 from harness.errors import Diverged, RunFailed
 from harness.worker.data import DIGESTED, UNSCALED, Data
 from tasks.adding import Adding
@@ -110,3 +112,19 @@ def test_the_digest_takes_no_more_than_the_first_training_batches(monkeypatch: p
     monkeypatch.setattr("harness.worker.data.DIGESTED", 1)
     assert digest(Adding(length=7), 1) == digest(Adding(length=7), 2)
     assert DIGESTED > 2**20
+
+
+def test_what_is_dropped_is_no_part_of_the_data() -> None:
+    """One digest with dropout and without, and the units of an update are the same in a block or alone."""
+    task = Adding(length=7)
+    drop = Dropout(0, ModelSpec("lstm", 2, 3, 1, "last", layers=2), rate=0.5, input_rate=0.5)
+    plain, dropping = Data(task, "float32"), Data(task, "float32", drop)
+    whole = [data.train(index, 5) for data in (plain, dropping) for index in range(2)]
+    assert plain.digest() == dropping.digest()
+    assert (whole[3].x == 0).sum() > (whole[1].x == 0).sum() + 20
+    np.testing.assert_array_equal(whole[3].y, whole[1].y)
+    for again in (Data(task, "float32", drop).train(1, 5), Data(task, "float32", drop).draw(1, 5)):
+        np.testing.assert_array_equal(again.masks, whole[3].masks)
+        np.testing.assert_allclose(again.x, whole[3].x, rtol=1e-6)
+    assert dropping.held_out("test").masks is None
+    np.testing.assert_array_equal(dropping.held_out("test").x, plain.held_out("test").x)

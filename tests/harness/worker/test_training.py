@@ -142,3 +142,22 @@ def test_milestones_give_the_first_step_past_them() -> None:
     curve = a_run(spec)().curve
     curve = [p.model_copy(update={"scores": {"mse": mse}}) for p, mse in zip(curve, [0.2, 0.04, 0.03], strict=True)]
     assert first_crossings(task, curve) == {"mse < 0.05": 6, "mse < 0.01": None}
+
+
+def test_dropout_and_label_smoothing_are_of_training_alone_and_the_same_in_any_blocks() -> None:
+    fields: dict[str, Any] = {
+        "task": "copy", "parameters": tasks.load("copy", {"delay": 2}).parameters, "precision": "float64",
+        "model": {"hidden": 3, "layers": 2},
+    }  # fmt: skip
+    plain, *regular = (
+        a_run(a_spec(**fields, **changes))().curve
+        for changes in (
+            {},
+            *({"dropout": 0.5, "input_dropout": 0.1, "label_smoothing": 0.2, "chunk": chunk} for chunk in (3, 4)),
+        )
+    )
+    first, again = regular
+    assert (first[0].loss, first[0].scores) == (plain[0].loss, plain[0].scores)
+    assert first[1].train_loss != plain[1].train_loss
+    assert [point.losses_sha256 for point in again] == [point.losses_sha256 for point in first]
+    assert [point.loss for point in again] == [point.loss for point in first]

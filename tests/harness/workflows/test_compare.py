@@ -45,8 +45,10 @@ def test_a_contestant_has_the_shape_of_the_run(make_record: RecordFactory) -> No
 
 
 def test_a_contestant_computes_the_runs_job_chunk_and_all(make_record: RecordFactory) -> None:
-    """A fused variant compiles for a chunk: another chunk would be another program."""
-    spec = make_record("copy").spec.model_copy(update={"chunk": 3})
+    """A fused variant compiles for a chunk: another chunk would be another program. Masks take their time, too."""
+    spec = make_record("copy", layers=2).spec.model_copy(
+        update={"chunk": 3, "dropout": 0.25, "input_dropout": 0.5, "label_smoothing": 0.1}
+    )
     assert shape(spec).job() == spec.job(tasks.load(spec.task, spec.parameters, spec.seed))
 
 

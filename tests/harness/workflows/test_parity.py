@@ -111,7 +111,8 @@ def harness(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_ends_with_0_where_all_agree(tmp_path: Path) -> None:
     few = ["--backend", "numpy", "--hidden", "4", "--threads", "1", "--updates", "2", "--drift", "4", "--json"]
-    done = harness(*few, "--precision", "float64", "--variant", "hoisted", cwd=tmp_path)
+    dropping = ["--layers", "2", "--dropout", "0.3", "--input-dropout", "0.1"]
+    done = harness(*few, *dropping, "--precision", "float64", "--variant", "hoisted", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (told,) = map(json.loads, done.stdout.splitlines())
     assert (told["variant"], told["precision"], told["agrees"]) == ("hoisted", "float64", True)

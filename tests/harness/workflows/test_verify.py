@@ -69,7 +69,9 @@ def test_a_report_stands_for_the_records_that_it_names(tmp_path: Path, make_reco
 
 
 def test_two_verifies_of_one_record_end_alike(tmp_path: Path) -> None:
-    assert harness("run", *QUICK, cwd=tmp_path).returncode == 0
+    """Of a run with dropout, whose masks are drawn again, and with smoothed labels."""
+    regularised = ["--layers", "2", "--dropout", "0.2", "--input-dropout", "0.1", "--label-smoothing", "0.1"]
+    assert harness("run", *QUICK, *regularised, cwd=tmp_path).returncode == 0
     command = [sys.executable, "-P", "-m", "harness", "verify", "--json"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) for _ in range(2)]
     told = [json.loads(each.communicate(timeout=240)[0]) for each in both]
