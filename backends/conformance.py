@@ -260,6 +260,23 @@ class BackendConformance:
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
+    @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+    def test_weight_decay_is_the_one_printed(self, name: Any) -> None:
+        """Of every parameter, biases included; added to the gradient after clipping, or with adamw apart from it."""
+        job = self.job(precision="float64", optimizer=OptimizerSpec(name, 0.01, 0.05, weight_decay=0.3))
+        p, batches = start(job), some_batches(job, 3)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+
+    def test_adamw_without_weight_decay_is_adam(self) -> None:
+        """To the last bit."""
+        batches = some_batches(self.job(), 2)
+        jobs = [self.job(optimizer=OptimizerSpec(name, 0.01)) for name in ("adam", "adamw")]
+        adam, adamw = (self.backend.trainer(job, start(job)) for job in jobs)
+        np.testing.assert_array_equal(train(adam, jobs[0], batches), train(adamw, jobs[1], batches))
+        assert_close(adamw.parameters(), adam.parameters(), 0.0, "parameter")
+
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""

@@ -19,7 +19,7 @@ Parameters = dict[str, Array]
 Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "float64", "tf32", "bfloat16"]
-OptimizerName = Literal["adam", "rmsprop", "sgd"]
+OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
 #: Precisions that every framework computes on every device.
 IEEE: tuple[Precision, ...] = ("float32", "float64")
 #: Those that PyTorch, TensorFlow and JAX compute.
@@ -76,9 +76,13 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """One explicit update rule for every framework (g is the gradient after clipping).
+    """One explicit update rule for every framework (g is the gradient after clipping, λ is ``weight_decay``).
 
     Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``.
+    Weight decay is of all parameters, biases included, as PyTorch has it without parameter groups:
+      adamw    p ← p − lr · λ · p, then adam's step            (decoupled; Loshchilov & Hutter 2019, as torch has it)
+      others   g ← g + λ · p after clipping, then their steps   (L2: the gradient of λ/2 · ‖p‖² is added)
+    Steps:
       adam     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;
                p ← p − lr · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)      (Kingma & Ba 2015, algorithm 1)
       rmsprop  v ← αv + (1−α)g²;  p ← p − lr · g / (√v + ε)         (Hinton 2012, as torch has it)
@@ -92,6 +96,22 @@ class OptimizerSpec:
     beta2: float = 0.999
     alpha: float = 0.99
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    @property
+    def rule(self) -> Literal["adam", "rmsprop", "sgd"]:
+        """The step by which gradients become a change of the parameters: adamw's is adam's."""
+        return "adam" if self.name == "adamw" else self.name
+
+    @property
+    def l2(self) -> float:
+        """λ where weight decay is added to the gradient; else 0."""
+        return 0.0 if self.name == "adamw" else self.weight_decay
+
+    @property
+    def decoupled(self) -> float:
+        """λ where weight decay is apart from the gradient; else 0."""
+        return self.weight_decay if self.name == "adamw" else 0.0
 
 
 @dataclass(frozen=True)

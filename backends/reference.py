@@ -298,11 +298,14 @@ class Optimizer:
         self.t += 1
         new: Parameters = {}
         for name, g in clipped(grads, s.clip).items():
-            if s.name == "adam":
+            if s.name != "adamw":
+                g = g + s.weight_decay * p[name]
+            if s.name in ("adam", "adamw"):
                 m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
                 v[name] = s.beta2 * v[name] + (1 - s.beta2) * g**2
                 m_hat, v_hat = m[name] / (1 - s.beta1**self.t), v[name] / (1 - s.beta2**self.t)
-                new[name] = p[name] - s.lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
+                kept = p[name] - s.lr * s.weight_decay * p[name] if s.name == "adamw" else p[name]
+                new[name] = kept - s.lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
             elif s.name == "rmsprop":
                 v[name] = s.alpha * v[name] + (1 - s.alpha) * g**2
                 new[name] = p[name] - s.lr * g / (np.sqrt(v[name]) + s.epsilon)

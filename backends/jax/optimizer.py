@@ -17,16 +17,20 @@ OptimizerState = dict[str, Any]
 
 def initial_state(spec: OptimizerSpec, parameters: Parameters) -> OptimizerState:
     """Moments of zero, on the host."""
-    moments = {"adam": ("m", "v"), "rmsprop": ("v",), "sgd": ()}[spec.name]
+    moments = {"adam": ("m", "v"), "rmsprop": ("v",), "sgd": ()}[spec.rule]
     state: OptimizerState = {name: {k: np.zeros_like(p) for k, p in parameters.items()} for name in moments}
-    return state | {"t": np.zeros((), next(iter(parameters.values())).dtype)} if spec.name == "adam" else state
+    return state | {"t": np.zeros((), next(iter(parameters.values())).dtype)} if spec.rule == "adam" else state
 
 
 def updated(
     spec: OptimizerSpec, tensors: Tensors, gradients: Tensors, state: OptimizerState
 ) -> tuple[Tensors, OptimizerState]:
     """Parameters and state after one update."""
-    if spec.name == "adam":
+    if spec.l2:
+        gradients = {k: g + spec.l2 * tensors[k] for k, g in gradients.items()}
+    elif spec.decoupled:
+        tensors = {k: p * (1 - spec.lr * spec.decoupled) for k, p in tensors.items()}
+    if spec.rule == "adam":
         t = state["t"] + 1
         m = _average(spec.beta1, state["m"], gradients)
         v = _average(spec.beta2, state["v"], {k: g**2 for k, g in gradients.items()})
@@ -35,7 +39,7 @@ def updated(
             k: p - spec.lr * (m[k] / one_minus_1) / (jnp.sqrt(v[k] / one_minus_2) + spec.epsilon)
             for k, p in tensors.items()
         }, {"m": m, "v": v, "t": t}
-    if spec.name == "rmsprop":
+    if spec.rule == "rmsprop":
         v = _average(spec.alpha, state["v"], {k: g**2 for k, g in gradients.items()})
         return {k: p - spec.lr * gradients[k] / (jnp.sqrt(v[k]) + spec.epsilon) for k, p in tensors.items()}, {"v": v}
     return {k: p - spec.lr * gradients[k] for k, p in tensors.items()}, state

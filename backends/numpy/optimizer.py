@@ -24,7 +24,12 @@ class Optimizer:
         """One update of the parameters p in place; g, the gradient after clipping, is overwritten."""
         xp, s, step = self.xp, self.spec, self.step
         self.t += 1
-        if s.name == "adam":
+        if s.l2:
+            xp.multiply(p, s.l2, out=step)
+            g += step
+        elif s.decoupled:
+            p *= 1 - s.lr * s.decoupled
+        if s.rule == "adam":
             _blend(xp, self.m, g, s.beta1, step)
             xp.multiply(g, g, out=g)
             _blend(xp, self.v, g, s.beta2, step)
@@ -33,7 +38,7 @@ class Optimizer:
             step += s.epsilon
             xp.divide(self.m, step, out=step)
             step *= s.lr / (1 - s.beta1**self.t)
-        elif s.name == "rmsprop":
+        elif s.rule == "rmsprop":
             xp.multiply(g, g, out=step)
             self.v *= s.alpha
             step *= 1 - s.alpha

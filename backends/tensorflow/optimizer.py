@@ -15,21 +15,35 @@ Update = Callable[[list[tf.Tensor]], None]
 
 def update_rule(spec: OptimizerSpec, variables: list[tf.Variable]) -> Update:
     """The rule that ``spec`` names, with its moments at zero."""
+    step = _step(spec, variables)
 
-    def zeros() -> list[tf.Variable]:
-        return [tf.Variable(tf.zeros_like(p)) for p in variables]
+    def decayed(gradients: list[tf.Tensor]) -> None:
+        if spec.decoupled:
+            for p in variables:
+                p.assign(p * (1 - spec.lr * spec.decoupled))
+        else:
+            gradients = [g + spec.l2 * p for p, g in zip(variables, gradients, strict=True)]
+        step(gradients)
 
-    if spec.name == "adam":
-        return _adam(spec, variables, zeros(), zeros(), tf.Variable(0.0, dtype=tf.float64))
-    if spec.name == "rmsprop":
-        return _rmsprop(spec, variables, zeros())
-    return _sgd(spec, variables)
+    return decayed if spec.weight_decay else step
 
 
 def clipped(gradients: list[tf.Tensor], clip: float) -> list[tf.Tensor]:
     """Scaled to the global norm ``clip`` where theirs is larger."""
     scale = tf.minimum(clip / tf.linalg.global_norm(gradients), 1.0)
     return [g * scale for g in gradients]
+
+
+def _step(spec: OptimizerSpec, variables: list[tf.Variable]) -> Update:
+
+    def zeros() -> list[tf.Variable]:
+        return [tf.Variable(tf.zeros_like(p)) for p in variables]
+
+    if spec.rule == "adam":
+        return _adam(spec, variables, zeros(), zeros(), tf.Variable(0.0, dtype=tf.float64))
+    if spec.rule == "rmsprop":
+        return _rmsprop(spec, variables, zeros())
+    return _sgd(spec, variables)
 
 
 def _sgd(spec: OptimizerSpec, variables: list[Any]) -> Update:

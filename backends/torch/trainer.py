@@ -163,12 +163,16 @@ def _within(out: Tensor, lengths: Tensor) -> Tensor:
 
 def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) -> torch.optim.Optimizer:
     """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
-    if spec.name == "adam":
+    decay = spec.weight_decay
+    if spec.rule == "adam":
+        kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
         betas = (spec.beta1, spec.beta2)
-        return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True, capturable=capturable)
-    if spec.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, spec.lr, spec.alpha, spec.epsilon, foreach=True, capturable=capturable)
-    return torch.optim.SGD(parameters, spec.lr, foreach=True)
+        return kind(parameters, spec.lr, betas, spec.epsilon, decay, fused=True, capturable=capturable)
+    if spec.rule == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, spec.lr, spec.alpha, spec.epsilon, decay, foreach=True, capturable=capturable
+        )
+    return torch.optim.SGD(parameters, spec.lr, weight_decay=decay, foreach=True)
 
 
 def _clip(gradients: list[Tensor], clip: float) -> None:

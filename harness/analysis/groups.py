@@ -257,9 +257,12 @@ def _common(record: Record) -> dict[str, Any]:
 
 
 def _optimizer(fields: Mapping[str, Any]) -> str:
-    own = {"adam": ("beta1", "beta2", "epsilon"), "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
+    adam = ("beta1", "beta2", "epsilon")
+    own = {"adam": adam, "adamw": adam, "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
     clip = "no clipping" if fields["clip"] is None else f"clip {fields['clip']:g}"
-    return " ".join([fields["name"], f"lr {fields['lr']:g}", clip, *(f"{name} {fields[name]:g}" for name in own)])
+    decay = [f"weight decay {fields['weight_decay']:g}"] if fields["weight_decay"] else []
+    words = [fields["name"], f"lr {fields['lr']:g}", clip, *decay, *(f"{name} {fields[name]:g}" for name in own)]
+    return " ".join(words)
 
 
 def _initialisation(fields: Mapping[str, Any]) -> str:

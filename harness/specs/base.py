@@ -85,6 +85,8 @@ class Initialisation(Frozen):
 class Optimizer(Frozen):
     """See ``backends.job.OptimizerSpec``."""
 
+    younger: ClassVar = frozenset({"weight_decay"})
+
     name: OptimizerName = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
     clip: Annotated[float, Field(gt=0)] | None = 1.0
@@ -92,6 +94,7 @@ class Optimizer(Frozen):
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Computation(Protocol):

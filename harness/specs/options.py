@@ -108,11 +108,14 @@ RUN = (
     Option("chunk", "Updates per timed block.", int, "chunk", otherwise="10, or a tenth of --steps", group=MEASURING),
     Option("evaluate-every", "Updates between evaluations.", int, "evaluate_every", otherwise="the preset's",
            group=MEASURING),
-    Option("optimizer", "adam, rmsprop or sgd.", fills="optimizer.name", otherwise="the preset's", group=TRAINING),
+    Option("optimizer", "adam, adamw, rmsprop or sgd.", fills="optimizer.name", otherwise="the preset's",
+           group=TRAINING),
     Option("lr", "Learning rate. Repeatable.", float, "optimizer.lr", otherwise="the preset's", repeatable=True,
            group=TRAINING),
     Option("clip", "Clip the gradient to this global norm; 0 for no clipping.", float, "optimizer.clip",
            otherwise="the preset's", off=0, group=TRAINING),
+    Option("weight-decay", "Weight decay: decoupled with adamw, else L2. Repeatable.", float, "optimizer.weight_decay",
+           otherwise="0.0", repeatable=True, group=TRAINING),
     Option("init", "Recurrent weights: orthogonal, glorot, uniform; or all as keras or torch starts.",
            fills="initialisation.recurrent", otherwise="orthogonal", group=TRAINING),
     Option("input-init", "Other weights: orthogonal, glorot or uniform.", fills="initialisation.input",
@@ -199,7 +202,7 @@ DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
-WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", *WITHOUT_OPTION)
+WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", "optimizer.weight_decay", *WITHOUT_OPTION)
 
 
 def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:

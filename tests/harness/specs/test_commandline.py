@@ -47,8 +47,10 @@ run_specs = st.builds(
         lambda start: st.builds(Initialisation, recurrent=st.just(start), input=st.just(start), forget_bias=numbers)
     ),
     optimizer=st.builds(
-        Optimizer, name=st.sampled_from(["adam", "rmsprop", "sgd"]), lr=above_zero, clip=st.none() | above_zero,
+        Optimizer, name=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]), lr=above_zero,
+        clip=st.none() | above_zero,
         beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
+        weight_decay=st.just(0.0) | above_zero,
     ),
     batch=positive,
     steps=positive,
