@@ -269,6 +269,16 @@ class BackendConformance:
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
+    def test_clipping_by_value_is_of_each_element(self) -> None:
+        """Some of the elements are clipped, and others are not."""
+        job = self.job(precision="float64", optimizer=OptimizerSpec("sgd", 0.1, clip=None, clip_value=0.01))
+        p, batches = start(job), some_batches(job, 3)
+        elements = np.concatenate([g.ravel() for g in reference.loss_and_gradients(job, p, batches[0])[1].values()])
+        assert 0.1 < (abs(elements) > 0.01).mean() < 0.9
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, "clipped by value")
+
     def test_adamw_without_weight_decay_is_adam(self) -> None:
         """To the last bit."""
         batches = some_batches(self.job(), 2)

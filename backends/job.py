@@ -78,7 +78,8 @@ class ModelSpec:
 class OptimizerSpec:
     """One explicit update rule for every framework (g is the gradient after clipping, λ is ``weight_decay``).
 
-    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``.
+    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``; or each element
+    of g into [−``clip_value``, ``clip_value``] (torch's ``clip_grad_value_``, Keras's ``clipvalue``). One of them.
     Weight decay is of all parameters, biases included, as PyTorch has it without parameter groups:
       adamw    p ← p − lr · λ · p, then adam's step            (decoupled; Loshchilov & Hutter 2019, as torch has it)
       others   g ← g + λ · p after clipping, then their steps   (L2: the gradient of λ/2 · ‖p‖² is added)
@@ -97,6 +98,12 @@ class OptimizerSpec:
     alpha: float = 0.99
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    clip_value: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where gradients are to be clipped in two ways: which is first would be another rule."""
+        if self.clip and self.clip_value:
+            raise ValueError("clip and clip_value: the gradient is clipped by its global norm or by value, not by both")
 
     @property
     def rule(self) -> Literal["adam", "rmsprop", "sgd"]:

@@ -277,8 +277,10 @@ def _through_readout(model: ModelSpec, length: int, d_features: Array, lengths: 
 # -- the update ----------------------------------------------------------------------------------
 
 
-def clipped(grads: Parameters, clip: float | None) -> Parameters:
-    """Gradients scaled down to the global norm ``clip`` where theirs is larger."""
+def clipped(grads: Parameters, clip: float | None, clip_value: float | None = None) -> Parameters:
+    """Gradients scaled down to the global norm ``clip`` where theirs is larger; or each element within ±clip_value."""
+    if clip_value:
+        return {name: np.minimum(np.maximum(g, -clip_value), clip_value) for name, g in grads.items()}
     norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
     return {name: g * clip / norm for name, g in grads.items()} if clip and norm > clip else grads
 
@@ -297,7 +299,7 @@ class Optimizer:
         s, m, v = self.spec, self.m, self.v
         self.t += 1
         new: Parameters = {}
-        for name, g in clipped(grads, s.clip).items():
+        for name, g in clipped(grads, s.clip, s.clip_value).items():
             if s.name != "adamw":
                 g = g + s.weight_decay * p[name]
             if s.name in ("adam", "adamw"):

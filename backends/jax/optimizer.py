@@ -54,8 +54,12 @@ def _one_minus_power(beta: float, t: Tensor) -> Tensor:
     return -jnp.expm1(t * (math.log(beta) if beta else -math.inf))
 
 
-def clipped(gradients: Tensors, clip: float) -> Tensors:
-    """Scale to the global norm ``clip`` where the gradients' is larger."""
+def clipped(spec: OptimizerSpec, gradients: Tensors) -> Tensors:
+    """Clipped by their global norm or by value, as ``spec`` says."""
+    if spec.clip_value:
+        return {k: jnp.clip(g, -spec.clip_value, spec.clip_value) for k, g in gradients.items()}
+    if not spec.clip:
+        return gradients
     norm = jnp.sqrt(sum(jnp.sum(g**2) for g in gradients.values()))
-    scale = jnp.where(norm > clip, clip / norm, 1)
+    scale = jnp.where(norm > spec.clip, spec.clip / norm, 1)
     return {k: g * scale for k, g in gradients.items()}

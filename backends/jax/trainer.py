@@ -103,9 +103,8 @@ class JaxTrainer(Trainer):
         return *self._updated(tensors, state, gradients), loss
 
     def _updated(self, tensors: Tensors, state: OptimizerState, gradients: Tensors) -> tuple[Tensors, OptimizerState]:
-        if self.job.optimizer.clip:
-            gradients = clipped(gradients, self.job.optimizer.clip)
-        return updated(self.job.optimizer, tensors, gradients, state)
+        rule = self.job.optimizer
+        return updated(rule, tensors, clipped(rule, gradients), state)
 
     def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         out = self._network(tensors, x, lengths)

@@ -7,10 +7,13 @@ from typing import Any
 from backends.job import Array, OptimizerSpec
 
 
-def clip(xp: Any, grads: Array, largest: float) -> None:
-    """Scale the gradients to the global norm ``largest`` where theirs is larger."""
-    norm = xp.sqrt(grads @ grads)
-    grads *= xp.minimum(largest / xp.maximum(norm, 1e-30), 1)
+def clip(xp: Any, spec: OptimizerSpec, grads: Array) -> None:
+    """Clip the gradients by their global norm or by value, as ``spec`` says."""
+    if spec.clip:
+        norm = xp.sqrt(grads @ grads)
+        grads *= xp.minimum(spec.clip / xp.maximum(norm, 1e-30), 1)
+    elif spec.clip_value:
+        xp.clip(grads, -spec.clip_value, spec.clip_value, out=grads)
 
 
 class Optimizer:

@@ -28,9 +28,13 @@ def update_rule(spec: OptimizerSpec, variables: list[tf.Variable]) -> Update:
     return decayed if spec.weight_decay else step
 
 
-def clipped(gradients: list[tf.Tensor], clip: float) -> list[tf.Tensor]:
-    """Scaled to the global norm ``clip`` where theirs is larger."""
-    scale = tf.minimum(clip / tf.linalg.global_norm(gradients), 1.0)
+def clipped(spec: OptimizerSpec, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Clipped by their global norm or by value, as ``spec`` says."""
+    if spec.clip_value:
+        return [tf.clip_by_value(g, -spec.clip_value, spec.clip_value) for g in gradients]
+    if not spec.clip:
+        return gradients
+    scale = tf.minimum(spec.clip / tf.linalg.global_norm(gradients), 1.0)
     return [g * scale for g in gradients]
 
 

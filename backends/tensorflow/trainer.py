@@ -120,10 +120,7 @@ class TensorflowTrainer(Trainer):
         variables = self.network.variables
         with tf.GradientTape() as tape:
             loss = self._loss(self.network(x, lengths), y, lengths)
-        gradients = tape.gradient(loss, variables)
-        if self.job.optimizer.clip:
-            gradients = clipped(gradients, self.job.optimizer.clip)
-        self.update(gradients)
+        self.update(clipped(self.job.optimizer, tape.gradient(loss, variables)))
         return loss
 
     def _outputs(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:

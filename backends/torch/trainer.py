@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -106,8 +106,7 @@ class TorchTrainer(Trainer):
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(self.network(x, lengths), y, lengths)
         loss.backward()
-        if self.job.optimizer.clip:
-            _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
+        _clip(self.job.optimizer, self.tensors.values())
         self.optimizer.step()
         return loss.detach()
 
@@ -175,7 +174,13 @@ def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) 
     return torch.optim.SGD(parameters, spec.lr, weight_decay=decay, foreach=True)
 
 
-def _clip(gradients: list[Tensor], clip: float) -> None:
-    """Scale to the global norm ``clip``; torch's ``clip_grad_norm_`` would divide by norm + 1e-6."""
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_mul_(gradients, torch.clamp(clip / norm, max=1.0))
+def _clip(spec: OptimizerSpec, parameters: Iterable[Tensor]) -> None:
+    """Clip the parameters' gradients; by the norm torch's ``clip_grad_norm_`` would divide by norm + 1e-6."""
+    if not (spec.clip or spec.clip_value):
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if spec.clip:
+        norm = torch.nn.utils.get_total_norm(gradients)
+        torch._foreach_mul_(gradients, torch.clamp(spec.clip / norm, max=1.0))
+    else:
+        torch.nn.utils.clip_grad_value_(parameters, spec.clip_value, foreach=True)

@@ -260,6 +260,8 @@ def _optimizer(fields: Mapping[str, Any]) -> str:
     adam = ("beta1", "beta2", "epsilon")
     own = {"adam": adam, "adamw": adam, "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
     clip = "no clipping" if fields["clip"] is None else f"clip {fields['clip']:g}"
+    if fields["clip_value"] is not None:
+        clip = f"clip by value {fields['clip_value']:g}"
     decay = [f"weight decay {fields['weight_decay']:g}"] if fields["weight_decay"] else []
     words = [fields["name"], f"lr {fields['lr']:g}", clip, *decay, *(f"{name} {fields[name]:g}" for name in own)]
     return " ".join(words)

@@ -108,6 +108,7 @@ _FIXED: Sequence[Column[Record]] = (
     Column("optimizer", _at("spec.optimizer.name"), "the update rule"),
     Column("lr", _at("spec.optimizer.lr"), "its learning rate", "float64"),
     Column("clip", _at("spec.optimizer.clip"), "largest global norm of the gradient", "float64"),
+    Column("clip_value", _at("spec.optimizer.clip_value"), "largest element of the gradient", "float64"),
     Column("weight_decay", _at("spec.optimizer.weight_decay"), "decoupled with adamw, L2 with others", "float64"),
     Column("init_recurrent", _at("spec.initialisation.recurrent"), "initial recurrent matrices"),
     Column("init_input", _at("spec.initialisation.input"), "initial input matrices"),

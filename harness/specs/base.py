@@ -85,7 +85,7 @@ class Initialisation(Frozen):
 class Optimizer(Frozen):
     """See ``backends.job.OptimizerSpec``."""
 
-    younger: ClassVar = frozenset({"weight_decay"})
+    younger: ClassVar = frozenset({"weight_decay", "clip_value"})
 
     name: OptimizerName = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -95,6 +95,13 @@ class Optimizer(Frozen):
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.clip and self.clip_value:
+            raise ValueError("clip and clip-value: the gradient is clipped by its global norm or by value; give one")
+        return self
 
 
 class Computation(Protocol):

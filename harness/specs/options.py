@@ -114,6 +114,8 @@ RUN = (
            group=TRAINING),
     Option("clip", "Clip the gradient to this global norm; 0 for no clipping.", float, "optimizer.clip",
            otherwise="the preset's", off=0, group=TRAINING),
+    Option("clip-value", "Clip each element of the gradient into [-X, X], in place of --clip.", float,
+           "optimizer.clip_value", metavar="X", group=TRAINING),
     Option("weight-decay", "Weight decay: decoupled with adamw, else L2. Repeatable.", float, "optimizer.weight_decay",
            otherwise="0.0", repeatable=True, group=TRAINING),
     Option("init", "Recurrent weights: orthogonal, glorot, uniform; or all as keras or torch starts.",
@@ -202,7 +204,9 @@ DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
-WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", "optimizer.weight_decay", *WITHOUT_OPTION)
+WITHOUT_SPEED_OPTION = (
+    "optimizer.lr", "optimizer.clip", "optimizer.clip_value", "optimizer.weight_decay", *WITHOUT_OPTION,
+)  # fmt: skip
 
 
 def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,13 @@ def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
     assert spec.parameters["length"] == 7
 
 
+def test_clipping_by_value_is_in_place_of_the_presets_clipping_and_not_beside_it() -> None:
+    (spec,) = plan({**NUMPY, "clip_value": 0.5})
+    assert (spec.optimizer.clip, spec.optimizer.clip_value) == (None, 0.5)
+    with pytest.raises(UsageError, match="clip and clip-value"):
+        plan({**NUMPY, "clip_value": 0.5, "clip": 1})
+
+
 @pytest.mark.parametrize(("framework", "forget_bias"), [("keras", 1.0), ("torch", 0.0)])
 def test_a_frameworks_start_is_that_of_all_weights_and_biases(framework: str, forget_bias: float) -> None:
     (spec,) = plan({**NUMPY, "init": framework})

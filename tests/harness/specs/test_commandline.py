@@ -25,6 +25,14 @@ positive = st.integers(1, 10**9)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 above_zero = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 schemes = st.sampled_from(["orthogonal", "glorot", "uniform"])
+optimizers = st.sampled_from([("clip", "clip_value"), ("clip_value", "clip")]).flatmap(
+    lambda clipping: st.builds(
+        Optimizer, name=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]), lr=above_zero,
+        beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
+        weight_decay=st.just(0.0) | above_zero,
+        **{clipping[0]: st.none() | above_zero, clipping[1]: st.none()},
+    )
+)  # fmt: skip
 run_specs = st.builds(
     RunSpec,
     task=st.just("adding"),
@@ -46,12 +54,7 @@ run_specs = st.builds(
     ) | st.sampled_from(["keras", "torch"]).flatmap(
         lambda start: st.builds(Initialisation, recurrent=st.just(start), input=st.just(start), forget_bias=numbers)
     ),
-    optimizer=st.builds(
-        Optimizer, name=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]), lr=above_zero,
-        clip=st.none() | above_zero,
-        beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
-        weight_decay=st.just(0.0) | above_zero,
-    ),
+    optimizer=optimizers,
     batch=positive,
     steps=positive,
     chunk=positive,
