@@ -279,6 +279,29 @@ class BackendConformance:
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, "clipped by value")
 
+    def test_a_changing_rate_is_the_one_printed_in_chunks_or_not(self, variant: str, widest: Precision) -> None:
+        """Warm-up, then the cosine, past its end; whatever the number of updates in a call, and nothing compiles."""
+        spec = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=2, updates=7)
+        job = self.job(variant=variant, precision=widest, optimizer=spec, chunk=3)
+        p, batches = start(job), some_batches(job, 8)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches[:1])
+        compiled = trainer.compilations()
+        for part in (batches[1:3], batches[3:8]):
+            train(trainer, job, part)
+        assert trainer.compilations() == compiled
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
+
+    @pytest.mark.parametrize("name", ["rmsprop", "sgd"])
+    def test_every_rule_takes_the_rate_of_its_update(self, name: Any) -> None:
+        """And with it each decay, of a job in chunks of two."""
+        spec = OptimizerSpec(name, 0.05, schedule="step", decay_every=2, decay_by=0.1)
+        job = self.job(precision="float64", optimizer=spec, chunk=2)
+        p, batches = start(job), some_batches(job, 5)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+
     def test_adamw_without_weight_decay_is_adam(self) -> None:
         """To the last bit."""
         batches = some_batches(self.job(), 2)

@@ -298,6 +298,7 @@ class Optimizer:
         """The parameters after one update with ``grads``, which are clipped first."""
         s, m, v = self.spec, self.m, self.v
         self.t += 1
+        lr = s.rate(self.t)
         new: Parameters = {}
         for name, g in clipped(grads, s.clip, s.clip_value).items():
             if s.name != "adamw":
@@ -306,13 +307,13 @@ class Optimizer:
                 m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
                 v[name] = s.beta2 * v[name] + (1 - s.beta2) * g**2
                 m_hat, v_hat = m[name] / (1 - s.beta1**self.t), v[name] / (1 - s.beta2**self.t)
-                kept = p[name] - s.lr * s.weight_decay * p[name] if s.name == "adamw" else p[name]
-                new[name] = kept - s.lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
+                kept = p[name] - lr * s.weight_decay * p[name] if s.name == "adamw" else p[name]
+                new[name] = kept - lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
             elif s.name == "rmsprop":
                 v[name] = s.alpha * v[name] + (1 - s.alpha) * g**2
-                new[name] = p[name] - s.lr * g / (np.sqrt(v[name]) + s.epsilon)
+                new[name] = p[name] - lr * g / (np.sqrt(v[name]) + s.epsilon)
             else:
-                new[name] = p[name] - s.lr * g
+                new[name] = p[name] - lr * g
         return new
 
 

@@ -27,11 +27,12 @@ class Optimizer:
         """One update of the parameters p in place; g, the gradient after clipping, is overwritten."""
         xp, s, step = self.xp, self.spec, self.step
         self.t += 1
+        lr = s.rate(self.t)
         if s.l2:
             xp.multiply(p, s.l2, out=step)
             g += step
         elif s.decoupled:
-            p *= 1 - s.lr * s.decoupled
+            p *= 1 - lr * s.decoupled
         if s.rule == "adam":
             _blend(xp, self.m, g, s.beta1, step)
             xp.multiply(g, g, out=g)
@@ -40,7 +41,7 @@ class Optimizer:
             xp.sqrt(step, out=step)
             step += s.epsilon
             xp.divide(self.m, step, out=step)
-            step *= s.lr / (1 - s.beta1**self.t)
+            step *= lr / (1 - s.beta1**self.t)
         elif s.rule == "rmsprop":
             xp.multiply(g, g, out=step)
             self.v *= s.alpha
@@ -49,9 +50,9 @@ class Optimizer:
             xp.sqrt(self.v, out=step)
             step += s.epsilon
             xp.divide(g, step, out=step)
-            step *= s.lr
+            step *= lr
         else:
-            xp.multiply(g, s.lr, out=step)
+            xp.multiply(g, lr, out=step)
         p -= step
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -47,6 +47,7 @@ class TorchTrainer(Trainer):
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(parameters[name]))
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
+        self.updates = 0
         self.clock = _device_clock(self.device)
         if job.device == "cuda":
             torch.cuda.reset_peak_memory_stats()  # the gate's trainer used it, not this one
@@ -60,7 +61,7 @@ class TorchTrainer(Trainer):
     def train(self, staged: Staged) -> Array:
         """As ``Trainer.train``."""
         with self.clock:
-            losses = [self._step(*batch) for batch in staged]
+            losses = [self._step(*batch) for batch in self._rated(staged)]
         self._synchronize()
         values: Array = torch.stack(losses).cpu().numpy()
         return values
@@ -101,6 +102,16 @@ class TorchTrainer(Trainer):
     def device_seconds(self) -> float | None:
         """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
+
+    def _rated(self, staged: Staged) -> Iterable[tuple[Tensor, Tensor, Tensor | None]]:
+        """Each batch, with the optimizer at the rate of its update."""
+        return staged if not self.job.optimizer.scheduled else self._with_rates(staged)
+
+    def _with_rates(self, staged: Staged) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        for batch in staged:
+            self.updates += 1
+            _set_rate(self.optimizer, self.job.optimizer.rate(self.updates))
+            yield batch
 
     def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -162,16 +173,34 @@ def _within(out: Tensor, lengths: Tensor) -> Tensor:
 
 def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) -> torch.optim.Optimizer:
     """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
-    decay = spec.weight_decay
+    decay, lr = spec.weight_decay, _rate_on_device(spec, parameters) if capturable else spec.lr
     if spec.rule == "adam":
         kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
         betas = (spec.beta1, spec.beta2)
-        return kind(parameters, spec.lr, betas, spec.epsilon, decay, fused=True, capturable=capturable)
+        return kind(parameters, lr, betas, spec.epsilon, decay, fused=True, capturable=capturable)
     if spec.rule == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters, spec.lr, spec.alpha, spec.epsilon, decay, foreach=True, capturable=capturable
-        )
-    return torch.optim.SGD(parameters, spec.lr, weight_decay=decay, foreach=True)
+        return torch.optim.RMSprop(parameters, lr, spec.alpha, spec.epsilon, decay, foreach=True, capturable=capturable)
+    fused = isinstance(lr, Tensor)  # the other kind would read it on the host
+    return torch.optim.SGD(parameters, lr, weight_decay=decay, foreach=not fused, fused=fused)
+
+
+def _rate_on_device(spec: OptimizerSpec, parameters: list[Tensor]) -> float | Tensor:
+    """Where the learning rate changes, a tensor that holds it: a CUDA graph would repeat a number for ever.
+
+    The fused optimizers read it as float32, whatever the parameters are, which ``OptimizerSpec.rate`` is rounded to.
+    """
+    if not spec.scheduled:
+        return spec.lr
+    dtype = parameters[0].dtype if spec.rule == "rmsprop" else torch.float32
+    return torch.tensor(spec.lr, dtype=dtype, device=parameters[0].device)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def _clip(spec: OptimizerSpec, parameters: Iterable[Tensor]) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -263,8 +263,25 @@ def _optimizer(fields: Mapping[str, Any]) -> str:
     if fields["clip_value"] is not None:
         clip = f"clip by value {fields['clip_value']:g}"
     decay = [f"weight decay {fields['weight_decay']:g}"] if fields["weight_decay"] else []
-    words = [fields["name"], f"lr {fields['lr']:g}", clip, *decay, *(f"{name} {fields[name]:g}" for name in own)]
+    words = [
+        fields["name"],
+        f"lr {fields['lr']:g}",
+        *_schedule(fields),
+        clip,
+        *decay,
+        *(f"{name} {fields[name]:g}" for name in own),
+    ]
     return " ".join(words)
+
+
+def _schedule(fields: Mapping[str, Any]) -> Iterator[str]:
+    """What changes the learning rate."""
+    if fields["warmup"]:
+        yield f"warm-up {fields['warmup']}"
+    if fields["schedule"] == "step":
+        yield f"times {fields['decay_by']:g} every {fields['decay_every']}"
+    elif fields["schedule"] != "constant":
+        yield fields["schedule"]
 
 
 def _initialisation(fields: Mapping[str, Any]) -> str:

@@ -118,6 +118,14 @@ RUN = (
            "optimizer.clip_value", metavar="X", group=TRAINING),
     Option("weight-decay", "Weight decay: decoupled with adamw, else L2. Repeatable.", float, "optimizer.weight_decay",
            otherwise="0.0", repeatable=True, group=TRAINING),
+    Option("schedule", "Learning rate over the updates: constant, step or cosine.", fills="optimizer.schedule",
+           otherwise="constant", group=TRAINING),
+    Option("warmup", "Linear warm-up of the learning rate over the first N updates, from lr/N.", int,
+           "optimizer.warmup", otherwise="0", metavar="N", group=TRAINING),
+    Option("decay-every", "With --schedule step: updates between two decays.", int, "optimizer.decay_every",
+           metavar="N", group=TRAINING),
+    Option("decay-by", "With --schedule step: the factor of each decay, such as 0.1.", float, "optimizer.decay_by",
+           metavar="F", group=TRAINING),
     Option("init", "Recurrent weights: orthogonal, glorot, uniform; or all as keras or torch starts.",
            fills="initialisation.recurrent", otherwise="orthogonal", group=TRAINING),
     Option("input-init", "Other weights: orthogonal, glorot or uniform.", fills="initialisation.input",
@@ -205,7 +213,8 @@ DATA_FOLDER = _as_in_run("data", group=None)
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
 WITHOUT_SPEED_OPTION = (
-    "optimizer.lr", "optimizer.clip", "optimizer.clip_value", "optimizer.weight_decay", *WITHOUT_OPTION,
+    "optimizer.lr", "optimizer.clip", "optimizer.clip_value", "optimizer.weight_decay", "optimizer.schedule",
+    "optimizer.warmup", "optimizer.decay_every", "optimizer.decay_by", *WITHOUT_OPTION,
 )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backends.job import Device, Job, Precision
 from backends.parameters import InitialisationSpec
@@ -71,6 +71,12 @@ class RunSpec(Frozen):
     score_at: ScoreAt = "final"
     start: Digest | None = None
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.optimizer.warmup and self.optimizer.warmup >= self.steps:
+            raise ValueError(f"warmup: fewer than all {self.steps:,} updates, not {self.optimizer.warmup:,}")
+        return self
+
     def __hash__(self) -> int:
         return hash(self.digest)
 
@@ -89,7 +95,7 @@ class RunSpec(Frozen):
             length=task.steps_in,
             variable=task.variable,
         )
-        return job_of(self, data)
+        return job_of(self, data, updates=self.steps)
 
     def initialisation_spec(self) -> InitialisationSpec:
         """The initialisation as the backends take it."""

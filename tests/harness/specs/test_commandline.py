@@ -25,12 +25,15 @@ positive = st.integers(1, 10**9)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 above_zero = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 schemes = st.sampled_from(["orthogonal", "glorot", "uniform"])
-optimizers = st.sampled_from([("clip", "clip_value"), ("clip_value", "clip")]).flatmap(
-    lambda clipping: st.builds(
+schedules = st.sampled_from([{}, {"schedule": "cosine"}, {"schedule": "step", "decay_every": 7, "decay_by": 0.1}])
+clippings = st.sampled_from([("clip", "clip_value"), ("clip_value", "clip")])
+optimizers = st.tuples(clippings, schedules).flatmap(
+    lambda chosen: st.builds(
         Optimizer, name=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]), lr=above_zero,
         beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
         weight_decay=st.just(0.0) | above_zero,
-        **{clipping[0]: st.none() | above_zero, clipping[1]: st.none()},
+        **{chosen[0][0]: st.none() | above_zero, chosen[0][1]: st.none()},
+        **{name: st.just(value) for name, value in chosen[1].items()},
     )
 )  # fmt: skip
 run_specs = st.builds(
