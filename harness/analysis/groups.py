@@ -102,8 +102,10 @@ class Group:
         return [*words, *filter(None, (self._data(record), self._versions(record)))]
 
     def settings(self, record: Record) -> str:
-        """What distinguishes this record within its group, and what disturbed or limited it."""
+        """What distinguishes this record within its group, where it ended early, and what disturbed or limited it."""
         words = self.distinction(record)
+        if record.metrics and record.metrics.stopped_at is not None:
+            words.append(f"stopped after {record.metrics.stopped_at:,} updates")
         if noise := flags(record.noise):
             words.append(f"noisy: {' '.join(noise)}")
         if idle := launch_bound(record):
@@ -246,8 +248,7 @@ def _common(record: Record) -> dict[str, Any]:
     fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
-    if fields["start"] is None:
-        del fields["start"]
+    fields = {name: value for name, value in fields.items() if value is not None}
     return {
         "task": fields.pop("task"), "preset": fields.pop("preset"),
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
@@ -307,6 +308,7 @@ def _phrase(name: str, value: Any) -> str:
         "denormals": f"denormals: {value}",
         "deterministic": "deterministic kernels" if value else "any kernels",
         "score_at": f"scored at {value}",
+        "patience": f"patience {value}",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

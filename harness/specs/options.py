@@ -144,6 +144,8 @@ RUN = (
            group=DEVICE),
     Option("score-at", "Parameters whose test score counts: final or best-validation.", fills="score_at",
            otherwise="final", group=MEASURING),
+    Option("patience", "End training after N evaluations in a row without a new lowest validation loss.", int,
+           "patience", metavar="N", group=TRAINING),
     Option("bidirectional", "Bidirectional layers.", bool, "model.bidirectional", default=False, group=MODEL),
     Option("deterministic", "Ask for deterministic kernels.", bool, "deterministic", otherwise="yes", negatable=True,
            group=DEVICE),

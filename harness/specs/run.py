@@ -46,9 +46,11 @@ class RunSpec(Frozen):
             validation split. Part of the spec, so that it is chosen before the run.
         start: SHA-256 of the file of saved parameters that training starts from; None where they are drawn. Then
             ``initialisation`` has no part in the result.
+        patience: evaluations in a row without a new lowest validation loss, after which training ends before ``steps``;
+            None where it goes to the last. The untrained model's loss does not count.
     """
 
-    younger: ClassVar = frozenset({"start"})
+    younger: ClassVar = frozenset({"start", "patience"})
 
     task: Name
     preset: Name
@@ -70,6 +72,7 @@ class RunSpec(Frozen):
     deterministic: bool = True
     score_at: ScoreAt = "final"
     start: Digest | None = None
+    patience: Positive | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -84,6 +87,13 @@ class RunSpec(Frozen):
     def digest(self) -> str:
         """A fingerprint of the spec: equal for equal specs, on every machine."""
         return hashlib.sha256(self.model_dump_json(exclude=self.unsaid()).encode()).hexdigest()
+
+    @property
+    def sure_steps(self) -> int:
+        """Updates that are made whatever is learned: all, or those before training could end for want of patience."""
+        if self.patience is None:
+            return self.steps
+        return min(self.steps, (1 + self.patience) * self.evaluate_every)  # the first evaluation is the lowest so far
 
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""

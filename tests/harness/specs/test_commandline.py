@@ -66,6 +66,7 @@ run_specs = st.builds(
     denormals=st.sampled_from(["flush", "keep"]),
     deterministic=st.booleans(),
     score_at=st.sampled_from(["final", "best-validation"]),
+    patience=st.none() | positive,
     start=st.none() | st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
 )  # fmt: skip
 
