@@ -272,6 +272,56 @@ class BackendConformance:
         assert losses == pytest.approx(expected_losses, rel=1e-9)
         assert_close(trainer.parameters(), expected, 1e-9, "parameter")
 
+    @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
+    def test_weight_decay_is_the_one_printed(self, name: Any) -> None:
+        """Of every parameter, biases included; added to the gradient after clipping, or with adamw apart from it."""
+        job = self.job(precision="float64", optimizer=OptimizerSpec(name, 0.01, 0.05, weight_decay=0.3))
+        p, batches = start(job), some_batches(job, 3)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+
+    def test_clipping_by_value_is_of_each_element(self) -> None:
+        """Some of the elements are clipped, and others are not."""
+        job = self.job(precision="float64", optimizer=OptimizerSpec("sgd", 0.1, clip=None, clip_value=0.01))
+        p, batches = start(job), some_batches(job, 3)
+        elements = np.concatenate([g.ravel() for g in reference.loss_and_gradients(job, p, batches[0])[1].values()])
+        assert 0.1 < (abs(elements) > 0.01).mean() < 0.9
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, "clipped by value")
+
+    def test_a_changing_rate_is_the_one_printed_in_chunks_or_not(self, variant: str, widest: Precision) -> None:
+        """Warm-up, then the cosine, past its end; whatever the number of updates in a call, and nothing compiles."""
+        spec = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=2, updates=7)
+        job = self.job(variant=variant, precision=widest, optimizer=spec, chunk=3)
+        p, batches = start(job), some_batches(job, 8)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches[:1])
+        compiled = trainer.compilations()
+        for part in (batches[1:3], batches[3:8]):
+            train(trainer, job, part)
+        assert trainer.compilations() == compiled
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
+
+    @pytest.mark.parametrize("name", ["rmsprop", "sgd"])
+    def test_every_rule_takes_the_rate_of_its_update(self, name: Any) -> None:
+        """And with it each decay, of a job in chunks of two."""
+        spec = OptimizerSpec(name, 0.05, schedule="step", decay_every=2, decay_by=0.1)
+        job = self.job(precision="float64", optimizer=spec, chunk=2)
+        p, batches = start(job), some_batches(job, 5)
+        trainer = self.backend.trainer(job, p)
+        train(trainer, job, batches)
+        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+
+    def test_adamw_without_weight_decay_is_adam(self) -> None:
+        """To the last bit."""
+        batches = some_batches(self.job(), 2)
+        jobs = [self.job(optimizer=OptimizerSpec(name, 0.01)) for name in ("adam", "adamw")]
+        adam, adamw = (self.backend.trainer(job, start(job)) for job in jobs)
+        np.testing.assert_array_equal(train(adam, jobs[0], batches), train(adamw, jobs[1], batches))
+        assert_close(adamw.parameters(), adam.parameters(), 0.0, "parameter")
+
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""

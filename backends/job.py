@@ -5,6 +5,7 @@ A backend sees a *job*, never a task, so that no backend can favour one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -19,7 +20,8 @@ Parameters = dict[str, Array]
 Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "float64", "tf32", "bfloat16"]
-OptimizerName = Literal["adam", "rmsprop", "sgd"]
+OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
+Schedule = Literal["constant", "step", "cosine"]
 #: Precisions that every framework computes on every device.
 IEEE: tuple[Precision, ...] = ("float32", "float64")
 #: Those that PyTorch, TensorFlow and JAX compute.
@@ -76,13 +78,23 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """One explicit update rule for every framework (g is the gradient after clipping).
+    """One explicit update rule for every framework.
 
-    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``.
+    g is the gradient after clipping, lr the rate of the update (``rate``), λ is ``weight_decay``.
+
+    Clipping: g ← g · clip / ‖g‖ where the global norm ‖g‖ over all parameters exceeds ``clip``; or each element
+    of g into [−``clip_value``, ``clip_value``] (torch's ``clip_grad_value_``, Keras's ``clipvalue``). One of them.
+    Weight decay is of all parameters, biases included, as PyTorch has it without parameter groups:
+      adamw    p ← p − lr · λ · p, then adam's step            (decoupled; Loshchilov & Hutter 2019, as torch has it)
+      others   g ← g + λ · p after clipping, then their steps   (L2: the gradient of λ/2 · ‖p‖² is added)
+    Steps:
       adam     m ← β₁m + (1−β₁)g;  v ← β₂v + (1−β₂)g²;
                p ← p − lr · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε)      (Kingma & Ba 2015, algorithm 1)
       rmsprop  v ← αv + (1−α)g²;  p ← p − lr · g / (√v + ε)         (Hinton 2012, as torch has it)
       sgd      p ← p − lr · g
+
+    The rate changes with ``schedule`` and ``warmup``; ``rate`` prints how. ``updates`` is how many there will be, for
+    the cosine; None where no last one is known, as in a contest: then the cosine stays at its beginning.
     """
 
     name: OptimizerName = "adam"
@@ -92,6 +104,73 @@ class OptimizerSpec:
     beta2: float = 0.999
     alpha: float = 0.99
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    clip_value: float | None = None
+    schedule: Schedule = "constant"
+    warmup: int = 0
+    decay_every: int | None = None
+    decay_by: float | None = None
+    updates: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for values that are no rule together."""
+        if self.clip and self.clip_value:
+            # which comes first would be another rule
+            raise ValueError("clip and clip-value: the gradient is clipped by its global norm or by value; give one")
+        decay = {"decay-every": self.decay_every, "decay-by": self.decay_by}
+        for name, value in decay.items():
+            if self.schedule == "step" and value is None:
+                raise ValueError(f"schedule step needs {' and '.join(decay)}: after how many updates, and the factor")
+            if self.schedule != "step" and value is not None:
+                raise ValueError(f"{name} is of schedule step, not of {self.schedule}")
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the rate changes from update to update."""
+        return self.schedule != "constant" or self.warmup > 0
+
+    def rate(self, t: int) -> float:
+        """The learning rate of update t, counted from 1. With k = t − 1 − warmup, the updates since the warm-up:
+
+          warm-up  lr · t / warmup                                       while k < 0
+          constant lr                                                    else
+          step     lr · decay_by^⌊k / decay_every⌋
+          cosine   lr · ½ (1 + cos(π k / (updates − warmup)))            (Loshchilov & Hutter 2017, without restarts)
+
+        A rate that changes is rounded to float32, the same number in every precision: it is an input of compiled
+        programs, and PyTorch's fused optimizers take it from a GPU's memory in no other type.
+        """
+        if not self.scheduled:
+            return self.lr
+        k = t - 1 - self.warmup
+        if k < 0:
+            factor = t / self.warmup
+        elif self.decay_every and self.decay_by:
+            factor = self.decay_by ** (k // self.decay_every)
+        elif self.schedule == "cosine" and self.updates:
+            factor = 0.5 * (1 + math.cos(math.pi * min(k / max(self.updates - self.warmup, 1), 1.0)))
+        else:
+            factor = 1.0
+        return float(np.float32(self.lr * factor))
+
+    def rates(self, done: int, count: int) -> Array:
+        """The rates of the ``count`` updates that follow the first ``done``; float64, shape (count,)."""
+        return np.array([self.rate(t) for t in range(done + 1, done + count + 1)])
+
+    @property
+    def rule(self) -> Literal["adam", "rmsprop", "sgd"]:
+        """The step by which gradients become a change of the parameters: adamw's is adam's."""
+        return "adam" if self.name == "adamw" else self.name
+
+    @property
+    def l2(self) -> float:
+        """λ where weight decay is added to the gradient; else 0."""
+        return 0.0 if self.name == "adamw" else self.weight_decay
+
+    @property
+    def decoupled(self) -> float:
+        """λ where weight decay is apart from the gradient; else 0."""
+        return self.weight_decay if self.name == "adamw" else 0.0
 
 
 @dataclass(frozen=True)

@@ -117,11 +117,11 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
     """The fewest bytes that one training step moves to and from memory: a lower bound, as if caches held the rest.
 
     Every parameter is read and written once, its gradient written and read once, and so is each of
-    the optimizer's moments (Adam two, RMSprop one). The input is read once. Per layer, direction
+    the optimizer's moments (Adam and AdamW two, RMSprop one). The input is read once. Per layer, direction
     and time step, the forward pass writes the hidden state, the gates and the LSTM's cell state, and the
     backward pass reads them; these alone are narrower in bfloat16.
     """
-    moments = {"adam": 2, "rmsprop": 1, "sgd": 0}[optimizer]
+    moments = {"adam": 2, "adamw": 2, "rmsprop": 1, "sgd": 0}[optimizer]
     states = 1 + GATES[model.cell] + (model.cell == "lstm")
     layers = model.layers * model.directions
     kept = 2 * (2 + moments) * count(model) + batch * length * model.inputs

@@ -297,8 +297,10 @@ def _through_readout(model: ModelSpec, length: int, d_features: Array, lengths: 
 # -- the update ----------------------------------------------------------------------------------
 
 
-def clipped(grads: Parameters, clip: float | None) -> Parameters:
-    """Gradients scaled down to the global norm ``clip`` where theirs is larger."""
+def clipped(grads: Parameters, clip: float | None, clip_value: float | None = None) -> Parameters:
+    """Gradients scaled down to the global norm ``clip`` where theirs is larger; or each element within ±clip_value."""
+    if clip_value:
+        return {name: np.minimum(np.maximum(g, -clip_value), clip_value) for name, g in grads.items()}
     norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
     return {name: g * clip / norm for name, g in grads.items()} if clip and norm > clip else grads
 
@@ -316,18 +318,22 @@ class Optimizer:
         """The parameters after one update with ``grads``, which are clipped first."""
         s, m, v = self.spec, self.m, self.v
         self.t += 1
+        lr = s.rate(self.t)
         new: Parameters = {}
-        for name, g in clipped(grads, s.clip).items():
-            if s.name == "adam":
+        for name, g in clipped(grads, s.clip, s.clip_value).items():
+            if s.name != "adamw":
+                g = g + s.weight_decay * p[name]
+            if s.name in ("adam", "adamw"):
                 m[name] = s.beta1 * m[name] + (1 - s.beta1) * g
                 v[name] = s.beta2 * v[name] + (1 - s.beta2) * g**2
                 m_hat, v_hat = m[name] / (1 - s.beta1**self.t), v[name] / (1 - s.beta2**self.t)
-                new[name] = p[name] - s.lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
+                kept = p[name] - lr * s.weight_decay * p[name] if s.name == "adamw" else p[name]
+                new[name] = kept - lr * m_hat / (np.sqrt(v_hat) + s.epsilon)
             elif s.name == "rmsprop":
                 v[name] = s.alpha * v[name] + (1 - s.alpha) * g**2
-                new[name] = p[name] - s.lr * g / (np.sqrt(v[name]) + s.epsilon)
+                new[name] = p[name] - lr * g / (np.sqrt(v[name]) + s.epsilon)
             else:
-                new[name] = p[name] - s.lr * g
+                new[name] = p[name] - lr * g
         return new
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -33,13 +33,19 @@ class JaxChunkTrainer(JaxTrainer):
     def train(self, staged: list[Chunk]) -> Array:  # type: ignore[override]
         """One call of the compiled loop per chunk."""
         losses = []
-        for chunk in staged:
+        for chunk in self._rated(staged):
             self.tensors, self.state, values = self._program(chunk)(self.tensors, self.state, *chunk)
             losses.append(values)
         jax.block_until_ready((self.tensors, self.state))
         # cut on the host: cutting on the device would compile one more program per count, unnoticed
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
+
+    def _with_rates(self, staged: list[Chunk]) -> Iterator[Chunk]:
+        for chunk in staged:
+            self._put_rates()
+            yield chunk
+            self.updates += int(chunk[0])
 
     def _program(self, chunk: Chunk) -> Any:  # type: ignore[override]
         return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))

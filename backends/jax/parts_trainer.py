@@ -46,7 +46,7 @@ class JaxPartsTrainer(JaxTrainer):
     def train(self, staged: list[list[Share]]) -> Array:  # type: ignore[override]
         """The thread that dispatches computes the first part itself: one thread fewer to wake in each update."""
         losses = []
-        for shares in staged:
+        for shares in self._rated(staged):
             programs = [self._program(share) for share in shares]  # here, since two threads might compile the same one
             others = self.threads.map(self._found, programs[1:], shares[1:])
             found = [self._found(programs[0], shares[0]), *others]

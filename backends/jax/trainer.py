@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from backends.jax.cells import Tensor, Tensors
 from backends.jax.hlo import described
 from backends.jax.layers import within
 from backends.jax.network import network
-from backends.jax.optimizer import OptimizerState, clipped, initial_state, updated
+from backends.jax.optimizer import OptimizerState, clipped, coming, initial_state, updated
 from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, kept_scale, time_major
 from backends.parameters import shapes
 from backends.variants import Entry
@@ -36,7 +36,8 @@ class JaxTrainer(Trainer):
         self.job, self.layers = job, entry.load_layers()
         self.device = jax.devices(job.device)[0]
         self.tensors: Tensors = {name: self._tensor(p.copy()) for name, p in parameters.items()}
-        self.state = jax.tree.map(self._tensor, initial_state(job.optimizer, parameters))
+        self.state = jax.tree.map(self._tensor, initial_state(job.optimizer, parameters, job.chunk))
+        self.updates = 0
         self.compiled: dict[tuple[Any, ...], Any] = {}
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
@@ -48,7 +49,7 @@ class JaxTrainer(Trainer):
     def train(self, staged: Staged) -> Array:
         """One call of the compiled step per batch."""
         losses = []
-        for batch in staged:
+        for batch in self._rated(staged):
             self.tensors, self.state, loss = self._program(batch)(self.tensors, self.state, *batch)
             losses.append(loss)
         jax.block_until_ready((self.tensors, self.state))  # a loss can be ready before its update
@@ -110,10 +111,25 @@ class JaxTrainer(Trainer):
         loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths, masks)
         return *self._updated(tensors, state, gradients), loss
 
+    def _rated(self, staged: list[Any]) -> Iterable[Any]:
+        """What was staged, update by update, with the rates of ``job.chunk`` updates put in place at a time."""
+        return staged if not self.job.optimizer.scheduled else self._with_rates(staged)
+
+    def _with_rates(self, staged: list[Any]) -> Iterator[Any]:
+        for index, batch in enumerate(staged):
+            if index % self.job.chunk == 0:
+                self._put_rates()
+            yield batch
+            self.updates += 1
+
+    def _put_rates(self) -> None:
+        """Put the rates of the next updates, as many as a chunk has, where the program reads them one by one."""
+        rates = self.job.optimizer.rates(self.updates, self.job.chunk)
+        self.state |= {name: self._tensor(array) for name, array in coming(rates.astype(self.job.dtype)).items()}
+
     def _updated(self, tensors: Tensors, state: OptimizerState, gradients: Tensors) -> tuple[Tensors, OptimizerState]:
-        if self.job.optimizer.clip:
-            gradients = clipped(gradients, self.job.optimizer.clip)
-        return updated(self.job.optimizer, tensors, gradients, state)
+        rule = self.job.optimizer
+        return updated(rule, tensors, clipped(rule, gradients), state)
 
     def _loss(self, tensors: Tensors, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None) -> Tensor:
         out = self._network(tensors, x, lengths, masks)

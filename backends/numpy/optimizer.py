@@ -7,10 +7,13 @@ from typing import Any
 from backends.job import Array, OptimizerSpec
 
 
-def clip(xp: Any, grads: Array, largest: float) -> None:
-    """Scale the gradients to the global norm ``largest`` where theirs is larger."""
-    norm = xp.sqrt(grads @ grads)
-    grads *= xp.minimum(largest / xp.maximum(norm, 1e-30), 1)
+def clip(xp: Any, spec: OptimizerSpec, grads: Array) -> None:
+    """Clip the gradients by their global norm or by value, as ``spec`` says."""
+    if spec.clip:
+        norm = xp.sqrt(grads @ grads)
+        grads *= xp.minimum(spec.clip / xp.maximum(norm, 1e-30), 1)
+    elif spec.clip_value:
+        xp.clip(grads, -spec.clip_value, spec.clip_value, out=grads)
 
 
 class Optimizer:
@@ -24,7 +27,13 @@ class Optimizer:
         """One update of the parameters p in place; g, the gradient after clipping, is overwritten."""
         xp, s, step = self.xp, self.spec, self.step
         self.t += 1
-        if s.name == "adam":
+        lr = s.rate(self.t)
+        if s.l2:
+            xp.multiply(p, s.l2, out=step)
+            g += step
+        elif s.decoupled:
+            p *= 1 - lr * s.decoupled
+        if s.rule == "adam":
             _blend(xp, self.m, g, s.beta1, step)
             xp.multiply(g, g, out=g)
             _blend(xp, self.v, g, s.beta2, step)
@@ -32,8 +41,8 @@ class Optimizer:
             xp.sqrt(step, out=step)
             step += s.epsilon
             xp.divide(self.m, step, out=step)
-            step *= s.lr / (1 - s.beta1**self.t)
-        elif s.name == "rmsprop":
+            step *= lr / (1 - s.beta1**self.t)
+        elif s.rule == "rmsprop":
             xp.multiply(g, g, out=step)
             self.v *= s.alpha
             step *= 1 - s.alpha
@@ -41,9 +50,9 @@ class Optimizer:
             xp.sqrt(self.v, out=step)
             step += s.epsilon
             xp.divide(g, step, out=step)
-            step *= s.lr
+            step *= lr
         else:
-            xp.multiply(g, s.lr, out=step)
+            xp.multiply(g, lr, out=step)
         p -= step
 
 

@@ -131,8 +131,7 @@ class NumpyTrainer(Trainer):
         first, *others = self.parts
         for other in others:
             first.flat_grads += other.flat_grads
-        if self.job.optimizer.clip:
-            clip(self.xp, first.flat_grads, self.job.optimizer.clip)
+        clip(self.xp, self.job.optimizer, first.flat_grads)
         self.optimizer.update(self.flat, first.flat_grads)
         return sum(losses[1:], losses[0])
 

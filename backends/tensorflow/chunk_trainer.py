@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from backends.job import Array, chunks
+from backends.tensorflow.optimizer import Rates
 from backends.tensorflow.trainer import TensorflowTrainer
 from tasks.base import Batch
 
@@ -41,10 +42,16 @@ class TensorflowChunkTrainer(TensorflowTrainer):
     def train(self, staged: list[Chunk]) -> Array:
         """One call of ``step`` per chunk."""
         with tf.device(self.device):
-            losses = [self.step(*chunk) for chunk in staged]
+            losses = [self.step(*chunk) for chunk in self._rated(staged)]
         self._synchronize()
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([values.numpy()[:count] for values, count in zip(losses, counts, strict=True)])
+
+    def _with_rates(self, staged: list[Chunk], rates: Rates) -> Iterator[Chunk]:
+        for chunk in staged:
+            rates.put(self.job.optimizer.rates(self.updates, self.job.chunk))
+            yield chunk
+            self.updates += int(chunk[0])
 
     def _chunk(self, count: tf.Tensor, *stacked: tf.Tensor) -> tf.Tensor:
         def update(k: tf.Tensor, losses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -7,40 +7,89 @@ from typing import Any
 
 import tensorflow as tf
 
-from backends.job import OptimizerSpec
+from backends.job import Array, OptimizerSpec
 
 Update = Callable[[list[tf.Tensor]], None]
 """Takes the gradients, one per variable, and updates the variables."""
+Step = Callable[[list[tf.Tensor], Any], None]
+"""The same with the learning rate: a number, or a tensor in float64."""
 
 
-def update_rule(spec: OptimizerSpec, variables: list[tf.Variable]) -> Update:
-    """The rule that ``spec`` names, with its moments at zero."""
+class Rates:
+    """The learning rates of the coming updates, which the compiled step reads one after the other."""
 
-    def zeros() -> list[tf.Variable]:
-        return [tf.Variable(tf.zeros_like(p)) for p in variables]
+    def __init__(self, count: int) -> None:
+        self.values = tf.Variable(tf.zeros(count, tf.float64))
+        self.index = tf.Variable(0, dtype=tf.int64)  # an int32 would stay on the host
 
-    if spec.name == "adam":
-        return _adam(spec, variables, zeros(), zeros(), tf.Variable(0.0, dtype=tf.float64))
-    if spec.name == "rmsprop":
-        return _rmsprop(spec, variables, zeros())
-    return _sgd(spec, variables)
+    def put(self, rates: Array) -> None:
+        """Have these ones read from now on, shape (count,)."""
+        self.values.assign(rates)
+        self.index.assign(0)
+
+    def next(self) -> tf.Tensor:
+        """In a step: its own rate."""
+        rate = tf.gather(self.values, self.index)
+        self.index.assign_add(1)
+        return rate
 
 
-def clipped(gradients: list[tf.Tensor], clip: float) -> list[tf.Tensor]:
-    """Scaled to the global norm ``clip`` where theirs is larger."""
-    scale = tf.minimum(clip / tf.linalg.global_norm(gradients), 1.0)
-    return [g * scale for g in gradients]
+def update_rule(spec: OptimizerSpec, variables: list[tf.Variable], rates: Rates | None) -> Update:
+    """The rule that ``spec`` names, with its moments at zero.
 
+    Args:
+        rates: where the learning rate changes; None where it is ``spec.lr``.
+    """
+    step = _step(spec, variables)
 
-def _sgd(spec: OptimizerSpec, variables: list[Any]) -> Update:
     def update(gradients: list[tf.Tensor]) -> None:
-        for p, g in zip(variables, gradients, strict=True):
-            p.assign_sub(spec.lr * g)
+        lr = spec.lr if rates is None else rates.next()
+        if spec.decoupled:
+            for p in variables:
+                p.assign(p * _typed(1 - lr * spec.decoupled, p))
+        elif spec.l2:
+            gradients = [g + spec.l2 * p for p, g in zip(variables, gradients, strict=True)]
+        step(gradients, lr)
 
     return update
 
 
-def _adam(spec: OptimizerSpec, variables: list[Any], ms: list[Any], vs: list[Any], t: Any) -> Update:
+def clipped(spec: OptimizerSpec, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Clipped by their global norm or by value, as ``spec`` says."""
+    if spec.clip_value:
+        return [tf.clip_by_value(g, -spec.clip_value, spec.clip_value) for g in gradients]
+    if not spec.clip:
+        return gradients
+    scale = tf.minimum(spec.clip / tf.linalg.global_norm(gradients), 1.0)
+    return [g * scale for g in gradients]
+
+
+def _typed(number: Any, variable: tf.Variable) -> Any:
+    """A tensor in the variable's type; a Python number as it is, which every type takes."""
+    return tf.cast(number, variable.dtype) if tf.is_tensor(number) else number
+
+
+def _step(spec: OptimizerSpec, variables: list[tf.Variable]) -> Step:
+
+    def zeros() -> list[tf.Variable]:
+        return [tf.Variable(tf.zeros_like(p)) for p in variables]
+
+    if spec.rule == "adam":
+        return _adam(spec, variables, zeros(), zeros(), tf.Variable(0.0, dtype=tf.float64))
+    if spec.rule == "rmsprop":
+        return _rmsprop(spec, variables, zeros())
+    return _sgd(variables)
+
+
+def _sgd(variables: list[Any]) -> Step:
+    def update(gradients: list[tf.Tensor], lr: Any) -> None:
+        for p, g in zip(variables, gradients, strict=True):
+            p.assign_sub(_typed(lr, p) * g)
+
+    return update
+
+
+def _adam(spec: OptimizerSpec, variables: list[Any], ms: list[Any], vs: list[Any], t: Any) -> Step:
     """The fused operator computes p ← p − lr · m / (√v + ε), so the bias corrections are part of lr and ε.
 
     With s = √(1−β₂ᵗ), lr·s/(1−β₁ᵗ) · m / (√v + ε·s) is lr · m̂ / (√v̂ + ε). The betas are rounded as the operator
@@ -49,10 +98,10 @@ def _adam(spec: OptimizerSpec, variables: list[Any], ms: list[Any], vs: list[Any
     dtype = variables[0].dtype
     beta1, beta2 = (float(dtype.as_numpy_dtype(beta)) for beta in (spec.beta1, spec.beta2))
 
-    def update(gradients: list[tf.Tensor]) -> None:
+    def update(gradients: list[tf.Tensor], lr: Any) -> None:
         t.assign_add(1.0)
         s = tf.sqrt(1 - tf.pow(tf.constant(beta2, tf.float64), t))
-        lr = tf.cast(spec.lr * s / (1 - tf.pow(tf.constant(beta1, tf.float64), t)), dtype)
+        lr = tf.cast(lr * s / (1 - tf.pow(tf.constant(beta1, tf.float64), t)), dtype)
         epsilon = tf.cast(spec.epsilon * s, dtype)
         for p, m, v, g in zip(variables, ms, vs, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -63,10 +112,10 @@ def _adam(spec: OptimizerSpec, variables: list[Any], ms: list[Any], vs: list[Any
     return update
 
 
-def _rmsprop(spec: OptimizerSpec, variables: list[Any], vs: list[Any]) -> Update:
-    def update(gradients: list[tf.Tensor]) -> None:
+def _rmsprop(spec: OptimizerSpec, variables: list[Any], vs: list[Any]) -> Step:
+    def update(gradients: list[tf.Tensor], lr: Any) -> None:
         for p, v, g in zip(variables, vs, gradients, strict=True):
             v.assign(spec.alpha * v + (1 - spec.alpha) * g**2)
-            p.assign_sub(spec.lr * g / (tf.sqrt(v) + spec.epsilon))
+            p.assign_sub(_typed(lr, p) * g / (tf.sqrt(v) + spec.epsilon))
 
     return update

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from backends.job import Array, Job, Parameters, checked_lengths, checked_masks,
 from backends.parameters import layer, layer_names
 from backends.tensorflow.convert import from_own, to_own
 from backends.tensorflow.network import Network
-from backends.tensorflow.optimizer import clipped, update_rule
+from backends.tensorflow.optimizer import Rates, clipped, update_rule
 from backends.variants import Entry
 from tasks.base import Batch
 
@@ -36,7 +36,9 @@ class TensorflowTrainer(Trainer):
         own["head"] = [parameters["head.W"].T, parameters["head.b"]]
         with tf.device(self.device):
             self.network = Network(job, entry, own)
-            self.update = update_rule(job.optimizer, self.network.variables)
+            self.rates = Rates(job.chunk) if job.optimizer.scheduled else None
+            self.update = update_rule(job.optimizer, self.network.variables, self.rates)
+        self.updates = 0
         self.time_first, self.traces = self.network.time_first, 0
 
     # A concrete function has fixed shapes. It is traced once, on first use, and never again; a batch of another shape
@@ -63,7 +65,7 @@ class TensorflowTrainer(Trainer):
     def train(self, staged: Staged) -> Array:
         """One call of ``step`` per batch."""
         with tf.device(self.device):
-            losses = tf.stack([self.step(*batch) for batch in staged])
+            losses = tf.stack([self.step(*batch) for batch in self._rated(staged)])
         self._synchronize()
         values: Array = losses.numpy()
         return values
@@ -124,11 +126,19 @@ class TensorflowTrainer(Trainer):
         masks = others[-1] if self.job.dropout else None
         with tf.GradientTape() as tape:
             loss = self._loss(self.network(x, lengths, masks), y, lengths)
-        gradients = tape.gradient(loss, variables)
-        if self.job.optimizer.clip:
-            gradients = clipped(gradients, self.job.optimizer.clip)
-        self.update(gradients)
+        self.update(clipped(self.job.optimizer, tape.gradient(loss, variables)))
         return loss
+
+    def _rated(self, staged: list[Any]) -> Iterable[Any]:
+        """What was staged, update by update, with the rates of ``job.chunk`` updates put in place at a time."""
+        return staged if self.rates is None else self._with_rates(staged, self.rates)
+
+    def _with_rates(self, staged: list[Any], rates: Rates) -> Iterator[Any]:
+        for index, batch in enumerate(staged):
+            if index % self.job.chunk == 0:
+                rates.put(self.job.optimizer.rates(self.updates, self.job.chunk))
+            yield batch
+            self.updates += 1
 
     def _outputs(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         self.traces += 1

@@ -1,8 +1,8 @@
 """The training step captured once in a CUDA graph: an update is one launch, however many kernels it has.
 
 A graph reads and writes the addresses that it was captured with: batches are copied into tensors made once, and
-parameters, optimizer state and gradients stay where they are. Capturing computes nothing, but libraries must have been
-initialised before: a few warm-up updates come first, and are undone.
+parameters, optimizer state, gradients and a learning rate that changes stay where they are. Capturing computes nothing,
+but libraries must have been initialised before: a few warm-up updates come first, and are undone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class GraphTrainer(TorchTrainer):
         self._captured(staged)
         losses = torch.empty(len(staged), dtype=getattr(torch, self.job.dtype), device=self.device)
         with self.clock:
-            for k, (x, y, _, masks) in enumerate(staged):
+            for k, (x, y, _, masks) in enumerate(self._rated(staged)):
                 self._replay(x, y, masks)
                 losses[k].copy_(self.loss)
         self._synchronize()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -28,7 +28,8 @@ from backends.torch.network import Network
 from backends.variants import Entry
 from tasks.base import Batch
 
-Staged = list[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]
+StagedBatch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+Staged = list[StagedBatch]
 """x, y, lengths where they vary, and the masks of dropout."""
 
 #: Operators that compute a whole recurrence, most specific first.
@@ -58,6 +59,7 @@ class TorchTrainer(Trainer):
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(parameters[name]))
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
+        self.updates = 0
         self.clock = _device_clock(self.device)
         if job.device == "cuda":
             torch.cuda.reset_peak_memory_stats()  # the gate's trainer used it, not this one
@@ -74,7 +76,7 @@ class TorchTrainer(Trainer):
     def train(self, staged: Staged) -> Array:
         """As ``Trainer.train``."""
         with self.clock:
-            losses = [self._step(*batch) for batch in staged]
+            losses = [self._step(*batch) for batch in self._rated(staged)]
         self._synchronize()
         values: Array = torch.stack(losses).cpu().numpy()
         return values
@@ -116,12 +118,21 @@ class TorchTrainer(Trainer):
         """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
 
+    def _rated(self, staged: Staged) -> Iterable[StagedBatch]:
+        """Each batch, with the optimizer at the rate of its update."""
+        return staged if not self.job.optimizer.scheduled else self._with_rates(staged)
+
+    def _with_rates(self, staged: Staged) -> Iterator[StagedBatch]:
+        for batch in staged:
+            self.updates += 1
+            _set_rate(self.optimizer, self.job.optimizer.rate(self.updates))
+            yield batch
+
     def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
         loss = self._loss(self.network(x, lengths, masks), y, lengths)
         loss.backward()
-        if self.job.optimizer.clip:
-            _clip([p.grad for p in self.tensors.values() if p.grad is not None], self.job.optimizer.clip)
+        _clip(self.job.optimizer, self.tensors.values())
         self.optimizer.step()
         return loss.detach()
 
@@ -183,15 +194,43 @@ def _within(out: Tensor, lengths: Tensor) -> Tensor:
 
 def _optimizer(spec: OptimizerSpec, parameters: list[Tensor], capturable: bool) -> torch.optim.Optimizer:
     """torch's own optimizers follow the rules of ``OptimizerSpec`` when given these arguments."""
-    if spec.name == "adam":
+    decay, lr = spec.weight_decay, _rate_on_device(spec, parameters) if capturable else spec.lr
+    if spec.rule == "adam":
+        kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
         betas = (spec.beta1, spec.beta2)
-        return torch.optim.Adam(parameters, spec.lr, betas, spec.epsilon, fused=True, capturable=capturable)
-    if spec.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, spec.lr, spec.alpha, spec.epsilon, foreach=True, capturable=capturable)
-    return torch.optim.SGD(parameters, spec.lr, foreach=True)
+        return kind(parameters, lr, betas, spec.epsilon, decay, fused=True, capturable=capturable)
+    if spec.rule == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr, spec.alpha, spec.epsilon, decay, foreach=True, capturable=capturable)
+    fused = isinstance(lr, Tensor)  # the other kind would read it on the host
+    return torch.optim.SGD(parameters, lr, weight_decay=decay, foreach=not fused, fused=fused)
 
 
-def _clip(gradients: list[Tensor], clip: float) -> None:
-    """Scale to the global norm ``clip``; torch's ``clip_grad_norm_`` would divide by norm + 1e-6."""
-    norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_mul_(gradients, torch.clamp(clip / norm, max=1.0))
+def _rate_on_device(spec: OptimizerSpec, parameters: list[Tensor]) -> float | Tensor:
+    """Where the learning rate changes, a tensor that holds it: a CUDA graph would repeat a number for ever.
+
+    The fused optimizers read it as float32, whatever the parameters are, which ``OptimizerSpec.rate`` is rounded to.
+    """
+    if not spec.scheduled:
+        return spec.lr
+    dtype = parameters[0].dtype if spec.rule == "rmsprop" else torch.float32
+    return torch.tensor(spec.lr, dtype=dtype, device=parameters[0].device)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def _clip(spec: OptimizerSpec, parameters: Iterable[Tensor]) -> None:
+    """Clip the parameters' gradients; by the norm torch's ``clip_grad_norm_`` would divide by norm + 1e-6."""
+    if not (spec.clip or spec.clip_value):
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if spec.clip:
+        norm = torch.nn.utils.get_total_norm(gradients)
+        torch._foreach_mul_(gradients, torch.clamp(spec.clip / norm, max=1.0))
+    else:
+        torch.nn.utils.clip_grad_value_(parameters, spec.clip_value, foreach=True)

@@ -6,7 +6,7 @@ import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,8 +102,10 @@ class Group:
         return [*words, *filter(None, (self._data(record), self._versions(record)))]
 
     def settings(self, record: Record) -> str:
-        """What distinguishes this record within its group, and what disturbed or limited it."""
+        """What distinguishes this record within its group, where it ended early, and what disturbed or limited it."""
         words = self.distinction(record)
+        if record.metrics and record.metrics.stopped_at is not None:
+            words.append(f"stopped after {record.metrics.stopped_at:,} updates")
         if noise := flags(record.noise):
             words.append(f"noisy: {' '.join(noise)}")
         if idle := launch_bound(record):
@@ -257,9 +259,31 @@ def _common(record: Record) -> dict[str, Any]:
 
 
 def _optimizer(fields: Mapping[str, Any]) -> str:
-    own = {"adam": ("beta1", "beta2", "epsilon"), "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
+    adam = ("beta1", "beta2", "epsilon")
+    own = {"adam": adam, "adamw": adam, "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
     clip = "no clipping" if fields["clip"] is None else f"clip {fields['clip']:g}"
-    return " ".join([fields["name"], f"lr {fields['lr']:g}", clip, *(f"{name} {fields[name]:g}" for name in own)])
+    if fields["clip_value"] is not None:
+        clip = f"clip by value {fields['clip_value']:g}"
+    decay = [f"weight decay {fields['weight_decay']:g}"] if fields["weight_decay"] else []
+    words = [
+        fields["name"],
+        f"lr {fields['lr']:g}",
+        *_schedule(fields),
+        clip,
+        *decay,
+        *(f"{name} {fields[name]:g}" for name in own),
+    ]
+    return " ".join(words)
+
+
+def _schedule(fields: Mapping[str, Any]) -> Iterator[str]:
+    """What changes the learning rate."""
+    if fields["warmup"]:
+        yield f"warm-up {fields['warmup']}"
+    if fields["schedule"] == "step":
+        yield f"times {fields['decay_by']:g} every {fields['decay_every']}"
+    elif fields["schedule"] != "constant":
+        yield fields["schedule"]
 
 
 def _initialisation(fields: Mapping[str, Any]) -> str:
@@ -288,6 +312,7 @@ def _phrase(name: str, value: Any) -> str:
         "label_smoothing": f"labels smoothed by {value}",
         "dropout": f"dropout {value}",
         "input_dropout": f"input dropout {value}",
+        "patience": f"patience {value}",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

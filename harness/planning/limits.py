@@ -16,7 +16,7 @@ from harness.specs.run import RunSpec
 from tasks.base import Task
 
 #: Arrays as large as the parameters: themselves, their gradients, and the optimizer's state.
-_COPIES = {"adam": 4, "rmsprop": 3, "sgd": 2}
+_COPIES = {"adam": 4, "adamw": 4, "rmsprop": 3, "sgd": 2}
 #: Bytes that a record takes at most for a point of its curve, and for a timed block.
 _POINT_BYTES, _BLOCK_BYTES = 600, 100
 #: Room for all else in a record.

@@ -224,7 +224,8 @@ def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
     given = filled(RUN, chosen)
     fields = {
         **_from_preset(preset), "threads": default_threads(cpus).number,
-        **_start_of(given.get("initialisation.recurrent")), **given,
+        **_start_of(given.get("initialisation.recurrent")),
+        **({"optimizer.clip": None} if "optimizer.clip_value" in given else {}), **given,
     }  # fmt: skip
     if chosen["epochs"] is not None:
         steps, every = _in_updates(chosen, fields["batch"])

@@ -107,10 +107,20 @@ def _scores(record: Record, m: Metrics) -> Facts:
         facts.append((name, f"{score_text(value)}{than}"))
     than = f"   baseline {number(m.baseline['loss'])}" if "loss" in m.baseline else ""
     facts.append(("loss", f"{number(m.final_loss)}{than}"))
+    if m.stopped_at is not None:
+        facts.append(("stopped", _stopped(record, m.stopped_at)))
     if m.score_step != record.spec.steps:
         facts.append(("taken after", f"{m.score_step:,} of {record.spec.steps:,} updates"))
     passed = [f"{level}: {'never' if step is None else f'{step:,}'}" for level, step in m.steps_to.items()]
     return [*facts, *([(f"updates to {m.main_score}", ", ".join(passed))] if passed else [])]
+
+
+def _stopped(record: Record, step: int) -> str:
+    """Where training ended before its last update, and why."""
+    evaluations = f"{record.spec.patience} evaluation{'s' * (record.spec.patience != 1)}"
+    lowest = min(record.curve[1:], key=lambda point: point.loss, default=None)
+    which = f", {number(lowest.loss)} at {lowest.step:,}" if lowest else ""
+    return f"after {step:,} of {record.spec.steps:,} updates, {evaluations} after the lowest validation loss{which}"
 
 
 def _curve(record: Record) -> Facts:

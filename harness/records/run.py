@@ -75,6 +75,13 @@ class Metrics(SetUp):
     final_loss: Annotated[Finite, Field(description="test loss of the reported parameters")]
     score: Annotated[Scores, Field(description="test scores of the reported parameters, by name")]
     score_step: Annotated[Count, Field(description="the update after which they were taken")]
+    stopped_at: Annotated[
+        Positive | None,
+        Field(
+            description="the update after which training ended, as spec.patience evaluations in a row had seen no new "
+            "lowest validation loss; null where it went to the last"
+        ),
+    ] = None
     main_score: Annotated[str, Field(description="the score that decides whether the task is solved")]
     higher_is_better: bool
     baseline: Annotated[Scores, Field(description="what a model that learned nothing reaches, by score")]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision
+from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision, Schedule
 from backends.parameters import WHOLE, Scheme
 from tasks.base import Loss, Readout, Scalar
 
@@ -87,6 +87,8 @@ class Initialisation(Frozen):
 class Optimizer(Frozen):
     """See ``backends.job.OptimizerSpec``."""
 
+    younger: ClassVar = frozenset({"weight_decay", "clip_value", "schedule", "warmup", "decay_every", "decay_by"})
+
     name: OptimizerName = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
     clip: Annotated[float, Field(gt=0)] | None = 1.0
@@ -94,6 +96,17 @@ class Optimizer(Frozen):
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     alpha: Annotated[float, Field(ge=0, lt=1)] = 0.99
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_value: Annotated[float, Field(gt=0)] | None = None
+    schedule: Schedule = "constant"
+    warmup: Count = 0
+    decay_every: Positive | None = None
+    decay_by: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        OptimizerSpec(**self.model_dump())
+        return self
 
 
 class Computation(Protocol):
@@ -130,12 +143,17 @@ class DataShape:
     variable: bool = False
 
 
-def job_of(spec: Computation, data: DataShape) -> Job:
-    """The job that a backend gets: a spec's computation on data of this shape."""
+def job_of(spec: Computation, data: DataShape, updates: int | None = None) -> Job:
+    """The job that a backend gets: a spec's computation on data of this shape.
+
+    Args:
+        updates: how many there will be, for a learning rate that depends on it; None where no last one is known.
+    """
+    last = updates if spec.optimizer.schedule == "cosine" else None
     return Job(
         model=ModelSpec(inputs=data.inputs, outputs=data.outputs, readout=data.readout, **spec.model.model_dump()),
         loss=data.loss,
-        optimizer=OptimizerSpec(**spec.optimizer.model_dump()),
+        optimizer=OptimizerSpec(**spec.optimizer.model_dump(), updates=last),
         batch=spec.batch,
         length=data.length,
         labels=data.labels,

@@ -108,11 +108,24 @@ RUN = (
     Option("chunk", "Updates per timed block.", int, "chunk", otherwise="10, or a tenth of --steps", group=MEASURING),
     Option("evaluate-every", "Updates between evaluations.", int, "evaluate_every", otherwise="the preset's",
            group=MEASURING),
-    Option("optimizer", "adam, rmsprop or sgd.", fills="optimizer.name", otherwise="the preset's", group=TRAINING),
+    Option("optimizer", "adam, adamw, rmsprop or sgd.", fills="optimizer.name", otherwise="the preset's",
+           group=TRAINING),
     Option("lr", "Learning rate. Repeatable.", float, "optimizer.lr", otherwise="the preset's", repeatable=True,
            group=TRAINING),
     Option("clip", "Clip the gradient to this global norm; 0 for no clipping.", float, "optimizer.clip",
            otherwise="the preset's", off=0, group=TRAINING),
+    Option("clip-value", "Clip each element of the gradient into [-X, X], in place of --clip.", float,
+           "optimizer.clip_value", metavar="X", group=TRAINING),
+    Option("weight-decay", "Weight decay: decoupled with adamw, else L2. Repeatable.", float, "optimizer.weight_decay",
+           otherwise="0.0", repeatable=True, group=TRAINING),
+    Option("schedule", "Learning rate over the updates: constant, step or cosine.", fills="optimizer.schedule",
+           otherwise="constant", group=TRAINING),
+    Option("warmup", "Linear warm-up of the learning rate over the first N updates, from lr/N.", int,
+           "optimizer.warmup", otherwise="0", metavar="N", group=TRAINING),
+    Option("decay-every", "With --schedule step: updates between two decays.", int, "optimizer.decay_every",
+           metavar="N", group=TRAINING),
+    Option("decay-by", "With --schedule step: the factor of each decay, such as 0.1.", float, "optimizer.decay_by",
+           metavar="F", group=TRAINING),
     Option("init", "Recurrent weights: orthogonal, glorot, uniform; or all as keras or torch starts.",
            fills="initialisation.recurrent", otherwise="orthogonal", group=TRAINING),
     Option("input-init", "Other weights: orthogonal, glorot or uniform.", fills="initialisation.input",
@@ -137,6 +150,8 @@ RUN = (
            group=DEVICE),
     Option("score-at", "Parameters whose test score counts: final or best-validation.", fills="score_at",
            otherwise="final", group=MEASURING),
+    Option("patience", "End training after N evaluations in a row without a new lowest validation loss.", int,
+           "patience", metavar="N", group=TRAINING),
     Option("bidirectional", "Bidirectional layers.", bool, "model.bidirectional", default=False, group=MODEL),
     Option("deterministic", "Ask for deterministic kernels.", bool, "deterministic", otherwise="yes", negatable=True,
            group=DEVICE),
@@ -205,7 +220,10 @@ DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
-WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", *WITHOUT_OPTION)
+WITHOUT_SPEED_OPTION = (
+    "optimizer.lr", "optimizer.clip", "optimizer.clip_value", "optimizer.weight_decay", "optimizer.schedule",
+    "optimizer.warmup", "optimizer.decay_every", "optimizer.decay_by", *WITHOUT_OPTION,
+)  # fmt: skip
 
 
 def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,9 +52,11 @@ class RunSpec(Frozen):
             ``backends.dropout``.
         start: SHA-256 of the file of saved parameters that training starts from; None where they are drawn. Then
             ``initialisation`` has no part in the result.
+        patience: evaluations in a row without a new lowest validation loss, after which training ends before ``steps``;
+            None where it goes to the last. The untrained model's loss does not count.
     """
 
-    younger: ClassVar = frozenset({"label_smoothing", "dropout", "input_dropout", "start"})
+    younger: ClassVar = frozenset({"label_smoothing", "dropout", "input_dropout", "start", "patience"})
 
     task: Name
     preset: Name
@@ -79,6 +81,13 @@ class RunSpec(Frozen):
     dropout: Share = 0.0
     input_dropout: Share = 0.0
     start: Digest | None = None
+    patience: Positive | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.optimizer.warmup and self.optimizer.warmup >= self.steps:
+            raise ValueError(f"warmup: fewer than all {self.steps:,} updates, not {self.optimizer.warmup:,}")
+        return self
 
     @model_validator(mode="after")
     def _between_layers(self) -> Self:
@@ -94,6 +103,13 @@ class RunSpec(Frozen):
         """A fingerprint of the spec: equal for equal specs, on every machine."""
         return hashlib.sha256(self.model_dump_json(exclude=self.unsaid()).encode()).hexdigest()
 
+    @property
+    def sure_steps(self) -> int:
+        """Updates that are made whatever is learned: all, or those before training could end for want of patience."""
+        if self.patience is None:
+            return self.steps
+        return min(self.steps, (1 + self.patience) * self.evaluate_every)  # the first evaluation is the lowest so far
+
     def job(self, task: Task) -> Job:
         """The part of this spec that a backend may know."""
         data = DataShape(
@@ -104,7 +120,8 @@ class RunSpec(Frozen):
             length=task.steps_in,
             variable=task.variable,
         )
-        return replace(job_of(self, data), label_smoothing=self.label_smoothing, dropout=self.dropout)
+        job = job_of(self, data, updates=self.steps)
+        return replace(job, label_smoothing=self.label_smoothing, dropout=self.dropout)
 
     def dropping(self, task: Task) -> Dropout:
         """What drops the units of this run's training batches."""

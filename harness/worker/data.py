@@ -34,14 +34,16 @@ class Data:
         largest: absolute value among inputs, and among targets of regression, so far.
     """
 
-    def __init__(self, task: Task, precision: str, drop: Drop = as_drawn) -> None:
-        """Set it up.
+    def __init__(self, task: Task, precision: str, drop: Drop = as_drawn, updates: int | None = None) -> None:
+        """Nothing is drawn yet.
 
         Args:
             precision: the type that batches are rounded to for the run, such as ``float32``.
             drop: drops units of training batches; what it drops is no part of the data, nor of its digest.
+            updates: whose batches may enter the digest; None for all. A run that may end early gives those that it
+                makes in any case: of two runs on the same data, one may train on more of it.
         """
-        self.task, self.precision, self._drop = task, precision, drop
+        self.task, self.precision, self.updates, self._drop = task, precision, updates, drop
         self.largest = {"input": 0.0, "target": 0.0}
         self._limit = float(np.finfo(precision).max)
         self._stated = task.data_digest()
@@ -58,7 +60,7 @@ class Data:
     def train(self, index: int, size: int) -> Batch:
         """The same, rounded for the run and digested."""
         batch = self._drawn(index, size).astype(self.precision)
-        if self._left > 0:
+        if self._left > 0 and (self.updates is None or index < self.updates):
             self._left -= self._digested(batch)
         return self._drop(batch, index)
 

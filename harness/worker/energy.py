@@ -36,12 +36,14 @@ class Meter:
             time from neither, but from ``meter``.
         warm_up: updates before the steady state.
         steps: updates in all.
+        ends: updates between two moments at which training may end before; None where it goes to the last.
     """
 
     device: Device | None
     clocks: Clocks
     warm_up: int
     steps: int
+    ends: int | None = None
     pid: int = field(default_factory=os.getpid)
 
     def __post_init__(self) -> None:
@@ -49,6 +51,7 @@ class Meter:
         self.start: Reading | None = None
         self.steady: tuple[int, Reading] | None = None
         self.end: Reading | None = None
+        self.done = 0  # at that reading
         self.process_bytes: int | None = None
         self.samples: list[Sample] = []
         self._since_us = 0
@@ -68,10 +71,11 @@ class Meter:
         if begins_steady:
             self.steady = done, self._reading(device)
             self._since_us = device.last_sample_us()
-        if done == self.steps:
-            self.end = self._reading(device)
+        may_be_last = done == self.steps or (self.ends is not None and done > 0 and done % self.ends == 0)
+        if may_be_last:
+            self.end, self.done = self._reading(device), done
             self.gpu = device.facts().words()  # the clocks are still those of the work
-        if done in (0, self.steps) or begins_steady or self.clocks.clock() - self._looked_s >= EVERY_S:
+        if done == 0 or may_be_last or begins_steady or self.clocks.clock() - self._looked_s >= EVERY_S:
             self._look(device)
 
     def _reading(self, device: Device) -> Reading:
@@ -99,7 +103,7 @@ class Meter:
         """Of the steady state, as throughput is."""
         if self.steady is None or (joules := _joules(self.steady[1], self.end)) is None:
             return None
-        return 1000 * joules / ((self.steps - self.steady[0]) * batch)
+        return 1000 * joules / ((self.done - self.steady[0]) * batch)
 
     def _idle_share(self) -> float | None:
         """Share of the steady state's time in training and prediction in which the device computed nothing.
@@ -125,11 +129,11 @@ def _joules(begin: Reading | None, end: Reading | None) -> float | None:
     return (end.energy_mj - begin.energy_mj) / 1e3
 
 
-def of_run(device: str, clocks: Clocks, warm_up: int, steps: int) -> tuple[Meter, str | None]:
+def of_run(device: str, clocks: Clocks, warm_up: int, steps: int, ends: int | None = None) -> tuple[Meter, str | None]:
     """The meter of a run, and why it cannot read the device; None if it can, or if ``device`` is ``cpu``."""
     if device != "cuda":
-        return Meter(None, clocks, warm_up, steps), None
+        return Meter(None, clocks, warm_up, steps, ends), None
     try:
-        return Meter(first_visible(os.environ.get("CUDA_VISIBLE_DEVICES")), clocks, warm_up, steps), None
+        return Meter(first_visible(os.environ.get("CUDA_VISIBLE_DEVICES")), clocks, warm_up, steps, ends), None
     except NvmlUnavailable as error:
-        return Meter(None, clocks, warm_up, steps), str(error)
+        return Meter(None, clocks, warm_up, steps, ends), str(error)

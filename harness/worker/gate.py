@@ -18,6 +18,8 @@ from tasks.base import Batch
 #: Draws batch number ``index`` of ``size`` sequences.
 Draw = Callable[[int, int], Batch]
 STEPS = 3
+#: Where the learning rate changes: a warm-up of two, and then some that show the schedule.
+SCHEDULED_STEPS = 5
 BATCH = 4
 #: Largest relative distance allowed, by precision. A wrong gate order, sign or transposition is off by 1e-2 or more,
 #: and by about 1 in the biases, which start at zero. In bfloat16 the biases are what is far off without any mistake:
@@ -59,9 +61,8 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
         parameters: from which both start.
         shortened_to: the length of ``job``'s sequences where the measured job has longer ones, for the result.
     """
-    batch = min(BATCH, job.batch)
-    small = job.resized(batch)
-    batches = [draw(index, batch) for index in range(STEPS)]
+    small = small_job(job)
+    batches = _batches(small, draw)
     trainer = backend.trainer(small, parameters)
     losses = trainer.train(trainer.stage([b.astype(job.dtype) for b in batches]))
     expected, expected_parameters = reference.train(small, parameters, batches)
@@ -69,14 +70,30 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
     parameter_distance = max(distances(trainer.parameters(), expected_parameters).values())
     tolerance = TOLERANCE[job.precision]
     return Gate(
-        steps=STEPS,
-        batch=batch,
+        steps=len(batches),
+        batch=small.batch,
         length=shortened_to,
         loss_distance=loss_distance,
         parameter_distance=parameter_distance,
         tolerance=tolerance,
         passed=max(loss_distance, parameter_distance) <= tolerance,
     )
+
+
+def small_job(job: Job) -> Job:
+    """``job`` with few sequences; a rate that changes over its whole training does so within the gate's few updates.
+
+    Else a backend that knows nothing of schedules would pass: the first few updates of a cosine have one rate.
+    """
+    rule = job.optimizer
+    hastened = replace(
+        rule, warmup=min(rule.warmup, 2), decay_every=rule.decay_every and 1, updates=rule.updates and SCHEDULED_STEPS
+    )
+    return replace(job.resized(min(BATCH, job.batch)), optimizer=hastened)
+
+
+def _batches(small: Job, draw: Draw) -> list[Batch]:
+    return [draw(index, small.batch) for index in range(SCHEDULED_STEPS if small.optimizer.scheduled else STEPS)]
 
 
 def descent_distances(
@@ -101,8 +118,8 @@ def first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) 
 
     The arguments are those of ``pass_gate``. Takes several compilations, so it is for failures alone.
     """
-    small = job.resized(min(BATCH, job.batch))
-    batches = [draw(index, small.batch) for index in range(STEPS)]
+    small = small_job(job)
+    batches = _batches(small, draw)
     for name, apart in _quantities(backend, small, parameters, batches):
         if not apart <= TOLERANCE[job.precision]:
             return f"first apart is the {name}, by {apart:.1e}: look at {LOOK_AT[name.split()[0]]}"

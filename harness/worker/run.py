@@ -52,7 +52,8 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     known: dict[str, Any]
     with clocks("data"):
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
-        data = Data(task, host_dtype(spec.precision), spec.dropping(task))
+        sure = None if spec.patience is None else spec.sure_steps
+        data = Data(task, host_dtype(spec.precision), spec.dropping(task), sure)
         data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
     drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
     start = _handed(request, job.model) if spec.start else None
@@ -70,7 +71,7 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
         first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
-        **_counted(job), compilations=outcome.compilations, **_learned_from(task, spec, data),
+        **_counted(job), compilations=outcome.compilations, **_learned_from(task, spec, data, outcome.updates),
     )  # fmt: skip
     preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
@@ -117,7 +118,8 @@ def _plugins(spec: RunSpec) -> dict[str, str]:
 
 
 def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:
-    meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps)
+    ends = None if spec.patience is None else spec.evaluate_every
+    meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps, ends)
     if why_unread:
         print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
     return meter
@@ -140,6 +142,7 @@ def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
         "final_loss": outcome.loss,
         "score": outcome.scores,
         "score_step": outcome.score_step,
+        "stopped_at": outcome.stopped_at,
         "main_score": task.score_name,
         "higher_is_better": task.higher_is_better,
         "solved": task.solved(outcome.scores),
@@ -147,12 +150,12 @@ def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _learned_from(task: Task, spec: RunSpec, data: Data) -> dict[str, Any]:
+def _learned_from(task: Task, spec: RunSpec, data: Data, updates: int) -> dict[str, Any]:
     per_epoch = task.updates_per_epoch(spec.batch)
     return {
         "data_sha256": data.digest(),
         "data_set": task.data_set(),
-        "epochs": spec.steps / per_epoch if per_epoch else None,
+        "epochs": updates / per_epoch if per_epoch else None,
     }
 
 

@@ -36,12 +36,16 @@ class Outcome:
     """The results of training.
 
     Attributes:
+        updates: done in all.
+        stopped_at: the same where training ended for want of patience; None where it went to the last update.
         loss, scores: on the test split, after ``score_step`` updates.
         train_blocks, predict_blocks: of the steady state; a step is an update, or a sequence predicted.
         prepared: drawing and staging the batches of each training block of the steady state.
         compilations: traces and compilations, all in the warm-up.
     """
 
+    updates: int
+    stopped_at: int | None
     loss: float
     scores: Scores
     score_step: int
@@ -111,7 +115,7 @@ class Training:
             self.held_out = {split: self.data.held_out(split) for split in splits}
 
     def __call__(self) -> Outcome:
-        """Train to the last step, evaluating on the way.
+        """Train to the last step, or until patience ends, evaluating on the way.
 
         Raises:
             Diverged: a loss is not finite.
@@ -123,6 +127,7 @@ class Training:
         done, first_step_s, compiled = 0, 0.0, 0
         since_evaluation: list[float] = []
         best: tuple[float, int, float, Scores] | None = None
+        ended = False
         self.between(0)
         for size in block_sizes(spec.steps, spec.chunk, spec.evaluate_every):
             unprepared = self.clocks["data"] + self.clocks["stage"]
@@ -145,11 +150,15 @@ class Training:
                 if spec.score_at == "best-validation" and (best is None or point.loss < best[0]):
                     best = (point.loss, done, *self._test())
                     self._copy()
+                ended = self._out_of_patience()
             self._report(done, losses[-1])
+            if ended:
+                break
         self._refuse_compilation(compiled, done)
         _, step, loss, scores = best or (0.0, done, *self._test())
         blocks = self.train_blocks, self.predict_blocks, self.prepared
-        return Outcome(loss, scores, step, self.curve, first_step_s, *blocks, compiled)
+        stopped_at = done if done < spec.steps else None
+        return Outcome(done, stopped_at, loss, scores, step, self.curve, first_step_s, *blocks, compiled)
 
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):
@@ -173,6 +182,14 @@ class Training:
                 f"something was traced or compiled again in the steady state, by step {done} "
                 f"({now} compilations, {compiled} after warm-up): its timing would not be a steady state's"
             )
+
+    def _out_of_patience(self) -> bool:
+        """Whether the last ``patience`` points of the curve of trained models are no lower than those before them."""
+        losses = [point.loss for point in self.curve[1:]]
+        patience = self.spec.patience
+        if patience is None or len(losses) <= patience:
+            return False
+        return min(losses[-patience:]) >= min(losses[:-patience])
 
     def _evaluate(self, step: int, losses: list[float]) -> CurvePoint:
         loss, scores = self._scores("validation")

@@ -109,6 +109,25 @@ def test_adams_first_step_is_the_learning_rate_in_the_gradients_sign() -> None:
     np.testing.assert_allclose(after, p["w"] - 0.1 * g["w"] / (np.abs(g["w"]) + 1e-8), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("name", "of_decay"), [("adamw", 0.1), ("sgd", 0.1), ("adam", 0.0), ("rmsprop", 0.0)])
+def test_weight_decay_shrinks_apart_from_the_gradient_or_is_part_of_it(name: Any, of_decay: float) -> None:
+    """At no gradient, adamw and sgd shrink by lr·λ; of λ·p alone, adam and rmsprop see little but the sign."""
+    lr, decay, p = 0.1, 1e-3, {"w": np.array([1.0, -2.0])}
+    spec = OptimizerSpec(name, lr, clip=None, weight_decay=decay)
+    step = reference.Optimizer(spec, p).update(p, {"w": np.zeros(2)})["w"] - p["w"]
+    if of_decay:
+        np.testing.assert_allclose(step, -of_decay * decay * p["w"], rtol=1e-12)
+    else:
+        of_a_sign = lr if name == "adam" else lr / np.sqrt(1 - spec.alpha)
+        np.testing.assert_allclose(step, -of_a_sign * np.sign(p["w"]), rtol=1e-3)
+
+
+def test_l2_is_added_after_clipping() -> None:
+    spec = OptimizerSpec("sgd", 1.0, clip=5.0, weight_decay=0.5)
+    after = reference.Optimizer(spec, {"w": np.array([4.0])}).update({"w": np.array([4.0])}, {"w": np.array([50.0])})
+    assert after["w"] == pytest.approx([4.0 - (5.0 + 0.5 * 4.0)])
+
+
 def test_clipping_scales_to_the_norm_and_leaves_smaller_gradients_alone() -> None:
     g = {"a": np.array([3.0]), "b": np.array([4.0])}
     clipped = reference.clipped(g, 1.0)

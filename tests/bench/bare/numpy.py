@@ -19,8 +19,6 @@ from backends.parameters import InitialisationSpec, initial
 if TYPE_CHECKING:
     from loader import Sizes
 
-CLIP = 1.0
-
 
 def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
@@ -35,7 +33,7 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
         losses = []
         for x, y in batches:
             losses.append(part.network.loss_and_gradients(x, y, None))
-            clip(np, part.flat_grads, CLIP)
+            clip(np, rule, part.flat_grads)
             trainer.optimizer.update(trainer.flat, part.flat_grads)
         return losses
 

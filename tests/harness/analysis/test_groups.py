@@ -15,7 +15,11 @@ from harness.analysis.groups import groups, seedless
     [
         {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"steps": 100},
         {"denormals": "keep"}, {"parameters": {"length": 7}}, {"environment": {"cpu": "another"}}, {"preset": "paper"},
-        {"start": "0a" * 32}, {"label_smoothing": 0.1}, {"input_dropout": 0.2},
+        {"start": "0a" * 32}, {"label_smoothing": 0.1}, {"input_dropout": 0.2}, {"patience": 3},
+        *({"optimizer": rule} for rule in (
+            {"name": "adamw"}, {"weight_decay": 0.1}, {"clip": None, "clip_value": 1.0}, {"warmup": 5},
+            {"schedule": "cosine"}, {"schedule": "step", "decay_every": 3, "decay_by": 0.5},
+        )),
     ],
 )  # fmt: skip
 def test_runs_that_differ_in_more_than_the_contender_are_no_group(make_record: Any, difference: Any) -> None:
@@ -34,6 +38,13 @@ def test_backends_cells_variants_and_seeds_share_a_group(make_record: Any) -> No
     assert set(group.contenders()) == {
         ("lstm", "torch nn"), ("lstm", "jax"), ("gru", "torch nn"), ("lstm", "torch loop")
     }  # fmt: skip
+
+
+def test_a_run_that_ended_early_says_where(make_record: Any) -> None:
+    records = [make_record(metrics={"stopped_at": 1200}, patience=3), make_record(backend="jax", patience=3)]
+    (group,) = groups(records)
+    assert [group.settings(record) for record in records] == ["stopped after 1,200 updates", ""]
+    assert "patience 3" in group.about
 
 
 def test_versions_of_a_framework_are_contenders_of_their_own(make_record: Any) -> None:

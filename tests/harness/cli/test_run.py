@@ -75,7 +75,7 @@ def test_the_same_spec_twice_gives_bit_identical_losses(harness: Harness, backen
         (["--seed", "-1"], "seed: input should be greater than or equal to 0, not -1"),
         (["--precision", "float16"], "precision: input should be 'float32', 'float64', 'tf32' or 'bfloat16', not"),
         (["--device", "tpu"], "device: input should be 'cpu' or 'cuda', not 'tpu'"),
-        (["--optimizer", "lion"], "optimizer.name: input should be 'adam', 'rmsprop' or 'sgd', not 'lion'"),
+        (["--optimizer", "lion"], "optimizer.name: input should be 'adam', 'adamw', 'rmsprop' or 'sgd', not 'lion'"),
         (["--threads", "10000"], "CPUs, not 10000"),
         (["--task", "sequential-digits", "--batch", "5000"], "a batch of 5,000 is larger"),
         (["--results", "/dev/null/results"], "cannot write results to /dev/null/results: Not a directory"),

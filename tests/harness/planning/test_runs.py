@@ -67,6 +67,27 @@ def test_what_is_given_wins_and_goes_where_it_belongs() -> None:
     assert spec.parameters["length"] == 7
 
 
+def test_clipping_by_value_is_in_place_of_the_presets_clipping_and_not_beside_it() -> None:
+    (spec,) = plan({**NUMPY, "clip_value": 0.5})
+    assert (spec.optimizer.clip, spec.optimizer.clip_value) == (None, 0.5)
+    with pytest.raises(UsageError, match="clip and clip-value"):
+        plan({**NUMPY, "clip_value": 0.5, "clip": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"schedule": "step", "decay_by": 0.1}, "optimizer: schedule step needs decay-every and decay-by"),
+        ({"decay_every": 3}, "optimizer: decay-every is of schedule step, not of constant"),
+        ({"warmup": 60}, "warmup: fewer than all 60 updates, not 60"),
+        ({"schedule": "linear"}, "optimizer.schedule: input should be 'constant', 'step' or 'cosine', not 'linear'"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        plan({**NUMPY, "steps": 60, **given})
+
+
 @pytest.mark.parametrize(("framework", "forget_bias"), [("keras", 1.0), ("torch", 0.0)])
 def test_a_frameworks_start_is_that_of_all_weights_and_biases(framework: str, forget_bias: float) -> None:
     (spec,) = plan({**NUMPY, "init": framework})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from typing import Any
 
@@ -45,6 +46,12 @@ def test_what_was_saved_and_started_from_is_told_by_digest(make_record: Any) -> 
     for letter in "abc":
         assert letter * 64 in text
     assert "saved" not in shown(make_record())
+
+
+def test_where_training_ended_early_and_why(make_record: Any) -> None:
+    text = shown(make_record(patience=2, metrics={"stopped_at": 90}), 200)
+    assert re.search(r"stopped +after 90 of [0-9,]+ updates, 2 evaluations after the lowest validation loss, ", text)
+    assert "stopped" not in shown(make_record(patience=2))
 
 
 def test_it_fits_a_narrow_terminal(make_record: Any) -> None:

@@ -25,10 +25,17 @@ def test_a_job_has_the_specs_computation_and_the_datas_shape() -> None:
     job = job_of(SPEC, data)
     assert isinstance(job, Job)
     assert asdict(job.model) == {**SPEC.model.model_dump(), "inputs": 9, "outputs": 8, "readout": "every"}
-    assert asdict(job.optimizer) == SPEC.optimizer.model_dump()
+    assert asdict(job.optimizer) == {**SPEC.optimizer.model_dump(), "updates": None}
     assert (job.loss, job.length, job.labels, job.variable) == ("ctc", 7, 3, True)
     for name in ("batch", "device", "variant", "precision", "threads", "deterministic", "chunk"):
         assert getattr(job, name) == getattr(SPEC, name)
+
+
+def test_a_cosine_has_the_updates_of_its_run_and_none_in_a_contest() -> None:
+    data = DataShape(inputs=1, outputs=1, readout="last", loss="mse", length=3)
+    cosine = SPEC.model_copy(update={"optimizer": Optimizer(schedule="cosine")})
+    assert [job_of(spec, data, 90).optimizer.updates for spec in (SPEC, cosine)] == [None, 90]
+    assert cosine.job().optimizer.updates is None
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,17 @@ positive = st.integers(1, 10**9)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 above_zero = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 schemes = st.sampled_from(["orthogonal", "glorot", "uniform"])
+schedules = st.sampled_from([{}, {"schedule": "cosine"}, {"schedule": "step", "decay_every": 7, "decay_by": 0.1}])
+clippings = st.sampled_from([("clip", "clip_value"), ("clip_value", "clip")])
+optimizers = st.tuples(clippings, schedules).flatmap(
+    lambda chosen: st.builds(
+        Optimizer, name=st.sampled_from(["adam", "adamw", "rmsprop", "sgd"]), lr=above_zero,
+        beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
+        weight_decay=st.just(0.0) | above_zero,
+        **{chosen[0][0]: st.none() | above_zero, chosen[0][1]: st.none()},
+        **{name: st.just(value) for name, value in chosen[1].items()},
+    )
+)  # fmt: skip
 run_specs = st.builds(
     RunSpec,
     task=st.just("adding"),
@@ -46,10 +57,7 @@ run_specs = st.builds(
     ) | st.sampled_from(["keras", "torch"]).flatmap(
         lambda start: st.builds(Initialisation, recurrent=st.just(start), input=st.just(start), forget_bias=numbers)
     ),
-    optimizer=st.builds(
-        Optimizer, name=st.sampled_from(["adam", "rmsprop", "sgd"]), lr=above_zero, clip=st.none() | above_zero,
-        beta1=st.just(0.9), beta2=st.just(0.999), alpha=st.just(0.99), epsilon=st.just(1e-8),
-    ),
+    optimizer=optimizers,
     batch=positive,
     steps=positive,
     chunk=positive,
@@ -60,6 +68,7 @@ run_specs = st.builds(
     score_at=st.sampled_from(["final", "best-validation"]),
     label_smoothing=st.floats(0, 1, exclude_max=True),
     input_dropout=st.floats(0, 1, exclude_max=True),
+    patience=st.none() | positive,
     start=st.none() | st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
 ).flatmap(  # between layers, of which there must be two
     lambda spec: st.builds(

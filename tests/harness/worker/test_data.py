@@ -108,6 +108,14 @@ def test_what_a_task_states_of_its_data_stands_for_all_of_it() -> None:
     assert digest(Changed(length=7, stated="a")) != digest(Changed(length=7, stated="b"))
 
 
+def test_a_run_that_may_end_early_digests_what_it_trains_on_in_any_case() -> None:
+    short, long = (Data(Adding(length=7), "float32", updates=2) for _ in range(2))
+    for data, updates in ((short, 2), (long, 3)):
+        for index in range(updates):
+            data.train(index, 5)
+    assert short.digest() == long.digest()
+
+
 def test_the_digest_takes_no_more_than_the_first_training_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.worker.data.DIGESTED", 1)
     assert digest(Adding(length=7), 1) == digest(Adding(length=7), 2)

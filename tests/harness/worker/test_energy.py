@@ -150,6 +150,18 @@ def test_a_run_that_is_all_warm_up_has_no_steady_state() -> None:
     assert found["device_idle_share"] is None
 
 
+def test_a_run_that_may_end_early_is_measured_up_to_where_it_ended() -> None:
+    """After 200 of 410 updates, where it may end every 100; what came after that, evaluation, is no part of it."""
+    rig = Rig()
+    watch = Meter(a_device(rig.gpu), rig.clocks, warm_up=10, steps=410, ends=100, pid=1)
+    rig.train(watch, 20)
+    found = watch.figures(batch=50)
+    assert found["energy_j"] == pytest.approx(100 * (3.5 + 19), rel=1e-3)
+    assert found["joules_per_1000_sequences"] == pytest.approx(100 * 19 / (190 * 50) * 1000, rel=1e-3)
+    assert found["device_idle_share"] == pytest.approx(0.5, abs=0.05)
+    assert watch.gpu
+
+
 def test_without_counters_nothing_is_made_up() -> None:
     without = {"nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetSamples", "nvmlDeviceGetComputeRunningProcesses"}
     assert set(measured(blocks=41, without=without).values()) == {None}

@@ -17,7 +17,16 @@ from backends.job import Job, ModelSpec, OptimizerSpec, Parameters
 from backends.numpy import NumpyBackend
 from backends.parameters import InitialisationSpec, initial
 from backends.synthetic import random_batches
-from harness.worker.gate import BATCH, STEPS, distances, finite, first_apart, loss_distances, pass_gate
+from harness.worker.gate import (
+    BATCH,
+    SCHEDULED_STEPS,
+    STEPS,
+    distances,
+    finite,
+    first_apart,
+    loss_distances,
+    pass_gate,
+)
 from tasks.base import Batch
 
 JOB = Job(ModelSpec("lstm", 2, 3, 1, "last"), "mse", OptimizerSpec(), batch=10, length=4, variant="hoisted")
@@ -35,6 +44,14 @@ class Eager(NumpyBackend):
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         return super().build(replace(job, optimizer=replace(job.optimizer, epsilon=0.1)), parameters)
+
+
+class Unscheduled(NumpyBackend):
+    """Knows nothing of schedules."""
+
+    def build(self, job: Job, parameters: Parameters) -> Trainer:
+        rule = replace(job.optimizer, schedule="constant", decay_every=None, decay_by=None)
+        return super().build(replace(job, optimizer=rule), parameters)
 
 
 class Wrong(NumpyBackend):
@@ -67,6 +84,16 @@ def test_a_few_small_updates_decide(backend: NumpyBackend, passes: bool) -> None
     assert gate.passed is passes
     assert (gate.steps, gate.batch, gate.length) == (STEPS, BATCH, None)
     assert (max(gate.loss_distance, gate.parameter_distance) <= gate.tolerance) is passes
+
+
+@pytest.mark.parametrize("backend", [NumpyBackend(), Unscheduled()], ids=lambda backend: type(backend).__name__)
+@pytest.mark.parametrize("schedule", [{"schedule": "cosine", "updates": 10**6},
+                                      {"schedule": "step", "decay_every": 10**6, "decay_by": 0.5}])  # fmt: skip
+def test_a_schedule_of_a_million_updates_is_seen_in_a_few(backend: NumpyBackend, schedule: dict[str, Any]) -> None:
+    job = replace(JOB, optimizer=OptimizerSpec(**schedule, warmup=100))
+    gate = pass_gate(backend, job, draw, initial(JOB.model, InitialisationSpec(), 0))
+    assert gate.passed is (type(backend) is NumpyBackend)
+    assert gate.steps == SCHEDULED_STEPS
 
 
 @pytest.mark.parametrize(

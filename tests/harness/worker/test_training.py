@@ -82,6 +82,28 @@ def test_best_on_validation_reports_the_step_of_the_lowest_validation_loss() -> 
     assert outcome.score_step != 30, "the case must tell the two apart"
 
 
+@pytest.mark.parametrize("score_at", ["final", "best-validation"])
+@pytest.mark.parametrize("patience", [1, 3])
+def test_training_ends_where_the_lowest_loss_is_patience_evaluations_ago(patience: int, score_at: str) -> None:
+    """On the way that the same run takes without patience; what is scored is where it ended, or the lowest."""
+    going_on = a_spec(steps=60, evaluate_every=3, optimizer={"lr": 0.3})
+    whole = a_run(going_on)()
+    outcome = a_run(going_on.model_copy(update={"patience": patience, "score_at": score_at}))()
+    trained = outcome.curve[1:]
+    lowest = min(trained, key=lambda point: point.loss).step
+    assert outcome.stopped_at == outcome.updates == trained[-1].step == lowest + 3 * patience < 60
+    assert [point.loss for point in outcome.curve] == [point.loss for point in whole.curve[: len(outcome.curve)]]
+    assert outcome.score_step == (lowest if score_at == "best-validation" else outcome.updates)
+    assert sum(block.steps for block in outcome.train_blocks) == outcome.updates - 3, "what was trained, warm-up aside"
+
+
+def test_patience_that_lasts_changes_nothing_and_the_untrained_model_is_no_lowest_loss() -> None:
+    spec = a_spec(optimizer={"lr": 10.0}, steps=6, evaluate_every=3, patience=1)
+    outcome = a_run(spec)()
+    assert outcome.curve[1].loss > outcome.curve[0].loss, "the case must tell the two apart"
+    assert (outcome.updates, outcome.stopped_at) == (6, None)
+
+
 def test_a_run_repeats_bit_for_bit() -> None:
     first, second = (a_run(a_spec())().curve for _ in range(2))
     assert [point.loss for point in first] == [point.loss for point in second]
