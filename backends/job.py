@@ -12,11 +12,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.own import OWN, OwnModel
 from tasks.base import Batch, Loss, Readout
 
 Array = NDArray[Any]
 Parameters = dict[str, Array]
 Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
+#: What a spec may say in place of a cell: a model of a user's own, which has none of these.
+AnyCell = Literal[Cell, "own"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "float64", "tf32", "bfloat16"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
@@ -58,6 +61,11 @@ class ModelSpec:
     readout: Readout
     layers: int = 1
     bidirectional: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own, of which nothing is known but the sizes that are offered to it."""
+        return str(self.cell) == OWN
 
     @property
     def directions(self) -> int:
@@ -111,6 +119,7 @@ class Job:
     chunk: int = 1  # the most updates in one call of ``train``: a fused variant compiles for it
     variable: bool = False  # sequences differ in length, at most ``length``; see ``Batch.lengths``
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
+    own: OwnModel | None = None  # a user's own model, where ``model`` is none of a cell
 
     def __post_init__(self) -> None:
         """Raises ValueError for a CTC loss without labels, or read out at the last step only."""

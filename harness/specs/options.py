@@ -87,6 +87,8 @@ RUN = (
     Option("task", "Task, data set of your own (harness data), or all. Repeatable.", fills="task", default=("adding",),
            repeatable=True),
     Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
+    Option("model", "Model of your own in place of a cell: my_model.py:Name.", fills="model.source",
+           metavar="FILE:NAME"),
     Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
     Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",
            repeatable=True),
@@ -199,7 +201,9 @@ DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
-WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", *WITHOUT_OPTION)
+WITHOUT_SPEED_OPTION = ("optimizer.lr", "optimizer.clip", *WITHOUT_OPTION, "model.source", "model.sha256")
+#: Spec fields that follow from what an option names.
+FOLLOWING = ("model.sha256",)
 
 
 def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
