@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from markupsafe import Markup
@@ -298,11 +299,15 @@ def _one(stated: Option, value: Any) -> Any:
 
 
 def _own_model(value: Any) -> str:
-    """FILE:NAME of a model's class, or of a module or object with ``init`` and ``apply`` that is known by name.
+    """FILE:NAME of a model's class, FILE of a module with the functions ``init`` and ``apply``.
 
     Raises:
         UsageError: no file defines it at its top level, so that no worker can find it.
     """
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, ModuleType) and value.__file__:
+        return value.__file__
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", None)
     file = getattr(sys.modules.get(module or ""), "__file__", None)
     if module == "__main__" or not file or not name.isidentifier():

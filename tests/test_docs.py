@@ -136,9 +136,9 @@ def with_the_record(words: list[str], a_run: Path, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("line", commands())
 def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path: Path, line: str) -> None:
     words = shortened(shlex.split(line)[1:])
-    if "my_model.py:" in line:
-        (code,) = (text for _, text in blocks("python") if text.startswith("# my_model.py"))
-        (tmp_path / "my_model.py").write_text(code)
+    for file in re.findall(r"--model (\w+\.py)", line):
+        (code,) = (text for _, text in blocks("python") if text.startswith(f"# {file}"))
+        (tmp_path / file).write_text(code)
     if words[0] == "data" or set(DATA_SETS) & set(words):
         files_of_own_data(tmp_path)
         adds_what_it_names(harness, words)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
-from backends.jax.variants import VARIANTS
+from backends.jax.variants import OWN_MODEL, VARIANTS
 from backends.job import MIXED, Device, Job, Precision
 from backends.registered import RegisteredBackend
 
@@ -22,6 +23,7 @@ class JaxBackend(RegisteredBackend):
     name = "jax"
     distribution = "jax"
     registry = VARIANTS
+    own = OWN_MODEL
 
     def versions(self) -> Mapping[str, str]:
         """Of JAX, jaxlib, the CUDA plugin and CUDA's libraries."""
@@ -49,6 +51,10 @@ class JaxBackend(RegisteredBackend):
         if job.loss == "ctc" and find_spec("optax") is None:
             return "its CTC loss is optax's, which is not installed: pip install optax"
         return why_too_old(job, _capability)
+
+    def trains(self, definition: Any) -> bool:
+        """Whatever has the functions ``init`` and ``apply``."""
+        return all(callable(getattr(definition, name, None)) for name in ("init", "apply"))
 
     def choose(self, job: Job) -> Choice:
         """Chosen by whether the batch has parts for more than one thread, as measured."""

@@ -101,8 +101,10 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
     if options["backend"] == list(option("backend").default):
         options["backend"] = [found.backend]
     if others := [word for word in by_version(options["backend"]) if word != found.backend]:
-        raise UsageError(f"--backend {others[0]}: {name} is a model for {found.backend}; leave --backend out")
-    return {"model.cell": OWN, "model.source": f"{path.name}:{name}", "model.sha256": sha256}
+        raise UsageError(
+            f"--backend {others[0]}: {name or path.name} is a model for {found.backend}; leave --backend out"
+        )
+    return {"model.cell": OWN, "model.source": f"{path.name}:{name}".removesuffix(":"), "model.sha256": sha256}
 
 
 def only_in_run(options: Mapping[str, Any]) -> None:

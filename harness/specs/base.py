@@ -30,8 +30,8 @@ def _within_64_bits(value: Scalar) -> Scalar:
 Parameter = Annotated[Scalar, AfterValidator(_within_64_bits)]
 #: A SHA-256 in hexadecimal.
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-#: A file of Python without its folder, and a name in it.
-SOURCE: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.py:[A-Za-z_][A-Za-z0-9_]*$"
+#: A file of Python without its folder, and a name in it; without one, the file itself is meant.
+SOURCE: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.py(:[A-Za-z_][A-Za-z0-9_]*)?$"
 Source = Annotated[str, Field(pattern=SOURCE, max_length=200)]
 
 
@@ -64,7 +64,7 @@ class Model(Frozen):
 
     Attributes:
         cell: ``own`` for a model of a user's own, which gets as much of the sizes as it asks for.
-        source: its file's name, and its own in that file; sha256: of the file.
+        source: its file's name, and its own in that file, as in my_model.py:Name; sha256: of the file.
     """
 
     younger: ClassVar = frozenset({"source", "sha256"})

@@ -87,7 +87,7 @@ RUN = (
     Option("task", "Task, data set of your own (harness data), or all. Repeatable.", fills="task", default=("adding",),
            repeatable=True),
     Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
-    Option("model", "Model of your own in place of a cell: my_model.py:Name.", fills="model.source",
+    Option("model", "Model of your own in place of a cell, as my_model.py:Name.", fills="model.source",
            metavar="FILE:NAME"),
     Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
     Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",

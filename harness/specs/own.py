@@ -7,23 +7,24 @@ it starts.
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.specs.base import Model
+from harness.specs.base import SOURCE, Model
 
 #: By digest, the files that were named to this process.
 _FILES: dict[str, Path] = {}
 
 
 def split(words: str) -> tuple[Path, str]:
-    """File and name of ``path/to/my_model.py:Name``.
+    """File and name of ``path/to/my_model.py:Name``; no name where the file itself is the model.
 
     Raises:
         UsageError: it is not of that form, or there is no such file.
     """
-    place, colon, name = words.rpartition(":")
-    if not colon or not place.endswith(".py") or not name.isidentifier():
+    place, _, name = (words, "", "") if words.endswith(".py") else words.rpartition(":")
+    if not re.fullmatch(SOURCE, f"{Path(place).name}:{name}".removesuffix(":")):
         raise UsageError(f"--model takes FILE.py:NAME, the file and what it calls the model, not {words!r:.100}")
     path = Path(place).expanduser()
     if not path.is_file():

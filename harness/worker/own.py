@@ -6,7 +6,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -45,9 +45,6 @@ def inspected(file: str, name: str) -> Inspected:
 
 
 def _backend_of(definition: Any, name: str, file: str) -> str:
-    for backend in backends.registry.names():
-        if backends.load(backend).trains(definition):
-            return backend
     kinds = {each.__module__.partition(".")[0] for each in getattr(definition, "__mro__", ())}
     for package, spoken in NOT_YET.items():
         if package in kinds:
@@ -55,6 +52,12 @@ def _backend_of(definition: Any, name: str, file: str) -> str:
                 f"{name} of {file} is a module of {spoken}, which is not trained yet: wrap it in a class with the "
                 "functions init and apply, as docs/extending.md shows"
             )
+    for backend in backends.registry.names():
+        with suppress(ImportError):  # a third party's that is broken
+            if backends.load(backend).trains(definition):
+                return backend
+    if not name:
+        raise RunFailed(f"{file} has no functions init and apply of its own: say what it calls the model, {file}:NAME")
     what = "a class" if isinstance(definition, type) else f"of type {type(definition).__name__}"
     raise RunFailed(
         f"{name} of {file} is {what}, and no model: one is a class of torch.nn.Module or of keras.Layer, "
@@ -70,15 +73,17 @@ def with_model(job: Job, spec: RunSpec | SpeedSpec, file: str | None) -> Job:
     """
     if spec.model.source is None:
         return job
-    name = spec.model.source.rpartition(":")[2]
+    file_name, _, name = spec.model.source.partition(":")
     if file is None:
         raise RunFailed(f"the spec is of {spec.model.source}, whose file was not handed over")
     definition = defined(Path(file), name, spec.model.sha256)
-    return replace(job, own=OwnModel(definition, name, spec.seed % SEEDS))
+    return replace(job, own=OwnModel(definition, name or file_name, spec.seed % SEEDS))
 
 
 def defined(path: Path, name: str, sha256: str | None = None) -> Any:
-    """What a file defines as ``name``. The file is run; its folder is not searched for what it imports.
+    """What a file defines as ``name``; without one, itself.
+
+    The file is run; its folder is not searched for what it imports.
 
     Args:
         sha256: that its text must have; None for any.
@@ -97,6 +102,8 @@ def defined(path: Path, name: str, sha256: str | None = None) -> Any:
     sys.modules[MODULE] = module
     with explained(path, f"{path.name} cannot be imported"):
         exec(compile(source, str(path), "exec"), vars(module))
+    if not name:
+        return module
     if not hasattr(module, name):
         offered = [each for each, value in vars(module).items() if getattr(value, "__module__", "") == MODULE]
         raise RunFailed(nearest(f"name in {path.name}", name, offered))

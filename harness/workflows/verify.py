@@ -200,7 +200,7 @@ def with_own_model(spec: RunSpec, place: Path | None) -> RunSpec:
     if spec.model.source is None:
         return spec
     file, _, name = spec.model.source.partition(":")
-    what = f"it trained {name} of {file} (SHA-256 {spec.model.sha256:.12}…)"
+    what = f"it trained {name or 'the functions'} of {file} (SHA-256 {spec.model.sha256:.12}…)"
     if place is None:
         raise UsageError(f"{what}, which is code: if it is yours or you have read it, name it with --model {file}")
     path = place / file if place.is_dir() else place

@@ -17,6 +17,7 @@ def test_a_file_is_found_by_its_digest_and_no_folder_is_part_of_a_spec(tmp_path:
     path = tmp_path / "my_model.py"
     path.write_text("class Mine: ...\n")
     assert split(f"{path}:Mine") == (path, "Mine")
+    assert split(str(path)) == (path, "")
     digest = noted(path)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     model = Model(cell="own", hidden=3, source="my_model.py:Mine", sha256=digest)
@@ -29,8 +30,10 @@ def test_a_file_is_found_by_its_digest_and_no_folder_is_part_of_a_spec(tmp_path:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("my_model.py", "takes FILE.py:NAME, the file and what it calls the model, not 'my_model.py'"),
+        ("my_model:Mine", "takes FILE.py:NAME, the file and what it calls the model, not 'my_model:Mine'"),
         ("my_model.txt:Mine", "takes FILE.py:NAME"),
+        ("my model.py", "takes FILE.py:NAME"),
+        ("nowhere.py", "there is no file nowhere.py"),
         ("my_model.py:a.b", "takes FILE.py:NAME"),
         ("nowhere/my_model.py:Mine", "there is no file nowhere/my_model.py"),
     ],
@@ -43,5 +46,6 @@ def test_what_names_no_model_is_refused(words: str, says: str) -> None:
 
 def test_a_command_in_a_record_runs_no_file_of_another_folder() -> None:
     assert runs_only("harness run --cell own --model my_model.py:Mine")
+    assert runs_only("harness run --cell own --model my_model.py")
     assert not runs_only("harness run --cell own --model /tmp/my_model.py:Mine")
     assert not runs_only("harness run --cell own --model=/tmp/my_model.py:Mine")

@@ -21,7 +21,7 @@ from tasks.base import Batch
 from tests.conftest import ROOT
 
 MODELS = ROOT / "tests" / "fixtures" / "own"
-FILES = {"torch": "torch_models.py"}
+FILES = {"torch": "torch_models.py", "jax": "jax_models.py", "tensorflow": "keras_models.py"}
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +53,11 @@ def losses_of(of: Job, backend: str) -> Array:
     return np.concatenate([trainer.train(trainer.stage(batches[:2])), trainer.train(trainer.stage(batches[2:]))])
 
 
-@pytest.mark.parametrize(("backend", "name"), [("torch", "Mean")])
+@pytest.mark.parametrize(("backend", "name"), [("torch", "Mean"), ("jax", "Scan"), ("tensorflow", "Stack")])
 def test_a_model_is_held_to_its_own_reference_and_repeats_itself(backend: str, name: str) -> None:
     of = job(backend, name, precision="float64")
     assert inspected(str(MODELS / FILES[backend]), name).backend == backend
+    backends.load(backend).start(of)
     gate = pass_gate(backends.load(backend), of, drawn(of))
     assert gate is not None
     assert gate.passed
@@ -76,14 +77,20 @@ def test_one_that_is_far_from_its_own_reference_does_not_pass(backend: str, name
     assert not gate.passed
 
 
-@pytest.mark.parametrize("variable", [False, True])
-def test_one_without_a_reference_is_compared_with_nothing(variable: bool) -> None:
-    of = job("torch", "Last", "last", variable=variable)
-    assert pass_gate(backends.load("torch"), of, drawn(of)) is None
-    trainer = backends.load("torch").trainer(of, {})
-    x = drawn(of)(0, of.batch).astype(of.dtype).x
-    np.testing.assert_array_equal(trainer.predict(x), trainer.predict(x))  # dropout is for training alone
-    assert list(trainer.parameters())[-1] == "head.bias"
+@pytest.mark.parametrize(
+    ("backend", "variable", "parameter"),
+    [("torch", False, "head.bias"), ("torch", True, "head.bias"), ("jax", True, "parameters"),
+     ("tensorflow", True, "bias")],
+)  # fmt: skip
+def test_one_without_a_reference_is_compared_with_nothing(backend: str, variable: bool, parameter: str) -> None:
+    of = job(backend, "Last", "last", variable=variable)
+    assert pass_gate(backends.load(backend), of, drawn(of)) is None
+    trainer = backends.load(backend).trainer(of, {})
+    batch = drawn(of)(0, of.batch).astype(of.dtype)
+    once, again = (trainer.predict(batch.x, batch.lengths) for _ in range(2))
+    np.testing.assert_array_equal(once, again)  # dropout is for training alone
+    assert list(trainer.parameters())[-1].endswith(parameter)
+    assert trainer.executed(batch)
 
 
 BAD = {
@@ -98,6 +105,16 @@ BAD = {
     ("torch", "Frozen"): "Frozen trains nothing: it has no parameters",
     ("torch", "Idle"): "Idle trains nothing: after 3 updates all its parameters are as before",
     ("torch", "Greedy"): "Greedy wants 'dropout'",
+    ("jax", "WrongShape"): r"WrongShape returned the shape \(4, 6, 0\) for x of shape \(4, 6, 3\); wanted is",
+    ("jax", "NoArray"): "NoArray returned a tuple; wanted is an array",
+    ("jax", "Nan"): "what Nan predicts at the start is not finite",
+    ("jax", "Raises"): r"Raises cannot be trained: TypeError: .* \(jax_models.py, line \d+\)$",
+    ("jax", "Whole"): r"init of Whole returned head of type int\d\d, which has no gradient",
+    ("jax", "Nothing"): "Nothing trains nothing: init returned no arrays",
+    ("jax", "Idle"): "Idle trains nothing: after 3 updates",
+    ("tensorflow", "WrongShape"): r"WrongShape returned the shape \(4, 6, 0\) for x of shape \(4, 6, 3\); wanted is",
+    ("tensorflow", "Raises"): r"Raises cannot be trained: RuntimeError: .* \(keras_models.py, line \d+\)$",
+    ("tensorflow", "Idle"): "Idle trains nothing: after 3 updates",
 }
 
 
@@ -118,13 +135,14 @@ def test_outputs_of_the_last_step_of_padded_sequences_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "name", "says"),
     [
-        ("import nowhere_to_be_found", "Mine", "ModuleNotFoundError: No module named 'nowhere_to_be_found' (m.py, line 1)"),
+        ("import nowhere", "Mine", "ModuleNotFoundError: No module named 'nowhere' (m.py, line 1)"),
         ("x = 1\ndef f(:\n", "Mine", "SyntaxError: invalid syntax (m.py, line 2)"),
         ("import sys\nsys.exit(3)", "Mine", "m.py cannot be imported: SystemExit: 3 (m.py, line 2)"),
+        ("class Mine: ...", "", "m.py has no functions init and apply of its own: say what"),
         ("class Mine: ...", "Mien", "unknown name in m.py 'Mien'; did you mean 'Mine'"),
         ("class Mine: ...", "Mine", "Mine of m.py is a class, and no model: one is a class of torch.nn.Module"),
         ("Mine = 3", "Mine", "Mine of m.py is of type int, and no model"),
-        ("class M: ...\nM.__module__ = 'flax.nnx'\nclass Mine(M): ...", "Mine", "a module of Flax, which is not trained"),
+        ("class M: ...\nM.__module__ = 'flax.nnx'\nclass Mine(M): ...", "Mine", "of Flax, which is not trained"),
     ],
 )  # fmt: skip
 def test_a_file_that_defines_no_model_says_why_in_one_line(tmp_path: Path, text: str, name: str, says: str) -> None:
@@ -136,8 +154,13 @@ def test_a_file_that_defines_no_model_says_why_in_one_line(tmp_path: Path, text:
     assert "\n" not in problem
 
 
+def test_a_file_of_two_functions_is_a_model_itself() -> None:
+    pytest.importorskip("jax")
+    assert inspected(str(MODELS / FILES["jax"]), "").backend == "jax"
+
+
 def test_a_file_that_changed_since_it_was_planned_is_not_run(tmp_path: Path) -> None:
     file = tmp_path / "m.py"
     file.write_text("raise SystemExit")
-    with pytest.raises(RunFailed, match="m.py was changed after this was planned"):
+    with pytest.raises(RunFailed, match=r"m\.py was changed after this was planned"):
         defined(file, "Mine", "0" * 64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness import UsageError
+from harness.cli.parameters import parse
+from harness.planning.runs import plan
 from harness.records.run import Record
 from harness.records.store import read_record
+from harness.specs.options import RUN
 from tests.conftest import ROOT, Harness
 
 pytest.importorskip("torch")
@@ -37,7 +42,7 @@ def record_of(folder: Path) -> Record:
 
 
 def test_the_record_says_whose_model_it_is_and_every_table_marks_it(
-    a_run: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+    a_run: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, printed = a_run
     record = record_of(folder)
@@ -47,6 +52,8 @@ def test_the_record_says_whose_model_it_is_and_every_table_marks_it(
     assert (record.metrics.flops_per_step, record.metrics.gflops) == (None, None)
     assert str(folder) not in record.model_dump_json()
     assert "--cell own --model mine.py:Last " in (record.command or "")
+    monkeypatch.chdir(folder)
+    assert plan(parse(RUN, shlex.split(record.command or "")[2:])) == [record.spec]
     found = harness.read(folder / "records")
     for text in (printed, str(found), found._repr_html_()):
         assert "own:" in text
@@ -76,7 +83,7 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
     [
         (("--model", "nowhere.py:Last"), "--model: there is no file nowhere.py"),
         (("--model", "mine.py:Lost"), "--model: unknown name in mine.py 'Lost'; did you mean 'Last'"),
-        (("--model", "mine.py:Last", "--backend", "jax"), "--backend jax: Last is a model for torch; leave --backend out"),
+        (("--model", "mine.py:Last", "--backend", "jax"), "--backend jax: Last is a model for torch; leave"),
         (("--model", "mine.py:Last", "--cell", "gru"), "--cell gru: a model of your own comes in place of a cell"),
         (("--model", "mine.py:Last", "--variant", "nn"), "--variant nn: a model of your own comes in place of a cell"),
         (("--model", "mine.py:Last", "--save"), "--save is for the parameters of a cell"),
@@ -90,6 +97,29 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_from_python_a_class_is_given_that_a_file_defines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(MODELS / "torch_models.py", tmp_path / "a_module_of_models.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from a_module_of_models import Mean  # type: ignore[import-not-found]
+
+    done = harness.run(model=Mean, task="sine", steps=4, chunk=2, batch=4, threads=1, results=tmp_path / "records")
+    (record,) = done.runs
+    assert (record.status, record.spec.model.source) == ("ok", "a_module_of_models.py:Mean")
+    assert record.compared is not None
+    assert record.compared.passed
+    assert record.compared.prediction_distance is not None
+
+    class Here(Mean):  # type: ignore[misc]
+        pass
+
+    for given, name in ((Here, "Here"), (Here(1, 1, 1), "a Here")):
+        with pytest.raises(UsageError, match=f"model: {name} is defined where no file .* %%writefile my_model.py"):
+            harness.run(model=given)
+    Here.__module__, Here.__qualname__ = "__main__", "Here"  # as of a notebook's cell
+    with pytest.raises(UsageError, match=r"model='my_model\.py:Here'"):
+        harness.run(model=Here)
 
 
 def test_one_that_trains_nothing_fails_before_the_clock(harness: Harness, tmp_path: Path) -> None:

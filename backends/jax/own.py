@@ -1,0 +1,58 @@
+"""A user's own functions ``init`` and ``apply`` on the training step of ``backends.jax.trainer``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from backends.jax.cells import Tensor, Tensors
+from backends.jax.trainer import JaxTrainer
+from backends.job import Array, Job, Parameters
+from backends.own import OwnModelError, takes_lengths
+from backends.variants import Entry
+
+
+class OwnTrainer(JaxTrainer):
+    """Trains a user's parameters, any tree of arrays, each by the names on the way to it. Inputs stay batch-major."""
+
+    def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
+        assert job.own is not None
+        self.own = job.own
+        self.takes_lengths = takes_lengths(self.own.definition.apply)
+        made = self.own.made(self.own.definition.init, job.model, jax.random.key(self.own.seed))
+        leaves, self.tree = jax.tree_util.tree_flatten_with_path(made)
+        drawn = {_name(path): np.asarray(leaf) for path, leaf in leaves}
+        if not drawn:
+            raise OwnModelError(f"{self.own.name} trains nothing: init returned no arrays")
+        for name, array in drawn.items():
+            if not np.issubdtype(array.dtype, np.floating):
+                raise OwnModelError(
+                    f"init of {self.own.name} returned {name} of type {array.dtype}, which has no gradient"
+                )
+        self.ordered = list(drawn)
+        super().__init__(job, parameters or {name: p.astype(job.dtype) for name, p in drawn.items()}, entry)
+
+    def _names(self) -> Iterable[str]:
+        return self.ordered
+
+    def _layout(self, x: Array) -> Array:
+        return np.ascontiguousarray(x)
+
+    def _network(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """The outputs for x (B, T, D) as the trainer expects them: (B, outputs) or (T, B, outputs)."""
+        parameters = jax.tree_util.tree_unflatten(self.tree, [tensors[name] for name in self.ordered])
+        more = (lengths,) if self.takes_lengths else ()
+        out = self.own.definition.apply(parameters, x, *more)
+        if not isinstance(out, jax.Array):
+            raise OwnModelError(f"{self.own.name} returned a {type(out).__name__}; wanted is an array of its outputs")
+        if self.own.last_of(out.shape, self.job, self.takes_lengths):
+            out = out[:, -1] if lengths is None else out[jnp.arange(len(out)), lengths - 1]
+        return out.swapaxes(0, 1) if out.ndim == 3 else out
+
+
+def _name(path: tuple[object, ...]) -> str:
+    """As in "cell.W"; a tree that is one array has a name, too."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "parameters"
