@@ -115,7 +115,7 @@ def test_from_python_a_class_is_given_that_a_file_defines(tmp_path: Path, monkey
         pass
 
     for given, name in ((Here, "Here"), (Here(1, 1, 1), "a Here")):
-        with pytest.raises(UsageError, match=f"model: {name} is defined where no file .* %%writefile my_model.py"):
+        with pytest.raises(UsageError, match=rf"model: {name} is defined where no file .* .%%writefile my_model.py"):
             harness.run(model=given)
     Here.__module__, Here.__qualname__ = "__main__", "Here"  # as of a notebook's cell
     with pytest.raises(UsageError, match=r"model='my_model\.py:Here'"):
