@@ -146,7 +146,7 @@ def counted(job: Job, trainer: Trainer) -> dict[str, Any]:
 def _first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> str:
     """``gate.first_apart``, to go on with; nothing where looking itself goes wrong, which the log then shows."""
     try:
-        return f"; {first_apart(backend, job, draw, parameters)}"
+        return f"; {first_apart(backend, job, draw, parameters)} (harness parity shows every quantity)"
     except Exception:
         traceback.print_exc()
         return ""
