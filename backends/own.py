@@ -37,16 +37,17 @@ class OwnModel:
     name: str
     seed: int
 
-    def made(self, function: Callable[..., Any], model: ModelSpec, *first: Any) -> Any:
-        """What ``function`` returns for ``first`` and those of ``OFFERED`` that its signature names.
+    def made(self, function: Callable[..., Any], model: ModelSpec, *first: Any, **more: Any) -> Any:
+        """What ``function`` returns for ``first``, and for what its signature names of ``OFFERED`` and of ``more``.
 
         Raises:
             OwnModelError: it wants what nothing gives, or takes no layers or directions where the spec has several.
         """
-        named = list(inspect.signature(function).parameters.values())[len(first) :]
-        taken = {each.name: getattr(model, each.name) for each in named if each.name in OFFERED}
+        named = _parameters(function)[len(first) :]
+        offered = {name: getattr(model, name) for name in OFFERED} | more
+        taken = {each.name: offered[each.name] for each in named if each.name in offered}
         for each in named:
-            if each.name not in OFFERED and each.default is each.empty and each.kind not in _OPEN:
+            if each.name not in offered and each.default is each.empty and each.kind not in _OPEN:
                 raise OwnModelError(
                     f"{self.name} wants {each.name!r}, which nothing gives: it may take {', '.join(OFFERED)}; "
                     "give all else a default"
@@ -80,6 +81,13 @@ class OwnModel:
 
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Of a function; of a class those of its ``__init__``, which a framework's metaclass may hide."""
+    if isinstance(function, type):
+        return list(inspect.signature(function.__init__).parameters.values())[1:]  # type: ignore[misc]
+    return list(inspect.signature(function).parameters.values())
 
 
 def takes_lengths(function: Callable[..., Any]) -> bool:

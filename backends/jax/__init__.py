@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +16,15 @@ from backends.registered import RegisteredBackend
 #: What makes jaxlib compute on CUDA, and the libraries that it then loads.
 PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
 CUDA_LIBRARIES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+
+#: Packages with a class ``Module`` of which a user's own model may be.
+PACKAGES = ("equinox", "flax.nnx")
+
+
+def is_module(definition: Any, package: str) -> bool:
+    """Whether this is a class of the package's ``Module``; then it has imported the package."""
+    found = sys.modules.get(package)
+    return found is not None and isinstance(definition, type) and issubclass(definition, found.Module)
 
 
 class JaxBackend(RegisteredBackend):
@@ -53,8 +63,9 @@ class JaxBackend(RegisteredBackend):
         return why_too_old(job, _capability)
 
     def trains(self, definition: Any) -> bool:
-        """Whatever has the functions ``init`` and ``apply``."""
-        return all(callable(getattr(definition, name, None)) for name in ("init", "apply"))
+        """Whatever has the functions ``init`` and ``apply``, and a class of Equinox's or Flax NNX's ``Module``."""
+        functions = all(callable(getattr(definition, name, None)) for name in ("init", "apply"))
+        return functions or any(is_module(definition, package) for package in PACKAGES)
 
     def choose(self, job: Job) -> Choice:
         """Chosen by whether the batch has parts for more than one thread, as measured."""

@@ -1,17 +1,19 @@
-"""A user's own functions ``init`` and ``apply`` on the training step of ``backends.jax.trainer``."""
+"""A user's own functions, or module of Equinox or Flax NNX, on the training step of ``backends.jax.trainer``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backends.jax import is_module
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.trainer import JaxTrainer
-from backends.job import Array, Job, Parameters
-from backends.own import OwnModelError, takes_lengths
+from backends.job import Array, Job, ModelSpec, Parameters
+from backends.own import OwnModel, OwnModelError, takes_lengths
 from backends.variants import Entry
 
 
@@ -21,8 +23,7 @@ class OwnTrainer(JaxTrainer):
     def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
         assert job.own is not None
         self.own = job.own
-        self.takes_lengths = takes_lengths(self.own.definition.apply)
-        made = self.own.made(self.own.definition.init, job.model, jax.random.key(self.own.seed))
+        made, self.apply, self.takes_lengths = _made(self.own, job.model)
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(made)
         drawn = {_name(path): np.asarray(leaf) for path, leaf in leaves}
         if not drawn:
@@ -45,12 +46,53 @@ class OwnTrainer(JaxTrainer):
         """The outputs for x (B, T, D) as the trainer expects them: (B, outputs) or (T, B, outputs)."""
         parameters = jax.tree_util.tree_unflatten(self.tree, [tensors[name] for name in self.ordered])
         more = (lengths,) if self.takes_lengths else ()
-        out = self.own.definition.apply(parameters, x, *more)
+        out = self.apply(parameters, x, *more)
         if not isinstance(out, jax.Array):
             raise OwnModelError(f"{self.own.name} returned a {type(out).__name__}; wanted is an array of its outputs")
         if self.own.last_of(out.shape, self.job, self.takes_lengths):
             out = out[:, -1] if lengths is None else out[jnp.arange(len(out)), lengths - 1]
         return out.swapaxes(0, 1) if out.ndim == 3 else out
+
+
+Made = tuple[Any, Callable[..., Any], bool]
+"""A tree of parameters, what computes the outputs from such a tree and x, and whether that takes lengths."""
+
+
+def _made(own: OwnModel, model: ModelSpec) -> Made:
+    definition, key = own.definition, jax.random.key(own.seed)
+    if is_module(definition, "equinox"):
+        return _of_equinox(own.made(definition, model, key=key))
+    if is_module(definition, "flax.nnx"):
+        return _of_nnx(own, model)
+    return own.made(definition.init, model, key), definition.apply, takes_lengths(definition.apply)
+
+
+def _of_equinox(module: Any) -> Made:
+    import equinox
+
+    parameters, rest = equinox.partition(module, equinox.is_inexact_array)
+
+    def apply(parameters: Any, *arguments: Any) -> Any:
+        return equinox.combine(parameters, rest)(*arguments)
+
+    return parameters, apply, takes_lengths(type(module).__call__)
+
+
+def _of_nnx(own: OwnModel, model: ModelSpec) -> Made:
+    from flax import nnx
+
+    module = own.made(own.definition, model, rngs=nnx.Rngs(own.seed))
+    for _, each in nnx.iter_modules(module):
+        if isinstance(each, nnx.Dropout | nnx.BatchNorm):
+            raise OwnModelError(
+                f"{own.name} has a {type(each).__name__}, which changes more than parameters: that is not trained yet"
+            )
+    graph, parameters, rest = nnx.split(module, nnx.Param, ...)
+
+    def apply(parameters: Any, *arguments: Any) -> Any:
+        return nnx.merge(graph, parameters, rest, copy=True)(*arguments)
+
+    return parameters, apply, takes_lengths(own.definition.__call__)
 
 
 def _name(path: tuple[object, ...]) -> str:

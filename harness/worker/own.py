@@ -31,8 +31,8 @@ from tasks.registry import nearest
 MODULE = "own_model"
 #: Seeds of all frameworks have 32 bits.
 SEEDS = 2**32
-#: Kinds of models that are known and not trained yet, by the package that defines them.
-NOT_YET = {"flax": "Flax", "equinox": "Equinox"}
+#: Kinds of models that are known and not trained, by the package that defines them.
+NOT_YET = {"flax.linen": "Flax's linen", "haiku": "Haiku"}
 
 
 def inspected(file: str, name: str) -> Inspected:
@@ -45,11 +45,10 @@ def inspected(file: str, name: str) -> Inspected:
 
 
 def _backend_of(definition: Any, name: str, file: str) -> str:
-    kinds = {each.__module__.partition(".")[0] for each in getattr(definition, "__mro__", ())}
     for package, spoken in NOT_YET.items():
-        if package in kinds:
+        if any(f"{each.__module__}.".startswith(f"{package}.") for each in getattr(definition, "__mro__", ())):
             raise RunFailed(
-                f"{name} of {file} is a module of {spoken}, which is not trained yet: wrap it in a class with the "
+                f"{name} of {file} is a module of {spoken}, which is not trained: wrap it in a class with the "
                 "functions init and apply, as docs/extending.md shows"
             )
     for backend in backends.registry.names():
@@ -60,8 +59,8 @@ def _backend_of(definition: Any, name: str, file: str) -> str:
         raise RunFailed(f"{file} has no functions init and apply of its own: say what it calls the model, {file}:NAME")
     what = "a class" if isinstance(definition, type) else f"of type {type(definition).__name__}"
     raise RunFailed(
-        f"{name} of {file} is {what}, and no model: one is a class of torch.nn.Module or of keras.Layer, "
-        "or has the functions init and apply for JAX"
+        f"{name} of {file} is {what}, and no model: one is a class of torch.nn.Module, of keras.Layer, "
+        "of equinox.Module or of flax.nnx.Module, or has the functions init and apply for JAX"
     )
 
 

@@ -46,6 +46,12 @@ def drawn(of: Job) -> Any:
     return draw
 
 
+def job_of_a_package(package: str, name: str) -> Job:
+    """A small job of a model of another package than JAX's own."""
+    pytest.importorskip(package)
+    return replace(job("jax", "Scan"), own=OwnModel(defined(MODELS / f"{package}_models.py", name), name, 1))
+
+
 def losses_of(of: Job, backend: str) -> Array:
     """Losses of four updates, two of them at a time."""
     trainer = backends.load(backend).trainer(of, {})
@@ -91,6 +97,23 @@ def test_one_without_a_reference_is_compared_with_nothing(backend: str, variable
     np.testing.assert_array_equal(once, again)  # dropout is for training alone
     assert list(trainer.parameters())[-1].endswith(parameter)
     assert trainer.executed(batch)
+
+
+def test_modules_of_equinox_train_on_jax() -> None:
+    of = job_of_a_package("equinox", "Scan")
+    gate = pass_gate(backends.load("jax"), of, drawn(of))
+    assert gate is not None
+    assert gate.passed
+    assert next(iter(backends.load("jax").trainer(of, {}).parameters())) == "into.weight"
+
+
+def test_modules_of_flax_nnx_train_on_jax() -> None:
+    of = job_of_a_package("flax", "Scan")
+    assert pass_gate(backends.load("jax"), of, drawn(of)) is None
+    np.testing.assert_array_equal(losses_of(of, "jax"), losses_of(of, "jax"))
+    of = job_of_a_package("flax", "Drops")
+    with pytest.raises(RunFailed, match="Drops has a Dropout, which changes more than parameters"):
+        pass_gate(backends.load("jax"), of, drawn(of))
 
 
 BAD = {
@@ -142,7 +165,7 @@ def test_outputs_of_the_last_step_of_padded_sequences_are_refused() -> None:
         ("class Mine: ...", "Mien", "unknown name in m.py 'Mien'; did you mean 'Mine'"),
         ("class Mine: ...", "Mine", "Mine of m.py is a class, and no model: one is a class of torch.nn.Module"),
         ("Mine = 3", "Mine", "Mine of m.py is of type int, and no model"),
-        ("class M: ...\nM.__module__ = 'flax.nnx'\nclass Mine(M): ...", "Mine", "of Flax, which is not trained"),
+        ("class M: ...\nM.__module__ = 'flax.linen.module'\nclass Mine(M): ...", "Mine", "of Flax's linen, which is"),
     ],
 )  # fmt: skip
 def test_a_file_that_defines_no_model_says_why_in_one_line(tmp_path: Path, text: str, name: str, says: str) -> None:
