@@ -323,9 +323,9 @@ class Listed(Message):
 
 
 class Inspected(Message):
-    """The backend that trains a model, or why none does, in one line."""
+    """The backends that train a model, or why none does, in one line."""
 
-    backend: str | None = None
+    backends: list[str] = []
     problem: str | None = None
 
 

@@ -11,6 +11,7 @@ from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.jax.variants import OWN_MODEL, VARIANTS
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 
 #: What makes jaxlib compute on CUDA, and the libraries that it then loads.
@@ -63,7 +64,9 @@ class JaxBackend(RegisteredBackend):
         return why_too_old(job, _capability)
 
     def trains(self, definition: Any) -> bool:
-        """Whatever has the functions ``init`` and ``apply``, and a class of Equinox's or Flax NNX's ``Module``."""
+        """A cell, what has the functions ``init`` and ``apply``, and a class of Equinox's or Flax NNX's ``Module``."""
+        if is_cell(definition):
+            return True
         functions = all(callable(getattr(definition, name, None)) for name in ("init", "apply"))
         return functions or any(is_module(definition, package) for package in PACKAGES)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from backends import own_cell
 from backends.jax import is_module
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.trainer import JaxTrainer
 from backends.job import Array, Job, ModelSpec, Parameters
 from backends.own import OwnModel, OwnModelError, takes_lengths
 from backends.variants import Entry
+
+XP = own_cell.namespace(jnp, sigmoid=jax.nn.sigmoid, relu=jax.nn.relu)
 
 
 class OwnTrainer(JaxTrainer):
@@ -25,7 +29,7 @@ class OwnTrainer(JaxTrainer):
         self.own = job.own
         made, self.apply, self.takes_lengths = _made(self.own, job.model)
         leaves, self.tree = jax.tree_util.tree_flatten_with_path(made)
-        drawn = {_name(path): np.asarray(leaf) for path, leaf in leaves}
+        drawn = {_name(path): np.asarray(leaf) for path, leaf in leaves}  # a dict's are in the order of their names
         if not drawn:
             raise OwnModelError(f"{self.own.name} trains nothing: init returned no arrays")
         for name, array in drawn.items():
@@ -60,11 +64,25 @@ Made = tuple[Any, Callable[..., Any], bool]
 
 def _made(own: OwnModel, model: ModelSpec) -> Made:
     definition, key = own.definition, jax.random.key(own.seed)
+    if own_cell.is_cell(definition):
+        return own_cell.parameters(own, model), partial(_cell, own, model), False
     if is_module(definition, "equinox"):
         return _of_equinox(own.made(definition, model, key=key))
     if is_module(definition, "flax.nnx"):
         return _of_nnx(own, model)
     return own.made(definition.init, model, key), definition.apply, takes_lengths(definition.apply)
+
+
+def _cell(own: OwnModel, model: ModelSpec, p: Tensors, x: Tensor) -> Tensor:
+    """The outputs of every step for x (B, T, D), by a cell in a scan over time."""
+
+    def step(state: Any, x_t: Tensor) -> tuple[Any, Tensor]:
+        state = own_cell.stepped(own, XP, p, x_t, state)
+        return state, own_cell.read(state)
+
+    start = own_cell.start(own, lambda: jnp.zeros((len(x), model.hidden), x.dtype))
+    _, hs = jax.lax.scan(step, start, x.swapaxes(0, 1))
+    return hs.swapaxes(0, 1) @ p["head.W"] + p["head.b"]
 
 
 def _of_equinox(module: Any) -> Made:

@@ -9,6 +9,7 @@ from typing import Any
 from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 from backends.tensorflow.variants import OWN_MODEL, VARIANTS
 
@@ -57,9 +58,11 @@ class TensorflowBackend(RegisteredBackend):
         return super().lacks(job) or why_too_old(job, _capability)
 
     def trains(self, definition: Any) -> bool:
-        """A class of ``keras.Layer``, as ``keras.Model`` is."""
+        """A class of ``keras.Layer``, as ``keras.Model`` is, and a cell."""
         keras = sys.modules.get("keras")
-        return keras is not None and isinstance(definition, type) and issubclass(definition, keras.Layer)
+        return is_cell(definition) or (
+            keras is not None and isinstance(definition, type) and issubclass(definition, keras.Layer)
+        )
 
     def choose(self, job: Job) -> Choice:
         """By cell, hidden units and length, as measured."""

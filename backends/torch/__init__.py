@@ -9,6 +9,7 @@ from typing import Any
 from backends import allocator
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 from backends.torch.variants import OWN_MODEL, VARIANTS
 
@@ -50,9 +51,11 @@ class TorchBackend(RegisteredBackend):
         return why_too_old(job, _capability)
 
     def trains(self, definition: Any) -> bool:
-        """A class of ``nn.Module``."""
+        """A class of ``nn.Module``, and a cell."""
         torch = sys.modules.get("torch")
-        return torch is not None and isinstance(definition, type) and issubclass(definition, torch.nn.Module)
+        return is_cell(definition) or (
+            torch is not None and isinstance(definition, type) and issubclass(definition, torch.nn.Module)
+        )
 
     def choose(self, job: Job) -> Choice:
         """By cell, size and device, as measured."""

@@ -96,14 +96,13 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
         if (asked := options[flag]) and asked not in (usual, ["auto"], list(option("cell").default)):
             raise UsageError(f"--{flag} {asked[0]}: a model of your own comes in place of a cell and its variants")
     sha256, found = own_files.noted(path), supervise.inspect(path.resolve(), name)
-    if found.backend is None:
+    if not found.backends:
         raise UsageError(f"--model: {found.problem}")
     if options["backend"] == list(option("backend").default):
-        options["backend"] = [found.backend]
-    if others := [word for word in by_version(options["backend"]) if word != found.backend]:
-        raise UsageError(
-            f"--backend {others[0]}: {name or path.name} is a model for {found.backend}; leave --backend out"
-        )
+        options["backend"] = found.backends
+    if others := [word for word in by_version(options["backend"]) if word not in found.backends]:
+        which = ", ".join(found.backends)
+        raise UsageError(f"--backend {others[0]}: {name or path.name} is a model for {which}; leave --backend out")
     return {"model.cell": OWN, "model.source": f"{path.name}:{name}".removesuffix(":"), "model.sha256": sha256}
 
 

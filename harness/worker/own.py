@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import backends
+from backends import own_cell
 from backends.base import Backend, Unsupported
 from backends.job import Array, Job, Parameters
 from backends.own import OwnModel, OwnModelError, takes_lengths
@@ -36,31 +37,35 @@ NOT_YET = {"flax.linen": "Flax's linen", "haiku": "Haiku"}
 
 
 def inspected(file: str, name: str) -> Inspected:
-    """The backend that trains what ``file`` defines as ``name``, or why none does."""
+    """The backends that train what ``file`` defines as ``name``, or why none does."""
     try:
         definition = defined(Path(file), name)
-        return Inspected(backend=_backend_of(definition, name, Path(file).name))
+        return Inspected(_backends_of(definition, name, Path(file).name))
     except RunFailed as error:
         return Inspected(problem=str(error))
 
 
-def _backend_of(definition: Any, name: str, file: str) -> str:
+def _backends_of(definition: Any, name: str, file: str) -> list[str]:
     for package, spoken in NOT_YET.items():
         if any(f"{each.__module__}.".startswith(f"{package}.") for each in getattr(definition, "__mro__", ())):
             raise RunFailed(
                 f"{name} of {file} is a module of {spoken}, which is not trained: wrap it in a class with the "
                 "functions init and apply, as docs/extending.md shows"
             )
+    found = []
     for backend in backends.registry.names():
         with suppress(ImportError):  # a third party's that is broken
-            if backends.load(backend).trains(definition):
-                return backend
+            found += [backend] if backends.load(backend).trains(definition) else []
+    if found:
+        return found
     if not name:
-        raise RunFailed(f"{file} has no functions init and apply of its own: say what it calls the model, {file}:NAME")
+        raise RunFailed(
+            f"{file} has no functions init and apply, or initial and step: say what it calls the model, {file}:NAME"
+        )
     what = "a class" if isinstance(definition, type) else f"of type {type(definition).__name__}"
     raise RunFailed(
         f"{name} of {file} is {what}, and no model: one is a class of torch.nn.Module, of keras.Layer, "
-        "of equinox.Module or of flax.nnx.Module, or has the functions init and apply for JAX"
+        "of equinox.Module or of flax.nnx.Module, or has the functions init and apply for JAX, or initial and step"
     )
 
 
@@ -151,7 +156,8 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
     """
     assert job.own is not None
     own, small = job.own, job.resized(min(BATCH, job.batch))
-    reference = getattr(own.definition, "reference", None)
+    reference = own_cell.reference(own, job.model) if own_cell.is_cell(own.definition) else None
+    reference = getattr(own.definition, "reference", reference)
     apart: list[float] = []
     file = vars(sys.modules[MODULE])["__file__"] if MODULE in sys.modules else None
     with explained(Path(file) if file else None, f"{own.name} cannot be trained"):

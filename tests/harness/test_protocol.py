@@ -43,7 +43,7 @@ EXAMPLES: list[protocol.Message] = [
     protocol.Compared("scan", "float32", 1e-3, {"loss": 1e-7}, [1.0], [1.0]),
     protocol.Probed({"name": "numpy"}),
     protocol.Listed([{"auto": "hoisted"}]),
-    protocol.Inspected("torch"),
+    protocol.Inspected(["torch"]),
     protocol.End("failed", "out of memory"),
 ]
 UNIONS = {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import backends
+from backends import own_cell
 from backends.job import Array, Job, ModelSpec, OptimizerSpec
 from backends.own import OWN, OwnModel
 from backends.synthetic import random_batches
@@ -46,6 +47,13 @@ def drawn(of: Job) -> Any:
     return draw
 
 
+def job_of_a_cell(backend: str, name: str, **changes: Any) -> Job:
+    """A small job of a cell that is for every framework."""
+    pytest.importorskip(backend)
+    own = OwnModel(defined(MODELS / "cells.py", name), name, 1)
+    return replace(job("torch", "Mean", **changes), own=own)
+
+
 def job_of_a_package(package: str, name: str) -> Job:
     """A small job of a model of another package than JAX's own."""
     pytest.importorskip(package)
@@ -62,7 +70,7 @@ def losses_of(of: Job, backend: str) -> Array:
 @pytest.mark.parametrize(("backend", "name"), [("torch", "Mean"), ("jax", "Scan"), ("tensorflow", "Stack")])
 def test_a_model_is_held_to_its_own_reference_and_repeats_itself(backend: str, name: str) -> None:
     of = job(backend, name, precision="float64")
-    assert inspected(str(MODELS / FILES[backend]), name).backend == backend
+    assert inspected(str(MODELS / FILES[backend]), name).backends == [backend]
     backends.load(backend).start(of)
     gate = pass_gate(backends.load(backend), of, drawn(of))
     assert gate is not None
@@ -116,6 +124,34 @@ def test_modules_of_flax_nnx_train_on_jax() -> None:
         pass_gate(backends.load("jax"), of, drawn(of))
 
 
+@pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
+@pytest.mark.parametrize(("name", "changes"), [("Minimal", {"readout": "last"}), ("Two", {"variable": True})])
+def test_one_step_is_a_cell_in_every_framework_and_in_the_reference(
+    backend: str, name: str, changes: dict[str, Any]
+) -> None:
+    assert set(inspected(str(MODELS / "cells.py"), name).backends) == {"torch", "jax", "tensorflow"}
+    of = job_of_a_cell(backend, name, **changes)
+    gate = pass_gate(backends.load(backend), of, drawn(of))
+    assert gate is not None
+    assert gate.passed
+    trained = backends.load(backend).trainer(of, {}).parameters()
+    assert sorted(trained)[-2:] == ["head.W", "head.b"]
+    start = own_cell.parameters(of.own, of.model)  # type: ignore[arg-type]
+    for drawn_one, array in start.items():
+        np.testing.assert_array_equal(trained[drawn_one], array.astype(of.dtype))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("Wide", r"step of Wide returned a state of shape \(4, 8\); wanted is that before it, \(4, 4\)"),
+     ("Unnamed", "initial of Unnamed is to return a dict of arrays by name")],
+)  # fmt: skip
+def test_what_is_no_cell_says_why(name: str, says: str) -> None:
+    of = job_of_a_cell("torch", name)
+    with pytest.raises(RunFailed, match=says):
+        pass_gate(backends.load("torch"), of, drawn(of))
+
+
 BAD = {
     (
         "torch",
@@ -161,7 +197,7 @@ def test_outputs_of_the_last_step_of_padded_sequences_are_refused() -> None:
         ("import nowhere", "Mine", "ModuleNotFoundError: No module named 'nowhere' (m.py, line 1)"),
         ("x = 1\ndef f(:\n", "Mine", "SyntaxError: invalid syntax (m.py, line 2)"),
         ("import sys\nsys.exit(3)", "Mine", "m.py cannot be imported: SystemExit: 3 (m.py, line 2)"),
-        ("class Mine: ...", "", "m.py has no functions init and apply of its own: say what"),
+        ("class Mine: ...", "", "m.py has no functions init and apply, or initial and step: say what"),
         ("class Mine: ...", "Mien", "unknown name in m.py 'Mien'; did you mean 'Mine'"),
         ("class Mine: ...", "Mine", "Mine of m.py is a class, and no model: one is a class of torch.nn.Module"),
         ("Mine = 3", "Mine", "Mine of m.py is of type int, and no model"),
@@ -179,7 +215,7 @@ def test_a_file_that_defines_no_model_says_why_in_one_line(tmp_path: Path, text:
 
 def test_a_file_of_two_functions_is_a_model_itself() -> None:
     pytest.importorskip("jax")
-    assert inspected(str(MODELS / FILES["jax"]), "").backend == "jax"
+    assert inspected(str(MODELS / FILES["jax"]), "").backends == ["jax"]
 
 
 def test_a_file_that_changed_since_it_was_planned_is_not_run(tmp_path: Path) -> None:
