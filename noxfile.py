@@ -36,7 +36,7 @@ def install(session: nox.Session, extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything, all frameworks in one environment."""
-    install(session, "all,test")
+    install(session, "all,modules,test")
     session.run("pytest", *session.posargs)
 
 

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 from backends.job import IEEE, Array, Device, Job, ModelSpec, Parameters, Precision
+from backends.own import OWN
 from backends.variants import Tier, Variant
 from tasks.base import Batch
 
@@ -208,7 +209,18 @@ class Backend(ABC):
 
     @abstractmethod
     def build(self, job: Job, parameters: Parameters) -> Trainer:
-        """The training program for a resolved job; parameters are in the canonical layout, of the job's ``dtype``."""
+        """The training program for a resolved job; parameters are in the canonical layout, of the job's ``dtype``.
+
+        None at all stand for those that a user's own model draws.
+        """
+
+    def trains(self, definition: Any) -> bool:
+        """Whether this backend trains ``definition``, which a user's file names, as ``Job.own``.
+
+        Nothing is imported for the answer: what is a framework's own was made with it.
+        """
+        del definition
+        return False
 
     def is_deterministic(self, job: Job) -> bool | None:
         """Whether ``job`` gives the same losses to the last bit each time on one machine; None where unknown."""
@@ -265,6 +277,8 @@ class Backend(ABC):
         return replace(job, variant=choice.variant), choice.reason
 
     def _chosen(self, job: Job) -> Choice:
+        if job.model.is_own:
+            return Choice(OWN, "a model of a user's own has no other")
         choice = self.choose(job)
         unmeasured = "" if job.precision in IEEE else f"; unmeasured in {job.precision}"
         return Choice(choice.variant, choice.reason + unmeasured)

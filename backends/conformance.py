@@ -9,8 +9,10 @@
 Needs pytest. Every variant of every cell is compared with ``backends.reference``, with one layer and
 several, in one direction and both, to 1e-9 relatively in float64 and 1e-4 in float32; and each variant
 once in each coarser precision that it has. Sequences of variable lengths, the CTC loss and dropout are compared
-too, unless ``Backend.lacks`` says why not. With ``device = "cuda"`` in the class all of it runs
-there, and is skipped where the backend has no such device.
+too. What a backend says that it cannot compute (``Variant.reason`` for a model, ``Backend.lacks`` for a
+job) is skipped with that reason, and must be refused: a backend of one cell and one layer passes.
+With ``device = "cuda"`` in the class all of it runs there, and is skipped where the backend has no
+such device.
 """
 
 from __future__ import annotations
@@ -137,7 +139,58 @@ class BackendConformance:
         """Put the backend's settings in force, once. Only now is the framework asked for the device."""
         if reason := cls.backend.devices()[cls.device]:
             pytest.skip(reason)
-        cls.backend.start(cls.job(precision="float64"))
+        cls.backend.start(cls.job(cls.usual(), precision="float64"))
+
+    def why_not(self, job: Job) -> str | None:
+        """Why the job's variant, or with ``auto`` each variant, cannot compute the job; None where it can."""
+        variants = self.backend.variants(job.model, job.device)
+        asked = [variant for variant in variants if job.variant in ("auto", variant.name)]
+        whys = [self._why_not(replace(job, variant=variant.name), variant) for variant in asked]
+        return next((why for why in whys if why), "it has no variant") if all(whys) else None
+
+    def _why_not(self, job: Job, variant: Variant) -> str | None:
+        if why := variant.reason or self.backend.lacks(job):
+            return why
+        have = job.precision in self.backend.precisions(job.device) and job.precision in variant.precisions
+        return None if have else f"no {job.precision}"
+
+    def able(self, job: Job) -> Job:
+        """``job``; the test is skipped, by name, where the backend says that it cannot compute it, and refuses it."""
+        if why := self.why_not(job):
+            with pytest.raises(Unsupported, match=r"\S"):
+                self.backend.resolve(job)
+            model = job.model
+            shape = (
+                f"{model.cell}, {model.layers} layer(s), {model.directions} direction(s), {model.readout}, {job.loss}"
+            )
+            pytest.skip(f"{self.backend.name} {job.variant}: {why} ({shape})")
+        return job
+
+    def nearest(self, cell: Any, network: int, **changes: Any) -> Job:
+        """The job of a network or, where that is too much, in one direction, of one layer, or both; as ``able``."""
+        job = self.job(cell, network, **changes)
+        model = job.model
+        for layers, bidirectional in ((model.layers, False), (1, model.bidirectional), (1, False)):
+            if self.why_not(job) is None:
+                break
+            job = replace(job, model=replace(model, layers=layers, bidirectional=bidirectional))
+        return self.able(job)
+
+    @classmethod
+    def usual(cls, *preferred: Cell) -> Cell:
+        """The cell of tests that need one: the first of these, then of the others, that any variant has."""
+        cells = [*preferred, "lstm", *CELLS]
+        return next((cell for cell in cells if cls._variants(cell)), "lstm")
+
+    @classmethod
+    def _variants(cls, cell: Any) -> list[Variant]:
+        """Those that compute a cell in one layer and one direction."""
+        return [each for each in cls.backend.variants(cls.job(cell).model, cls.device) if each.reason is None]
+
+    @classmethod
+    def _named(cls, cell: Any) -> list[Variant]:
+        """Those that compute a cell; where none does the stock one, whose tests say so and are skipped."""
+        return cls._variants(cell) or cls.backend.variants(cls.job(cell).model, cls.device)[:1]
 
     def _precisions(self, variant: Variant, all_of_them: bool) -> list[Precision]:
         """The IEEE precisions of a variant, from the widest down."""
@@ -163,12 +216,11 @@ class BackendConformance:
         if "variant" in wanted:
             found = [
                 (cell, variant.name, precision, network)
-                for cell in (CELLS if "cell" in wanted else ("lstm",))
-                for variant in self.backend.variants(self.job(cell).model, self.device)
-                if variant.reason is None
+                for cell in (CELLS if "cell" in wanted else (self.usual(),))
+                for variant in self._named(cell)
                 for precision in self._precisions(variant, all_of_them="precision" in wanted)
                 for network in (_networks(precision) if "network" in wanted else [0])
-                if not (variant.like and ("network" in wanted or (cell != "lstm" and "precision" not in wanted)))
+                if not (variant.like and ("network" in wanted or (cell != self.usual() and "precision" not in wanted)))
             ]
             rows = [tuple(row[index] for _, index in asked) for row in found]
             shown = [f"{n[0]}{'x2' if n[1] else ''}-{n[2]}" for n in NETWORKS]
@@ -177,23 +229,28 @@ class BackendConformance:
         if "coarse" in wanted:
             coarse = [
                 (variant.name, precision)
-                for variant in self.backend.variants(self.job().model, self.device)
-                if variant.reason is None
+                for variant in self._named(self.usual())
                 for precision in self._coarse(variant)
             ]
-            metafunc.parametrize(["coarse_variant", "coarse"], coarse, ids=["-".join(row) for row in coarse])
+            without = f"{self.backend.name} has no precision coarser than {' and '.join(IEEE)}"
+            coarse = coarse or [pytest.param("", "", marks=pytest.mark.skip(reason=without), id="none")]  # type: ignore[list-item]
+            metafunc.parametrize(["coarse_variant", "coarse"], coarse)
         if "case" in wanted:
             names = [f"{c[0]}-{c[1]}{'x2' if c[2] else ''}-{c[3]}-{c[4]}" for c in SEQUENCES]
             cases = [
                 (case, variant.name, precision)
                 for case in range(len(SEQUENCES))
-                for variant in self.backend.variants(self.sequence_job(case).model, self.device)
-                if not variant.reason and not variant.like
+                for variant in self._of_case(case)
                 # lengths only move numbers about, which the widest precision shows; CTC computes
                 for precision in self._precisions(variant, all_of_them=SEQUENCES[case][4] == "ctc")
             ]
             ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
             metafunc.parametrize(["case", "sequence_variant", "sequence_precision"], cases, ids=ids)
+
+    def _of_case(self, case: int) -> list[Variant]:
+        """The variants with code of their own that compute a model of ``SEQUENCES``; as ``_named`` where none does."""
+        variants = self.backend.variants(self.sequence_job(case).model, self.device)
+        return [each for each in variants if not each.reason and not each.like] or variants[:1]
 
     def test_loss_and_gradients_agree_with_the_reference(
         self, cell: str, variant: str, network: int, precision: Precision
@@ -203,7 +260,7 @@ class BackendConformance:
         job = self.job(
             cell, network, variant=variant, precision=precision, optimizer=OptimizerSpec("sgd", lr, clip=None)
         )
-        p, batches = start(job), some_batches(job, 1)
+        p, batches = start(self.able(job)), some_batches(job, 1)
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
         loss, expected = reference.loss_and_gradients(job, p, batches[0])
@@ -216,11 +273,10 @@ class BackendConformance:
     ) -> None:
         """Loss and gradients of the LSTM, the deepest where a variant has code of its own; parameters stay float32."""
         lr, spec = 1e4, OptimizerSpec("sgd", 1e4, clip=None)
-        job = self.job(variant=coarse_variant, precision=coarse, optimizer=spec)
+        job = self.job(self.usual(), variant=coarse_variant, precision=coarse, optimizer=spec)
         if not self.backend.variant(job).like:
-            job = self.job("lstm", DEEPEST, variant=coarse_variant, precision=coarse, optimizer=spec)
-        if self.backend.lacks(job):
-            pytest.skip(str(self.backend.lacks(job)))
+            job = self.nearest(self.usual(), DEEPEST, variant=coarse_variant, precision=coarse, optimizer=spec)
+        self.able(job)
         p, batches = start(job), some_batches(job, 1)
         self.backend.start(job)
         try:
@@ -240,8 +296,8 @@ class BackendConformance:
     def test_parameters_after_20_adam_steps_agree_with_the_reference(
         self, cell: str, variant: str, precision: Precision
     ) -> None:
-        """Losses and parameters, of the deepest network."""
-        job = self.job(cell, DEEPEST, variant=variant, precision=precision)
+        """Losses and parameters, of the deepest network that it has."""
+        job = self.nearest(cell, DEEPEST, variant=variant, precision=precision)
         p, batches = start(job), some_batches(job, 20)
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
@@ -254,7 +310,8 @@ class BackendConformance:
     @pytest.mark.parametrize("clip", [0.05, 1e6, None], ids=["clipped", "below-clip", "unclipped"])
     def test_every_update_rule_is_the_one_printed(self, name: Any, clip: float | None) -> None:
         """As ``OptimizerSpec`` prints them, clipped and unclipped, to 1e-9."""
-        job = self.job("gru", 0, precision="float64", optimizer=OptimizerSpec(name, 0.01, clip))
+        cell, spec = self.usual("gru"), OptimizerSpec(name, 0.01, clip)
+        job = self.able(self.job(cell, 0, precision="float64", optimizer=spec))
         p, batches = start(job), some_batches(job, 5)
         trainer = self.backend.trainer(job, p)
         train(trainer, job, batches)
@@ -325,9 +382,7 @@ class BackendConformance:
     @pytest.mark.parametrize(("batch", "length"), [(1, T), (B, 1)], ids=["one-sequence", "one-step"])
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""
-        job = self.job("lstm", 0, variant=variant, precision=widest, batch=batch, length=length)
-        if self.backend.lacks(job):
-            pytest.skip(str(self.backend.lacks(job)))
+        job = self.able(self.job(self.usual(), 0, variant=variant, precision=widest, batch=batch, length=length))
         p, batches = start(job), some_batches(job, 2)
         trainer = self.backend.trainer(job, p)
         train(trainer, job, batches)
@@ -338,7 +393,7 @@ class BackendConformance:
         self, cell: str, variant: str, widest: Precision, shape: int
     ) -> None:
         """Read out at every step and at the last one."""
-        job = self.job(cell, shape, variant=variant, precision=widest)
+        job = self.nearest(cell, shape, variant=variant, precision=widest)
         p, x = start(job), some_batches(job, 1)[0].x
         trainer = self.backend.trainer(job, p)
         before, predicted = trainer.parameters(), trainer.predict(x.astype(widest))
@@ -348,7 +403,7 @@ class BackendConformance:
 
     def test_a_chunk_equals_its_parts_and_a_second_run_the_first(self, variant: str) -> None:
         """The second law of ``Trainer``, and determinism, both to the last bit."""
-        job = self.job("lstm", 0, variant=variant, precision="float32")
+        job = self.able(self.job(self.usual(), 0, variant=variant, precision="float32"))
         batches = some_batches(job, 6)
         whole, parts, again = (self.backend.trainer(job, start(job)) for _ in range(3))
         losses = train(whole, job, batches)
@@ -359,7 +414,7 @@ class BackendConformance:
 
     def test_nothing_compiles_in_the_steady_state(self, variant: str) -> None:
         """After one update and one prediction."""
-        job = self.job("lstm", 0, variant=variant)
+        job = self.able(self.job(self.usual(), 0, variant=variant))
         trainer = self.backend.trainer(job, start(job))
         batches = some_batches(job, 4)
         x = batches[0].astype(job.dtype).x
@@ -372,7 +427,7 @@ class BackendConformance:
 
     def test_what_executed_is_what_the_variants_name_says(self, cell: str, variant: str, widest: Precision) -> None:
         """And looking changes nothing."""
-        job = self.job(cell, 3, variant=variant, precision=widest)
+        job = self.nearest(cell, DEEPEST, variant=variant, precision=widest)
         trainer = self.backend.trainer(job, start(job))
         batch = some_batches(job, 1)[0].astype(job.dtype)
         before = trainer.parameters()
@@ -383,7 +438,7 @@ class BackendConformance:
 
     def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str, widest: Precision) -> None:
         """Writing into what ``parameters`` gave, or training, changes nothing that the caller has."""
-        job = self.job(cell, 0, variant=variant, precision=widest)
+        job = self.able(self.job(cell, 0, variant=variant, precision=widest))
         p, batches = {name: array.astype(widest) for name, array in start(job).items()}, some_batches(job, 1)
         kept = {name: array.copy() for name, array in p.items()}
         trainer = self.backend.trainer(job, p)
@@ -414,10 +469,18 @@ class BackendConformance:
 
     def test_auto_names_a_variant_that_runs(self) -> None:
         """For every cell, with a reason."""
+        lacking = []
         for cell in CELLS:
+            if reason := self.why_not(self.job(cell)):
+                lacking.append(f"{cell}: {reason}")
+                with pytest.raises(Unsupported, match=r"\S"):
+                    self.backend.resolve(self.job(cell))
+                continue
             job, why = self.backend.resolve(self.job(cell))
             assert job.variant != "auto"
             assert why
+        if len(lacking) == len(CELLS):
+            pytest.fail(f"{self.backend.name} computes no cell at all: {'; '.join(lacking)}")
 
     # -- variable lengths and CTC -----------------------------------------------------------------
 
@@ -431,11 +494,7 @@ class BackendConformance:
         lr, variant, precision = 1e4, sequence_variant, sequence_precision
         spec = OptimizerSpec("sgd", lr, clip=None)
         job = self.sequence_job(case, variant=variant, precision=precision, optimizer=spec)
-        p, [batch] = start(job), some_batches(job, 1)
-        if self.backend.lacks(job):
-            with pytest.raises(Unsupported, match=r"\S"):
-                self.backend.trainer(job, p)
-            return
+        p, [batch] = start(self.able(job)), some_batches(job, 1)
         trainer, given = self.backend.trainer(job, p), garbled(batch)
         widest = precision == "float64" or "float64" not in self.backend.variant(job).precisions
         predicted = trainer.predict(given.x.astype(precision), given.lengths) if widest else None
@@ -454,9 +513,7 @@ class BackendConformance:
 
     def test_with_lengths_and_ctc_a_chunk_equals_its_parts_and_nothing_compiles_again(self, variant: str) -> None:
         """To the last bit, and whatever the lengths are."""
-        job = self.sequence_job(2, variant=variant, precision="float32")
-        if self.backend.lacks(job):
-            pytest.skip(str(self.backend.lacks(job)))
+        job = self.able(self.sequence_job(2, variant=variant, precision="float32"))
         batches = some_batches(job, 5)
         whole, parts = (self.backend.trainer(job, start(job)) for _ in range(2))
         losses = train(whole, job, batches)
@@ -470,12 +527,7 @@ class BackendConformance:
         """Or says why there is none."""
         for case in range(len(SEQUENCES)):
             job = self.sequence_job(case)
-            why_not = [
-                self.backend.lacks(replace(job, variant=variant.name))
-                for variant in self.backend.variants(job.model, self.device)
-                if variant.reason is None
-            ]
-            if all(why_not):
+            if self.why_not(job):
                 with pytest.raises(Unsupported, match=r"\S"):
                     self.backend.resolve(job)
             else:
@@ -536,9 +588,7 @@ class BackendConformance:
 
     def test_lengths_that_the_job_does_not_have_are_refused(self, variant: str) -> None:
         """With a ValueError."""
-        job = self.sequence_job(1, variant=variant)
-        if self.backend.lacks(job):
-            pytest.skip(str(self.backend.lacks(job)))
+        job = self.able(self.sequence_job(1, variant=variant))
         [batch] = some_batches(job, 1)
         trainer = self.backend.trainer(replace(job, variable=False), start(job))
         with pytest.raises(ValueError, match="not variable"):

@@ -13,11 +13,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from backends.own import OWN, OwnModel
 from tasks.base import Batch, Loss, Readout
 
 Array = NDArray[Any]
 Parameters = dict[str, Array]
 Cell = Literal["rnn", "lstm", "gru", "gru-reset-before"]
+#: What a spec may say in place of a cell: a model of a user's own, which has none of these.
+AnyCell = Literal[Cell, "own"]
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "float64", "tf32", "bfloat16"]
 OptimizerName = Literal["adam", "adamw", "rmsprop", "sgd"]
@@ -60,6 +63,11 @@ class ModelSpec:
     readout: Readout
     layers: int = 1
     bidirectional: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own, of which nothing is known but the sizes that are offered to it."""
+        return str(self.cell) == OWN
 
     @property
     def directions(self) -> int:
@@ -192,6 +200,7 @@ class Job:
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
     label_smoothing: float = 0.0  # of ``cross-entropy``: the target is (1 − s) · one-hot + s / classes
     dropout: float = 0.0  # share of units dropped between layers in training; which ones, ``Batch.masks`` say
+    own: OwnModel | None = None  # a user's own model, where ``model`` is none of a cell
 
     def __post_init__(self) -> None:
         """Raises ValueError for a CTC loss without labels, or read out at the last step only; for label smoothing that

@@ -8,13 +8,15 @@ from typing import ClassVar
 from backends import allocator
 from backends.base import Backend, Trainer
 from backends.job import Device, Job, ModelSpec, Parameters
-from backends.variants import Variant, VariantRegistry
+from backends.variants import Entry, Variant, VariantRegistry
 
 
 class RegisteredBackend(Backend):
     """A framework with a registry of its variants, such as ``backends.torch.variants``."""
 
     registry: ClassVar[VariantRegistry]
+    #: What trains a model of a user's own; None where nothing does.
+    own: ClassVar[Entry | None] = None
 
     def version(self) -> str:
         """As ``Backend.version``, of the module that has the backend's name."""
@@ -22,7 +24,8 @@ class RegisteredBackend(Backend):
 
     def variants(self, model: ModelSpec, device: Device) -> list[Variant]:
         """All variants in the registry's order, each with the reason where it cannot compute ``model``."""
-        return [entry.variant(model, device) for entry in self.registry]
+        entries = self.registry if not model.is_own else [self.own] if self.own else []
+        return [entry.variant(model, device) for entry in entries]
 
     def current_variant(self, name: str) -> str:
         """The present name of a variant, given this or a former one."""
@@ -40,7 +43,7 @@ class RegisteredBackend(Backend):
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The entry's trainer, after its memory policy is in force."""
-        entry = self.registry[job.variant]
+        entry = self.own if job.model.is_own and self.own else self.registry[job.variant]
         if entry.keeps_freed_memory:
             allocator.keep_freed_memory()
         return entry.load_trainer()(job, parameters, entry)

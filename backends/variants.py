@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from backends.job import Device, Job, ModelSpec, Parameters, Precision
+from backends.job import IEEE, Device, Job, ModelSpec, Parameters, Precision
+from backends.own import OWN
 
 if TYPE_CHECKING:
     from backends.base import Trainer
@@ -89,6 +90,15 @@ class Entry:
     elsewhere: str | None = None
     cannot: Callable[[ModelSpec, Device], str | None] = _no_objection
     lacks: Callable[[Job], str | None] = _no_objection
+
+    @classmethod
+    def of_own_models(cls, trainer: str, **more: Any) -> Entry:
+        """The entry of models of a user's own: what runs is what they are, in the precisions that need no casts."""
+        about = "a model of a user's own, as it is written"
+        return cls(
+            name=OWN, summary=about, tier="default", layers="", trainer=trainer, runs="", precisions=(*IEEE, "tf32"),
+            **more,
+        )  # fmt: skip
 
     def variant(self, model: ModelSpec, device: Device) -> Variant:
         """The public description, with the reason where it cannot compute ``model`` on ``device``."""

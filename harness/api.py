@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from markupsafe import Markup
@@ -271,6 +273,8 @@ def _value(stated: Option, value: Any) -> Any:
         return ",".join(map(str, value)) if isinstance(value, list | tuple | range) else str(value)
     if stated.kind is dict:
         return _words(stated, value)
+    if stated.name == "model" and not isinstance(value, str):
+        return _own_model(value)
     if isinstance(value, list | tuple | range | set):
         if not stated.repeatable:
             raise UsageError(f"{stated.parameter} takes one value, not {len(value)}")
@@ -296,6 +300,27 @@ def _one(stated: Option, value: Any) -> Any:
     spoken = {int: "a whole number", float: "a number", Path: "a path", str: "a name", bool: "True or False"}
     more = "" if isinstance(value, str | int | float | bool) else _BY_NAME
     raise UsageError(f"{stated.parameter} takes {spoken[stated.kind]}, not {value!r:.60}{more}")
+
+
+def _own_model(value: Any) -> str:
+    """FILE:NAME of a model's class, FILE of a module with the functions ``init`` and ``apply``.
+
+    Raises:
+        UsageError: no file defines it at its top level, so that no worker can find it.
+    """
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, ModuleType) and value.__file__:
+        return value.__file__
+    name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", None)
+    file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if module == "__main__" or not file or not name.isidentifier():
+        what = name.rpartition(".")[2] or f"a {type(value).__name__}"
+        raise UsageError(
+            f"model: {what} is defined where no file has it at its top level, and a run has a process of its own: "
+            f"write it to a file (%%writefile my_model.py) and give model='my_model.py:{what if name else 'NAME'}'"
+        )
+    return f"{file}:{name}"
 
 
 def _words(stated: Option, value: Any) -> list[str]:
@@ -404,6 +429,7 @@ def verify(
     within: float = LONGEST_ALL_S,
     results: str | Path | None = None,
     data: str | Path | None = None,
+    model: str | Path | None = None,
 ) -> Verified:
     """Run records again here and judge each, as ``harness verify``.
 
@@ -413,6 +439,7 @@ def verify(
         within: longest that all of them together may take.
         results: folder to keep the new runs' records in; None to keep none.
         data: folder that holds ``mnist/``.
+        model: file, or folder, of the model of your own that a record is of.
 
     Raises:
         StoreError: the folder of ``results`` cannot be written to.
@@ -421,7 +448,8 @@ def verify(
     store = None if results is None else Store(Path(results))
     if store:
         store.prepare()
-    rows, problems = verifying.verify_all(_paths(places), timeout, store, json_lines=False, within=within)
+    own = None if model is None else Path(model)
+    rows, problems = verifying.verify_all(_paths(places), timeout, store, json_lines=False, within=within, model=own)
     return Verified(rows, problems)
 
 

@@ -3,8 +3,9 @@
 A message is a subclass of ``Message`` and travels as one line of JSON: its fields, and ``kind``, the name of its class.
 The parent writes to the worker's standard input, the worker to what was its standard output.
 
-1. The first line to the worker is a request: ``Run``, ``Contest``, ``Parity``, ``Probe`` or ``Variants``.
-2. ``Probe`` is answered by ``Probed`` and ``Variants`` by ``Listed``. That is the whole conversation.
+1. The first line to the worker is a request: ``Run``, ``Contest``, ``Parity``, ``Probe``, ``Variants`` or ``Inspect``.
+2. ``Probe`` is answered by ``Probed``, ``Variants`` by ``Listed`` and ``Inspect`` by ``Inspected``. That is the whole
+   conversation.
 3. Every other conversation starts with ``Affinity`` and closes with ``End``, which says how it went. Whatever goes
    wrong, a worker that still can says so with ``End``; one that closes its output without it has died.
 4. Between these, in this order:
@@ -90,19 +91,22 @@ class Run(Message):
         start: file of the parameters to start from, by their canonical names; None to draw them.
         keep: file for the parameters that are scored and, under ``predictions``, what they predict of the test split;
             None to keep neither.
+        model: file of the user's own model that the spec is of; None for a cell.
     """
 
     spec: Fields
     cpus: list[int]
     start: str | None = None
     keep: str | None = None
+    model: str | None = None
 
 
 class Contest(Message):
-    """Get ready with a speed spec on these CPUs, then follow orders."""
+    """Get ready with a speed spec on these CPUs, then follow orders; ``model`` as for ``Run``."""
 
     spec: Fields
     cpus: list[int]
+    model: str | None = None
 
 
 class Parity(Message):
@@ -135,7 +139,14 @@ class Variants(Message):
     specs: list[Fields]
 
 
-Request = Run | Contest | Parity | Probe | Variants
+class Inspect(Message):
+    """Say which backend trains what ``file`` defines as ``name``."""
+
+    file: str
+    name: str
+
+
+Request = Run | Contest | Parity | Probe | Variants | Inspect
 
 
 # ---- orders to a contestant that is ready
@@ -185,7 +196,7 @@ class Decided(Message):
 
 
 class GateDone(Message):
-    """How far the gate found the variant from the reference: ``records.base.Gate``."""
+    """How far the gate found the variant from the reference: ``records.base.Gate``; empty where there is none."""
 
     gate: Fields
 
@@ -311,6 +322,13 @@ class Listed(Message):
     specs: list[Fields]
 
 
+class Inspected(Message):
+    """The backends that train a model, or why none does, in one line."""
+
+    backends: list[str] = []
+    problem: str | None = None
+
+
 class End(Message):
     """The last event: how it went."""
 
@@ -320,7 +338,8 @@ class End(Message):
 
 Event = (
     Affinity | Decided | GateDone | Progress | Point | Disturbance | Gpu | Executed | Software | Measured
-    | Kept | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | End
+    | Kept | Ready | BlockDone | Armed | Limits | Peaks | Compared | Probed | Listed | Inspected
+    | End
 )  # fmt: skip
 
 # ---- lines

@@ -141,6 +141,9 @@ def with_the_record(words: list[str], a_run: Path, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("line", commands())
 def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path: Path, line: str) -> None:
     words = shortened(shlex.split(line)[1:])
+    for file in re.findall(r"--model (\w+\.py)", line):
+        (code,) = (text for _, text in blocks("python") if text.startswith(f"# {file}"))
+        (tmp_path / file).write_text(code)
     if words[0] == "data" or set(DATA_SETS) & set(words):
         files_of_own_data(tmp_path)
         adds_what_it_names(harness, words)
@@ -210,7 +213,7 @@ ROOMS = tuple(path.parent.name for path in (ROOT / "harness").glob("*/__init__.p
 #: Named like modules: groups of entry points, and a file of a user's own.
 NO_MODULES = ("harness.backends", "harness.tasks", "tasks.py")
 #: Folders that commands make, and a file of a user's own.
-NOT_OURS = ("results/local", "results/gpu", "tasks.py")
+NOT_OURS = ("results/local", "results/gpu", "tasks.py", "my_model.py")
 PATH = re.compile(r"(?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|toml|cff)|[A-Z]+\.md")
 DOTTED = re.compile(r"(?:harness|backends|tasks|tests)(?:\.\w+)+")
 

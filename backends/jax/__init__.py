@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
-from backends.jax.variants import VARIANTS
+from backends.jax.variants import OWN_MODEL, VARIANTS
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 
 #: What makes jaxlib compute on CUDA, and the libraries that it then loads.
 PLUGINS = ("jax-cuda12-plugin", "jax-cuda13-plugin")
 CUDA_LIBRARIES = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+
+#: Packages with a class ``Module`` of which a user's own model may be.
+PACKAGES = ("equinox", "flax.nnx")
+
+
+def is_module(definition: Any, package: str) -> bool:
+    """Whether this is a class of the package's ``Module``; then it has imported the package."""
+    found = sys.modules.get(package)
+    return found is not None and isinstance(definition, type) and issubclass(definition, found.Module)
 
 
 class JaxBackend(RegisteredBackend):
@@ -22,6 +34,7 @@ class JaxBackend(RegisteredBackend):
     name = "jax"
     distribution = "jax"
     registry = VARIANTS
+    own = OWN_MODEL
 
     def versions(self) -> Mapping[str, str]:
         """Of JAX, jaxlib, the CUDA plugin and CUDA's libraries."""
@@ -49,6 +62,13 @@ class JaxBackend(RegisteredBackend):
         if job.loss == "ctc" and find_spec("optax") is None:
             return "its CTC loss is optax's, which is not installed: pip install optax"
         return why_too_old(job, _capability)
+
+    def trains(self, definition: Any) -> bool:
+        """A cell, what has the functions ``init`` and ``apply``, and a class of Equinox's or Flax NNX's ``Module``."""
+        if is_cell(definition):
+            return True
+        functions = all(callable(getattr(definition, name, None)) for name in ("init", "apply"))
+        return functions or any(is_module(definition, package) for package in PACKAGES)
 
     def choose(self, job: Job) -> Choice:
         """Chosen by whether the batch has parts for more than one thread, as measured."""

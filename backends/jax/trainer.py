@@ -33,7 +33,8 @@ class JaxTrainer(Trainer):
     """
 
     def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
-        self.job, self.layers = job, entry.load_layers()
+        self.job = job
+        self.layers: Any = entry.load_layers() if entry.layers else None
         self.device = jax.devices(job.device)[0]
         self.tensors: Tensors = {name: self._tensor(p.copy()) for name, p in parameters.items()}
         self.state = jax.tree.map(self._tensor, initial_state(job.optimizer, parameters, job.chunk))
@@ -57,17 +58,21 @@ class JaxTrainer(Trainer):
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """Batch-major, whatever the layout on the device."""
-        arguments = self.tensors, self._tensor(time_major(x)), self._lengths(lengths)
+        arguments = self.tensors, self._tensor(self._layout(x)), self._lengths(lengths)
         return np.array(self._compiled(("predict", x.shape), self._predict, arguments)(*arguments))
 
     def parameters(self) -> Parameters:
         """They are kept in the canonical layout."""
-        return {name: np.array(self.tensors[name]) for name in shapes(self.job.model)}  # a jit sorts the keys
+        return {name: np.array(self.tensors[name]) for name in self._names()}  # a jit sorts the keys
 
     def executed(self, batch: Batch) -> str:
         """Read from the compiled training step."""
         [staged] = self.stage([batch])
         return described(self._program(staged).as_text())
+
+    def _names(self) -> Iterable[str]:
+        """Of the parameters, in order."""
+        return shapes(self.job.model)
 
     def _program(self, batch: Arrays) -> Any:
         """The compiled training step for a batch of this shape."""
@@ -154,8 +159,12 @@ class JaxTrainer(Trainer):
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
     def _staged(self, batch: Batch) -> Arrays:
-        x = self._tensor(_owned(time_major(batch.x), batch.x))
+        x = self._tensor(_owned(self._layout(batch.x), batch.x))
         return x, self._tensor(self._target(batch)), self._lengths(batch.lengths), self._masks(batch.masks)
+
+    def _layout(self, x: Array) -> Array:
+        """A batch's inputs as the network takes them."""
+        return time_major(x)
 
     def _lengths(self, given: Array | None) -> Tensor | None:
         lengths = checked_lengths(self.job, given)

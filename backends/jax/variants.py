@@ -63,3 +63,5 @@ CHUNK = replace(
 )  # fmt: skip
 
 VARIANTS = VariantRegistry(SCAN, DEFERRED_DW, PARTS, GRAPH, UNROLLED, CUDNN, CHUNK)
+
+OWN_MODEL = Entry.of_own_models("backends.jax.own:OwnTrainer", keeps_freed_memory=True)

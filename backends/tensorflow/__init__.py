@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 from backends import parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
-from backends.tensorflow.variants import VARIANTS
+from backends.tensorflow.variants import OWN_MODEL, VARIANTS
 
 #: Up to SMALL hidden units the dispatch of operators dominates, from LARGE on matrix products do.
 SMALL, LARGE = 64, 256
@@ -22,6 +25,7 @@ class TensorflowBackend(RegisteredBackend):
     name = "tensorflow"
     distribution = "tensorflow"
     registry = VARIANTS
+    own = OWN_MODEL
 
     def versions(self) -> Mapping[str, str]:
         """Of TensorFlow, Keras, CUDA and cuDNN."""
@@ -52,6 +56,13 @@ class TensorflowBackend(RegisteredBackend):
         if job.loss == "ctc" and job.precision == "float64":
             return "tf.nn.ctc_loss computes in float32 only"
         return super().lacks(job) or why_too_old(job, _capability)
+
+    def trains(self, definition: Any) -> bool:
+        """A class of ``keras.Layer``, as ``keras.Model`` is, and a cell."""
+        keras = sys.modules.get("keras")
+        return is_cell(definition) or (
+            keras is not None and isinstance(definition, type) and issubclass(definition, keras.Layer)
+        )
 
     def choose(self, job: Job) -> Choice:
         """By cell, hidden units and length, as measured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -29,17 +29,25 @@ RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While")
 class TensorflowTrainer(Trainer):
     """Sequences on the device are time-major where the layers want them so, and batch-major for Keras's."""
 
+    #: What the gradient of a variable is that has no part in the loss: ``none`` at all, or ``zero``.
+    unconnected: ClassVar[str] = "none"
+
     def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
-        self.job, model = job, job.model
+        self.job = job
         self.device = "/GPU:0" if job.device == "cuda" else "/CPU:0"
-        own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
-        own["head"] = [parameters["head.W"].T, parameters["head.b"]]
         with tf.device(self.device):
-            self.network = Network(job, entry, own)
+            self.network = self._built(parameters, entry)
             self.rates = Rates(job.chunk) if job.optimizer.scheduled else None
             self.update = update_rule(job.optimizer, self.network.variables, self.rates)
         self.updates = 0
         self.time_first, self.traces = self.network.time_first, 0
+
+    def _built(self, parameters: Parameters, entry: Entry) -> Any:
+        """What maps inputs and lengths to outputs, a ``Network`` or like one."""
+        model = self.job.model
+        own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
+        own["head"] = [parameters["head.W"].T, parameters["head.b"]]
+        return Network(self.job, entry, own)
 
     # A concrete function has fixed shapes. It is traced once, on first use, and never again; a batch of another shape
     # is an error.
@@ -88,9 +96,7 @@ class TensorflowTrainer(Trainer):
     def executed(self, batch: Batch) -> str:
         """Read from the graph of the training step, the functions of its loops and branches included."""
         del batch  # its shapes are the job's
-        graph = self.step.graph.as_graph_def()
-        inner = Counter(_kind(node) for function in graph.library.function for node in function.node_def)
-        operators = inner + Counter(map(_kind, graph.node))
+        inner, operators = self._operators()
         recurrence = next((kind for kind in RECURRENCES if kind in operators), None)
         layers = self.job.model.layers * self.job.model.directions
         if recurrence is None:
@@ -114,6 +120,12 @@ class TensorflowTrainer(Trainer):
         info = tf.config.experimental.get_memory_info("GPU:0")
         return DeviceMemory(info["current"], info["peak"])
 
+    def _operators(self) -> tuple[Counter[str], Counter[str]]:
+        """How many operators of each kind the training step has: those in functions of loops and branches, and all."""
+        graph = self.step.graph.as_graph_def()
+        inner = Counter(_kind(node) for function in graph.library.function for node in function.node_def)
+        return inner, inner + Counter(map(_kind, graph.node))
+
     def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
         xla = self.network.xla or None  # None: TensorFlow decides
         with tf.device(self.device):
@@ -126,7 +138,8 @@ class TensorflowTrainer(Trainer):
         masks = others[-1] if self.job.dropout else None
         with tf.GradientTape() as tape:
             loss = self._loss(self.network(x, lengths, masks), y, lengths)
-        self.update(clipped(self.job.optimizer, tape.gradient(loss, variables)))
+        gradients = tape.gradient(loss, variables, unconnected_gradients=self.unconnected)
+        self.update(clipped(self.job.optimizer, gradients))
         return loss
 
     def _rated(self, staged: list[Any]) -> Iterable[Any]:

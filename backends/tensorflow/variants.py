@@ -75,3 +75,5 @@ VARIANTS = VariantRegistry(
     XLA,
     CHUNK,
 )
+
+OWN_MODEL = Entry.of_own_models("backends.tensorflow.own:OwnTrainer", keeps_freed_memory=True)

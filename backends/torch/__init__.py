@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 from backends import allocator
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
+from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
-from backends.torch.variants import VARIANTS
+from backends.torch.variants import OWN_MODEL, VARIANTS
 
 
 class TorchBackend(RegisteredBackend):
@@ -17,6 +20,7 @@ class TorchBackend(RegisteredBackend):
     name = "torch"
     distribution = "torch"
     registry = VARIANTS
+    own = OWN_MODEL
 
     def versions(self) -> Mapping[str, str]:
         """The versions of PyTorch, CUDA, cuDNN and Triton."""
@@ -45,6 +49,13 @@ class TorchBackend(RegisteredBackend):
         if job.device == "cuda" and job.loss == "ctc" and job.deterministic:
             return "PyTorch's CTC has no deterministic backward pass on CUDA: --no-deterministic allows the other one"
         return why_too_old(job, _capability)
+
+    def trains(self, definition: Any) -> bool:
+        """A class of ``nn.Module``, and a cell."""
+        torch = sys.modules.get("torch")
+        return is_cell(definition) or (
+            torch is not None and isinstance(definition, type) and issubclass(definition, torch.nn.Module)
+        )
 
     def choose(self, job: Job) -> Choice:
         """By cell, size and device, as measured."""

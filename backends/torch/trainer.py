@@ -51,25 +51,29 @@ class TorchTrainer(Trainer):
     def __init__(self, job: Job, parameters: Parameters, entry: Entry) -> None:
         self.job = job
         self.device = torch.device(job.device)
-        scale = kept_scale(job) if job.dropout else None
-        network = Network(job.model, entry.load_layers(), getattr(torch, job.layer_dtype), scale)
-        self.network = network.to(self.device, getattr(torch, job.dtype))
-        self.tensors = tensors(self.network, job.model)
+        self.network = self._built(entry).to(self.device, getattr(torch, job.dtype))
+        self.tensors = self._named()
         with torch.no_grad():
-            for name, tensor in self.tensors.items():
-                tensor.copy_(torch.from_numpy(parameters[name]))
+            for name, array in parameters.items():
+                self.tensors[name].copy_(torch.from_numpy(array))
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
         self.updates = 0
         self.clock = _device_clock(self.device)
         if job.device == "cuda":
             torch.cuda.reset_peak_memory_stats()  # the gate's trainer used it, not this one
 
+    def _built(self, entry: Entry) -> torch.nn.Module:
+        """What maps inputs and lengths to outputs, on the host."""
+        scale = kept_scale(self.job) if self.job.dropout else None
+        return Network(self.job.model, entry.load_layers(), getattr(torch, self.job.layer_dtype), scale)
+
+    def _named(self) -> dict[str, Tensor]:
+        """The trainable tensors of ``network``, in the order in which ``parameters`` has them."""
+        return tensors(self.network, self.job.model)
+
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As ``Trainer.stage``; inside, sequences are time-major."""
-        staged = [
-            (self._tensor(time_major(b.x)), self._target(b), self._lengths(b.lengths), self._masks(b.masks))
-            for b in batches
-        ]
+        staged = [(self._inputs(b.x), self._target(b), self._lengths(b.lengths), self._masks(b.masks)) for b in batches]
         self._synchronize()
         return staged
 
@@ -84,7 +88,7 @@ class TorchTrainer(Trainer):
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """As ``Trainer.predict``."""
         with torch.no_grad():  # as in a Recurrence: for inference mode a kernel would be compiled again
-            out = self.network(self._tensor(time_major(x)), self._lengths(lengths))
+            out = self.network(self._inputs(x), self._lengths(lengths))
             values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
             return values
 
@@ -94,7 +98,7 @@ class TorchTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         """As ``Trainer.executed``."""
-        x, lengths = self._tensor(time_major(batch.x)), self._lengths(batch.lengths)
+        x, lengths = self._inputs(batch.x), self._lengths(batch.lengths)
         with torch.autograd.profiler.profile() as profile:
             self.network(x, lengths)
         ran = {event.key: event.count for event in profile.key_averages()}
@@ -154,6 +158,9 @@ class TorchTrainer(Trainer):
             lengths = torch.full((self.job.batch,), self.job.length)
         log_y, labels = functional.log_softmax(out, dim=2), (y >= 0).sum(1)
         return functional.ctc_loss(log_y, y, lengths, labels, blank=0, reduction="sum") / self.job.batch
+
+    def _inputs(self, x: Array) -> Tensor:
+        return self._tensor(time_major(x))
 
     def _target(self, batch: Batch) -> Tensor:
         if self.job.loss == "ctc":

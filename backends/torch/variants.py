@@ -83,3 +83,5 @@ GRAPH = on_graph(NN, "graph", lambda model, device: REPLAYED + stock_operator(mo
 GRAPH_DEFERRED_DW = on_graph(DEFERRED_DW, "graph-deferred-dw", f"{REPLAYED}{BY_HAND}", ("graph-late-dw",))
 
 VARIANTS = VariantRegistry(NN, NN_KEPT, DEFERRED_DW, COMPILED, LOOP, GRAPH, GRAPH_DEFERRED_DW)
+
+OWN_MODEL = Entry.of_own_models("backends.torch.own:OwnTrainer", keeps_freed_memory=True)

@@ -13,10 +13,13 @@ from typing import Any
 
 import backends
 from backends.job import CELLS
+from backends.own import OWN
 from harness.analysis.disturbance import flags
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 
+#: Fields of a model that say which it is: people want to compare those.
+_WHICH = ("cell", "source", "sha256")
 #: Share of its time that a device may be idle before a run counts as launch-bound: limited by dispatch.
 LAUNCH_BOUND = 0.5
 
@@ -99,7 +102,7 @@ class Group:
         words += [words for name, words in _system(record).items() if name in self._systems]
         if len(self._seeds) > 1:
             words.append(f"seed {record.spec.seed}")
-        return [*words, *filter(None, (self._data(record), self._versions(record)))]
+        return [*words, *filter(None, (self._source(record), self._data(record), self._versions(record)))]
 
     def settings(self, record: Record) -> str:
         """What distinguishes this record within its group, where it ended early, and what disturbed or limited it."""
@@ -111,6 +114,19 @@ class Group:
         if idle := launch_bound(record):
             words.append(idle)
         return ", ".join(words)
+
+    @cached_property
+    def _sources(self) -> dict[str, set[str | None]]:
+        """The digests of own models' files by their names."""
+        found: dict[str, set[str | None]] = {}
+        for record in self.records:
+            found.setdefault(record.spec.model.name, set()).add(record.spec.model.sha256)
+        return found
+
+    def _source(self, record: Record) -> str:
+        """The start of the digest of a user's own model, where the group has several of its name."""
+        digest = record.spec.model.sha256
+        return f"source {digest[:8]}" if digest and len(self._sources[record.spec.model.name]) > 1 else ""
 
     def _versions(self, record: Record) -> str:
         _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
@@ -136,13 +152,13 @@ class Group:
             words.append("(fused)")
         if where := self._where(record):
             words.append(f"({where})")
-        return " ".join([*words, *filter(None, (self._data(record), self._versions(record)))])
+        return " ".join([*words, *filter(None, (self._source(record), self._data(record), self._versions(record)))])
 
     def contenders(self) -> dict[tuple[str, str], list[Record]]:
         """The runs that were ok by cell and contender; one entry holds all seeds and repetitions."""
         found: dict[tuple[str, str], list[Record]] = {}
         for record in self.ok:
-            found.setdefault((record.spec.model.cell, self.contender(record)), []).append(record)
+            found.setdefault((record.spec.model.name, self.contender(record)), []).append(record)
         return found
 
 
@@ -234,10 +250,10 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
 
 
-def _place(record: Record) -> tuple[int, str, str, str, int, str]:
+def _place(record: Record) -> tuple[int, str, str, str, str, int, str]:
     spec = record.spec
-    cell = CELLS.index(spec.model.cell)
-    return cell, spec.backend, spec.device, record.current_variant, spec.seed, record.created.isoformat()
+    cell, where = [*CELLS, OWN].index(spec.model.cell), (spec.backend, spec.device)
+    return cell, spec.model.name, *where, record.current_variant, spec.seed, record.created.isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:
@@ -246,7 +262,7 @@ def _common(record: Record) -> dict[str, Any]:
     The device belongs to the contender, and with it the GPU: people want to compare a GPU with a CPU.
     """
     fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
-    model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
+    model = {name: value for name, value in fields.pop("model").items() if name not in _WHICH}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
     for name in RunSpec.younger & record.spec.unsaid().keys():
         del fields[name]

@@ -40,7 +40,7 @@ def with_shares(row: Row, roof: Roof | None) -> Row:
     shares: dict[str, float] = {}
     if roof.gemm_gflops is not None:
         shares["gemm_share"] = row.figures.gflops / roof.gemm_gflops
-    if roof.copy_gb_per_s is not None:
+    if roof.copy_gb_per_s is not None and row.ready.bytes_per_step is not None:
         shares["copy_share"] = row.ready.bytes_per_step / row.figures.step_ms.median / 1e6 / roof.copy_gb_per_s
     us, steps = roof.us_per_step.get(row.spec.backend), row.ready.dependent_steps
     if us is not None and steps is not None:

@@ -49,13 +49,13 @@ def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgem
         return Judgement("other task", why, causes=(*other, *causes(record, again)))
     speed, memory = _speed(record, again), _memory(record, again)
     if apart is None:
-        return Judgement("bit-identical", "same losses to the last bit", speed, memory)
+        return Judgement("bit-identical", f"same losses to the last bit{_changed(record, again)}", speed, memory)
     allowed, whence = tolerance(record, seeds)
     score, scored = _score(record.metrics), _score(again.metrics)
     curve, curve_allowed = curve_distance(record.curve, again.curve), SHARE_OF_CURVE
     found = f"{record.metrics.main_score} {scored:.4g}, recorded {score:.4g}; {allowed:.2g} apart is allowed ({whence})"
     if abs(scored - score) <= allowed and curve <= curve_allowed:
-        return Judgement("same result", f"{found}; {apart}", speed, memory)
+        return Judgement("same result", f"{found}; {apart}{_changed(record, again)}", speed, memory)
     if abs(scored - score) <= allowed:
         found = f"the curves are {curve:.0%} of their range apart at the median, {curve_allowed:.0%} is allowed"
     return Judgement("different", f"{found}; {apart}", speed, memory, tuple(causes(record, again)))
@@ -78,6 +78,12 @@ def other_task(record: Record, again: Record, apart: bool) -> Iterator[str]:
     for what, then, now in pairs:
         if then and then != now:
             yield f"the {what} differs (SHA-256 {_start(now)}, recorded {_start(then)})"
+
+
+def _changed(record: Record, again: Record) -> str:
+    """To go on with: that the file of a user's own model is another one by now; nothing where it is not."""
+    then, now = record.spec.model.sha256, again.spec.model.sha256
+    return "" if then == now else f"; the model's source has changed (SHA-256 {_start(now)}, recorded {_start(then)})"
 
 
 def _plugins(what: str, record: Record, again: Record) -> tuple[str | None, str | None]:
@@ -185,7 +191,11 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     """What differs between the two runs' environments, the most likely cause first."""
     a, b = record.environment, again.environment
     framework = record.spec.backend
-    first = [("what computed the recurrence", current_wording(record.executed), current_wording(again.executed))]
+    first: list[tuple[str, str | None, str | None]] = []
+    if record.spec.model.sha256:
+        then, now = (f"SHA-256 {_start(each.spec.model.sha256)}" for each in (record, again))
+        first.append(("the model's source", then, now))
+    first.append(("what computed the recurrence", current_wording(record.executed), current_wording(again.executed)))
     if a.plugins.get("backend"):
         first.append(("the backend's code", *_plugins("backend", record, again)))
     if a.sources and b.sources:
@@ -193,7 +203,7 @@ def causes(record: Record, again: Record) -> Iterator[str]:
     else:
         first += [("commit of the harness", a.git_commit, b.git_commit)]
     versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
-    then, now = current_packages(a.packages), current_packages(b.packages)
+    had, has = current_packages(a.packages), current_packages(b.packages)
     rest: list[tuple[str, Any, Any]] = [
         *first,
         *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
@@ -206,7 +216,7 @@ def causes(record: Record, again: Record) -> Iterator[str]:
         ("Python", a.python, b.python),
         ("C library", a.libc or b.libc, b.libc),
         ("operating system", a.os, b.os),
-        *((name, then.get(name), now.get(name)) for name in sorted({*then, *now}) if then and name not in versions),
+        *((name, had.get(name), has.get(name)) for name in sorted({*had, *has}) if had and name not in versions),
     ]  # fmt: skip
     for what, recorded, found in rest:
         if recorded != found:

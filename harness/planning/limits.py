@@ -48,7 +48,8 @@ def check_memory(job: Job, updates: int = 1, held_out: int = 0) -> None:
 def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
     """Bytes that no way of computing ``job`` can do without: as for ``check_memory``."""
     model, item = job.model, ITEM[host_dtype(job.precision)]
-    states = ITEM[layer_dtype(job.precision)] * model.layers * model.features * job.batch * job.length
+    widths = 0 if model.is_own else model.layers * model.features  # of what a user's own keeps nothing is known
+    states = ITEM[layer_dtype(job.precision)] * widths * job.batch * job.length
     data = item * (updates * job.batch + held_out) * job.length * model.inputs
     if job.dropout:  # a mask's byte for each output of each layer but the last
         data += updates * job.batch * job.length * model.features * (model.layers - 1)
@@ -56,7 +57,9 @@ def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
 
 
 def weights(model: ModelSpec) -> int:
-    """Trainable numbers, however many layers: all layers beyond the first are alike."""
+    """Trainable numbers, however many layers: all layers beyond the first are alike. None known of a user's own."""
+    if model.is_own:
+        return 0
     if model.layers == 1:
         return parameters.count(model)
     one, two = (parameters.count(replace(model, layers=layers)) for layers in (1, 2))

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import backends
 import tasks
 from backends.job import CELLS
+from backends.own import OWN
 from backends.parameters import WHOLE
 from harness.errors import UsageError
 from harness.machine import cgroups
@@ -22,8 +23,9 @@ from harness.machine.process import available_cpus
 from harness.machine.topology import parse_cpus
 from harness.planning.limits import check_run
 from harness.processes import supervise
+from harness.specs import own as own_files
 from harness.specs.base import one_line
-from harness.specs.options import RUN, complete, filled, nested
+from harness.specs.options import RUN, complete, filled, nested, option
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
 from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
@@ -57,22 +59,23 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         UsageError: a name, size or combination that cannot be right, in one line.
     """
     options = complete(RUN, given)
+    own = _own_model(options) if options["model"] else {}
     if options["epochs"] is not None and options["steps"]:
         raise UsageError("--epochs and --steps: give one of them")
     seeds = seeds_of(options["seeds"], options["seed"] or [])
     try:
         task_names = expand(options["task"], tasks.registry.names(), partial(_check_task, options["parameter"] or []))
         backend_names = expand(list(by_version(options["backend"])), backends.registry.names(), backends.registry.check)
-        cells = expand(options["cell"], CELLS, check_cell)
+        cells = [OWN] if own else expand(options["cell"], CELLS, check_cell)
         variants = options["variant"] or ["auto"]
         probes = _probes(variants, backend_names)
         presets = [(name, *each) for name in task_names for each in _presets(name, task_names, options)]
         between = {name: list(dict.fromkeys(options[name] or [None])) for name in BETWEEN}
         axes = {"cell": cells, **between, "seed": seeds, "backend": backend_names,
                 "device": list(dict.fromkeys(map(check_device, options["device"])))}  # fmt: skip
-        rest = {**options, "variant": None}
+        rest = {**options, "variant": None, "model": None}
         specs = [
-            _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset)
+            _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset, own)
             for (task, preset, parameters), *values in product(presets, *axes.values())
         ]
     except (UnknownName, TaskError, MissingData) as error:
@@ -80,6 +83,27 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
     return [each for spec in specs for each in _variants(spec, variants, probes.get(spec.backend))]
+
+
+def _own_model(options: dict[str, Any]) -> dict[str, Any]:
+    """The spec fields of a model of a user's own, by their paths; ``options`` then name the backend that trains it.
+
+    Raises:
+        UsageError: it cannot be had, or another option asks for what it does not have.
+    """
+    path, name = own_files.split(options["model"])
+    for flag, usual in (("cell", [OWN]), ("variant", [OWN])):
+        if (asked := options[flag]) and asked not in (usual, ["auto"], list(option("cell").default)):
+            raise UsageError(f"--{flag} {asked[0]}: a model of your own comes in place of a cell and its variants")
+    sha256, found = own_files.noted(path), supervise.inspect(path.resolve(), name)
+    if not found.backends:
+        raise UsageError(f"--model: {found.problem}")
+    if options["backend"] == list(option("backend").default):
+        options["backend"] = found.backends
+    if others := [word for word in by_version(options["backend"]) if word not in found.backends]:
+        which = ", ".join(found.backends)
+        raise UsageError(f"--backend {others[0]}: {name or path.name} is a model for {which}; leave --backend out")
+    return {"model.cell": OWN, "model.source": f"{path.name}:{name}".removesuffix(":"), "model.sha256": sha256}
 
 
 def only_in_run(options: Mapping[str, Any]) -> None:
@@ -218,14 +242,18 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
     return {name: list(values) for name, values in given.items()}
 
 
-def _spec(chosen: Mapping[str, Any], preset: Preset) -> RunSpec:
-    """The spec of one run: one value for each option, and the preset's for what they leave open."""
+def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any]) -> RunSpec:
+    """The spec of one run: one value for each option, and the preset's for what they leave open.
+
+    Args:
+        own: fields of a model of a user's own, by their paths.
+    """
     cpus = named_cpus(chosen["cpus"])
     given = filled(RUN, chosen)
     fields = {
         **_from_preset(preset), "threads": default_threads(cpus).number,
         **_start_of(given.get("initialisation.recurrent")),
-        **({"optimizer.clip": None} if "optimizer.clip_value" in given else {}), **given,
+        **({"optimizer.clip": None} if "optimizer.clip_value" in given else {}), **given, **own,
     }  # fmt: skip
     if chosen["epochs"] is not None:
         steps, every = _in_updates(chosen, fields["batch"])

@@ -241,6 +241,7 @@ def _ceiling(row: Row, rates: Rates) -> float | None:
     """GFLOP/s at which the update's dependent steps alone would take all its time; None where the roof is far lower."""
     if row.ready is None or row.figures is None or not row.figures.floor_ms:
         return None
+    assert row.ready.flops_per_step is not None
     ceiling = row.ready.flops_per_step / row.figures.floor_ms / 1e6
     return ceiling if ceiling < FAR * min(rates.gemm, rates.copy * _intensity(row)) else None
 
@@ -248,6 +249,8 @@ def _ceiling(row: Row, rates: Rates) -> float | None:
 def _intensity(row: Row) -> float:
     """FLOPs of an update's matrix products per byte that it moves at least."""
     assert row.ready is not None
+    assert row.ready.flops_per_step is not None
+    assert row.ready.bytes_per_step is not None
     return row.ready.flops_per_step / row.ready.bytes_per_step
 
 

@@ -24,7 +24,7 @@ _FIXED: Sequence[Column[Execution]] = (
     Column("executed", attrgetter("executed"), "what computed the recurrence, found by looking", prose=True),
     Column("device", attrgetter("spec.device"), "cpu or cuda", whole=True),
     Column("precision", attrgetter("spec.precision"), "float32, float64, tf32 or bfloat16"),
-    Column("cell", attrgetter("spec.model.cell"), "the recurrence"),
+    Column("cell", attrgetter("spec.model.name"), "the recurrence, or the name of a model of a user's own"),
     Column("hidden", attrgetter("spec.model.hidden"), "width of the recurrent state", "Int64"),
     Column("layers", attrgetter("spec.model.layers"), "recurrent layers", "Int64"),
     Column(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ def as_text(data: pd.DataFrame, form: str, column: ColumnOf = run_columns.column
     if format_named(form, None) == "csv":
         return renderers.csv(data, decimal)
     table = with_scores_named(table_of(data, column)).with_decimal(decimal)
+    if "cell" in data:
+        table = replace(table, notes=run_columns.own_note(data["cell"]))
     if form == "terminal":
         return screen.drawn(table)
     written = {"markdown": renderers.markdown, "latex": renderers.latex, "text": renderers.text}

@@ -21,7 +21,7 @@ NOTEBOOK_S = 0.2
 @contextmanager
 def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
     """Show a progress bar of a run; yields the function to call with each report of the worker."""
-    label = f"{position} {spec.task} {spec.model.cell} {spec.backend}"
+    label = f"{position} {spec.task} {spec.model.name} {spec.backend}"
     if not console.is_terminal:
         with _in_notebook() as say:
             say(f"{label}  starting")

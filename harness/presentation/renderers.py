@@ -28,7 +28,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?(e[+-]?[0-9]+)?", re.IGNORECASE)
 def terminal(table: Table) -> RenderableType:
     """The table for a terminal. A dense one stands under its title, its notes below it, and a blank line at the end."""
     if table.layout != "dense":
-        return Fitted(table, title=table.title or None)
+        shown = Fitted(table, title=table.title or None)
+        return Group(shown, *(Text(note.text, style=note.style) for note in table.notes)) if table.notes else shown
     parts: list[RenderableType] = []
     if table.title:
         parts += [Text(table.title, style="bold"), Text(table.about, style="dim")]

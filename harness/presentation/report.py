@@ -183,7 +183,7 @@ def _summary(found: Found, comparable: Sequence[Group]) -> str:
     ends = ", ".join(f"{count} {status}" for status, count in counts.most_common())
     names = _words(record.spec.backend for record in records)
     tasks = _words(record.spec.task for record in records)
-    cells = _words(record.spec.model.cell for record in records)
+    cells = _words(record.spec.model.name for record in records)
     sets = f"{len(comparable)} set{'s' * (len(comparable) != 1)} of comparable runs"
     also = f" {_contests(found)}." if found.speeds else ""
     return f"{_count(records)} ({ends}) in {sets}: {tasks}; {cells}; {names}.{also}"
@@ -237,7 +237,7 @@ def _section(group: Group, pictures: list[Picture]) -> Section:
         title=printable(group.title),
         about=printable(group.about),
         score=_yardstick(ok[0].metrics) if ok and ok[0].metrics else "",
-        table=Table.of(columns, runs),
+        table=Table.of(columns, runs, notes=run_columns.own_note(each.cell for each in runs)),
         not_run=[
             (run_name(r), r.status, printable(r.reason or "no reason was recorded"))
             for r in group.records

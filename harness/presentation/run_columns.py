@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from backends.own import OWN
 from harness.analysis.disturbance import flags
 from harness.analysis.groups import LAUNCH_BOUND, Group, median_of
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
 from harness.presentation.execution_columns import shared
-from harness.presentation.table import Column, Kind, words
+from harness.presentation.table import Cell, Column, Kind, words
 from harness.records.figures import mib
 from harness.records.run import Record
 from harness.text import number, printable, score_text
@@ -179,14 +180,25 @@ _FIXED: Sequence[Column[Record]] = (
     ),
     Column(
         "gate",
-        _at("gate.parameter_distance"),
+        _at("compared.parameter_distance"),
         "relative distance of the parameters from the float64 reference",
         "float64",
     ),
     Column(
-        "gate_loss", _at("gate.loss_distance"), "relative distance of the losses from the float64 reference", "float64"
+        "gate_loss",
+        _at("compared.loss_distance"),
+        "relative distance of the losses from the float64 reference",
+        "float64",
     ),
-    Column("gate_passed", _at("gate.passed"), "whether both were within tolerance", "boolean"),
+    Column(
+        "gate_predictions",
+        _at("compared.prediction_distance"),
+        "relative distance of the predictions from the reference that a model of a user's own brought",
+        "float64",
+    ),
+    Column("gate_passed", _at("compared.passed"), "whether they were within tolerance", "boolean"),
+    Column("model_source", _at("spec.model.source"), "file and name of a model of a user's own"),
+    Column("model_sha256", _at("spec.model.sha256"), "SHA-256 of that file"),
     Column(
         "noise",
         lambda record: " ".join(flags(record.noise)) or ("none" if record.noise else None),
@@ -255,13 +267,24 @@ def folded(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text, width))
 
 
+def _folded_cell(name: str) -> str:
+    """A cell's name in narrow lines; a user's own model below its mark."""
+    return name.replace(":", ":\n") if own_note([name]) else folded(name, 10)
+
+
+def own_note(cells: Iterable[str]) -> list[Cell]:
+    """The line below a table in which any of these cells is a user's own model; none where none is."""
+    own = any(str(name).startswith(f"{OWN}:") for name in cells)
+    return [
+        Cell(f"{OWN}: a user's own model, held to no reference, or (column gate_predictions) to one that it brought")
+    ] * own
+
+
 _TASK: Column[Shown] = Column(
     "task", get=lambda shown: shown.group.title, style=lambda shown: "bold", whole=True,
     words_of=lambda shown: folded(printable(shown.group.title), 12) if shown.first else "",
 )  # fmt: skip
-_CELL: Column[Shown] = Column(
-    "cell", get=lambda shown: shown.record.spec.model.cell, write=lambda cell: folded(cell, 10), whole=True
-)
+_CELL: Column[Shown] = Column("cell", get=lambda shown: shown.record.spec.model.name, write=_folded_cell, whole=True)
 _SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record), prose=True)
 _SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record))
 

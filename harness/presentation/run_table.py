@@ -15,6 +15,7 @@ from harness.presentation.run_columns import (
     REPEATS,
     REPEATS_LEAVING,
     Shown,
+    own_note,
     terminal_columns,
 )
 from harness.presentation.table import Table
@@ -30,14 +31,17 @@ def runs_table(records: Iterable[Record]) -> Table:
         [Shown(group, record, number == 0) for number, record in enumerate(group.records)] for group in groups(records)
     ]
     columns = terminal_columns([shown for group in by_group for shown in group])
-    return Table.of(columns, *by_group, leaving=LEAVING)
+    notes = own_note(shown.record.spec.model.name for group in by_group for shown in group)
+    return Table.of(columns, *by_group, leaving=LEAVING, notes=notes)
 
 
 def repeats_table(records: Iterable[Record]) -> Table:
     """What the runs of each spec amount to, over seeds or again."""
+    runs = list(repetitions(records))
     return Table.of(
-        REPEATS, repetitions(records), title="Over repetitions, 95 % intervals", layout="airy", leaving=REPEATS_LEAVING
-    )
+        REPEATS, runs, title="Over repetitions, 95 % intervals", layout="airy", leaving=REPEATS_LEAVING,
+        notes=own_note(each.cell for each in runs),
+    )  # fmt: skip
 
 
 def settings_of(records: Iterable[Record]) -> dict[str, str]:

@@ -78,6 +78,9 @@ def _what(record: Record) -> Facts:
         facts.append(("executed", record.executed))
     if record.metrics:
         facts += _data(record.metrics)
+    if record.spec.model.source:
+        facts.append(("own model", f"{record.spec.model.source}, SHA-256 {record.spec.model.sha256}"))
+        facts.append(("", "starts from parameters that it draws itself, under the seed; init has no part in it"))
     if record.spec.start:
         facts.append(("starts from", f"saved parameters, SHA-256 {record.spec.start}"))
     if record.saved:
@@ -224,13 +227,17 @@ def _device(record: Record, m: Metrics) -> Facts:
 
 
 def _gate(record: Record) -> Facts:
-    gate = record.gate
-    assert gate is not None
-    distance = f"parameters {gate.parameter_distance:.1e}, loss {gate.loss_distance:.1e}"
+    if (gate := record.compared) is None:
+        return [("own", "a user's own model, held to no reference; its outputs' shape and gradients were looked at")]
+    apart = {
+        "parameters": gate.parameter_distance, "loss": gate.loss_distance, "predictions": gate.prediction_distance
+    }  # fmt: skip
+    distance = ", ".join(f"{what} {value:.1e}" for what, value in apart.items() if value is not None)
+    whose = "the float64 reference" if gate.prediction_distance is None else "the float64 reference that it brought"
     return [
         ("passed", "yes" if gate.passed else "no"),
         ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
-        ("over", f"{gate.steps} updates of {gate.batch} sequences, against the float64 reference"),
+        ("over", f"{gate.steps} updates of {gate.batch} sequences, against {whose}"),
     ]
 
 

@@ -25,6 +25,7 @@ from harness.protocol import (
     Turn,
 )
 from harness.records.figures import Block
+from harness.specs.own import file_of
 from harness.specs.speed import SpeedSpec
 
 Answer = TypeVar("Answer", bound=Event)
@@ -90,7 +91,7 @@ class Contestant:
             ready_s: seconds that it may take; None for as long as it takes.
         """
         self._ready_s, self._ready_by = ready_s, until(ready_s)
-        self.channel.send(Contest(self.spec.model_dump(mode="json"), list(cpus)))
+        self.channel.send(Contest(self.spec.model_dump(mode="json"), list(cpus), file_of(self.spec.model)))
 
     def get_ready(self) -> None:
         """Wait until it has imported, passed the gate, built and compiled.

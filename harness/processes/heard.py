@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from backends.own import OWN
 from harness.processes.channel import WorkerDied
 from harness.protocol import (
     Affinity,
@@ -43,7 +44,7 @@ class Heard:
 
     affinity: list[int] = field(default_factory=list)
     decided: Decided | None = None
-    gate: Gate | None = None
+    gate: Gate | Literal["own"] | None = None
     curve: list[CurvePoint] = field(default_factory=list)
     ready: speed.Ready | None = None
     limits: list[speed.Limits] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Heard:
             case Decided():
                 self.decided = event
             case GateDone(gate):
-                self.gate = Gate(**gate)
+                self.gate = Gate(**gate) if gate else OWN
             case Point(point):
                 self.curve.append(CurvePoint(**point))
             case Ready(cost):

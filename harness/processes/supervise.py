@@ -22,6 +22,8 @@ from harness.protocol import (
     Compared,
     End,
     Event,
+    Inspect,
+    Inspected,
     Kept,
     Listed,
     Parity,
@@ -35,6 +37,7 @@ from harness.protocol import (
 from harness.records.base import Environment
 from harness.records.run import Record
 from harness.specs.commandline import command_line
+from harness.specs.own import file_of
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
@@ -95,7 +98,7 @@ def execute(
         command, extra = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
     files = files or Files()
     start, keep = (None if each is None else str(each) for each in (files.start, files.keep))
-    request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep)
+    request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep, file_of(spec.model))
     with Channel(environment.worker_variables(spec), command, extra) as worker:
         try:
             for event in worker.conversation(request, until(timeout)):
@@ -189,6 +192,13 @@ def variants_for(specs: Mapping[str, Sequence[SpeedSpec]]) -> dict[str, list[dic
     with _asking(questions, Listed) as answers:
         found = answers()
     return {name: each.specs if isinstance(each, Listed) else each for name, each in zip(specs, found, strict=True)}
+
+
+def inspect(file: Path, name: str) -> Inspected:
+    """Which backend trains what a user's file defines as ``name``; the file runs in a worker alone."""
+    with _asking([Inspect(str(file), name)], Inspected) as answers:
+        [found] = answers()
+    return found if isinstance(found, Inspected) else Inspected(problem=str(found))
 
 
 @contextmanager

@@ -81,8 +81,11 @@ class Gate(Frozen):
     steps: Count
     batch: Count
     length: Annotated[Count | None, Field(description="length of its sequences, where shorter than the job's")] = None
-    loss_distance: float
-    parameter_distance: float
+    loss_distance: Annotated[float | None, Field(description="null where a model brought a reference of its own")]
+    parameter_distance: Annotated[float | None, Field(description="null likewise: such a reference has no updates")]
+    prediction_distance: Annotated[
+        float | None, Field(description="from the reference that a user's own model brought; null for all others")
+    ] = None
     tolerance: float
     passed: bool
 
@@ -94,7 +97,9 @@ class SetUp(Frozen):
     gate_s: Annotated[Seconds, Field(description="the gate: the check against the float64 reference")]
     build_s: Annotated[Seconds, Field(description="constructing model and optimizer on the device")]
     parameters: Annotated[Count, Field(description="trainable numbers")]
-    flops_per_step: Annotated[Positive, Field(description="of the matrix products of one update")]
+    flops_per_step: Annotated[
+        Positive | None, Field(description="of the matrix products of one update; null for a user's own model")
+    ]
 
 
 class Noise(Frozen):
@@ -182,13 +187,20 @@ class Execution(Frozen):
     )
     variant_reason: Annotated[str | None, Field(description="why it was chosen")] = None
     executed: Annotated[str | None, Field(description="what computed the recurrence, found by looking")] = None
-    gate: Gate | None = None
+    gate: Annotated[
+        Gate | Literal["own"] | None, Field(description="own: a user's own model, which nothing was compared with")
+    ] = None
     log_tail: Annotated[str | None, Field(description="the end of the worker's output, where it matters")] = None
 
     @property
     def current_variant(self) -> str:
         """The variant that ran, else the one asked for, by its present name; ``variant`` stays as it was written."""
         return backends.current_variant(self.spec.backend, self.variant or self.spec.variant)
+
+    @property
+    def compared(self) -> Gate | None:
+        """What the gate found, where there was a reference to compare with."""
+        return self.gate if isinstance(self.gate, Gate) else None
 
     @property
     def name(self) -> str:

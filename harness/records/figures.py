@@ -44,9 +44,9 @@ def compile_s(first_s: float, steady_ms: Spread | None, updates: int = 1) -> flo
     return None if steady_ms is None else max(0.0, first_s - updates * steady_ms.median / 1e3)
 
 
-def gflops(flops_per_step: int, steady_ms: Spread | None) -> float | None:
-    """10⁹ floating-point operations per second, at the median step."""
-    return flops_per_step / steady_ms.median / 1e6 if steady_ms and steady_ms.median else None
+def gflops(flops_per_step: int | None, steady_ms: Spread | None) -> float | None:
+    """10⁹ floating-point operations per second, at the median step; None where they were not counted."""
+    return flops_per_step / steady_ms.median / 1e6 if flops_per_step and steady_ms and steady_ms.median else None
 
 
 def growth(level: int | None, peak: int | None) -> int | None:

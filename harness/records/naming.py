@@ -21,4 +21,4 @@ def run_name(record: Record) -> str:
     """A run in a few words, as in "copy quick lstm torch nn on cuda"; the CPU goes without saying."""
     spec = record.spec
     where = "" if spec.device == "cpu" else f" on {spec.device}"
-    return f"{spec.task} {spec.preset} {spec.model.cell} {record.name}{where}"
+    return f"{spec.task} {spec.preset} {spec.model.name} {record.name}{where}"

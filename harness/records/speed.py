@@ -75,7 +75,9 @@ class Ready(SetUp):
     host_import_bytes: Annotated[Bytes | None, Field(description="resident after importing the framework")] = None
     host_init_bytes: Annotated[Bytes | None, Field(description="resident after gate, model and optimizer")] = None
     device_init_bytes: Bytes | None = None
-    bytes_per_step: Annotated[Positive, Field(description="the fewest bytes that one update moves: a lower bound")]
+    bytes_per_step: Annotated[
+        Positive | None, Field(description="the fewest bytes that one update moves: a lower bound")
+    ] = None
     dependent_steps: Annotated[
         Count | None, Field(description="steps of one update that must follow one another, at the least")
     ] = None

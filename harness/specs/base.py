@@ -8,7 +8,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from backends.job import Cell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision, Schedule
+from backends.job import AnyCell, Device, Job, ModelSpec, OptimizerName, OptimizerSpec, Precision, Schedule
+from backends.own import OWN
 from backends.parameters import WHOLE, Scheme
 from tasks.base import Loss, Readout, Scalar
 
@@ -31,6 +32,9 @@ def _within_64_bits(value: Scalar) -> Scalar:
 Parameter = Annotated[Scalar, AfterValidator(_within_64_bits)]
 #: A SHA-256 in hexadecimal.
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+#: A file of Python without its folder, and a name in it; without one, the file itself is meant.
+SOURCE: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.py(:[A-Za-z_][A-Za-z0-9_]*)?$"
+Source = Annotated[str, Field(pattern=SOURCE, max_length=200)]
 
 
 class Frozen(BaseModel):
@@ -58,12 +62,32 @@ class Frozen(BaseModel):
 
 
 class Model(Frozen):
-    """The part of the model that the task leaves open."""
+    """The part of the model that the task leaves open.
 
-    cell: Cell = "lstm"
+    Attributes:
+        cell: ``own`` for a model of a user's own, which gets as much of the sizes as it asks for.
+        source: its file's name, and its own in that file, as in my_model.py:Name; sha256: of the file.
+    """
+
+    younger: ClassVar = frozenset({"source", "sha256"})
+
+    cell: AnyCell = "lstm"
     hidden: Positive
     layers: Positive = 1
     bidirectional: bool = False
+    source: Source | None = None
+    sha256: Digest | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({self.cell == OWN, self.source is not None, self.sha256 is not None}) > 1:
+            raise ValueError("cell: own comes with source and sha256, and they with it")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The cell's; a user's own model is ``own:`` and what its file calls it, so that each table marks it."""
+        return f"{OWN}:{self.source.rpartition(':')[2]}" if self.source else self.cell
 
 
 class Initialisation(Frozen):
@@ -150,8 +174,9 @@ def job_of(spec: Computation, data: DataShape, updates: int | None = None) -> Jo
         updates: how many there will be, for a learning rate that depends on it; None where no last one is known.
     """
     last = updates if spec.optimizer.schedule == "cosine" else None
+    model = spec.model.model_dump(exclude={"source", "sha256"})
     return Job(
-        model=ModelSpec(inputs=data.inputs, outputs=data.outputs, readout=data.readout, **spec.model.model_dump()),
+        model=ModelSpec(inputs=data.inputs, outputs=data.outputs, readout=data.readout, **model),
         loss=data.loss,
         optimizer=OptimizerSpec(**spec.optimizer.model_dump(), updates=last),
         batch=spec.batch,

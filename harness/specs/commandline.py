@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 
-from harness.specs.base import Optimizer
+from harness.specs.base import SOURCE, Optimizer
 from harness.specs.options import RUN, WITHOUT_OPTION, value_at
 from harness.specs.run import RunSpec
 
+#: A model of a user's own, in the folder where the command is given.
+_SOURCE = re.compile(SOURCE)
 _NUMBER = re.compile(r"-[0-9.]+(e[+-]?[0-9]+)?")
 
 
@@ -48,4 +51,7 @@ def runs_only(command: str) -> bool:
     spellings = [(f"--{each.name}", f"--no-{each.name}", each.short) for each in RUN if each.fills]
     known = {flag for flags in spellings for flag in flags}
     flags = (word for word in found[2:] if word.startswith("-") and not _NUMBER.fullmatch(word))
+    models = [value for flag, value in pairwise(found) if flag == "--model"]
+    if not all(map(_SOURCE.fullmatch, models)):
+        return False
     return found[:2] == ["harness", "run"] and shlex.join(found) == command and known.issuperset(flags)

@@ -87,6 +87,8 @@ RUN = (
     Option("task", "Task, data set of your own (harness data), or all. Repeatable.", fills="task", default=("adding",),
            repeatable=True),
     Option("cell", "Cell, or all. Repeatable.", fills="model.cell", default=("lstm",), repeatable=True),
+    Option("model", "Model of your own in place of a cell, as my_model.py:Name.", fills="model.source",
+           metavar="FILE:NAME"),
     Option("preset", "The task's sizes: smoke, quick or paper.", fills="preset", default="smoke"),
     Option("seed", "Seed of the data and the initial parameters. Repeatable.", int, "seed", otherwise="0",
            repeatable=True),
@@ -222,8 +224,10 @@ DATA_FOLDER = _as_in_run("data", group=None)
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")
 WITHOUT_SPEED_OPTION = (
     "optimizer.lr", "optimizer.clip", "optimizer.clip_value", "optimizer.weight_decay", "optimizer.schedule",
-    "optimizer.warmup", "optimizer.decay_every", "optimizer.decay_by", *WITHOUT_OPTION,
+    "optimizer.warmup", "optimizer.decay_every", "optimizer.decay_by", *WITHOUT_OPTION, "model.source", "model.sha256",
 )  # fmt: skip
+#: Spec fields that follow from what an option names.
+FOLLOWING = ("model.sha256",)
 
 
 def complete(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:

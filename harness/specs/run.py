@@ -91,6 +91,8 @@ class RunSpec(Frozen):
 
     @model_validator(mode="after")
     def _between_layers(self) -> Self:
+        if self.dropout and self.model.source:
+            raise ValueError("dropout is between layers of a cell; a model of your own drops what it will itself")
         if self.dropout and self.model.layers < 2:
             raise ValueError("dropout is between layers: there is one; --layers 2 or --input-dropout")
         return self

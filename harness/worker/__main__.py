@@ -40,6 +40,10 @@ def main() -> int:
             from harness.worker.listing import listed
 
             emit(listed(backend, specs))
+        case protocol.Inspect(file, name):
+            from harness.worker.own import inspected
+
+            emit(inspected(file, name))
         case _:
             return _measure(request, emit)
     return 0
@@ -76,10 +80,10 @@ def _measure(request: protocol.Run | protocol.Contest | protocol.Parity, emit: E
             from harness.worker.parity import compare
 
             return _run_to_end(lambda: compare(request, emit), emit)
-        case protocol.Contest(spec, _):
+        case protocol.Contest():
             from harness.worker.contestant import take_turns
 
-            return _run_to_end(lambda: take_turns(spec, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
+            return _run_to_end(lambda: take_turns(request, numpy_s, emit, map(protocol.decode_order, sys.stdin)), emit)
 
 
 def _run_to_end(work: Callable[[], None], emit: Emit) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -15,10 +15,10 @@ from backends.base import Backend, Probe, Trainer
 from backends.job import Job
 from backends.synthetic import random_batches
 from harness.errors import RunFailed
-from harness.protocol import Armed, BlockDone, Finish, Limits, Order, Peaks, ReadLimits, Ready, Steady, Turn
+from harness.protocol import Armed, BlockDone, Contest, Finish, Limits, Order, Peaks, ReadLimits, Ready, Steady, Turn
 from harness.records import speed
 from harness.specs.speed import ContestantSpec, SpeedSpec
-from harness.worker import preparation
+from harness.worker import own, preparation
 from harness.worker.clocks import Clocks
 from harness.worker.preparation import Emit, Memory
 from tasks.base import Batch
@@ -76,11 +76,11 @@ class StagedTrainer:
         return self.trainer.stage(batches)
 
 
-def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: Iterator[Order]) -> None:
+def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Order]) -> None:
     """Get ready, then follow orders until the one to finish.
 
     Args:
-        fields: of the speed spec.
+        request: the speed spec, and where a user's own model is found.
         numpy_s: seconds that importing NumPy took.
 
     Raises:
@@ -88,9 +88,10 @@ def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: It
         RunFailed: the gate, a loss, a compilation in the steady state, or another computation than the name says.
     """
     clocks = Clocks(time.perf_counter, {"import": numpy_s})
-    spec = ContestantSpec.model_validate(fields)
+    spec = ContestantSpec.model_validate(request.spec)
     backend = preparation.load(spec.backend, clocks)
     job, host_import = preparation.start(backend, spec, spec.job(), emit)
+    job = own.with_model(job, spec, request.model)
     trainer = _build(backend, spec, job, clocks, emit)
     memory = Memory(trainer)
     staged = StagedTrainer(spec, job, trainer, whole=backend.variant(job).tier == "fused")
@@ -103,7 +104,7 @@ def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: It
         first_updates=updates,
         host_import_bytes=host_import,
         **memory.levels,
-        **_counted(job),
+        **_counted(job, trainer),
     )
     emit(Ready(cost.model_dump()))
     _follow(orders, staged, backend, memory, emit)
@@ -112,20 +113,19 @@ def take_turns(fields: Mapping[str, Any], numpy_s: float, emit: Emit, orders: It
 
 def _build(backend: Backend, spec: SpeedSpec, job: Job, clocks: Clocks, emit: Emit) -> Trainer:
     """A trainer that passed the gate, which sees shorter sequences where the spec's are long."""
-    start = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed)
+    drawn = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed) if job.own is None else {}
     short = spec.shortened(GATE_LENGTH)
     gate_job = replace(job, length=short.length, labels=short.labels) if short != spec else None
-    return preparation.build(backend, job, lambda index, size: draw(short, index, size), start, clocks, emit, gate_job)
+    return preparation.build(backend, job, lambda index, size: draw(short, index, size), drawn, clocks, emit, gate_job)
 
 
-def _counted(job: Job) -> dict[str, Any]:
+def _counted(job: Job, trainer: Trainer) -> dict[str, Any]:
     """What an update takes by arithmetic."""
-    return {
-        "parameters": canonical.count(job.model),
-        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
+    counted = preparation.counted(job, trainer)
+    return counted if job.own is not None else counted | {
         "bytes_per_step": canonical.bytes_per_step(job.model, job.batch, job.length, job.precision, job.optimizer.name),
         "dependent_steps": canonical.dependent_steps(job.model, job.length),
-    }
+    }  # fmt: skip
 
 
 def _follow(orders: Iterator[Order], staged: StagedTrainer, backend: Backend, memory: Memory, emit: Emit) -> None:

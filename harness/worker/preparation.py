@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import backends
+from backends import parameters as canonical
 from backends.base import Backend, Trainer, Unsupported
 from backends.job import Job, Parameters
 from harness.errors import Diverged, RunFailed
@@ -16,6 +17,7 @@ from harness.machine import process
 from harness.protocol import Decided, Event, Executed, GateDone
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
+from harness.worker import own
 from harness.worker.clocks import Clocks
 from harness.worker.gate import Draw, first_apart, pass_gate
 from tasks.base import Batch
@@ -102,6 +104,8 @@ def build(
     Raises:
         Diverged: its updates are too far from the reference's; the message says which quantity is the first to be.
     """
+    if job.own is not None:
+        return _own(backend, job, draw, clocks, emit)
     with clocks("gate"):
         gate = pass_gate(backend, shortened or job, draw, parameters, shortened.length if shortened else None)
     emit(GateDone(gate.model_dump()))
@@ -115,10 +119,34 @@ def build(
         return backend.trainer(job, start or parameters)
 
 
+def _own(backend: Backend, job: Job, draw: Draw, clocks: Clocks, emit: Emit) -> Trainer:
+    """As ``build``, for a user's own model, which starts from parameters of its own."""
+    with clocks("gate"):
+        gate = own.pass_gate(backend, job, draw)
+    emit(GateDone(gate.model_dump() if gate else {}))
+    if gate and not gate.passed:
+        raise Diverged(
+            f"did not pass the gate: what {job.own and job.own.name} predicts is {gate.prediction_distance:.1e} from "
+            f"its own reference, relatively; {gate.tolerance:.0e} is allowed"
+        )
+    with clocks("build"):
+        return backend.trainer(job, {})
+
+
+def counted(job: Job, trainer: Trainer) -> dict[str, Any]:
+    """Trainable numbers, and FLOPs of an update's matrix products: unknown of a user's own model."""
+    if job.own is not None:
+        return {"parameters": sum(array.size for array in trainer.parameters().values()), "flops_per_step": None}
+    return {
+        "parameters": canonical.count(job.model),
+        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
+    }
+
+
 def _first_apart(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> str:
     """``gate.first_apart``, to go on with; nothing where looking itself goes wrong, which the log then shows."""
     try:
-        return f"; {first_apart(backend, job, draw, parameters)}"
+        return f"; {first_apart(backend, job, draw, parameters)} (harness parity shows every quantity)"
     except Exception:
         traceback.print_exc()
         return ""

@@ -14,13 +14,13 @@ import numpy as np
 import backends
 import tasks
 from backends import parameters as canonical
-from backends.job import Job, ModelSpec, Parameters, host_dtype
+from backends.job import ModelSpec, Parameters, host_dtype
 from harness.errors import RunFailed
 from harness.machine import software
 from harness.protocol import Disturbance, Gpu, Kept, Measured, Point, Progress, Run, Software
 from harness.records.run import CurvePoint, Metrics, throughput
 from harness.specs.run import RunSpec
-from harness.worker import energy, noise, preparation
+from harness.worker import energy, noise, own, preparation
 from harness.worker.clocks import Clocks
 from harness.worker.data import Data
 from harness.worker.preparation import Emit
@@ -49,13 +49,14 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     backend = preparation.load(spec.backend, clocks)
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     job, host_import = preparation.start(backend, spec, spec.job(task), emit)
+    job = own.with_model(job, spec, request.model)
     known: dict[str, Any]
     with clocks("data"):
         known = {"baseline": dict(task.baseline), "landmarks": dict(task.landmarks)}
         sure = None if spec.patience is None else spec.sure_steps
         data = Data(task, host_dtype(spec.precision), spec.dropping(task), sure)
         data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
-    drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed)
+    drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed) if job.own is None else {}
     start = _handed(request, job.model) if spec.start else None
     with data.explained():
         trainer = preparation.build(backend, job, data.draw, drawn, clocks, emit, start=start)
@@ -71,7 +72,8 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
         first_step_s=outcome.first_step_s, wall_s=time.perf_counter() - started,
         host_import_bytes=host_import, **memory.levels, **memory.peaks(),
         device_train_s=training.device_s, **meter.figures(spec.batch),
-        **_counted(job), compilations=outcome.compilations, **_learned_from(task, spec, data, outcome.updates),
+        **preparation.counted(job, trainer), compilations=outcome.compilations,
+        **_learned_from(task, spec, data, outcome.updates),
     )  # fmt: skip
     preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
@@ -161,13 +163,6 @@ def _learned_from(task: Task, spec: RunSpec, data: Data, updates: int) -> dict[s
 
 def _spent(clocks: Clocks) -> dict[str, Any]:
     return {f"{name}_s": clocks[name] for name in ("import", "data", "gate", "build", "stage", "train", "evaluate")}
-
-
-def _counted(job: Job) -> dict[str, Any]:
-    return {
-        "parameters": canonical.count(job.model),
-        "flops_per_step": canonical.flops_per_step(job.model, job.batch, job.length),
-    }
 
 
 def _emit_point(emit: Emit) -> Callable[[CurvePoint], None]:

@@ -87,6 +87,8 @@ def questions(specs: Sequence[RunSpec]) -> list[RunSpec]:
     Raises:
         UsageError: two of one task, cell, backend, device and variant, which rows could not tell apart.
     """
+    if specs[0].model.source:
+        raise UsageError("--model: parity compares with the reference of each cell; a model of your own has none")
     once = list(dict.fromkeys(spec.model_copy(update={"precision": specs[0].precision}) for spec in specs))
     asked: dict[tuple[str, ...], RunSpec] = {}
     for spec in once:

@@ -69,6 +69,8 @@ def cannot_be_had(record: Record) -> str | None:
     spec = to_run_again(record)
     if why := unknown(spec):
         return why
+    if spec.model.source:
+        return f"it trained {spec.model.source}, a model of a user's own: harness verify --model FILE runs it here"
     registered = [(backends.registry, spec.backend)]
     if spec.task in tasks.registry.registered():  # else it is a data set, which needs no code
         registered.append((tasks.registry, spec.task))

@@ -194,7 +194,10 @@ def plan_table(specs: Sequence[RunSpec]) -> Table:
     return Table.of(columns, specs, title=f"{len(specs)} runs, none started", layout="framed", leaving=_LEAVING)
 
 
-def _weights(spec: RunSpec) -> int:
+def _weights(spec: RunSpec) -> int | None:
+    """Trainable numbers; None of a user's own model, which is not made here."""
+    if spec.model.source:
+        return None
     return parameters.count(spec.job(tasks.load(spec.task, spec.parameters, spec.seed)).model)
 
 
@@ -203,7 +206,7 @@ _PLAN: Sequence[Column[RunSpec]] = (
     Column(
         "parameters", lambda spec: ", ".join(f"{name}={value}" for name, value in spec.parameters.items()), prose=True
     ),
-    Column("cell", attrgetter("model.cell")),
+    Column("cell", attrgetter("model.name")),
     Column("backend", attrgetter("backend")),
     Column("variant", attrgetter("variant")),
     Column("device", attrgetter("device")),

@@ -29,6 +29,7 @@ from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
+from harness.specs.own import noted
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
@@ -61,6 +62,7 @@ def verify_all(
     json_lines: bool,
     within: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
+    model: Path | None = None,
 ) -> tuple[list[Row], list[str]]:
     """Verify every run record in these files and folders, and every one that these reports name.
 
@@ -70,6 +72,8 @@ def verify_all(
         json_lines: print each judgement as a line of JSON as soon as it is made.
         within: seconds that all runs together may take; what is left then is cut short or not run.
         clock: in seconds.
+        model: file of a user's own model, or folder of such, for records that are of one. Code beside a record is not
+            run unless it is named: both may be a stranger's.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
@@ -93,7 +97,7 @@ def verify_all(
                 others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
                 try:
                     place = path.resolve().parent
-                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr)
+                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr, model)
                 except KeyboardInterrupt as stop:
                     if store is not None and isinstance(stop, Interrupted):
                         keep(stop.record, store, stderr)
@@ -142,12 +146,16 @@ def _one(
     timeout: float | None,
     store: Store | None,
     stderr: Console,
+    model: Path | None,
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
     if asked_to_stop():
         raise KeyboardInterrupt
-    spec = to_run_again(record)
+    try:
+        spec = with_own_model(to_run_again(record), model)
+    except UsageError as error:
+        return Judgement("cannot run", str(error))
     if why := unknown(spec):
         return Judgement("cannot run", why)
     if missing := missing_data(spec):
@@ -178,6 +186,27 @@ def _one(
 def to_run_again(record: Record) -> RunSpec:
     """The spec with the variant that ran, by its present name: ``auto`` may stand for another one by now."""
     return record.spec.model_copy(update={"variant": record.current_variant})
+
+
+def with_own_model(spec: RunSpec, place: Path | None) -> RunSpec:
+    """The spec with the digest that the file of its own model has now; unchanged where it is of a cell.
+
+    Args:
+        place: the file, or the folder that holds it; None where the user named none.
+
+    Raises:
+        UsageError: there is no such file, or none was named.
+    """
+    if spec.model.source is None:
+        return spec
+    file, _, name = spec.model.source.partition(":")
+    what = f"it trained {name or 'the functions'} of {file} (SHA-256 {spec.model.sha256:.12}…)"
+    if place is None:
+        raise UsageError(f"{what}, which is code: if it is yours or you have read it, name it with --model {file}")
+    path = place / file if place.is_dir() else place
+    if not path.is_file():
+        raise UsageError(f"{what}; there is no {path}")
+    return spec.model_copy(update={"model": spec.model.model_copy(update={"sha256": noted(path)})})
 
 
 def unknown(spec: RunSpec) -> str | None:

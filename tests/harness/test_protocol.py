@@ -17,6 +17,7 @@ EXAMPLES: list[protocol.Message] = [
     protocol.Parity({"task": "adding"}, [0], 3, 7, ["float64"]),
     protocol.Probe("numpy"),
     protocol.Variants("numpy", [{"batch": 3}]),
+    protocol.Inspect("my_model.py", "Mine"),
     protocol.Turn(8),
     protocol.Steady(),
     protocol.ReadLimits(),
@@ -42,6 +43,7 @@ EXAMPLES: list[protocol.Message] = [
     protocol.Compared("scan", "float32", 1e-3, {"loss": 1e-7}, [1.0], [1.0]),
     protocol.Probed({"name": "numpy"}),
     protocol.Listed([{"auto": "hoisted"}]),
+    protocol.Inspected(["torch"]),
     protocol.End("failed", "out of memory"),
 ]
 UNIONS = {

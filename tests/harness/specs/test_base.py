@@ -24,7 +24,8 @@ def test_a_job_has_the_specs_computation_and_the_datas_shape() -> None:
     )  # not the spec's own
     job = job_of(SPEC, data)
     assert isinstance(job, Job)
-    assert asdict(job.model) == {**SPEC.model.model_dump(), "inputs": 9, "outputs": 8, "readout": "every"}
+    of_cell = SPEC.model.model_dump(exclude={"source", "sha256"})
+    assert asdict(job.model) == {**of_cell, "inputs": 9, "outputs": 8, "readout": "every"}
     assert asdict(job.optimizer) == {**SPEC.optimizer.model_dump(), "updates": None}
     assert (job.loss, job.length, job.labels, job.variable) == ("ctc", 7, 3, True)
     for name in ("batch", "device", "variant", "precision", "threads", "deterministic", "chunk"):
@@ -42,8 +43,12 @@ def test_a_cosine_has_the_updates_of_its_run_and_none_in_a_contest() -> None:
     ("fields", "says"),
     [
         ({"hidden": 0}, "hidden: input should be greater than or equal to 1, not 0"),
+        ({"hidden": 1, "cell": "own"}, "cell: own comes with source and sha256, and they with it"),
         ({"hidden": 1, "cells": "lstm"}, "cells: extra inputs are not permitted, not 'lstm'"),
-        ({"hidden": 1, "cell": "x" * 1000}, "cell: input should be 'rnn', 'lstm', 'gru' or 'gru-reset-before', not 'x"),
+        (
+            {"hidden": 1, "cell": "x" * 1000},
+            "cell: input should be 'rnn', 'lstm', 'gru', 'gru-reset-before' or 'own', not 'x",
+        ),
     ],
 )
 def test_the_first_complaint_is_one_line(fields: dict[str, object], says: str) -> None:

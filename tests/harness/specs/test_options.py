@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from harness.errors import UsageError
 from harness.specs.options import (
+    FOLLOWING,
     RUN,
     SPEED,
     WITHOUT_OPTION,
@@ -28,7 +29,8 @@ from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
 BOTH = pytest.mark.parametrize(
-    ("options", "spec", "without"), [(RUN, RunSpec, WITHOUT_OPTION), (SPEED, SpeedSpec, WITHOUT_SPEED_OPTION)]
+    ("options", "spec", "without"),
+    [(RUN, RunSpec, (*WITHOUT_OPTION, *FOLLOWING)), (SPEED, SpeedSpec, WITHOUT_SPEED_OPTION)],
 )
 
 

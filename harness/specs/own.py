@@ -1,0 +1,52 @@
+"""Files of models of users' own: what a spec says of one, and where this process finds it.
+
+A spec has a file's name and the digest of its text, never where it lies: planning notes that here, for the workers that
+it starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.specs.base import SOURCE, Model
+
+#: By digest, the files that were named to this process.
+_FILES: dict[str, Path] = {}
+
+
+def split(words: str) -> tuple[Path, str]:
+    """File and name of ``path/to/my_model.py:Name``; no name where the file itself is the model.
+
+    Raises:
+        UsageError: it is not of that form, or there is no such file.
+    """
+    place, _, name = (words, "", "") if words.endswith(".py") else words.rpartition(":")
+    if not re.fullmatch(SOURCE, f"{Path(place).name}:{name}".removesuffix(":")):
+        raise UsageError(f"--model takes FILE.py:NAME, the file and what it calls the model, not {words!r:.100}")
+    path = Path(place).expanduser()
+    if not path.is_file():
+        raise UsageError(f"--model: there is no file {place}")
+    return path, name
+
+
+def noted(path: Path) -> str:
+    """The SHA-256 of a file's text, by which workers of this process get the file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"--model: {path}: {error.strerror}") from None
+    _FILES[digest] = path.resolve()
+    return digest
+
+
+def file_of(model: Model) -> str | None:
+    """Where the file of a spec's model lies; None where the model is a cell's, or no such file was named."""
+    found = _FILES.get(model.sha256 or "")
+    return str(found) if found else None
