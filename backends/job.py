@@ -190,9 +190,14 @@ class Job:
     chunk: int = 1  # the most updates in one call of ``train``: a fused variant compiles for it
     variable: bool = False  # sequences differ in length, at most ``length``; see ``Batch.lengths``
     labels: int = 0  # for ``ctc``: the most labels that a sequence has
+    accumulate: int = 1  # micro-batches that a batch is computed as, for one update: see ``backends.accumulation``
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a CTC loss without labels, or read out at the last step only."""
+        """Raises ValueError for a CTC loss without labels, or read out at the last step only; for unequal shares of a
+        batch.
+        """
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: {self.accumulate} is no divisor of a batch of {self.batch}")
         if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
             raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
 
@@ -206,9 +211,22 @@ class Job:
         """The type in which the recurrent layers compute."""
         return layer_dtype(self.precision)
 
+    @property
+    def micro(self) -> Job:
+        """The job of one micro-batch; itself where a batch is computed as a whole."""
+        return self if self.accumulate == 1 else replace(self, batch=self.batch // self.accumulate, accumulate=1)
+
     def resized(self, batch: int) -> Job:
         """The same job for another batch size."""
         return replace(self, batch=batch)
+
+
+def micro_batches(job: Job, batch: Batch) -> list[Batch]:
+    """A batch as those that it is computed as, its sequences in their order."""
+    size = job.micro.batch
+    rows = [slice(start, start + size) for start in range(0, job.batch, size)]
+    lengths = [None if batch.lengths is None else batch.lengths[each] for each in rows]
+    return [Batch(batch.x[each], batch.y[each], own) for each, own in zip(rows, lengths, strict=True)]
 
 
 def checked_lengths(job: Job, lengths: Array | None) -> Array | None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends import ctc
-from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters
+from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters, micro_batches
 from backends.parameters import layer, layer_names
 from tasks.base import Batch, Loss, within
 
@@ -243,7 +243,14 @@ def loss_and_gradient(loss: Loss, outputs: Array, y: Array, lengths: Array | Non
 
 
 def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
-    """The loss of one batch and its gradient with respect to every parameter, before clipping."""
+    """The loss of one batch and its gradient with respect to every parameter, before clipping.
+
+    Of a job that accumulates gradients, the mean over its micro-batches.
+    """
+    if job.accumulate > 1:
+        found = [loss_and_gradients(job.micro, p, each) for each in micro_batches(job, batch)]
+        losses, gradients = zip(*found, strict=True)
+        return sum(losses) / len(found), {name: sum(g[name] for g in gradients) / len(found) for name in p}
     model, lengths = job.model, batch.lengths
     trace = forward(model, p, batch.x, lengths)
     every = model.readout == "every"

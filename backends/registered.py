@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import ClassVar
 
 from backends import allocator
+from backends.accumulation import Accumulating
 from backends.base import Backend, Trainer
 from backends.job import Device, Job, ModelSpec, Parameters
 from backends.variants import Variant, VariantRegistry
@@ -15,6 +16,7 @@ class RegisteredBackend(Backend):
     """A framework with a registry of its variants, such as ``backends.torch.variants``."""
 
     registry: ClassVar[VariantRegistry]
+    accumulates: ClassVar[bool] = True
 
     def version(self) -> str:
         """As ``Backend.version``, of the module that has the backend's name."""
@@ -36,11 +38,16 @@ class RegisteredBackend(Backend):
     def lacks(self, job: Job) -> str | None:
         """What the entry of the job's variant says; a backend adds what holds for all of its variants."""
         entry = self.registry.get(job.variant)
-        return entry.lacks(job) if entry else None
+        if entry is None:
+            return None
+        if job.accumulate > 1 and entry.one_piece:
+            return "its update is one piece, to which no gradients of other micro-batches can be added"
+        return entry.lacks(job.micro)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The entry's trainer, after its memory policy is in force."""
         entry = self.registry[job.variant]
         if entry.keeps_freed_memory:
             allocator.keep_freed_memory()
-        return entry.load_trainer()(job, parameters, entry)
+        trainer = entry.load_trainer()(job.micro, parameters, entry)
+        return Accumulating(job, trainer) if job.accumulate > 1 else trainer

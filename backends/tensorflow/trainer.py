@@ -46,8 +46,23 @@ class TensorflowTrainer(Trainer):
 
     @cached_property
     def step(self) -> Any:
-        """One update: maps x, y and, where they vary, lengths to the loss before it."""
-        return self._compiled(self._step, self._input_spec(), self._target_spec(), *self._length_specs())
+        """One update: maps x, y and, where they vary, lengths to the loss before it.
+
+        Where gradients are accumulated, no update: they are added to ``self.totals``, until ``finish``.
+        """
+        body = self._add if self.accumulating and self.totals else self._step
+        return self._compiled(body, self._input_spec(), self._target_spec(), *self._length_specs())
+
+    @cached_property
+    def finish(self) -> Any:
+        """One update with the mean of the gradients that ``step`` has added up: maps their number to nothing."""
+        return self._compiled(self._finish, tf.TensorSpec((), self.job.dtype))
+
+    @cached_property
+    def totals(self) -> list[tf.Variable]:
+        """Gradients added up over the micro-batches of one update. First asked for before what uses them is traced."""
+        with tf.device(self.device):
+            return [tf.Variable(tf.zeros_like(p)) for p in self.network.variables]
 
     @cached_property
     def outputs(self) -> Any:
@@ -67,6 +82,19 @@ class TensorflowTrainer(Trainer):
         self._synchronize()
         values: Array = losses.numpy()
         return values
+
+    def train_accumulated(self, staged: Sequence[Staged]) -> Array:
+        """One call of ``step`` per micro-batch, and one of ``finish`` per batch."""
+        with tf.device(self.device):
+            losses = tf.stack([self._accumulated(micros) for micros in self._rated(staged)])
+        self._synchronize()
+        values: Array = losses.numpy()
+        return values
+
+    def _accumulated(self, micros: Staged) -> tf.Tensor:
+        loss = tf.reduce_mean(tf.stack([self.step(*micro) for micro in micros]))
+        self.finish(tf.constant(len(micros), self.job.dtype))
+        return loss
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """Batch-major, whatever the layout on the device."""
@@ -119,17 +147,33 @@ class TensorflowTrainer(Trainer):
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         self.traces += 1  # this body runs only while it is traced
-        variables = self.network.variables
-        with tf.GradientTape() as tape:
-            loss = self._loss(self.network(x, lengths), y, lengths)
-        self.update(clipped(self.job.optimizer, tape.gradient(loss, variables)))
+        loss, gradients = self._gradients(x, y, lengths)
+        self.update(clipped(self.job.optimizer, gradients))
         return loss
 
-    def _rated(self, staged: list[Any]) -> Iterable[Any]:
+    def _add(self, x: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        self.traces += 1
+        loss, gradients = self._gradients(x, y, lengths)
+        for total, gradient in zip(self.totals, gradients, strict=True):
+            total.assign_add(gradient)
+        return loss
+
+    def _finish(self, number: tf.Tensor) -> None:
+        self.traces += 1
+        self.update(clipped(self.job.optimizer, [total / number for total in self.totals]))
+        for total in self.totals:
+            total.assign(tf.zeros_like(total))
+
+    def _gradients(self, x: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            loss = self._loss(self.network(x, lengths), y, lengths)
+        return loss, tape.gradient(loss, self.network.variables)
+
+    def _rated(self, staged: Sequence[Any]) -> Iterable[Any]:
         """What was staged, update by update, with the rates of ``job.chunk`` updates put in place at a time."""
         return staged if self.rates is None else self._with_rates(staged, self.rates)
 
-    def _with_rates(self, staged: list[Any], rates: Rates) -> Iterator[Any]:
+    def _with_rates(self, staged: Sequence[Any], rates: Rates) -> Iterator[Any]:
         for index, batch in enumerate(staged):
             if index % self.job.chunk == 0:
                 rates.put(self.job.optimizer.rates(self.updates, self.job.chunk))

@@ -248,7 +248,7 @@ def _common(record: Record) -> dict[str, Any]:
     fields = record.spec.model_dump(exclude={"seed", "backend", "variant", "device", "parameters"})
     model = {name: value for name, value in fields.pop("model").items() if name != "cell"}
     optimizer, init = fields.pop("optimizer"), fields.pop("initialisation")
-    fields = {name: value for name, value in fields.items() if value is not None}
+    fields = {name: value for name, value in fields.items() if value is not None and (name, value) != ("accumulate", 1)}
     return {
         "task": fields.pop("task"), "preset": fields.pop("preset"),
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
@@ -309,6 +309,7 @@ def _phrase(name: str, value: Any) -> str:
         "deterministic": "deterministic kernels" if value else "any kernels",
         "score_at": f"scored at {value}",
         "patience": f"patience {value}",
+        "accumulate": f"in {value} micro-batches",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

@@ -48,7 +48,7 @@ def check_memory(job: Job, updates: int = 1, held_out: int = 0) -> None:
 def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
     """Bytes that no way of computing ``job`` can do without: as for ``check_memory``."""
     model, item = job.model, ITEM[host_dtype(job.precision)]
-    states = ITEM[layer_dtype(job.precision)] * model.layers * model.features * job.batch * job.length
+    states = ITEM[layer_dtype(job.precision)] * model.layers * model.features * job.micro.batch * job.length
     data = item * (updates * job.batch + held_out) * job.length * model.inputs
     return item * _COPIES[job.optimizer.name] * weights(model) + states + data
 
