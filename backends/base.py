@@ -100,6 +100,9 @@ class Trainer(ABC):
     returns, all updates are done. ``train`` of a+b batches equals ``train`` of a, then of b.
     """
 
+    #: Whether ``train_accumulated`` is what trains: set before anything is computed.
+    accumulating: bool = False
+
     @abstractmethod
     def stage(self, batches: Sequence[Batch]) -> Any:
         """Batches on the device, in the layout that ``train`` wants. Timed apart from training.
@@ -111,6 +114,13 @@ class Trainer(ABC):
     @abstractmethod
     def train(self, staged: Any) -> Array:
         """One complete update per staged batch; their losses before each update, shape (K,)."""
+
+    def train_accumulated(self, staged: Sequence[Any]) -> Array:
+        """One update for each item: staged micro-batches, whose losses and gradients are averaged. Else as ``train``.
+
+        Only of backends that have ``Backend.accumulates``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
@@ -153,6 +163,8 @@ class Backend(ABC):
     name: ClassVar[str]
     #: The distribution that pip installs to have it.
     distribution: ClassVar[str]
+    #: Whether its trainers have ``train_accumulated``.
+    accumulates: ClassVar[bool] = False
 
     @abstractmethod
     def version(self) -> str:
@@ -271,6 +283,8 @@ class Backend(ABC):
         variant = known[choice.variant]
         if why := variant.reason or self.lacks(replace(job, variant=variant.name)):
             raise Unsupported(f"{self.name} variant {variant.name!r}: {why}")
+        if job.accumulate > 1 and not self.accumulates:
+            raise Unsupported(f"{self.name} accumulates no gradients: --accumulate 1 computes the batch as a whole")
         if job.precision not in variant.precisions:
             have = ", ".join(each for each in self.precisions(job.device) if each in variant.precisions)
             raise Unsupported(f"{self.name} variant {variant.name!r} has no {job.precision}; it has {have}")
@@ -279,7 +293,7 @@ class Backend(ABC):
     def _chosen(self, job: Job) -> Choice:
         if job.model.is_own:
             return Choice(OWN, "a model of a user's own has no other")
-        choice = self.choose(job)
+        choice = self.choose(job.micro)
         unmeasured = "" if job.precision in IEEE else f"; unmeasured in {job.precision}"
         return Choice(choice.variant, choice.reason + unmeasured)
 

@@ -323,18 +323,22 @@ class BackendConformance:
         changes: dict[str, Any] = {"precision": "float64", "label_smoothing": 0.2}
         job = self.sequence_job(1, **changes) if lengths else self.job("lstm", 0, loss="cross-entropy", **changes)
         p, batches = start(job), some_batches(job, 2)
-        trainer = self.backend.trainer(job, p)
+        trainer = self._trainer(job, p)
         losses = train(trainer, job, [garbled(batch) for batch in batches])
         expected_losses, expected = reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=1e-9)
         assert_close(trainer.parameters(), expected, 1e-9, "parameter")
+
+    def _trainer(self, job: Job, p: Parameters) -> Trainer:
+        """The trainer, as ``able``."""
+        return self.backend.trainer(self.able(job), p)
 
     @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop", "sgd"])
     def test_weight_decay_is_the_one_printed(self, name: Any) -> None:
         """Of every parameter, biases included; added to the gradient after clipping, or with adamw apart from it."""
         job = self.job(precision="float64", optimizer=OptimizerSpec(name, 0.01, 0.05, weight_decay=0.3))
         p, batches = start(job), some_batches(job, 3)
-        trainer = self.backend.trainer(job, p)
+        trainer = self._trainer(job, p)
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
@@ -344,7 +348,7 @@ class BackendConformance:
         p, batches = start(job), some_batches(job, 3)
         elements = np.concatenate([g.ravel() for g in reference.loss_and_gradients(job, p, batches[0])[1].values()])
         assert 0.1 < (abs(elements) > 0.01).mean() < 0.9
-        trainer = self.backend.trainer(job, p)
+        trainer = self._trainer(job, p)
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, "clipped by value")
 
@@ -353,7 +357,7 @@ class BackendConformance:
         spec = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=2, updates=7)
         job = self.job(variant=variant, precision=widest, optimizer=spec, chunk=3)
         p, batches = start(job), some_batches(job, 8)
-        trainer = self.backend.trainer(job, p)
+        trainer = self._trainer(job, p)
         train(trainer, job, batches[:1])
         compiled = trainer.compilations()
         for part in (batches[1:3], batches[3:8]):
@@ -367,7 +371,7 @@ class BackendConformance:
         spec = OptimizerSpec(name, 0.05, schedule="step", decay_every=2, decay_by=0.1)
         job = self.job(precision="float64", optimizer=spec, chunk=2)
         p, batches = start(job), some_batches(job, 5)
-        trainer = self.backend.trainer(job, p)
+        trainer = self._trainer(job, p)
         train(trainer, job, batches)
         assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
 
@@ -375,7 +379,7 @@ class BackendConformance:
         """To the last bit."""
         batches = some_batches(self.job(), 2)
         jobs = [self.job(optimizer=OptimizerSpec(name, 0.01)) for name in ("adam", "adamw")]
-        adam, adamw = (self.backend.trainer(job, start(job)) for job in jobs)
+        adam, adamw = (self._trainer(job, start(job)) for job in jobs)
         np.testing.assert_array_equal(train(adam, jobs[0], batches), train(adamw, jobs[1], batches))
         assert_close(adamw.parameters(), adam.parameters(), 0.0, "parameter")
 
@@ -481,6 +485,68 @@ class BackendConformance:
             assert why
         if len(lacking) == len(CELLS):
             pytest.fail(f"{self.backend.name} computes no cell at all: {'; '.join(lacking)}")
+
+    # -- gradient accumulation ------------------------------------------------------------------------
+
+    def test_accumulated_gradients_are_the_mean_of_the_micro_batches(self, variant: str, widest: Precision) -> None:
+        """One update for each batch; nothing compiles again, and what executed is still what the name says."""
+        job = self.job(variant=variant, precision=widest, batch=6, accumulate=3)
+        p, batches = start(job), some_batches(job, 4)
+        if self._accumulates_not(job):
+            return
+        trainer = self.backend.trainer(job, p)
+        x = batches[0].x.astype(widest)
+        expected = reference.forward(job.model, p, x).outputs
+        np.testing.assert_allclose(trainer.predict(x), expected, rtol=TOLERANCE[widest], atol=TOLERANCE[widest] / 100)
+        losses = [*train(trainer, job, batches[:1])]
+        compiled = trainer.compilations()
+        losses += [*train(trainer, job, batches[1:])]
+        assert trainer.compilations() == compiled
+        executed = trainer.executed(batches[0].astype(job.dtype))
+        assert re.match(self.backend.variant(job).runs, executed), executed
+        expected_losses, after = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=TOLERANCE[widest])
+        assert_close(trainer.parameters(), after, TOLERANCE[widest], "parameter")
+        whole = reference.train(replace(job, accumulate=1), p, batches)[1]
+        assert_close(after, whole, 1e-12, "as of the whole batch")
+
+    def test_accumulated_gradients_with_lengths_count_each_micro_batch_alike(self) -> None:
+        """Whatever the number of their positions. The rate changes, too, once for each update."""
+        rule = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=1, updates=4)
+        job = self.sequence_job(1, precision="float64", optimizer=rule, batch=6, accumulate=2, chunk=2)
+        p, batches = start(job), some_batches(job, 3)
+        if self._accumulates_not(job):
+            return
+        trainer = self.backend.trainer(job, p)
+        losses = train(trainer, job, batches)
+        expected_losses, after = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=1e-9)
+        assert_close(trainer.parameters(), after, 1e-9, "parameter")
+        assert reference.train(replace(job, accumulate=1), p, batches)[0] != pytest.approx(expected_losses, rel=1e-6)
+
+    def test_what_people_train_with_may_be_combined(self) -> None:
+        """Lengths, smoothed labels, dropout, micro-batches, AdamW and a changing rate in one job."""
+        rule = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=1, updates=4)
+        model = ModelSpec("lstm", D, H, OUTPUTS, "every", 2, bidirectional=True)
+        job = self.job(precision="float64", optimizer=rule, batch=4, accumulate=2)
+        job = replace(job, model=model, loss="cross-entropy", variable=True, label_smoothing=0.1, dropout=0.4)
+        if self._accumulates_not(job):
+            return
+        p, batches = start(job), some_batches(job, 3)
+        trainer = self.backend.trainer(job, p)
+        losses = train(trainer, job, batches)
+        expected_losses, after = reference.train(job, p, batches)
+        assert losses == pytest.approx(expected_losses, rel=1e-9)
+        assert_close(trainer.parameters(), after, 1e-9, "parameter")
+
+    def _accumulates_not(self, job: Job) -> bool:
+        """Whether the backend, or the job's variant, accumulates no gradients; then it must say so. As ``able``."""
+        self.able(replace(job, accumulate=1))
+        if self.backend.accumulates and (job.variant == "auto" or not self.backend.lacks(job)):
+            return False
+        with pytest.raises(Unsupported, match=r"gradients"):
+            self.backend.trainer(job, start(job))
+        return True
 
     # -- variable lengths and CTC -----------------------------------------------------------------
 

@@ -201,11 +201,14 @@ class Job:
     label_smoothing: float = 0.0  # of ``cross-entropy``: the target is (1 − s) · one-hot + s / classes
     dropout: float = 0.0  # share of units dropped between layers in training; which ones, ``Batch.masks`` say
     own: OwnModel | None = None  # a user's own model, where ``model`` is none of a cell
+    accumulate: int = 1  # micro-batches that a batch is computed as, for one update: see ``backends.accumulation``
 
     def __post_init__(self) -> None:
         """Raises ValueError for a CTC loss without labels, or read out at the last step only; for label smoothing that
         is not from 0 to below 1, or of another loss than cross-entropy; for dropout out of that range, or of a model
-        with one layer."""
+        with one layer; for unequal shares of a batch."""
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate: {self.accumulate} is no divisor of a batch of {self.batch}")
         if self.loss == "ctc" and (self.model.readout != "every" or self.labels < 1 or self.model.outputs < 2):
             raise ValueError("ctc needs a readout at every step, labels >= 1, and outputs for the blank and a class")
         if not 0 <= self.label_smoothing < 1 or (self.label_smoothing and self.loss != "cross-entropy"):
@@ -223,9 +226,25 @@ class Job:
         """The type in which the recurrent layers compute."""
         return layer_dtype(self.precision)
 
+    @property
+    def micro(self) -> Job:
+        """The job of one micro-batch; itself where a batch is computed as a whole."""
+        return self if self.accumulate == 1 else replace(self, batch=self.batch // self.accumulate, accumulate=1)
+
     def resized(self, batch: int) -> Job:
         """The same job for another batch size."""
         return replace(self, batch=batch)
+
+
+def micro_batches(job: Job, batch: Batch) -> list[Batch]:
+    """A batch as those that it is computed as, its sequences in their order."""
+    size = job.micro.batch
+    rows = [slice(start, start + size) for start in range(0, job.batch, size)]
+
+    def of(array: Array | None, which: slice) -> Array | None:
+        return None if array is None else array[which]
+
+    return [Batch(batch.x[each], batch.y[each], of(batch.lengths, each), of(batch.masks, each)) for each in rows]
 
 
 def checked_lengths(job: Job, lengths: Array | None) -> Array | None:

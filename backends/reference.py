@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backends import ctc
-from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters, checked_masks
+from backends.job import Array, Cell, Job, ModelSpec, OptimizerSpec, Parameters, checked_masks, micro_batches
 from backends.parameters import layer, layer_names
 from tasks.base import Batch, Loss, within
 
@@ -263,7 +263,14 @@ def loss_and_gradient(
 
 
 def loss_and_gradients(job: Job, p: Parameters, batch: Batch) -> tuple[float, Parameters]:
-    """The loss of one batch and its gradient with respect to every parameter, before clipping."""
+    """The loss of one batch and its gradient with respect to every parameter, before clipping.
+
+    Of a job that accumulates gradients, the mean over its micro-batches.
+    """
+    if job.accumulate > 1:
+        found = [loss_and_gradients(job.micro, p, each) for each in micro_batches(job, batch)]
+        losses, gradients = zip(*found, strict=True)
+        return sum(losses) / len(found), {name: sum(g[name] for g in gradients) / len(found) for name in p}
     model, lengths, kept = job.model, batch.lengths, factors(job, batch.masks)
     trace = forward(model, p, batch.x, lengths, kept)
     every = model.readout == "every"

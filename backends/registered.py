@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import ClassVar
 
 from backends import allocator
+from backends.accumulation import Accumulating
 from backends.base import Backend, Trainer
 from backends.job import Device, Job, ModelSpec, Parameters
 from backends.variants import Entry, Variant, VariantRegistry
@@ -17,6 +18,7 @@ class RegisteredBackend(Backend):
     registry: ClassVar[VariantRegistry]
     #: What trains a model of a user's own; None where nothing does.
     own: ClassVar[Entry | None] = None
+    accumulates: ClassVar[bool] = True
 
     def version(self) -> str:
         """As ``Backend.version``, of the module that has the backend's name."""
@@ -39,11 +41,16 @@ class RegisteredBackend(Backend):
     def lacks(self, job: Job) -> str | None:
         """What the entry of the job's variant says; a backend adds what holds for all of its variants."""
         entry = self.registry.get(job.variant)
-        return entry.lacks(job) if entry else None
+        if entry is None:
+            return None
+        if job.accumulate > 1 and entry.one_piece:
+            return "its update is one piece, to which no gradients of other micro-batches can be added"
+        return entry.lacks(job.micro)
 
     def build(self, job: Job, parameters: Parameters) -> Trainer:
         """The entry's trainer, after its memory policy is in force."""
         entry = self.own if job.model.is_own and self.own else self.registry[job.variant]
         if entry.keeps_freed_memory:
             allocator.keep_freed_memory()
-        return entry.load_trainer()(job, parameters, entry)
+        trainer = entry.load_trainer()(job.micro, parameters, entry)
+        return Accumulating(job, trainer) if job.accumulate > 1 else trainer

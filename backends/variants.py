@@ -67,6 +67,7 @@ class Entry:
         trainer: the ``Trainer``, as ``"module:class"``. It is constructed with job, parameters and this entry.
         former: names that it had before, by which records and command lines may still call it.
         parts: whether the batch is split into as many parts as there are threads, each in its own thread.
+        one_piece: whether forward pass, backward pass and update cannot be taken apart, to accumulate gradients.
         keeps_freed_memory: whether memory that is freed stays with the process: see ``backends.allocator``.
         extra: a module that it imports besides the framework, and the extra of this distribution that installs it.
         elsewhere: why it computes nothing on devices that are not among ``devices``.
@@ -85,6 +86,7 @@ class Entry:
     like: str | None = None
     former: tuple[str, ...] = ()
     parts: bool = False
+    one_piece: bool = False
     keeps_freed_memory: bool = False
     extra: str | None = None
     elsewhere: str | None = None

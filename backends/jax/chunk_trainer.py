@@ -41,7 +41,7 @@ class JaxChunkTrainer(JaxTrainer):
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
 
-    def _with_rates(self, staged: list[Chunk]) -> Iterator[Chunk]:
+    def _with_rates(self, staged: Sequence[Chunk]) -> Iterator[Chunk]:
         for chunk in staged:
             self._put_rates()
             yield chunk

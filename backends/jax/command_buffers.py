@@ -25,7 +25,7 @@ class JaxCommandBufferTrainer(JaxTrainer):
     def executed(self, batch: Batch) -> str:
         """As in ``JaxTrainer``, with how many of its loops are in command buffers."""
         [staged] = self.stage([batch])
-        lowered = self._lowered(self._step, (self.tensors, self.state, *staged), donate=(0, 1))
+        lowered = self._lowered(*self._training(staged))
         inside, loops = loops_in_command_buffers(lowered, self._options())
         return f"{super().executed(batch)}, {inside} of {loops} loops in command buffers"
 

@@ -53,9 +53,8 @@ def updated(
         }, {"m": m, "v": v, "t": t} | rates
     if spec.rule == "rmsprop":
         v = _average(spec.alpha, state["v"], {k: g**2 for k, g in gradients.items()})
-        return {k: p - lr * gradients[k] / (jnp.sqrt(v[k]) + spec.epsilon) for k, p in tensors.items()}, {
-            "v": v
-        } | rates
+        after = {k: p - lr * gradients[k] / (jnp.sqrt(v[k]) + spec.epsilon) for k, p in tensors.items()}
+        return after, {"v": v} | rates
     return {k: p - lr * gradients[k] for k, p in tensors.items()}, rates
 
 

@@ -18,15 +18,13 @@ from backends import parts
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.hlo import described
 from backends.jax.optimizer import OptimizerState
-from backends.jax.trainer import JaxTrainer
+from backends.jax.trainer import Found, JaxTrainer
 from backends.job import Array, Job, Parameters
 from backends.variants import Entry
 from tasks.base import Batch
 
 Share = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
 """A part's weight in the batch's loss, its x, y, lengths where they vary, and the masks of dropout."""
-Found = tuple[Tensor, Tensors]
-"""A part's contribution to the loss and to the gradients."""
 
 
 class JaxPartsTrainer(JaxTrainer):
@@ -47,10 +45,7 @@ class JaxPartsTrainer(JaxTrainer):
         """The thread that dispatches computes the first part itself: one thread fewer to wake in each update."""
         losses = []
         for shares in self._rated(staged):
-            programs = [self._program(share) for share in shares]  # here, since two threads might compile the same one
-            others = self.threads.map(self._found, programs[1:], shares[1:])
-            found = [self._found(programs[0], shares[0]), *others]
-            arguments = self.tensors, self.state, found
+            arguments = self.tensors, self.state, self._of_all(shares)
             update = self._compiled(("update",), self._add_up, arguments, donate=(0, 1))
             self.tensors, self.state, loss = update(*arguments)
             losses.append(loss)
@@ -69,6 +64,16 @@ class JaxPartsTrainer(JaxTrainer):
     def _program(self, share: Share) -> Any:  # type: ignore[override]
         return self._compiled(("part", share[1].shape), self._part, (self.tensors, *share))
 
+    def _of_all(self, shares: list[Share]) -> list[Found]:
+        programs = [self._program(share) for share in shares]  # here, since two threads might compile the same one
+        others = self.threads.map(self._found, programs[1:], shares[1:])
+        return [self._found(programs[0], shares[0]), *others]
+
+    def _added_to(self, total: Found, micro: list[Share]) -> Found:
+        arguments = [total, *self._of_all(micro)]
+        added: Found = self._compiled(("add",), _sum, (arguments,))(arguments)
+        return added
+
     def _found(self, program: Any, share: Share) -> Found:
         found: Found = program(self.tensors, *share)
         return found
@@ -85,3 +90,9 @@ class JaxPartsTrainer(JaxTrainer):
         losses, gradients = zip(*found, strict=True)
         total = jax.tree.map(lambda *each: sum(each[1:], each[0]), *gradients)
         return *self._updated(tensors, state, total), jnp.sum(jnp.stack(losses))
+
+
+def _sum(found: list[Found]) -> Found:
+    """Losses and gradients of several parts, of one micro-batch or of several."""
+    total: Found = jax.tree.map(lambda *each: sum(each[1:], each[0]), *found)
+    return total

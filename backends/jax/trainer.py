@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -23,6 +24,8 @@ from tasks.base import Batch
 Arrays = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 """x, y, lengths where they vary, and the masks of dropout."""
 Staged = list[Arrays]
+Found = tuple[Tensor, Tensors]
+"""A loss and the gradients, of a batch or of some of it."""
 
 
 class JaxTrainer(Trainer):
@@ -56,6 +59,30 @@ class JaxTrainer(Trainer):
         jax.block_until_ready((self.tensors, self.state))  # a loss can be ready before its update
         return np.array(jax.device_get(losses))
 
+    def train_accumulated(self, staged: Sequence[Any]) -> Array:
+        """One call of the compiled gradients per micro-batch, and one of the update per batch."""
+        losses = []
+        for micros in self._rated(staged):
+            for micro in micros:
+                self.total = self._added_to(self.total, micro)
+            arguments = self.tensors, self.state, self.total, np.array(len(micros), self.job.dtype)
+            finish = self._compiled(("finish",), self._finish, arguments, donate=(0, 1, 2))
+            self.tensors, self.state, self.total, loss = finish(*arguments)
+            losses.append(loss)
+        jax.block_until_ready((self.tensors, self.state))
+        return np.array(jax.device_get(losses))
+
+    def _added_to(self, total: Found, micro: Any) -> Found:
+        found: Found = self._program(micro)(total, self.tensors, *micro)
+        return found
+
+    @cached_property
+    def total(self) -> Found:
+        """Loss and gradients added up over the micro-batches of one update; zero between updates."""
+        dtype = self.job.dtype
+        gradients = {name: self._tensor(np.zeros(p.shape, dtype)) for name, p in self.tensors.items()}
+        return self._tensor(np.zeros((), dtype)), gradients
+
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """Batch-major, whatever the layout on the device."""
         arguments = self.tensors, self._tensor(self._layout(x)), self._lengths(lengths)
@@ -76,7 +103,17 @@ class JaxTrainer(Trainer):
 
     def _program(self, batch: Arrays) -> Any:
         """The compiled training step for a batch of this shape."""
-        return self._compiled(("step", batch[0].shape), self._step, (self.tensors, self.state, *batch), donate=(0, 1))
+        key = "step", batch[0].shape
+        return self.compiled.get(key) or self._compiled(key, *self._training(batch))
+
+    def _training(self, batch: Arrays) -> tuple[Callable[..., Any], Any, tuple[int, ...]]:
+        """What is compiled for a batch, its arguments, and which of them it may overwrite.
+
+        It is the whole step; where gradients are accumulated, that part of it which adds a micro-batch's own.
+        """
+        if self.accumulating:
+            return self._added, (self.total, self.tensors, *batch), (0,)
+        return self._step, (self.tensors, self.state, *batch), (0, 1)
 
     def compilations(self) -> int:
         """How many programs were compiled."""
@@ -116,11 +153,21 @@ class JaxTrainer(Trainer):
         loss, gradients = jax.value_and_grad(self._loss)(tensors, x, y, lengths, masks)
         return *self._updated(tensors, state, gradients), loss
 
-    def _rated(self, staged: list[Any]) -> Iterable[Any]:
+    def _added(self, total: Found, tensors: Tensors, *batch: Tensor | None) -> Found:
+        added: Found = jax.tree.map(jnp.add, total, jax.value_and_grad(self._loss)(tensors, *batch))
+        return added
+
+    def _finish(
+        self, tensors: Tensors, state: OptimizerState, total: Found, number: Tensor
+    ) -> tuple[Tensors, OptimizerState, Found, Tensor]:
+        loss, gradients = jax.tree.map(lambda each: each / number, total)
+        return *self._updated(tensors, state, gradients), jax.tree.map(jnp.zeros_like, total), loss
+
+    def _rated(self, staged: Sequence[Any]) -> Iterable[Any]:
         """What was staged, update by update, with the rates of ``job.chunk`` updates put in place at a time."""
         return staged if not self.job.optimizer.scheduled else self._with_rates(staged)
 
-    def _with_rates(self, staged: list[Any]) -> Iterator[Any]:
+    def _with_rates(self, staged: Sequence[Any]) -> Iterator[Any]:
         for index, batch in enumerate(staged):
             if index % self.job.chunk == 0:
                 self._put_rates()

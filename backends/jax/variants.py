@@ -57,7 +57,7 @@ CUDNN = replace(
     devices=("cuda",), elsewhere="cuDNN is on CUDA only",
 )  # fmt: skip
 CHUNK = replace(
-    LIKE, name="chunk", tier="fused", runs=rf"XLA updates in a loop, {PRODUCTS}",
+    LIKE, name="chunk", tier="fused", one_piece=True, runs=rf"XLA updates in a loop, {PRODUCTS}",
     summary="deferred-dw, several updates in one compiled loop",
     trainer="backends.jax.chunk_trainer:JaxChunkTrainer",
 )  # fmt: skip

@@ -82,8 +82,15 @@ class NumpyTrainer(Trainer):
 
     def train(self, staged: Staged) -> Array:
         """As ``Trainer.train``."""
+        return self._trained(self._step, staged)
+
+    def train_accumulated(self, staged: Sequence[Staged]) -> Array:
+        """As ``Trainer.train_accumulated``."""
+        return self._trained(self._accumulated, staged)
+
+    def _trained(self, step: Callable[[Any], Array], staged: Sequence[Any]) -> Array:
         with self._threads_of_blas(), self.clock:
-            losses = [self._step(shares) for shares in staged]
+            losses = [step(each) for each in staged]
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
@@ -127,13 +134,33 @@ class NumpyTrainer(Trainer):
         return self.clock.seconds()
 
     def _step(self, shares: list[Share]) -> Array:
+        loss = self._add_up(shares)
+        self._update()
+        return loss
+
+    def _accumulated(self, micros: Staged) -> Array:
+        grads = self.parts[0].flat_grads
+        total = self.xp.zeros_like(grads)
+        losses = []
+        for shares in micros:
+            losses.append(self._add_up(shares))
+            total += grads
+        self.xp.multiply(total, 1 / len(micros), out=grads)
+        self._update()
+        return sum(losses[1:], losses[0]) / len(micros)
+
+    def _add_up(self, shares: list[Share]) -> Array:
+        """The loss of the parts together; their gradients are added up in the first one's."""
         losses = list(self._for_each(lambda pair: pair[0].step(pair[1]), zip(self.parts, shares, strict=True)))
         first, *others = self.parts
         for other in others:
             first.flat_grads += other.flat_grads
-        clip(self.xp, self.job.optimizer, first.flat_grads)
-        self.optimizer.update(self.flat, first.flat_grads)
         return sum(losses[1:], losses[0])
+
+    def _update(self) -> None:
+        grads = self.parts[0].flat_grads
+        clip(self.xp, self.job.optimizer, grads)
+        self.optimizer.update(self.flat, grads)
 
     def _for_each(self, function: Callable[[Any], Array], items: Iterable[Any]) -> Iterable[Array]:
         """``function`` of each item, in the threads of the parts where there are several."""

@@ -47,7 +47,7 @@ class TensorflowChunkTrainer(TensorflowTrainer):
         counts = [int(chunk[0]) for chunk in staged]
         return np.concatenate([values.numpy()[:count] for values, count in zip(losses, counts, strict=True)])
 
-    def _with_rates(self, staged: list[Chunk], rates: Rates) -> Iterator[Chunk]:
+    def _with_rates(self, staged: Sequence[Chunk], rates: Rates) -> Iterator[Chunk]:
         for chunk in staged:
             rates.put(self.job.optimizer.rates(self.updates, self.job.chunk))
             yield chunk

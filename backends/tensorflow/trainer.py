@@ -54,8 +54,23 @@ class TensorflowTrainer(Trainer):
 
     @cached_property
     def step(self) -> Any:
-        """One update: maps a staged batch to the loss before it."""
-        return self._compiled(self._step, *self._batch_specs())
+        """One update: maps a staged batch to the loss before it.
+
+        Where gradients are accumulated, no update: they are added to ``self.totals``, until ``finish``.
+        """
+        body = self._add if self.accumulating and self.totals else self._step
+        return self._compiled(body, *self._batch_specs())
+
+    @cached_property
+    def finish(self) -> Any:
+        """One update with the mean of the gradients that ``step`` has added up: maps their number to nothing."""
+        return self._compiled(self._finish, tf.TensorSpec((), self.job.dtype))
+
+    @cached_property
+    def totals(self) -> list[tf.Variable]:
+        """Gradients added up over the micro-batches of one update. First asked for before what uses them is traced."""
+        with tf.device(self.device):
+            return [tf.Variable(tf.zeros_like(p)) for p in self.network.variables]
 
     @cached_property
     def outputs(self) -> Any:
@@ -77,6 +92,19 @@ class TensorflowTrainer(Trainer):
         self._synchronize()
         values: Array = losses.numpy()
         return values
+
+    def train_accumulated(self, staged: Sequence[Staged]) -> Array:
+        """One call of ``step`` per micro-batch, and one of ``finish`` per batch."""
+        with tf.device(self.device):
+            losses = tf.stack([self._accumulated(micros) for micros in self._rated(staged)])
+        self._synchronize()
+        values: Array = losses.numpy()
+        return values
+
+    def _accumulated(self, micros: Staged) -> tf.Tensor:
+        loss = tf.reduce_mean(tf.stack([self.step(*micro) for micro in micros]))
+        self.finish(tf.constant(len(micros), self.job.dtype))
+        return loss
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """Batch-major, whatever the layout on the device."""
@@ -133,20 +161,36 @@ class TensorflowTrainer(Trainer):
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         self.traces += 1  # this body runs only while it is traced
+        loss, gradients = self._gradients(x, y, *others)
+        self.update(clipped(self.job.optimizer, gradients))
+        return loss
+
+    def _add(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+        self.traces += 1
+        loss, gradients = self._gradients(x, y, *others)
+        for total, gradient in zip(self.totals, gradients, strict=True):
+            total.assign_add(gradient)
+        return loss
+
+    def _finish(self, number: tf.Tensor) -> None:
+        self.traces += 1
+        self.update(clipped(self.job.optimizer, [total / number for total in self.totals]))
+        for total in self.totals:
+            total.assign(tf.zeros_like(total))
+
+    def _gradients(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         variables = self.network.variables
         lengths = others[0] if self.job.variable else None
         masks = others[-1] if self.job.dropout else None
         with tf.GradientTape() as tape:
             loss = self._loss(self.network(x, lengths, masks), y, lengths)
-        gradients = tape.gradient(loss, variables, unconnected_gradients=self.unconnected)
-        self.update(clipped(self.job.optimizer, gradients))
-        return loss
+        return loss, tape.gradient(loss, variables, unconnected_gradients=self.unconnected)
 
-    def _rated(self, staged: list[Any]) -> Iterable[Any]:
+    def _rated(self, staged: Sequence[Any]) -> Iterable[Any]:
         """What was staged, update by update, with the rates of ``job.chunk`` updates put in place at a time."""
         return staged if self.rates is None else self._with_rates(staged, self.rates)
 
-    def _with_rates(self, staged: list[Any], rates: Rates) -> Iterator[Any]:
+    def _with_rates(self, staged: Sequence[Any], rates: Rates) -> Iterator[Any]:
         for index, batch in enumerate(staged):
             if index % self.job.chunk == 0:
                 rates.put(self.job.optimizer.rates(self.updates, self.job.chunk))

@@ -61,7 +61,7 @@ XLA = replace(
     layers="backends.tensorflow.layers:LoopLayer", keeps_freed_memory=True,
 )  # fmt: skip
 CHUNK = replace(
-    XLA, name="chunk", tier="fused", like="xla", runs="XLA updates in a loop, While",
+    XLA, name="chunk", tier="fused", one_piece=True, like="xla", runs="XLA updates in a loop, While",
     summary="xla, several updates in one compiled loop",
     trainer="backends.tensorflow.chunk_trainer:TensorflowChunkTrainer",
 )  # fmt: skip

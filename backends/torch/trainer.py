@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,8 +79,15 @@ class TorchTrainer(Trainer):
 
     def train(self, staged: Staged) -> Array:
         """As ``Trainer.train``."""
+        return self._trained(lambda batch: self._step(*batch), staged)
+
+    def train_accumulated(self, staged: Sequence[Staged]) -> Array:
+        """As ``Trainer.train_accumulated``."""
+        return self._trained(self._accumulated, staged)
+
+    def _trained(self, step: Callable[[Any], Tensor], staged: Sequence[Any]) -> Array:
         with self.clock:
-            losses = [self._step(*batch) for batch in self._rated(staged)]
+            losses = [step(each) for each in self._rated(staged)]
         self._synchronize()
         values: Array = torch.stack(losses).cpu().numpy()
         return values
@@ -122,11 +129,11 @@ class TorchTrainer(Trainer):
         """As ``Trainer.device_seconds``."""
         return self.clock.seconds()
 
-    def _rated(self, staged: Staged) -> Iterable[StagedBatch]:
+    def _rated(self, staged: Sequence[Any]) -> Iterable[Any]:
         """Each batch, with the optimizer at the rate of its update."""
         return staged if not self.job.optimizer.scheduled else self._with_rates(staged)
 
-    def _with_rates(self, staged: Staged) -> Iterator[StagedBatch]:
+    def _with_rates(self, staged: Sequence[Any]) -> Iterator[Any]:
         for batch in staged:
             self.updates += 1
             _set_rate(self.optimizer, self.job.optimizer.rate(self.updates))
@@ -139,6 +146,18 @@ class TorchTrainer(Trainer):
         _clip(self.job.optimizer, self.tensors.values())
         self.optimizer.step()
         return loss.detach()
+
+    def _accumulated(self, micros: Staged) -> Tensor:
+        """One update with the mean of the micro-batches' gradients; its loss is the mean of theirs."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for x, y, lengths, masks in micros:
+            loss = self._loss(self.network(x, lengths, masks), y, lengths) / len(micros)
+            loss.backward()
+            losses.append(loss.detach())
+        _clip(self.job.optimizer, self.tensors.values())
+        self.optimizer.step()
+        return torch.stack(losses).sum()
 
     def _loss(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         if self.job.loss == "ctc":

@@ -48,7 +48,7 @@ def on_graph(eager: Entry, name: str, runs: Pattern, former: tuple[str, ...] = (
     return replace(
         eager, name=name, tier="best", runs=runs, former=former, trainer="backends.torch.cuda_graph:GraphTrainer",
         summary=f"{eager.name}, the whole update captured once in a CUDA graph and replayed",
-        keeps_freed_memory=True, lacks=why_not_captured,
+        keeps_freed_memory=True, one_piece=True, lacks=why_not_captured,
         devices=("cuda",), elsewhere="CUDA graphs are replayed on CUDA only",
     )  # fmt: skip
 

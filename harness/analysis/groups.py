@@ -329,6 +329,7 @@ def _phrase(name: str, value: Any) -> str:
         "dropout": f"dropout {value}",
         "input_dropout": f"input dropout {value}",
         "patience": f"patience {value}",
+        "accumulate": f"in {value} micro-batches",
         "start": f"from saved parameters {value[:8]}" if name == "start" else "",
         "cpu": value,
         "gpu": value,

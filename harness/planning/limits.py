@@ -49,7 +49,7 @@ def least_bytes(job: Job, updates: int = 1, held_out: int = 0) -> int:
     """Bytes that no way of computing ``job`` can do without: as for ``check_memory``."""
     model, item = job.model, ITEM[host_dtype(job.precision)]
     widths = 0 if model.is_own else model.layers * model.features  # of what a user's own keeps nothing is known
-    states = ITEM[layer_dtype(job.precision)] * widths * job.batch * job.length
+    states = ITEM[layer_dtype(job.precision)] * widths * job.micro.batch * job.length
     data = item * (updates * job.batch + held_out) * job.length * model.inputs
     if job.dropout:  # a mask's byte for each output of each layer but the last
         data += updates * job.batch * job.length * model.features * (model.layers - 1)

@@ -55,9 +55,10 @@ def about(contest: Contest) -> str:
     where = " and ".join(contest.devices) + (f" ({', '.join(gpus)})" if gpus else "")
     labels = f" of {_counted(spec.labels, 'label')}" if spec.labels else ""
     lengths = f"lengths {spec.shortest} to {spec.length} · " if spec.shortest else ""
+    micro = f"in {spec.accumulate} micro-batches · " if spec.accumulate > 1 else ""
     return (
         f"batch×length×features · {_counted(spec.outputs, 'output')}, {spec.readout} step, {spec.loss}{labels} · "
-        f"{lengths}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
+        f"{lengths}{micro}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
         f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
 

@@ -99,6 +99,7 @@ _FIXED: Sequence[Column[Record]] = (
     *shared(_itself, "device", "precision", "cell", "hidden", "layers", "bidirectional"),
     _measured("parameters", "trainable numbers", "Int64"),
     *shared(_itself, "batch"),
+    Column("accumulate", _at("spec.accumulate"), "micro-batches that a batch is computed as", "Int64"),
     Column("steps", _at("spec.steps"), "updates", "Int64"),
     _measured("epochs", "passes over the training data; none where it has no end"),
     Column("chunk", _at("spec.chunk"), "updates per timed block", "Int64"),

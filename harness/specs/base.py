@@ -139,6 +139,7 @@ class Computation(Protocol):
     model: Model
     optimizer: Optimizer
     batch: int
+    accumulate: int
     device: Device
     variant: str
     precision: Precision
@@ -180,6 +181,7 @@ def job_of(spec: Computation, data: DataShape, updates: int | None = None) -> Jo
         loss=data.loss,
         optimizer=OptimizerSpec(**spec.optimizer.model_dump(), updates=last),
         batch=spec.batch,
+        accumulate=spec.accumulate,
         length=data.length,
         labels=data.labels,
         variable=data.variable,
@@ -190,6 +192,12 @@ def job_of(spec: Computation, data: DataShape, updates: int | None = None) -> Jo
         deterministic=spec.deterministic,
         chunk=spec.chunk,
     )
+
+
+def check_accumulate(batch: int, accumulate: int) -> None:
+    """Raises ValueError for a batch that cannot be cut into as many micro-batches of one size."""
+    if batch % accumulate:
+        raise ValueError(f"accumulate: a divisor of the batch of {batch:,}, not {accumulate:,}")
 
 
 def one_line(error: ValidationError) -> str:

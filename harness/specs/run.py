@@ -24,6 +24,7 @@ from harness.specs.base import (
     Parameter,
     Positive,
     Share,
+    check_accumulate,
     job_of,
 )
 from tasks.base import Task
@@ -40,6 +41,7 @@ class RunSpec(Frozen):
         backend, variant, device, precision: how it is computed.
         model, initialisation, optimizer: what is trained, from where, by which rule.
         batch, steps: sequences per update, and number of updates.
+        accumulate: micro-batches that a batch is computed as, one after the other; their gradients are averaged.
         chunk: updates per timed block, which ends when the device is done.
         evaluate_every: updates between two evaluations on the validation split.
         threads: threads of the framework, and the number of CPUs that the worker may use.
@@ -56,7 +58,7 @@ class RunSpec(Frozen):
             None where it goes to the last. The untrained model's loss does not count.
     """
 
-    younger: ClassVar = frozenset({"label_smoothing", "dropout", "input_dropout", "start", "patience"})
+    younger: ClassVar = frozenset({"label_smoothing", "dropout", "input_dropout", "start", "patience", "accumulate"})
 
     task: Name
     preset: Name
@@ -82,9 +84,11 @@ class RunSpec(Frozen):
     input_dropout: Share = 0.0
     start: Digest | None = None
     patience: Positive | None = None
+    accumulate: Positive = 1
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        check_accumulate(self.batch, self.accumulate)
         if self.optimizer.warmup and self.optimizer.warmup >= self.steps:
             raise ValueError(f"warmup: fewer than all {self.steps:,} updates, not {self.optimizer.warmup:,}")
         return self

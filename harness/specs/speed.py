@@ -8,7 +8,19 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from backends.job import Device, Job, Precision
-from harness.specs.base import Count, DataShape, Denormals, Frozen, Model, Name, Optimizer, Positive, Share, job_of
+from harness.specs.base import (
+    Count,
+    DataShape,
+    Denormals,
+    Frozen,
+    Model,
+    Name,
+    Optimizer,
+    Positive,
+    Share,
+    check_accumulate,
+    job_of,
+)
 from harness.specs.options import SPEED, filled, nested
 from harness.specs.shapes import Shape, in_proportion
 from tasks.base import Loss, Readout, Scalar
@@ -27,6 +39,7 @@ class SpeedSpec(Frozen):
         shortest: length of the shortest sequence where lengths vary; None where all have ``length``.
         outputs, loss, readout: as a task has them; targets are random, as the inputs are.
         labels: labels of each sequence, for ``ctc``; 0 for other losses.
+        accumulate: as in ``RunSpec``.
         chunk: the most updates that are handed over at once; a fused variant compiles for it.
         seed: of the data and of the initial parameters.
     """
@@ -48,11 +61,13 @@ class SpeedSpec(Frozen):
     readout: Readout = "last"
     labels: Count = 0
     optimizer: Optimizer = Optimizer()
+    accumulate: Positive = 1
     chunk: Positive = 8
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     @model_validator(mode="after")
     def _possible(self) -> SpeedSpec:
+        check_accumulate(self.batch, self.accumulate)
         if problem := self._impossible():
             raise ValueError(problem)
         return self

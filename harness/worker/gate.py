@@ -89,7 +89,9 @@ def small_job(job: Job) -> Job:
     hastened = replace(
         rule, warmup=min(rule.warmup, 2), decay_every=rule.decay_every and 1, updates=rule.updates and SCHEDULED_STEPS
     )
-    return replace(job.resized(min(BATCH, job.batch)), optimizer=hastened)
+    # of micro-batches at least two sequences, which parts need
+    micro = min(job.micro.batch, BATCH if job.accumulate == 1 else max(2, BATCH // job.accumulate))
+    return replace(job.resized(micro * job.accumulate), optimizer=hastened)
 
 
 def _batches(small: Job, draw: Draw) -> list[Batch]:

@@ -48,7 +48,7 @@ def listed(name: str, specs: Sequence[Mapping[str, Any]]) -> Listed:
     """For each speed spec, the variants that a backend has for its job, and the one that ``auto`` chooses."""
     backend = backends.load(name)
     jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
-    return Listed([{"variants": _variants(backend, job), "auto": backend.choose(job).variant} for job in jobs])
+    return Listed([{"variants": _variants(backend, job), "auto": backend.choose(job.micro).variant} for job in jobs])
 
 
 def _variants(backend: Backend, job: Job) -> list[dict[str, Any]]:

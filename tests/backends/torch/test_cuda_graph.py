@@ -78,6 +78,7 @@ def test_what_a_graph_cannot_do_is_said(variant: str) -> None:
     with pytest.raises(Unsupported, match="CUDA only"):
         backend.resolve(a_job(variant=variant))
     for case in (0, 3):  # lengths; CTC
+        assert "one piece" in str(backend.lacks(a_job(variant=variant, device="cuda", batch=6, accumulate=2)))
         assert "host" in str(backend.lacks(a_sequence_job(case, variant=variant, device="cuda")))
 
 

@@ -16,6 +16,7 @@ from harness.analysis.groups import groups, seedless
         {"batch": 64}, {"hidden": 8}, {"layers": 2}, {"precision": "float64"}, {"steps": 100},
         {"denormals": "keep"}, {"parameters": {"length": 7}}, {"environment": {"cpu": "another"}}, {"preset": "paper"},
         {"start": "0a" * 32}, {"label_smoothing": 0.1}, {"input_dropout": 0.2}, {"patience": 3},
+        {"batch": 64, "accumulate": 2},
         *({"optimizer": rule} for rule in (
             {"name": "adamw"}, {"weight_decay": 0.1}, {"clip": None, "clip_value": 1.0}, {"warmup": 5},
             {"schedule": "cosine"}, {"schedule": "step", "decay_every": 3, "decay_by": 0.5},

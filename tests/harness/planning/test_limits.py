@@ -76,3 +76,4 @@ def test_the_least_memory_grows_with_whatever_is_kept() -> None:
     for larger in (replace(job, batch=65), replace(job, length=101), replace(job, precision="float64")):
         assert least_bytes(larger) > least_bytes(job)
     assert least_bytes(job, updates=2) > least_bytes(job)
+    assert least_bytes(replace(job, accumulate=2)) < least_bytes(job), "the states of a micro-batch"

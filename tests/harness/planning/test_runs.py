@@ -78,12 +78,13 @@ def test_clipping_by_value_is_in_place_of_the_presets_clipping_and_not_beside_it
     ("given", "says"),
     [
         ({"schedule": "step", "decay_by": 0.1}, "optimizer: schedule step needs decay-every and decay-by"),
+        ({"batch": 32, "accumulate": 3}, "accumulate: a divisor of the batch of 32, not 3"),
         ({"decay_every": 3}, "optimizer: decay-every is of schedule step, not of constant"),
         ({"warmup": 60}, "warmup: fewer than all 60 updates, not 60"),
         ({"schedule": "linear"}, "optimizer.schedule: input should be 'constant', 'step' or 'cosine', not 'linear'"),
     ],
 )
-def test_a_schedule_that_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
+def test_a_training_that_cannot_be_is_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         plan({**NUMPY, "steps": 60, **given})
 

@@ -115,7 +115,8 @@ ASKED = ["--backend", "numpy", "--task", "sequential-digits", "--steps", "20", "
 
 
 def test_the_command_makes_exactly_the_spec_again(harness: Harness) -> None:
-    asked = [*ASKED, "--cell", "gru", "--bidirectional", "--clip", "0", "--no-deterministic", "--chrono", "8"]
+    asked = [*ASKED, "--cell", "gru", "--bidirectional", "--clip", "0", "--no-deterministic", "--chrono", "8",
+             "--accumulate", "2", "--patience", "3", "--warmup", "5", "--schedule", "cosine"]  # fmt: skip
     spec = RunSpec.model_validate_json(harness("run", *asked, "--dry-run", "--json").stdout)
     again = harness(*words(spec)[1:], "--dry-run", "--json")
     assert RunSpec.model_validate_json(again.stdout) == spec, again.stderr

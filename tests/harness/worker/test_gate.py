@@ -96,6 +96,13 @@ def test_a_schedule_of_a_million_updates_is_seen_in_a_few(backend: NumpyBackend,
     assert gate.steps == SCHEDULED_STEPS
 
 
+@pytest.mark.parametrize(("accumulate", "batch"), [(1, 4), (2, 4), (5, 10)])
+def test_micro_batches_of_a_few_sequences_decide_too(accumulate: int, batch: int) -> None:
+    job = replace(JOB, accumulate=accumulate)
+    gate = pass_gate(NumpyBackend(), job, draw, initial(JOB.model, InitialisationSpec(), 0))
+    assert (gate.passed, gate.batch) == (True, batch)
+
+
 @pytest.mark.parametrize(
     ("backend", "says"),
     [
