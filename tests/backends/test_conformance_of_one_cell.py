@@ -19,7 +19,8 @@ class TestTiny(BackendConformance):
 """
 REASONS = (
     "it computes the plain recurrence alone", "it computes one layer in one direction", "it has no rmsprop",
-    "it reads out the last step alone", "it has no cross-entropy", "tiny has no precision coarser than float32 and float64",
+    "it reads out the last step alone", "it has no cross-entropy",
+    "tiny has no precision coarser than float32 and float64",
 )  # fmt: skip
 
 
