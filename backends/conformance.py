@@ -208,7 +208,8 @@ class BackendConformance:
 
         A test that asks for no precision gets each variant's widest, as ``widest``. One that asks for networks gets
         all of them in the widest precision, the deepest in the others, and no variant that is ``like`` another: those
-        compute each cell in the deepest network, in their widest precision, and the LSTM in all tests.
+        compute each cell in the deepest network, in their widest precision, and the LSTM in all tests. One that asks
+        for precisions alone gets others than the widest of the LSTM.
         """
         wanted = metafunc.fixturenames
         columns = [("cell", 0), ("variant", 1), ("precision", 2), ("widest", 2), ("network", 3)]
@@ -218,7 +219,9 @@ class BackendConformance:
                 (cell, variant.name, precision, network)
                 for cell in (CELLS if "cell" in wanted else (self.usual(),))
                 for variant in self._named(cell)
-                for precision in self._precisions(variant, all_of_them="precision" in wanted)
+                for precision in self._precisions(
+                    variant, all_of_them="precision" in wanted and ("network" in wanted or cell == self.usual())
+                )
                 for network in (_networks(precision) if "network" in wanted else [0])
                 if not (variant.like and ("network" in wanted or (cell != self.usual() and "precision" not in wanted)))
             ]
