@@ -59,7 +59,7 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         UsageError: a name, size or combination that cannot be right, in one line.
     """
     options = complete(RUN, given)
-    own = _own_model(options) if options["model"] else {}
+    own = _own_model(options) if options["model"] is not None else {}
     if options["epochs"] is not None and options["steps"]:
         raise UsageError("--epochs and --steps: give one of them")
     seeds = seeds_of(options["seeds"], options["seed"] or [])

@@ -26,9 +26,13 @@ def split(words: str) -> tuple[Path, str]:
     place, _, name = (words, "", "") if words.endswith(".py") else words.rpartition(":")
     if not re.fullmatch(SOURCE, f"{Path(place).name}:{name}".removesuffix(":")):
         raise UsageError(f"--model takes FILE.py:NAME, the file and what it calls the model, not {words!r:.100}")
-    path = Path(place).expanduser()
-    if not path.is_file():
-        raise UsageError(f"--model: there is no file {place}")
+    try:
+        path = Path(place).expanduser()
+        there = path.is_file()
+    except (OSError, RuntimeError):  # a name that none can have, or the home of a user whom the system does not know
+        there = False
+    if not there:
+        raise UsageError(f"--model: there is no file {place:.200}")
     return path, name
 
 

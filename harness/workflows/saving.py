@@ -32,7 +32,7 @@ def start_of(options: Mapping[str, Any]) -> tuple[dict[str, Any], SavedParameter
         UsageError: they are not there, or the library that reads and writes them is not.
     """
     for name, given in (("--save", options["save"]), ("--from", options["start"])):
-        if given and options["model"]:
+        if given and options.get("model"):
             raise UsageError(f"{name} is for the parameters of a cell, whose layout is known; --model brings its own")
     if options["save"]:
         check_installed("--save")

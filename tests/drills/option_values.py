@@ -56,6 +56,7 @@ REFUSED: Final[Sequence[Line]] = (
     *((RUN, each, ("0", "-1", "", "two", "1e2")) for each in ("--layers", "--chunk", "--evaluate-every")),
     (RUN, "--layers", ("999999999999",)), (RUN, "--batch", ("9999999999",)), (RUN, "--threads", ("99999",)),
     (RUN, "--steps", (str(2**63),)),
+    (RUN, "--model", ("", ":", "x", ".py", ".py:X", "nowhere.py:X", "a" * 5000 + ".py:X", "~nobody/m.py")),
     (RUN, "--lr", ("0", "-1", "nan", "inf", "-inf", "1e-400", "1e999", "", "one", "1,0")),
     *((f"{RUN} --task copy --layers 2", each, ("-0.1", "1", "nan", "inf", "", "half", "1e400", "0,5"))
       for each in ("--dropout", "--input-dropout", "--label-smoothing")),

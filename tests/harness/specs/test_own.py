@@ -30,10 +30,13 @@ def test_a_file_is_found_by_its_digest_and_no_folder_is_part_of_a_spec(tmp_path:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        ("", "takes FILE.py:NAME"),
         ("my_model:Mine", "takes FILE.py:NAME, the file and what it calls the model, not 'my_model:Mine'"),
         ("my_model.txt:Mine", "takes FILE.py:NAME"),
         ("my model.py", "takes FILE.py:NAME"),
         ("nowhere.py", "there is no file nowhere.py"),
+        ("~nobody-at-all/my_model.py:Mine", "there is no file ~nobody"),
+        ("a" * 5000 + "/my_model.py:Mine", "there is no file aaa"),
         ("my_model.py:a.b", "takes FILE.py:NAME"),
         ("nowhere/my_model.py:Mine", "there is no file nowhere/my_model.py"),
     ],

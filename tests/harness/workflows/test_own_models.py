@@ -13,11 +13,14 @@ import pytest
 
 import harness
 from harness import UsageError
+from harness.analysis.verdict import judge
 from harness.cli.parameters import parse
 from harness.planning.runs import plan
 from harness.records.run import Record
 from harness.records.store import read_record
 from harness.specs.options import RUN
+from harness.specs.own import noted
+from harness.workflows.verify import with_own_model
 from tests.conftest import ROOT, Harness
 
 pytest.importorskip("torch")
@@ -72,10 +75,18 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
     assert (same.judgement.verdict, same.judgement.why) == ("bit-identical", "same losses to the last bit")
     changed = tmp_path / "mine.py"
     changed.write_text((folder / "mine.py").read_text().replace("nn.Dropout(0.5)", "nn.Dropout(0.9)"))
-    (other,) = harness.verify(folder / "records", model=changed).rows
-    first = [*other.judgement.causes, other.judgement.why][0]
-    assert "the model's source" in first
-    assert record_of(folder).spec.model.sha256[:12] in first  # type: ignore[index]
+    record = record_of(folder)
+    again = record.model_copy(update={"spec": with_own_model(record.spec, changed)})
+    then, now = record.spec.model.sha256, noted(changed)
+    assert then is not None
+    said = f"(SHA-256 {now[:12]}…, recorded {then[:12]}…)"
+    assert judge(record, again).why == f"same losses to the last bit; the model's source has changed {said}"
+    assert record.metrics is not None
+    worse = {name: 10 * value for name, value in record.metrics.score.items()}
+    again = again.model_copy(update={"metrics": record.metrics.model_copy(update={"score": worse})})
+    found = judge(record, again)
+    assert found.verdict == "different"
+    assert found.causes[0] == f"the model's source: SHA-256 {now[:12]}…, recorded SHA-256 {then[:12]}…"
 
 
 @pytest.mark.parametrize(
