@@ -12,7 +12,7 @@ from harness.records.seal import digest
 
 #: Of run records, and of speed records.
 CURRENT: Final = 5
-SPEED_CURRENT: Final = 2
+SPEED_CURRENT: Final = 3
 Document = dict[str, Any]
 
 
@@ -68,7 +68,8 @@ def _from_3(document: Document) -> Document:
 
 def _from_4(document: Document) -> Document:
     """Version 5 adds epochs and a user's own data set to the metrics, the parameters that a spec starts from, digests
-    of those that were saved, and to the spec dropout and label smoothing; before, there were none of them.
+    of those that were saved, models of a user's own, and to the spec what people train with: dropout, label smoothing,
+    the rest of the update rule, micro-batches and patience; before, there were none of them.
     """
     return {**document, "schema_version": 5}
 
@@ -85,6 +86,11 @@ def _speed_from_1(document: Document) -> Document:
     return {**rest, "schema_version": 2, "roofs": {device: roof}}
 
 
+def _speed_from_2(document: Document) -> Document:
+    """Version 3 adds the rest of the update rule, micro-batches and models of a user's own; before, there were none."""
+    return {**document, "schema_version": 3}
+
+
 def _refuse(newer: set[str], document: Document) -> None:
     """Raise Altered for a field that version 1 did not have: the record's version was changed."""
     if found := sorted(newer & set(document)):
@@ -95,4 +101,4 @@ def _refuse(newer: set[str], document: Document) -> None:
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
-SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1}
+SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1, 2: _speed_from_2}
