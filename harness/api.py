@@ -484,4 +484,6 @@ def export(places: Places, to: str, out: str | Path | None = None) -> Exported:
 
 
 def _paths(places: Places) -> list[Path]:
+    if not isinstance(places, str | Path) and not isinstance(places, Sequence):
+        raise UsageError(f"places takes a path or a list of paths, not {places!r:.60}")
     return [Path(places)] if isinstance(places, str | Path) else [Path(place) for place in places]

@@ -104,12 +104,34 @@ def add(
     Raises:
         UsageError: something is wrong, in one line; nothing was kept.
     """
+    _check_name(name)
+    if isinstance(split_seed, bool) or not isinstance(split_seed, int) or split_seed < 0:
+        raise UsageError(f"split_seed takes a whole number from 0, not {split_seed!r:.60}")
+    if fractions is not None and (isinstance(fractions, str) or not all(map(_is_number, _listed(fractions)))):
+        raise UsageError(f"fractions takes numbers such as (0.8, 0.1, 0.1), not {fractions!r:.60}")
+    for switch, value in (("regression", regression), ("standardise", standardise), ("by_time", by_time)):
+        if not isinstance(value, bool):
+            raise UsageError(f"{switch} takes True or False, not {value!r:.60}")
     named = {"x": x, "y": y, "lengths": lengths, "x_test": x_test, "y_test": y_test, "lengths_test": lengths_test}
     arrays = {role: _given(role, value) for role, value in named.items() if value is not None}
     windows = workflow.windows_of(target, window, horizon, None if features is None else tuple(features), time)
     given = workflow.Given(None if file is None else Path(file), arrays, windows)
     rule = Rule(None if fractions is None else tuple(fractions), split_seed, by_time)
     return Described(name, workflow.add(given, Wish(name, rule, standardise, regression), _note))
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise UsageError(f"name takes a text, not {name!r:.60}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _listed(values: Any) -> list[Any]:
+    """The values of a sequence; of anything else, itself as the only one, which is no number."""
+    return list(values) if isinstance(values, Sequence) else [None]
 
 
 def _given(role: str, value: Any) -> Path | Array:
@@ -133,6 +155,7 @@ def kept() -> Kept:
 
 def show(name: str) -> Described:
     """What a data set is. Raises UsageError where there is none of that name, or its files are not as written."""
+    _check_name(name)
     stored = workflow.named(name)
     if wrong := workflow.checked(stored):
         raise UsageError(wrong)
@@ -141,4 +164,5 @@ def show(name: str) -> Described:
 
 def remove(name: str) -> None:
     """Delete a data set; records of runs on it stay. Raises UsageError where there is none of that name."""
+    _check_name(name)
     workflow.remove(name)

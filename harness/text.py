@@ -75,6 +75,11 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things: 1 run, 2 runs."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def ranges(numbers: Sequence[int]) -> str:
     """Ascending whole numbers for people: 0, 1, 2, 5 as "0-2, 5"."""
     parts: list[list[int]] = []

@@ -270,26 +270,26 @@ def _common(record: Record) -> dict[str, Any]:
         "task": fields.pop("task"), "preset": fields.pop("preset"),
         **{f"P.{name}": value for name, value in sorted(record.spec.parameters.items())},
         **model, "batch": fields.pop("batch"), "steps": fields.pop("steps"),
-        "optimizer": _optimizer(optimizer), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
+        **dict(_optimizer(optimizer)), "init": _initialisation(init), **fields, "cpu": record.environment.cpu,
     }  # fmt: skip
 
 
-def _optimizer(fields: Mapping[str, Any]) -> str:
+def _optimizer(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The update rule in words, each part on its own, so that where runs differ in one it alone is named."""
     adam = ("beta1", "beta2", "epsilon")
     own = {"adam": adam, "adamw": adam, "rmsprop": ("alpha", "epsilon")}.get(fields["name"], ())
     clip = "no clipping" if fields["clip"] is None else f"clip {fields['clip']:g}"
     if fields["clip_value"] is not None:
         clip = f"clip by value {fields['clip_value']:g}"
-    decay = [f"weight decay {fields['weight_decay']:g}"] if fields["weight_decay"] else []
-    words = [
-        fields["name"],
-        f"lr {fields['lr']:g}",
-        *_schedule(fields),
-        clip,
-        *decay,
-        *(f"{name} {fields[name]:g}" for name in own),
-    ]
-    return " ".join(words)
+    yield "optimizer", fields["name"]
+    yield "lr", f"lr {fields['lr']:g}"
+    if schedule := " ".join(_schedule(fields)):
+        yield "schedule", schedule
+    yield "clip", clip
+    if fields["weight_decay"]:
+        yield "weight_decay", f"weight decay {fields['weight_decay']:g}"
+    if own:
+        yield "constants", " ".join(f"{name} {fields[name]:g}" for name in own)
 
 
 def _schedule(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -315,7 +315,7 @@ def _phrase(name: str, value: Any) -> str:
         "bidirectional": "bidirectional" if value else "one direction",
         "batch": f"batch {value}",
         "steps": f"{value} updates",
-        "optimizer": value,
+        **dict.fromkeys(("optimizer", "lr", "schedule", "clip", "weight_decay", "constants"), value),
         "init": f"init {value}",
         "device": value,
         "precision": value,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.common import DEFAULT_RESULTS, fail, tell
+from harness.cli.common import DEFAULT_RESULTS, NOT_OK, fail, tell
 
 
 def export(
@@ -46,3 +46,5 @@ def export(
     for note in found.notes:
         tell(note)
     typer.echo(repr(found), nl=False)
+    if not found.ok:
+        raise typer.Exit(NOT_OK)

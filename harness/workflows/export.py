@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from harness.records.run import Record
 from harness.records.saved import PREDICTIONS, check_installed, read
 from harness.records.store import each_of
 from harness.records.whole import write_whole
+from harness.text import counted
 from tasks.registry import DISTRIBUTION, nearest
 
 #: The modules that know a framework's names and layout. They import NumPy alone, and that of ONNX the library onnx.
@@ -45,11 +47,13 @@ class Exported:
         path: the file, or the tracker's folder.
         code: lines of Python that load the file, or the command that shows the folder.
         notes: lines about what was left out, or was there already.
+        ok: whether each file was a record, or the parameters that it should have been.
     """
 
     path: Path
     code: str
     notes: list[str] = field(default_factory=list)
+    ok: bool = True
 
     def __repr__(self) -> str:
         return f"# {self.path}\n{self.code}"
@@ -68,12 +72,14 @@ def export(places: Sequence[Path], target: str, out: Path | None = None) -> Expo
         UsageError: there is nothing to export, ``target`` has no such model, its library is missing, or ``out`` cannot
             be written; in one line.
     """
+    if not isinstance(target, str):
+        raise UsageError(f"to takes a name, such as torch, not {target!r:.60}")
     if target in TRACKERS:
         return _to_tracker(places, target, out)
     if target not in FRAMEWORKS:
         raise UsageError(nearest("framework or tracker", target, [*FRAMEWORKS, *TRACKERS]))
     if len(places) != 1:
-        raise UsageError(f"--to {target} takes one file of saved parameters, or the record beside it")
+        raise UsageError(f"--to {target} takes one file: of saved parameters, or the record beside it")
     return _to_framework(places[0], target, out)
 
 
@@ -82,17 +88,20 @@ def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Export
     problems: list[str] = []
     contests: list[Path] = []
     out = out or module.FOLDER
+    runs = _runs(places, problems, contests)
+    first = next(runs, None)  # a store is opened for runs alone
+    if first is None:
+        raise UsageError("; ".join([f"no runs in {', '.join(map(str, places))}", *problems]))
     try:
-        written = module.write(_runs(places, problems, contests), out)
+        written = module.write(chain([first], runs), out)
     except ImportError:
         raise _needs(target) from None
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
-    if not written.new + written.known:
-        raise UsageError("; ".join([f"no runs in {', '.join(map(str, places))}", *problems]))
     there = f", {written.known} were there already" if written.known else ""
     left = [f"speed contests left out, for trackers keep runs: {len(contests)}"] if contests else []
-    return Exported(out, f"{written.look}\n", [f"{written.new} runs written{there}", *left, *problems])
+    told = [f"{counted(written.new, 'run')} written{there}", *left, *problems]
+    return Exported(out, f"{written.look}\n", told, ok=not problems)
 
 
 def _needs(target: str) -> UsageError:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -23,7 +25,10 @@ from harness.processes.supervise import Interrupted, execute, refused
 from harness.records.run import Record
 from harness.records.saved import SavedParameters
 from harness.records.store import Store, StoreError
-from harness.specs.run import RunSpec
+from harness.specs.base import Optimizer
+from harness.specs.options import RUN, value_at
+from harness.specs.run import RunSpec, differing
+from harness.text import counted
 from harness.workflows.common import complain, keep
 from harness.workflows.saving import NotHandedOver, handing, with_saved
 
@@ -189,9 +194,31 @@ def print_plan(specs: Sequence[RunSpec], json_lines: bool, note: str | None = No
 
 def plan_table(specs: Sequence[RunSpec]) -> Table:
     """A row for each run that would be started."""
-    asked_for = [column for column in _IF_ASKED_FOR if any(map(column.get, specs))]
-    columns = [*_PLAN[:-2], *asked_for, *_PLAN[-2:]]
-    return Table.of(columns, specs, title=f"{len(specs)} runs, none started", layout="framed", leaving=_LEAVING)
+    shown = {path for column, path in _PLANNED if path}
+    varied = [path for path in differing(specs) if path in _AXES]
+    also = [_also(path) for path in dict.fromkeys([*_asked_for(specs), *varied]) if path not in shown]
+    columns = [column for column, _ in _PLANNED]
+    title = f"{counted(len(specs), 'run')}, none started"
+    return Table.of([*columns[:-2], *also, *columns[-2:]], specs, title=title, layout="framed", leaving=_LEAVING)
+
+
+def _asked_for(specs: Sequence[RunSpec]) -> list[str]:
+    """The paths of the fields that are younger than the first specs and that any of these sets."""
+    return [path for path in _YOUNGER if any(_is_set(spec, path) for spec in specs)]
+
+
+def _is_set(spec: RunSpec, path: str) -> bool:
+    unsaid: Any = spec.unsaid()
+    for name in path.split("."):
+        unsaid = unsaid.get(name) if isinstance(unsaid, dict) else unsaid
+    return unsaid is not True
+
+
+def _also(path: str) -> Column[RunSpec]:
+    """A column for a field that has none of its own, under the name of its option."""
+    name = next((each.name for each in RUN if each.fills == path), path)
+    heading = name.replace("-", "\n", 1)
+    return Column(name, partial(value_at, path=path), heading=heading, whole=True)
 
 
 def _weights(spec: RunSpec) -> int | None:
@@ -201,30 +228,33 @@ def _weights(spec: RunSpec) -> int | None:
     return parameters.count(spec.job(tasks.load(spec.task, spec.parameters, spec.seed)).model)
 
 
-_PLAN: Sequence[Column[RunSpec]] = (
-    Column("task", lambda spec: f"{spec.task} ({spec.preset})"),
-    Column(
-        "parameters", lambda spec: ", ".join(f"{name}={value}" for name, value in spec.parameters.items()), prose=True
-    ),
-    Column("cell", attrgetter("model.name")),
-    Column("backend", attrgetter("backend")),
-    Column("variant", attrgetter("variant")),
-    Column("device", attrgetter("device")),
-    Column("precision", attrgetter("precision")),
-    Column("layers", lambda spec: f"{spec.model.layers}{'×2' if spec.model.bidirectional else ''}", right=True),
-    Column("hidden", attrgetter("model.hidden"), kind="Int64", write=str),
-    Column("weights", _weights, kind="Int64"),
-    Column("batch", attrgetter("batch"), kind="Int64", write=str),
-    Column("steps", attrgetter("steps"), kind="Int64"),
-    Column("lr", attrgetter("optimizer.lr"), kind="float64", write="{:g}".format),
-    Column("seed", attrgetter("seed"), kind="Int64", write=str),
-    Column("threads", attrgetter("threads"), kind="Int64", write=str),
+def _parameters(spec: RunSpec) -> str:
+    return ", ".join(f"{name}={value}" for name, value in spec.parameters.items())
+
+
+def _layers(spec: RunSpec) -> str:
+    return f"{spec.model.layers}{'×2' if spec.model.bidirectional else ''}"
+
+
+#: The columns of every plan, each with the path of the field that it shows. Others stand before the last two.
+_PLANNED: Sequence[tuple[Column[RunSpec], str | None]] = (
+    (Column("task", lambda spec: f"{spec.task} ({spec.preset})"), "task"),
+    (Column("parameters", _parameters, prose=True), "parameters"),
+    (Column("cell", attrgetter("model.name")), "model.cell"),
+    (Column("backend", attrgetter("backend")), "backend"),
+    (Column("variant", attrgetter("variant")), "variant"),
+    (Column("device", attrgetter("device")), "device"),
+    (Column("precision", attrgetter("precision")), "precision"),
+    (Column("layers", _layers, right=True), "model.layers"),
+    (Column("hidden", attrgetter("model.hidden"), kind="Int64", write=str), "model.hidden"),
+    (Column("weights", _weights, kind="Int64"), None),
+    (Column("batch", attrgetter("batch"), kind="Int64", write=str), "batch"),
+    (Column("steps", attrgetter("steps"), kind="Int64"), "steps"),
+    (Column("lr", attrgetter("optimizer.lr"), kind="float64", write="{:g}".format), "optimizer.lr"),
+    (Column("seed", attrgetter("seed"), kind="Int64", write=str), "seed"),
+    (Column("threads", attrgetter("threads"), kind="Int64", write=str), "threads"),
 )
-#: Shown where any run has them, before the last two.
-_IF_ASKED_FOR: Sequence[Column[RunSpec]] = (
-    Column("smoothing", attrgetter("label_smoothing"), kind="float64", write="{:g}".format, heading="label\nsmoothing"),
-    Column("dropout", attrgetter("dropout"), kind="float64", write="{:g}".format),
-    Column("input_dropout", attrgetter("input_dropout"), kind="float64", write="{:g}".format, heading="input\ndropout"),
-)
+_AXES = {each.fills for each in RUN if each.repeatable}
+_YOUNGER = (*sorted(RunSpec.younger), *(f"optimizer.{name}" for name in sorted(Optimizer.younger)))
 #: Which of these leave first where a terminal has no room for all.
 _LEAVING = ("precision", "device", "threads", "layers", "weights", "batch", "hidden", "seed")

@@ -180,6 +180,22 @@ def test_arrays_become_a_data_set_whose_run_is_saved_and_exported(own_data: Path
     given = arrays("number", variable=True)
     with pytest.raises(UsageError, match="x takes an array of numbers or a path, not list"):
         harness.data.add("mine", x=[[1.0], [2.0, 3.0]], y=given["y"])
+    odd: list[tuple[dict[str, Any], str]] = [
+        ({"split_seed": -1}, "split_seed takes a whole number from 0, not -1"),
+        ({"fractions": "0.5,0.5"}, "fractions takes numbers such as"),
+        ({"fractions": 0.5}, "fractions takes numbers such as"),
+        ({"standardise": "no"}, "standardise takes True or False"),
+    ]
+    for words, says in odd:
+        with pytest.raises(UsageError, match=says):
+            harness.data.add("mine", x=given["x"], y=given["y"], **words)
+    for wrong in (
+        lambda: harness.data.remove(3),
+        lambda: harness.export(None, "torch"),
+        lambda: harness.export("x", 3),
+    ):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="takes a"):
+            wrong()
     assert repr(harness.data.kept()) == "none; add one: harness.data.add(name, x=X, y=y)"
     added = harness.data.add("mine", **given, fractions=[0.5, 0.25, 0.25])
     assert "SHA-256" in repr(added)

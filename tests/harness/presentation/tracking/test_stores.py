@@ -135,6 +135,19 @@ def speed_of(record: Record) -> float:
     return record.metrics.train_sequences_per_second.median
 
 
+def test_what_is_no_run_opens_no_store_and_what_is_no_record_is_no_success(harness: Harness, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "broken.json").write_text("{")
+    done = harness("export", "odd", "--to", "tensorboard", "--out", "store")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert not (tmp_path / "store").exists()
+    Store(tmp_path / "odd").write(made_record())
+    done = harness("export", "odd", "--to", "tensorboard", "--out", "store")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "harness: 1 run written"
+    assert "broken.json: not a valid record" in done.stderr
+
+
 @pytest.mark.parametrize("tracker", READERS)
 def test_a_missing_library_is_one_line_with_the_command_that_installs_it(
     tmp_path: Path, tracker: str, monkeypatch: pytest.MonkeyPatch
