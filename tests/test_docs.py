@@ -59,6 +59,9 @@ def shortened(words: list[str]) -> list[str]:
                 words = with_value(words, option, small)
         instead = {"--backend": "numpy", "--device": "cpu"}  # there may be no GPU
         alone = [instead.get(before, word) for before, word in zip(["", *words], words, strict=False)]
+        more = [word for word in alone if word.startswith("--") and several(alone, word)][1:]
+        for option in more:  # one with several values shows how they multiply
+            alone = with_value(alone, option, alone[alone.index(option) + 1].partition(",")[0])
         return [*alone, "--rounds", "2", "--block", "0.001"]
     if words[0] == "parity":
         return [*words, "--backend", "numpy", "--updates", "2", "--drift", "2"]
@@ -69,7 +72,7 @@ def shortened(words: list[str]) -> list[str]:
         return words
     if "all" in words or words.count("--task") > 1:
         return [*words, "--dry-run"]
-    if "--backend" not in words:
+    if "--backend" not in words and "--model" not in words:
         words = [*words, "--backend", "numpy"]
     if "--seeds" in words:
         words = with_value(words, "--seeds", "2")
