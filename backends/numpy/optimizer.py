@@ -13,7 +13,8 @@ def clip(xp: Any, spec: OptimizerSpec, grads: Array) -> None:
         norm = xp.sqrt(grads @ grads)
         grads *= xp.minimum(spec.clip / xp.maximum(norm, 1e-30), 1)
     elif spec.clip_value:
-        xp.clip(grads, -spec.clip_value, spec.clip_value, out=grads)
+        xp.minimum(grads, spec.clip_value, out=grads)
+        xp.maximum(grads, -spec.clip_value, out=grads)
 
 
 class Optimizer:
