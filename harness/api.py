@@ -349,7 +349,7 @@ def run(**options: Any) -> Results:
     look_for_data_in(values.pop("data"))
     values, start = start_of(values)
     timeout, results, save = (values.pop(name) for name in ("timeout", "results", "save"))
-    specs, store = planned(values), Store(results)
+    specs, store = planned({**values, "timeout": timeout}), Store(results)
     check_fit(specs, start)
     store.prepare()
     versions, cpus = by_version(values["backend"]), named_cpus(values["cpus"])

@@ -97,6 +97,7 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
         (("--model", "mine.py:Last", "--backend", "jax"), "--backend jax: Last is a model for torch; leave"),
         (("--model", "mine.py:Last", "--cell", "gru"), "--cell gru: a model of your own comes in place of a cell"),
         (("--model", "mine.py:Last", "--variant", "nn"), "--variant nn: a model of your own comes in place of a cell"),
+        (("--model", "slow.py:Last", "--timeout", "0.1"), "--model: slow.py was not imported within 0.1 s; --timeout"),
         (("--model", "mine.py:Last", "--save"), "--save is for the parameters of a cell"),
     ],
 )  # fmt: skip
@@ -104,6 +105,7 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(
     harness: Harness, tmp_path: Path, words: tuple[str, ...], says: str
 ) -> None:
     shutil.copy(MODELS / "torch_models.py", tmp_path / "mine.py")
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(99)\n")
     done = harness("run", *words, *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
