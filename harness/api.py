@@ -439,9 +439,10 @@ def verify(
         within: longest that all of them together may take.
         results: folder to keep the new runs' records in; None to keep none.
         data: folder that holds ``mnist/``.
-        model: file, or folder, of the model of your own that a record is of.
+        model: file, also as FILE:NAME, or folder, of the model of your own that a record is of.
 
     Raises:
+        UsageError: there is no such file or folder as ``model`` names.
         StoreError: the folder of ``results`` cannot be written to.
     """
     look_for_data_in(None if data is None else Path(data))

@@ -71,7 +71,13 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
     assert "code: if it is yours or you have read it, name it with --model mine.py" in unnamed.judgement.why
     (nowhere,) = harness.verify(folder / "records", model=tmp_path).rows
     assert "there is no " in nowhere.judgement.why
-    (same,) = harness.verify(folder / "records", model=folder).rows
+    for nothing in ("nowhere", "nowhere.py", "nowhere.py:Last"):
+        with pytest.raises(UsageError, match="--model: there is no file "):
+            harness.verify(folder / "records", model=tmp_path / nothing)
+    (another,) = harness.verify(folder / "records", model=folder / "mine.py:Mean").rows
+    assert another.judgement.why.startswith("it trained Last of mine.py (SHA-256 ")
+    assert another.judgement.why.endswith("…), not Mean")
+    (same,) = harness.verify(folder / "records", model=folder / "mine.py:Last").rows
     assert (same.judgement.verdict, same.judgement.why) == ("bit-identical", "same losses to the last bit")
     changed = tmp_path / "mine.py"
     changed.write_text((folder / "mine.py").read_text().replace("nn.Dropout(0.5)", "nn.Dropout(0.9)"))
