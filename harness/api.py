@@ -314,6 +314,14 @@ def _own_model(value: Any) -> str:
         return value.__file__
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", None)
     file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if not name and not isinstance(value, ModuleType) and type(value).__module__ == "builtins":
+        raise UsageError(f"model takes FILE:NAME, or a class that a file defines, not {value!r:.60}")
+    if module == "__main__" and file and name.isidentifier():
+        of = Path(file).name
+        raise UsageError(
+            f"model: {name} is of the script that is running: give model='{of}:{name}', and start runs under "
+            f'if __name__ == "__main__", as the file is run again in each worker'
+        )
     if module == "__main__" or not file or not name.isidentifier():
         what = name.rpartition(".")[2] or f"a {type(value).__name__}"
         raise UsageError(

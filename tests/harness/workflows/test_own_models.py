@@ -136,6 +136,13 @@ def test_from_python_a_class_is_given_that_a_file_defines(tmp_path: Path, monkey
     for given, name in ((Here, "Here"), (Here(1, 1, 1), "a Here")):
         with pytest.raises(UsageError, match=rf"model: {name} is defined where no file .* .%%writefile my_model.py"):
             harness.run(model=given)
+    with pytest.raises(UsageError, match="model takes FILE:NAME, or a class that a file defines, not 3"):
+        harness.run(model=3)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "sub/fresh.py", raising=False)
+    mine = type("Mine", (), {"__module__": "__main__"})
+    with pytest.raises(UsageError, match=r"of the script that is running: give model='fresh\.py:Mine', and start runs"):
+        harness.run(model=mine)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
     Here.__module__, Here.__qualname__ = "__main__", "Here"  # as of a notebook's cell
     with pytest.raises(UsageError, match=r"model='my_model\.py:Here'"):
         harness.run(model=Here)
