@@ -314,6 +314,14 @@ def _own_model(value: Any) -> str:
         return value.__file__
     name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", None)
     file = getattr(sys.modules.get(module or ""), "__file__", None)
+    if not name and not isinstance(value, ModuleType) and type(value).__module__ == "builtins":
+        raise UsageError(f"model takes FILE:NAME, or a class that a file defines, not {value!r:.60}")
+    if module == "__main__" and file and name.isidentifier():
+        of = Path(file).name
+        raise UsageError(
+            f"model: {name} is of the script that is running: give model='{of}:{name}', and start runs under "
+            f'if __name__ == "__main__", as the file is run again in each worker'
+        )
     if module == "__main__" or not file or not name.isidentifier():
         what = name.rpartition(".")[2] or f"a {type(value).__name__}"
         raise UsageError(
@@ -349,7 +357,7 @@ def run(**options: Any) -> Results:
     look_for_data_in(values.pop("data"))
     values, start = start_of(values)
     timeout, results, save = (values.pop(name) for name in ("timeout", "results", "save"))
-    specs, store = planned(values), Store(results)
+    specs, store = planned({**values, "timeout": timeout}), Store(results)
     check_fit(specs, start)
     store.prepare()
     versions, cpus = by_version(values["backend"]), named_cpus(values["cpus"])
@@ -439,9 +447,10 @@ def verify(
         within: longest that all of them together may take.
         results: folder to keep the new runs' records in; None to keep none.
         data: folder that holds ``mnist/``.
-        model: file, or folder, of the model of your own that a record is of.
+        model: file, also as FILE:NAME, or folder, of the model of your own that a record is of.
 
     Raises:
+        UsageError: there is no such file or folder as ``model`` names.
         StoreError: the folder of ``results`` cannot be written to.
     """
     look_for_data_in(None if data is None else Path(data))

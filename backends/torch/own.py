@@ -78,10 +78,19 @@ class OwnTrainer(TorchTrainer):
     network: OwnNetwork
 
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``, in the module's evaluation mode."""
+        """As ``Trainer.predict``, in the module's evaluation mode. The gate predicts, too, after its updates.
+
+        Raises:
+            OwnModelError: the user's code has set another number of threads than the job's.
+        """
         self.network.eval()
         found = super().predict(x, lengths)
         self.network.train()
+        if (threads := torch.get_num_threads()) != self.job.threads:
+            raise OwnModelError(
+                f"{self.network.own.name} set {threads} threads where the spec says {self.job.threads}: "
+                "leave torch.set_num_threads out; --threads says how many"
+            )
         return found
 
     def _built(self, entry: Entry) -> nn.Module:

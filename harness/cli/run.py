@@ -27,7 +27,7 @@ def run(
     store = Store(results)
     try:
         options, start = start_of({**options, "save": save, "results": results})
-        specs, versions = plan(options), by_version(options["backend"])
+        specs, versions = plan({**options, "timeout": timeout}), by_version(options["backend"])
         check_fit(specs, start)
         cpus = named_cpus(options["cpus"])
         if dry_run:

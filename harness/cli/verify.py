@@ -32,11 +32,12 @@ def verify(
     within: Annotated[float, typer.Option(min=0, help="Longest that all runs together may take.")] = LONGEST_ALL_S,
     results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="File, or folder, of the model of your own that a record is of.")
+        Path | None, typer.Option(help="File (or FILE:NAME), or folder, of the model of your own that a record is of.")
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
 ) -> None:
     """Run records again here and judge each: bit-identical, same result, different, other task, cannot run, altered."""
+    from harness.errors import UsageError
     from harness.processes.stopping import terminated_as_interrupted
     from harness.records.store import Store, StoreError
     from harness.workflows.verify import GOOD, closing, table, verify_all
@@ -49,7 +50,10 @@ def verify(
     except StoreError as error:
         fail(error)
     with terminated_as_interrupted():
-        rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model)
+        try:
+            rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model)
+        except UsageError as error:
+            fail(error)
         for problem in problems:
             tell(f"skipped {problem}")
         if not json_lines:

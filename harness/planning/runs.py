@@ -95,7 +95,7 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
     for flag, usual in (("cell", [OWN]), ("variant", [OWN])):
         if (asked := options[flag]) and asked not in (usual, ["auto"], list(option("cell").default)):
             raise UsageError(f"--{flag} {asked[0]}: a model of your own comes in place of a cell and its variants")
-    sha256, found = own_files.noted(path), supervise.inspect(path.resolve(), name)
+    sha256, found = own_files.noted(path), supervise.inspect(path.resolve(), name, options["timeout"])
     if not found.backends:
         raise UsageError(f"--model: {found.problem}")
     if options["backend"] == list(option("backend").default):

@@ -42,6 +42,8 @@ from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
 
 Answer = TypeVar("Answer", bound=Event)
+#: Seconds that a worker may take over one question.
+ANSWER_S = 120.0
 OnProgress = Callable[[Mapping[str, float]], None]
 
 
@@ -194,18 +196,28 @@ def variants_for(specs: Mapping[str, Sequence[SpeedSpec]]) -> dict[str, list[dic
     return {name: each.specs if isinstance(each, Listed) else each for name, each in zip(specs, found, strict=True)}
 
 
-def inspect(file: Path, name: str) -> Inspected:
-    """Which backend trains what a user's file defines as ``name``; the file runs in a worker alone."""
-    with _asking([Inspect(str(file), name)], Inspected) as answers:
+def inspect(file: Path, name: str, timeout: float | None = None) -> Inspected:
+    """Which backend trains what a user's file defines as ``name``; the file runs in a worker alone.
+
+    Args:
+        timeout: seconds that this may take; None for ``ANSWER_S``.
+    """
+    limit = ANSWER_S if timeout is None else timeout
+    late = f"{file.name} was not imported within {limit:g} s; --timeout allows another time"
+    with _asking([Inspect(str(file), name)], Inspected, limit, late) as answers:
         [found] = answers()
     return found if isinstance(found, Inspected) else Inspected(problem=str(found))
 
 
 @contextmanager
 def _asking(
-    questions: Sequence[Request], kind: type[Answer], timeout: float = 120
+    questions: Sequence[Request], kind: type[Answer], timeout: float = ANSWER_S, late: str | None = None
 ) -> Iterator[Callable[[], list[Answer | WorkerDied]]]:
-    """A worker for each question, all at work at once; what waits for their answers. An interrupt ends them all."""
+    """A worker for each question, all at work at once; what waits for their answers. An interrupt ends them all.
+
+    Args:
+        late: what is said of one that does not answer within ``timeout`` seconds; None for the last line of its log.
+    """
     variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
     deadline = until(timeout)
     with ExitStack() as stack:
@@ -214,17 +226,21 @@ def _asking(
             stack.callback(worker.dismiss)
         for worker, question in zip(workers, questions, strict=True):
             worker.ask(question)
-        yield lambda: [_answer(worker, kind, deadline) for worker in workers]
+        yield lambda: [_answer(worker, kind, deadline, late) for worker in workers]
 
 
-def _answer(worker: Channel, kind: type[Answer], deadline: float | None) -> Answer | WorkerDied:
-    """A worker's only answer; or, where there is none, the last line of its log."""
+def _answer(
+    worker: Channel, kind: type[Answer], deadline: float | None, late: str | None = None
+) -> Answer | WorkerDied:
+    """A worker's only answer; or, where there is none, the last line of its log, or what is said of one too late."""
     why = "no answer"
     try:
         for event in worker.events(deadline):
             if isinstance(event, kind):
                 return event
     except (WorkerDied, TimedOut) as error:
+        if late and isinstance(error, TimedOut):
+            return WorkerDied(late)
         why = str(error) or why
     return WorkerDied((worker.tail() or why).strip().splitlines()[-1])
 

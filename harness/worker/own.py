@@ -24,8 +24,8 @@ from harness.protocol import Inspected
 from harness.records.base import Gate
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
-from harness.worker.gate import BATCH, STEPS, TOLERANCE, Draw, distances
-from tasks.base import Batch, within
+from harness.worker.gate import STEPS, TOLERANCE, Draw, distances, small_job
+from tasks.base import Batch, DataUnavailable, within
 from tasks.registry import nearest
 
 #: What the module of a user's file is called while it runs, whatever its name: no other module is hidden by it.
@@ -119,16 +119,19 @@ def explained(path: Path | None, what: str) -> Iterator[None]:
     """Whatever goes wrong inside in a user's code is a RunFailed of one line, which names the line of the file."""
     try:
         yield
-    except (RunFailed, Unsupported):
+    except (RunFailed, Unsupported, DataUnavailable, MemoryError):
         raise
     except OwnModelError as error:
         raise RunFailed(str(error)) from error
-    except BaseException as error:  # SystemExit of a file that is a script, too
-        if isinstance(error, KeyboardInterrupt):
-            raise
+    except BaseException as error:  # SystemExit of a file that is a script, too; Ctrl-C is the parent's alone
         traceback.print_exc()
-        said = str(error).strip().split("\n")[0] or "no reason given"
-        raise RunFailed(f"{what}: {type(error).__name__}: {said}{_line(error, path)}"[:500]) from None
+        raise RunFailed(f"{what}: {_said(error, path)}"[:500]) from None
+
+
+def _said(error: BaseException, path: Path | None) -> str:
+    """What an error is and says, in one line, and where in a user's file it came from."""
+    text = error.msg if isinstance(error, SyntaxError) and error.msg else str(error)  # its text names the place itself
+    return f"{type(error).__name__}: {text.strip().split(chr(10))[0] or 'no reason given'}{_line(error, path)}"
 
 
 def _line(error: BaseException, path: Path | None) -> str:
@@ -139,6 +142,22 @@ def _line(error: BaseException, path: Path | None) -> str:
         return f" ({path.name}, line {error.lineno})"
     frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f" ({path.name}, line {frames[-1]})" if frames else ""
+
+
+def _file() -> Path | None:
+    """Where the user's file lies that this process ran; None where it ran none."""
+    file = vars(sys.modules[MODULE])["__file__"] if MODULE in sys.modules else None
+    return Path(file) if file else None
+
+
+@contextmanager
+def explained_after_gate(job: Job) -> Iterator[None]:
+    """What a user's own model raises inside is a RunFailed, as in the gate; of a cell it is what it is."""
+    if job.own is None:
+        yield
+        return
+    with explained(_file(), f"{job.own.name} failed"):
+        yield
 
 
 # ---- the gate
@@ -155,12 +174,11 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
         RunFailed: it cannot be trained; the message says why, in one line.
     """
     assert job.own is not None
-    own, small = job.own, job.resized(min(BATCH, job.batch))
+    own, small = job.own, small_job(job)
     reference = own_cell.reference(own, job.model) if own_cell.is_cell(own.definition) else None
     reference = getattr(own.definition, "reference", reference)
     apart: list[float] = []
-    file = vars(sys.modules[MODULE])["__file__"] if MODULE in sys.modules else None
-    with explained(Path(file) if file else None, f"{own.name} cannot be trained"):
+    with explained(_file(), f"{own.name} cannot be trained"):
         trainer = backend.trainer(small, {})
         start = trainer.parameters()
         for update in range(STEPS + 1):

@@ -58,7 +58,7 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
         data.draw(0, spec.batch)  # data that is missing or not finite is reported before anything is built
     drawn = canonical.initial(job.model, spec.initialisation_spec(), spec.seed) if job.own is None else {}
     start = _handed(request, job.model) if spec.start else None
-    with data.explained():
+    with data.explained(), own.explained_after_gate(job):
         trainer = preparation.build(backend, job, data.draw, drawn, clocks, emit, start=start)
         meter = _meter(spec, clocks)
         training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter, data,
@@ -75,7 +75,8 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
         **preparation.counted(job, trainer), compilations=outcome.compilations,
         **_learned_from(task, spec, data, outcome.updates),
     )  # fmt: skip
-    preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
+    with own.explained_after_gate(job):
+        preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
     emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
     emit(Measured(metrics.model_dump()))
     if request.keep is not None:  # all clocks have stopped, and memory was read

@@ -29,7 +29,7 @@ from harness.processes.supervise import Interrupted, execute
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
-from harness.specs.own import noted
+from harness.specs.own import noted, placed
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
@@ -72,13 +72,18 @@ def verify_all(
         json_lines: print each judgement as a line of JSON as soon as it is made.
         within: seconds that all runs together may take; what is left then is cut short or not run.
         clock: in seconds.
-        model: file of a user's own model, or folder of such, for records that are of one. Code beside a record is not
-            run unless it is named: both may be a stranger's.
+        model: file of a user's own model, also as FILE:NAME, or folder of such, for records that are of one. Code
+            beside a record is not run unless it is named: both may be a stranger's.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
         another reason.
+
+    Raises:
+        UsageError: there is no such file or folder as ``model`` names.
     """
+    if model is not None:
+        placed(model)
     stderr = Screen(stderr=True)
     with may_stop():
         found, rows, problems = _read(places)
@@ -192,10 +197,10 @@ def with_own_model(spec: RunSpec, place: Path | None) -> RunSpec:
     """The spec with the digest that the file of its own model has now; unchanged where it is of a cell.
 
     Args:
-        place: the file, or the folder that holds it; None where the user named none.
+        place: the file, also as FILE:NAME, or the folder that holds it; None where the user named none.
 
     Raises:
-        UsageError: there is no such file, or none was named.
+        UsageError: there is no such file, none was named, or the name is not the record's.
     """
     if spec.model.source is None:
         return spec
@@ -203,6 +208,9 @@ def with_own_model(spec: RunSpec, place: Path | None) -> RunSpec:
     what = f"it trained {name or 'the functions'} of {file} (SHA-256 {spec.model.sha256:.12}…)"
     if place is None:
         raise UsageError(f"{what}, which is code: if it is yours or you have read it, name it with --model {file}")
+    place, named = placed(place)
+    if named and named != name:
+        raise UsageError(f"{what}, not {named}")
     path = place / file if place.is_dir() else place
     if not path.is_file():
         raise UsageError(f"{what}; there is no {path}")

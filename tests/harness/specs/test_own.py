@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,10 @@ def test_a_file_is_found_by_its_digest_and_no_folder_is_part_of_a_spec(tmp_path:
         ("", "takes FILE.py:NAME"),
         ("my_model:Mine", "takes FILE.py:NAME, the file and what it calls the model, not 'my_model:Mine'"),
         ("my_model.txt:Mine", "takes FILE.py:NAME"),
-        ("my model.py", "takes FILE.py:NAME"),
+        ("my model.py", "the name of the file, which records, commands and tables show, may have the letters a to z"),
+        ("sp/mödel.py:Mine", "begins with none of the last two: not 'mödel.py'"),
+        ("folder.py:Mine", "folder.py is no regular file"),
+        ("pipe.py:Mine", "pipe.py is no regular file"),
         ("nowhere.py", "there is no file nowhere.py"),
         ("~nobody-at-all/my_model.py:Mine", "there is no file ~nobody"),
         ("a" * 5000 + "/my_model.py:Mine", "there is no file aaa"),
@@ -41,7 +45,10 @@ def test_a_file_is_found_by_its_digest_and_no_folder_is_part_of_a_spec(tmp_path:
         ("nowhere/my_model.py:Mine", "there is no file nowhere/my_model.py"),
     ],
 )
-def test_what_names_no_model_is_refused(words: str, says: str) -> None:
+def test_what_names_no_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, says: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.py").mkdir()
+    os.mkfifo("pipe.py")
     with pytest.raises(UsageError, match="--model") as refused:
         split(words)
     assert says in str(refused.value)

@@ -17,7 +17,7 @@ from backends.job import Array, Job, ModelSpec, OptimizerSpec
 from backends.own import OWN, OwnModel
 from backends.synthetic import random_batches
 from harness.errors import RunFailed
-from harness.worker.own import MODULE, defined, inspected, pass_gate
+from harness.worker.own import MODULE, defined, explained_after_gate, inspected, pass_gate
 from tasks.base import Batch
 from tests.conftest import ROOT
 
@@ -36,7 +36,10 @@ def job(backend: str, name: str, readout: Any = "every", **changes: Any) -> Job:
     pytest.importorskip(backend)
     model = ModelSpec(OWN, 3, 4, 2, readout)  # type: ignore[arg-type]
     own = OwnModel(defined(MODELS / FILES[backend], name), name, 1)
-    return Job(model, "mse", OptimizerSpec(lr=0.01), batch=5, length=6, variant=OWN, own=own, **changes)
+    of = Job(model, "mse", OptimizerSpec(lr=0.01), batch=5, length=6, variant=OWN, own=own, **changes)
+    if backend == "torch":
+        backends.load(backend).start(of)  # its threads are looked at
+    return of
 
 
 def drawn(of: Job) -> Any:
@@ -97,7 +100,7 @@ def test_one_that_is_far_from_its_own_reference_does_not_pass(backend: str, name
      ("tensorflow", True, "bias")],
 )  # fmt: skip
 def test_one_without_a_reference_is_compared_with_nothing(backend: str, variable: bool, parameter: str) -> None:
-    of = job(backend, "Last", "last", variable=variable)
+    of = job(backend, "Last", "last", variable=variable, accumulate=5 if backend == "torch" else 1)
     assert pass_gate(backends.load(backend), of, drawn(of)) is None
     trainer = backends.load(backend).trainer(of, {})
     batch = drawn(of)(0, of.batch).astype(of.dtype)
@@ -164,6 +167,7 @@ BAD = {
     ("torch", "Frozen"): "Frozen trains nothing: it has no parameters",
     ("torch", "Idle"): "Idle trains nothing: after 3 updates all its parameters are as before",
     ("torch", "Greedy"): "Greedy wants 'dropout'",
+    ("torch", "Threads"): r"Threads set 2 threads where the spec says 1: leave torch\.set_num_threads out",
     ("jax", "WrongShape"): r"WrongShape returned the shape \(4, 6, 0\) for x of shape \(4, 6, 3\); wanted is",
     ("jax", "NoArray"): "NoArray returned a tuple; wanted is an array",
     ("jax", "Nan"): "what Nan predicts at the start is not finite",
@@ -210,7 +214,27 @@ def test_a_file_that_defines_no_model_says_why_in_one_line(tmp_path: Path, text:
     problem = inspected(str(file), name).problem
     assert problem is not None
     assert says in problem
+    assert problem.count("(m.py") <= 1
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        ("ValueError('late')", "Mine failed: ValueError: late (m.py, line 2)"),
+        ("SystemExit(3)", "Mine failed: SystemExit: 3 (m.py, line 2)"),
+        ("KeyboardInterrupt", "Mine failed: KeyboardInterrupt: no reason given (m.py, line 2)"),
+    ],
+)
+def test_what_a_model_raises_after_the_gate_has_the_line_of_its_file(tmp_path: Path, raised: str, says: str) -> None:
+    file = tmp_path / "m.py"
+    file.write_text(f"def Mine():\n    raise {raised}\n")
+    of = replace(job("torch", "Mean"), own=OwnModel(defined(file, "Mine"), "Mine", 1))
+    with pytest.raises(RunFailed) as told, explained_after_gate(of):
+        of.own.definition()  # type: ignore[union-attr]
+    assert str(told.value) == says
+    with pytest.raises((ValueError, SystemExit, KeyboardInterrupt)), explained_after_gate(replace(of, own=None)):
+        of.own.definition()  # type: ignore[union-attr]
 
 
 def test_a_file_of_two_functions_is_a_model_itself() -> None:

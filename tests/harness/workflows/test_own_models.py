@@ -71,7 +71,13 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
     assert "code: if it is yours or you have read it, name it with --model mine.py" in unnamed.judgement.why
     (nowhere,) = harness.verify(folder / "records", model=tmp_path).rows
     assert "there is no " in nowhere.judgement.why
-    (same,) = harness.verify(folder / "records", model=folder).rows
+    for nothing in ("nowhere", "nowhere.py", "nowhere.py:Last"):
+        with pytest.raises(UsageError, match="--model: there is no file "):
+            harness.verify(folder / "records", model=tmp_path / nothing)
+    (another,) = harness.verify(folder / "records", model=folder / "mine.py:Mean").rows
+    assert another.judgement.why.startswith("it trained Last of mine.py (SHA-256 ")
+    assert another.judgement.why.endswith("…), not Mean")
+    (same,) = harness.verify(folder / "records", model=folder / "mine.py:Last").rows
     assert (same.judgement.verdict, same.judgement.why) == ("bit-identical", "same losses to the last bit")
     changed = tmp_path / "mine.py"
     changed.write_text((folder / "mine.py").read_text().replace("nn.Dropout(0.5)", "nn.Dropout(0.9)"))
@@ -97,6 +103,7 @@ def test_it_is_verified_with_the_file_that_the_user_names(a_run: tuple[Path, str
         (("--model", "mine.py:Last", "--backend", "jax"), "--backend jax: Last is a model for torch; leave"),
         (("--model", "mine.py:Last", "--cell", "gru"), "--cell gru: a model of your own comes in place of a cell"),
         (("--model", "mine.py:Last", "--variant", "nn"), "--variant nn: a model of your own comes in place of a cell"),
+        (("--model", "slow.py:Last", "--timeout", "0.1"), "--model: slow.py was not imported within 0.1 s; --timeout"),
         (("--model", "mine.py:Last", "--save"), "--save is for the parameters of a cell"),
     ],
 )  # fmt: skip
@@ -104,6 +111,7 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(
     harness: Harness, tmp_path: Path, words: tuple[str, ...], says: str
 ) -> None:
     shutil.copy(MODELS / "torch_models.py", tmp_path / "mine.py")
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(99)\n")
     done = harness("run", *words, *SMALL)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
@@ -128,6 +136,13 @@ def test_from_python_a_class_is_given_that_a_file_defines(tmp_path: Path, monkey
     for given, name in ((Here, "Here"), (Here(1, 1, 1), "a Here")):
         with pytest.raises(UsageError, match=rf"model: {name} is defined where no file .* .%%writefile my_model.py"):
             harness.run(model=given)
+    with pytest.raises(UsageError, match="model takes FILE:NAME, or a class that a file defines, not 3"):
+        harness.run(model=3)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "sub/fresh.py", raising=False)
+    mine = type("Mine", (), {"__module__": "__main__"})
+    with pytest.raises(UsageError, match=r"of the script that is running: give model='fresh\.py:Mine', and start runs"):
+        harness.run(model=mine)
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
     Here.__module__, Here.__qualname__ = "__main__", "Here"  # as of a notebook's cell
     with pytest.raises(UsageError, match=r"model='my_model\.py:Here'"):
         harness.run(model=Here)
