@@ -12,6 +12,7 @@ import numpy as np
 from backends import reference
 from backends.base import Backend
 from backends.job import Array, Job, OptimizerSpec, Parameters, Precision
+from harness.errors import Diverged
 from harness.records.base import Gate
 from tasks.base import Batch
 
@@ -60,12 +61,21 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
         draw: the batches.
         parameters: from which both start.
         shortened_to: the length of ``job``'s sequences where the measured job has longer ones, for the result.
+
+    Raises:
+        Diverged: the reference itself has no finite numbers after these few updates, so the backend is not to blame.
     """
     small = small_job(job)
     batches = _batches(small, draw)
     trainer = backend.trainer(small, parameters)
     losses = trainer.train(trainer.stage([b.astype(job.dtype) for b in batches]))
     expected, expected_parameters = reference.train(small, parameters, batches)
+    computed: list[Array] = [np.array(expected), *expected_parameters.values()]
+    if not all(np.isfinite(each).all() for each in computed):
+        raise Diverged(
+            f"training diverges within {len(batches)} updates, in the float64 reference too: it needs a smaller "
+            "--lr or --weight-decay, or --clip"
+        )
     loss_distance = max(loss_distances(losses, expected))
     parameter_distance = max(distances(trainer.parameters(), expected_parameters).values())
     tolerance = TOLERANCE[job.precision]

@@ -17,6 +17,7 @@ from backends.job import Job, ModelSpec, OptimizerSpec, Parameters
 from backends.numpy import NumpyBackend
 from backends.parameters import InitialisationSpec, initial
 from backends.synthetic import random_batches
+from harness.errors import Diverged
 from harness.worker.gate import (
     BATCH,
     SCHEDULED_STEPS,
@@ -128,6 +129,13 @@ def test_a_wrong_gradient_is_named_before_the_parameters_that_follow_from_it(mon
     assert found.startswith(
         "first apart is the gradient of head.b at update 1, by 5.0e-01: look at the backward pass, or"
     )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_options_that_diverge_in_the_reference_too_are_no_fault_of_a_backend() -> None:
+    job = replace(JOB, optimizer=OptimizerSpec("adam", 1e300))
+    with pytest.raises(Diverged, match="in the float64 reference too: it needs a smaller --lr"):
+        pass_gate(NumpyBackend(), job, draw, initial(job.model, InitialisationSpec(), 0))
 
 
 def test_distances_are_relative_and_of_what_is_nearly_zero_to_a_floor() -> None:
