@@ -95,7 +95,8 @@ def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Or
     trainer = _build(backend, spec, job, clocks, emit)
     memory = Memory(trainer)
     staged = StagedTrainer(spec, job, trainer, whole=backend.variant(job).tier == "fused")
-    updates, first_s = staged.first()
+    with own.explained_after_gate(job):
+        updates, first_s = staged.first()
     cost = speed.Ready(
         import_s=clocks["import"],
         gate_s=clocks["gate"],
@@ -107,7 +108,8 @@ def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Or
         **_counted(job, trainer),
     )
     emit(Ready(cost.model_dump()))
-    _follow(orders, staged, backend, memory, emit)
+    with own.explained_after_gate(job):
+        _follow(orders, staged, backend, memory, emit)
     preparation.check_executed(backend, job, trainer, draw(spec, 0, spec.batch), emit)
 
 

@@ -20,7 +20,7 @@ from backends.base import Backend, Unsupported
 from backends.job import Array, Job, Parameters
 from backends.own import OwnModel, OwnModelError, takes_lengths
 from harness.errors import RunFailed
-from harness.protocol import Inspected
+from harness.protocol import Inspected, ProtocolError
 from harness.records.base import Gate
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
@@ -119,7 +119,7 @@ def explained(path: Path | None, what: str) -> Iterator[None]:
     """Whatever goes wrong inside in a user's code is a RunFailed of one line, which names the line of the file."""
     try:
         yield
-    except (RunFailed, Unsupported, DataUnavailable, MemoryError):
+    except (RunFailed, Unsupported, DataUnavailable, MemoryError, ProtocolError):
         raise
     except OwnModelError as error:
         raise RunFailed(str(error)) from error
