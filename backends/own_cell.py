@@ -18,7 +18,9 @@ from backends.job import Array, ModelSpec, Parameters
 from backends.own import OwnModel, OwnModelError
 
 #: What a step may use of ``xp``, besides operators such as ``@`` and indexing.
-NAMES = ("tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "maximum", "minimum", "where", "concatenate")
+NAMES = (
+    "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "maximum", "minimum", "where", "concatenate", "mean",
+)  # fmt: skip
 State = Any
 """One array (batch, hidden), or a tuple of as many as the cell has states."""
 Step = Callable[[Any, Any, State], State]
@@ -39,7 +41,7 @@ def sigmoid(a: Array) -> Array:
     return 0.5 * np.tanh(0.5 * a) + 0.5
 
 
-NUMPY = namespace(np, sigmoid=sigmoid, relu=lambda a: np.maximum(a, 0))
+NUMPY = namespace(np, sigmoid=sigmoid, relu=lambda a: np.maximum(a, 0), mean=lambda a: a.mean(-1, keepdims=True))
 
 
 def parameters(own: OwnModel, model: ModelSpec) -> Parameters:
