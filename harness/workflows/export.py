@@ -134,6 +134,8 @@ def _to_framework(file: Path, target: str, out: Path | None) -> Exported:
         for theirs in (saved.path, saved.path.with_suffix(".json"), saved.path.with_suffix(PREDICTIONS)):
             if out.exists() and theirs.exists() and out.samefile(theirs):
                 raise UsageError(f"--out {out}: that is what the run left; name another file")
+        if out.suffix not in ("", found.ending):
+            raise UsageError(f"--out {out}: what {target} loads is a {found.ending} file")
         write_whole(out, _contents(found))
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None

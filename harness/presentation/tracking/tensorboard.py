@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from harness.presentation.tracking.tracked import Tracked, Written
+from harness.presentation.tracking.tracked import Tracked, Written, scratch, sweep
 
 FOLDER: Final = Path("runs")
 
@@ -24,14 +23,15 @@ def write(runs: Iterable[Tracked], folder: Path) -> Written:
     import tensorboard.summary.writer.record_writer  # noqa: F401 - before a folder is made
 
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     new = known = 0
     for run in runs:
         place = folder / run.experiment / run.id
         if place.exists():
             known += 1
             continue
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
-            made = Path(scratch) / run.id
+        with scratch(folder) as making:
+            made = making / run.id
             made.mkdir()
             _write(run, made)
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +25,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.\-]")
 _NUMBERS = ("float64", "Int64", "boolean")
 #: The shortest that MLflow, W&B and TensorBoard all show whole.
 _LONGEST_VALUE = 250
+_SCRATCH, _OLD_S = ".harness-export-", 3600.0
 
 
 class Point(NamedTuple):
@@ -68,6 +73,20 @@ class Written(NamedTuple):
     known: int
     #: The command that shows the store, for a shell.
     look: str
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder within ``folder``, in which a run is put together before it gets its name; then it is deleted."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as made:
+        yield Path(made)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what ``scratch`` made for writers that were killed: what is older than any run takes to be written."""
+    for left in folder.glob(f"{_SCRATCH}*"):
+        if time.time() - left.stat().st_mtime > _OLD_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def tracked(record: Record, path: Path) -> Tracked:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from harness.presentation.tracking.tracked import Tracked, Written
+from harness.presentation.tracking.tracked import Tracked, Written, scratch, sweep
 
 FOLDER: Final = Path("wandb")
 PROJECT: Final = "harness"
@@ -30,14 +29,15 @@ def write(runs: Iterable[Tracked], folder: Path) -> Written:
         x_disable_stats=True, x_disable_meta=True, x_save_requirements=False,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     new = known = 0
     for run in runs:
         if any(folder.glob(f"offline-run-*-{run.id}")):
             known += 1
             continue
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
-            _write(wandb, settings, run, Path(scratch))
-            (made,) = Path(scratch).glob("wandb/offline-run-*")
+        with scratch(folder) as place:
+            _write(wandb, settings, run, place)
+            (made,) = place.glob("wandb/offline-run-*")
             made.rename(folder / made.name)
         new += 1
     return Written(new, known, f"wandb sync {shlex.quote(str(folder))}/offline-run-*  # uploads them to your account")

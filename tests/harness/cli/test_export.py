@@ -32,6 +32,7 @@ def test_it_prints_python_that_loads_what_it_wrote(harness: Harness, tmp_path: P
         (["--to", "torch"], "torch has no layer for gru-reset-before"),
         (["--to", "jax", "--out", "nowhere/file.npz"], "cannot write nowhere/file.npz: No such file or directory"),
         (["--to", "jax", "--out", "."], "cannot write ."),
+        (["--to", "jax", "--out", "x.onnx"], "--out x.onnx: what jax loads is a .npz file"),
         (["--to", "jax", "--out", "n" * 300], "File name too long"),
         ([], "--to"),
     ],

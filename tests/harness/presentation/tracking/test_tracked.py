@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from harness.presentation.tracking.tracked import tracked
+from harness.presentation.tracking.tracked import scratch, sweep, tracked
 from harness.records.store import Store
 from tests.harness.conftest import made_record
 
@@ -29,6 +30,16 @@ def test_it_has_the_spec_what_was_measured_and_the_record_itself(tmp_path: Path)
     assert told.curve[-1].values["validation/loss"] == record.curve[-1].loss
     assert told.ended - told.started == pytest.approx(record.metrics.wall_s)
     assert told.document == path.read_bytes()
+
+
+def test_what_a_killed_export_left_is_swept_and_what_another_writes_is_not(tmp_path: Path) -> None:
+    with scratch(tmp_path) as young, scratch(tmp_path) as old:
+        (old / "half").write_text("")
+        os.utime(old, (0, 0))
+        sweep(tmp_path)
+        assert (young.exists(), old.exists()) == (True, False)
+        old.mkdir()  # for the end of its block
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_that_failed_says_why_and_no_text_of_a_record_is_more_than_text(tmp_path: Path) -> None:
