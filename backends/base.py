@@ -118,9 +118,10 @@ class Trainer(ABC):
     def train_accumulated(self, staged: Sequence[Any]) -> Array:
         """One update for each item: staged micro-batches, whose losses and gradients are averaged. Else as ``train``.
 
-        Only of backends that have ``Backend.accumulates``.
+        Raises:
+            Unsupported: it accumulates none, as its backend says by ``Backend.accumulates``.
         """
-        raise NotImplementedError
+        raise Unsupported(f"{type(self).__name__} accumulates no gradients")
 
     @abstractmethod
     def predict(self, x: Array, lengths: Array | None = None) -> Array:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from backends import parts
@@ -87,9 +86,8 @@ class JaxPartsTrainer(JaxTrainer):
     def _add_up(
         self, tensors: Tensors, state: OptimizerState, found: list[Found]
     ) -> tuple[Tensors, OptimizerState, Tensor]:
-        losses, gradients = zip(*found, strict=True)
-        total = jax.tree.map(lambda *each: sum(each[1:], each[0]), *gradients)
-        return *self._updated(tensors, state, total), jnp.sum(jnp.stack(losses))
+        loss, gradients = _sum(found)
+        return *self._updated(tensors, state, gradients), loss
 
 
 def _sum(found: list[Found]) -> Found:
