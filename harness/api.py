@@ -7,17 +7,13 @@ them, in worker processes, and leave the same records.
 
 from __future__ import annotations
 
-import base64
 import inspect
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from markupsafe import Markup
+from typing import Any, TypeVar
 
 from harness.errors import UsageError
 from harness.machine.topology import Choice
@@ -26,15 +22,11 @@ from harness.planning.runs import by_version, named_cpus, only_in_run
 from harness.planning.runs import plan as planned
 from harness.presentation import screen
 from harness.presentation.progress import line
-from harness.presentation.renderers import page_html
-from harness.presentation.table import Table
-from harness.records.run import Record
-from harness.records.speed import SpeedRecord
 from harness.records.store import Store, StoreError, read_all
+from harness.results import Compared, Results, Verified
 from harness.specs.data import look_for_data_in
 from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, RUN, SPEED, Option, complete
 from harness.specs.run import RunSpec
-from harness.text import harmless
 from harness.workflows import compare as comparing
 from harness.workflows import export as exporting
 from harness.workflows import verify as verifying
@@ -43,20 +35,12 @@ from harness.workflows.export import Exported
 from harness.workflows.run import run_each
 from harness.workflows.saving import check_fit, start_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.analysis.difference import Accuracy
-    from harness.presentation.figure import Drawn
-
 __all__ = [
     "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "verify",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Places = str | Path | Sequence[str | Path]
-#: Columns of a result that is printed where there is no terminal.
-WIDTH = 120
 #: What is for the shell alone.
 _OF_THE_SHELL = ("json", "dry-run", "out")
 #: Of an object where a name is wanted, such as a task's class that a notebook defines.
@@ -64,169 +48,6 @@ _BY_NAME = (
     ": a run has a process of its own, which finds what it needs by its name; "
     "write it to a file of your own and register that, as docs/extending.md says"
 )
-
-
-class Shown:
-    """What a notebook shows of a result: the tables that ``print`` shows, and a picture where there is one."""
-
-    def tables(self) -> list[Table]:
-        """The tables that show it."""
-        return []
-
-    def notes(self) -> list[str]:
-        """Lines below the tables."""
-        return []
-
-    def picture(self) -> Drawn | None:
-        """The figure that shows most of it; None where there is none."""
-        return None
-
-    def __repr__(self) -> str:
-        parts = [screen.drawn(table, width=WIDTH).rstrip("\n") for table in self.tables()]
-        return "\n\n".join(filter(None, [*parts, "\n".join(harmless(note, keep="") for note in self.notes())]))
-
-    def _repr_html_(self) -> str:
-        parts = [part for table in self.tables() for part in _html(table, type(self).__name__)]
-        parts += [Markup("<p>{}</p>").format(note) for note in self.notes()]
-        if drawn := self.picture():
-            parts.append(Markup('<img alt="{}" width="700" src="{}">').format(drawn.about, _png(drawn)))
-        return Markup("\n").join(parts)
-
-
-def _html(table: Table, label: str) -> Iterator[Markup]:
-    """A table under its title, with its notes below it."""
-    if table.title:
-        yield Markup("<p><strong>{}</strong><br>{}</p>").format(table.title, table.about)
-    yield page_html(table, table.title or label)
-    yield from (Markup("<p>{}</p>").format(note.text) for note in table.notes)
-
-
-def _png(drawn: Drawn) -> str:
-    return f"data:image/png;base64,{base64.b64encode(drawn._repr_png_()).decode()}"
-
-
-@dataclass(repr=False)
-class Results(Shown):
-    """Records, as ``run`` and ``speed`` leave them and ``read`` finds them.
-
-    Attributes:
-        runs: the records of runs, in the order in which they were made.
-        contests: those of speed contests.
-        problems: a line for each file that is no record, and for what was not run.
-        ok: whether every run and contest is ok and was kept.
-    """
-
-    runs: list[Record] = field(default_factory=list)
-    contests: list[SpeedRecord] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    ok: bool = True
-
-    def __len__(self) -> int:
-        return len(self.runs) + len(self.contests)
-
-    def __iter__(self) -> Iterator[Record | SpeedRecord]:
-        yield from self.runs
-        yield from self.contests
-
-    def frame(self) -> pd.DataFrame:
-        """A row for each run; where there is none, for each contestant. Numbers are not rounded."""
-        from harness.presentation import contest_columns
-        from harness.presentation.frames import frame
-        from harness.presentation.run_table import runs_frame
-
-        if self.runs or not self.contests:
-            return runs_frame(self.runs)
-        return frame(contest_columns.COLUMNS.values(), contest_columns.entries(self.contests))
-
-    def summary(self) -> pd.DataFrame:
-        """A row for all runs of a spec, over its seeds: means with 95 % intervals."""
-        from harness.analysis.repeats import repetitions
-        from harness.presentation import run_columns
-        from harness.presentation.frames import frame
-
-        return frame(run_columns.SUMMARY.values(), repetitions(self.runs))
-
-    def figures(self) -> list[Drawn]:
-        """The figures that ``harness plot`` draws: learning curves, throughput, memory; of contests, a roofline."""
-        return list(self._drawn())
-
-    def _drawn(self) -> Iterator[Drawn]:
-        from harness.presentation import contest_figures, run_figures
-
-        yield from run_figures.figures(self.runs)
-        yield from contest_figures.figures(self.contests)
-
-    def tables(self) -> list[Table]:
-        """The tables that the commands print."""
-        from harness.analysis.repeats import any_repeated
-        from harness.presentation import contest_table
-        from harness.presentation.run_table import repeats_table, runs_table
-
-        found = [runs_table(self.runs)] if self.runs else []
-        found += [repeats_table(self.runs)] if any_repeated(self.runs) else []
-        return [*found, *(table for record in self.contests for table in contest_table.tables(record))]
-
-    def notes(self) -> list[str]:
-        """Why each run that is not ok failed, and the problems."""
-        from harness.records.naming import reasons
-
-        nothing = [] if len(self) or self.problems else ["no records"]
-        return [*reasons(self.runs), *self.problems, *nothing]
-
-    def picture(self) -> Drawn | None:
-        """The first of ``figures``, which is throughput where there are runs; the others are not drawn."""
-        return next(self._drawn(), None)
-
-
-@dataclass(frozen=True, repr=False)
-class Compared(Shown, comparing.Comparison):
-    """How much B takes of what A takes.
-
-    Attributes:
-        time: of B over that of A; ``time.ratio`` with its interval, ``time.verdict`` the faster side or ``neither``.
-        memory: the same of memory; None where it was not measured or did not grow.
-        variants: that were measured, of A and of B.
-        accuracy: scores, paired by seed; None with fewer than two seeds.
-    """
-
-    accuracy: Accuracy | None
-
-    def notes(self) -> list[str]:
-        """The comparison in sentences."""
-        sides = [f"{side}: {variant}" for side, variant in zip("AB", self.variants, strict=True)]
-        return [*sides, *([self.accuracy.sentence()] if self.accuracy else []), *self.lines()]
-
-
-@dataclass(repr=False)
-class Verified(Shown):
-    """Verdicts on records.
-
-    Attributes:
-        rows: a file, its record and the judgement of each.
-        problems: a line for each file that could not be verified for another reason.
-        ok: whether every verdict is ``bit-identical`` or ``same result``.
-    """
-
-    rows: list[verifying.Row]
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:  # noqa: D102 - among the attributes
-        return bool(self.rows) and all(row.judgement.verdict in verifying.GOOD for row in self.rows)
-
-    def frame(self) -> pd.DataFrame:
-        """A row for each record: its file, verdict and reason, speed, memory, and the causes of a difference."""
-        import pandas as pd
-
-        return pd.DataFrame([{"record": row.path.name, **row.judgement._asdict()} for row in self.rows])
-
-    def tables(self) -> list[Table]:
-        """The verdicts."""
-        return [verifying.table(self.rows)] if self.rows else []
-
-    def notes(self) -> list[str]:
-        """What differs where a verdict is ``different``, and how many there are of each."""
-        return [*verifying.closing(self.rows), *self.problems]
 
 
 def takes(*options: Option) -> Callable[[Function], Function]:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.api import Shown
 from harness.datasets.keeping import Wish
 from harness.datasets.sources import Array
 from harness.datasets.splitting import Rule
 from harness.errors import UsageError
 from harness.presentation.table import Table
+from harness.results import Shown
 from harness.text import harmless
 from harness.workflows import data as workflow
 from tasks import datasets
