@@ -33,7 +33,7 @@ MODULE = "own_model"
 #: Seeds of all frameworks have 32 bits.
 SEEDS = 2**32
 #: Kinds of models that are known and not trained, by the package that defines them.
-NOT_YET = {"flax.linen": "Flax's linen", "haiku": "Haiku"}
+NOT_TRAINED = {"flax.linen": "Flax's linen", "haiku": "Haiku"}
 
 
 def inspected(file: str, name: str) -> Inspected:
@@ -46,7 +46,7 @@ def inspected(file: str, name: str) -> Inspected:
 
 
 def _backends_of(definition: Any, name: str, file: str) -> list[str]:
-    for package, spoken in NOT_YET.items():
+    for package, spoken in NOT_TRAINED.items():
         if any(f"{each.__module__}.".startswith(f"{package}.") for each in getattr(definition, "__mro__", ())):
             raise RunFailed(
                 f"{name} of {file} is a module of {spoken}, which is not trained: wrap it in a class with the "
