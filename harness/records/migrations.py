@@ -11,8 +11,8 @@ from typing import Any, Final
 from harness.records.seal import digest
 
 #: Of run records, and of speed records.
-CURRENT: Final = 5
-SPEED_CURRENT: Final = 3
+CURRENT: Final = 6
+SPEED_CURRENT: Final = 4
 Document = dict[str, Any]
 
 
@@ -74,6 +74,11 @@ def _from_4(document: Document) -> Document:
     return {**document, "schema_version": 5}
 
 
+def _from_5(document: Document) -> Document:
+    """Version 6 adds the study that a run belongs to, the machine and engine that made it, and earlier tries."""
+    return {**document, "schema_version": 6}
+
+
 def _speed_from_1(document: Document) -> Document:
     """In version 1 a call had one device, and its limits stood directly in the record."""
     _refuse(SPEED_NEW_IN_2, document)
@@ -91,6 +96,11 @@ def _speed_from_2(document: Document) -> Document:
     return {**document, "schema_version": 3}
 
 
+def _speed_from_3(document: Document) -> Document:
+    """Version 4 adds what disturbed each contestant; before, nobody looked."""
+    return {**document, "schema_version": 4}
+
+
 def _refuse(newer: set[str], document: Document) -> None:
     """Raise Altered for a field that version 1 did not have: the record's version was changed."""
     if found := sorted(newer & set(document)):
@@ -100,5 +110,5 @@ def _refuse(newer: set[str], document: Document) -> None:
 #: Fields of a record that version 2 introduced.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
-STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
-SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1, 2: _speed_from_2}
+STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
+SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}

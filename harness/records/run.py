@@ -18,6 +18,7 @@ from harness.records.base import (
     Environment,
     Execution,
     Finite,
+    Moment,
     Noise,
     Rate,
     Scores,
@@ -33,6 +34,8 @@ from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
 SCHEMA_VERSION: Final = CURRENT
+#: What brings a study's runs to machines: see ``harness.engines``.
+Engine = Literal["local", "ray", "slurm"]
 
 
 class CurvePoint(Frozen):
@@ -207,6 +210,31 @@ class Saved(Frozen):
     predictions: Annotated[Digest, Field(description="of ID.predictions.npz: what they predict of the test split")]
 
 
+class StudyMark(Frozen):
+    """The study that a run belongs to, as its file was when the run was started."""
+
+    name: Name
+    sha256: Annotated[Digest, Field(description="of the study file")]
+
+
+class Place(Frozen):
+    """Where a study's run was made, and by what it was brought there."""
+
+    engine: Annotated[Engine, Field(description="what started it: local, ray or slurm")]
+    node: Annotated[str, Field(max_length=200, description="the machine's name in its network")]
+    share: Annotated[
+        Positive, Field(description="runs side by side on the machine; above 1, no figure of speed was measured")
+    ] = 1
+
+
+class Try(Frozen):
+    """An earlier try at a run, which a fault of the infrastructure ended: a machine lost, a worker killed, no room."""
+
+    ended: Annotated[Moment, Field(description="when that was noticed")]
+    node: Annotated[str, Field(max_length=200, description="the machine on which it ran")]
+    reason: Annotated[str, Field(max_length=1000)]
+
+
 def _only_a_run(command: str | None) -> str | None:
     if command is not None and not runs_only(command):
         raise ValueError("not a command of harness run with options of a spec")
@@ -216,7 +244,7 @@ def _only_a_run(command: str | None) -> str | None:
 class Record(Execution, Sealed):
     """One run."""
 
-    schema_version: Literal[5] = SCHEMA_VERSION
+    schema_version: Literal[6] = SCHEMA_VERSION
     spec: RunSpec
     deterministic: Annotated[
         bool | None,
@@ -227,6 +255,9 @@ class Record(Execution, Sealed):
     curve: list[CurvePoint] = []
     noise: Noise | None = None
     saved: Annotated[Saved | None, Field(description="the files kept with it; null where none were asked for")] = None
+    study: Annotated[StudyMark | None, Field(description="null for a run that belongs to none")] = None
+    place: Annotated[Place | None, Field(description="null for a run that belongs to no study")] = None
+    tries: Annotated[list[Try], Field(description="earlier tries that left no record, the first one first")] = []
     command: Annotated[
         str | None, AfterValidator(_only_a_run), Field(description="the command that makes this run again, for a shell")
     ] = None

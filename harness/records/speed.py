@@ -189,7 +189,7 @@ class SpeedRecord(Sealed):
     """One call of ``harness speed``."""
 
     kind: Literal["speed"] = "speed"
-    schema_version: Literal[3] = SCHEMA_VERSION
+    schema_version: Literal[4] = SCHEMA_VERSION
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
     block_s: Annotated[Seconds, Field(description="seconds that a block was to take")]
