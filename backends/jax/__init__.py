@@ -33,6 +33,7 @@ class JaxBackend(RegisteredBackend):
 
     name = "jax"
     distribution = "jax"
+    libraries = ("jaxlib", "optax", "equinox", "flax", *PLUGINS, "nvidia-cu*")
     registry = VARIANTS
     own = OWN_MODEL
 

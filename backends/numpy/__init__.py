@@ -21,6 +21,7 @@ class NumpyBackend(RegisteredBackend):
 
     name = "numpy"
     distribution = "numpy"
+    libraries = ("numba", *CUPYS)
     registry = VARIANTS
 
     def versions(self) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ class TensorflowBackend(RegisteredBackend):
 
     name = "tensorflow"
     distribution = "tensorflow"
+    libraries = ("keras", "nvidia-cu*")
     registry = VARIANTS
     own = OWN_MODEL
 

@@ -19,6 +19,7 @@ class TorchBackend(RegisteredBackend):
 
     name = "torch"
     distribution = "torch"
+    libraries = ("triton", "nvidia-cu*")
     registry = VARIANTS
     own = OWN_MODEL
 

@@ -6,11 +6,13 @@ import hashlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import Distribution, PackageNotFoundError, distributions, version
 from pathlib import Path
 
+import backends
+import tasks
 from tasks.registry import Registry, project_version
 
 #: Libraries that every run uses.
@@ -56,8 +58,13 @@ def _git(*words: str) -> str:
 @lru_cache
 def packages() -> dict[str, str]:
     """Every installed distribution and its version, by normalised name (PEP 503)."""
+    return named(distributions())
+
+
+def named(of: Iterable[Distribution]) -> dict[str, str]:
+    """The versions of distributions by normalised name (PEP 503), the first of a name."""
     found: dict[str, str] = {}
-    for each in distributions():
+    for each in of:
         name = each.metadata["Name"]
         if name:
             found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), each.version)
@@ -68,6 +75,14 @@ def packages() -> dict[str, str]:
 def sources() -> dict[str, str]:
     """SHA-256 of each floor's Python source: names and contents, in order of name."""
     return {floor: _source_digest(SOURCE / floor) for floor in FLOORS}
+
+
+def plugins(backend: str, task: str) -> dict[str, str]:
+    """Digests of the source of a backend and a task, where they are third parties'."""
+    found = {"backend": plugin_source(backends.registry, backend)}
+    if task in tasks.registry.registered():  # a data set has no code, and may have another name by now
+        found["task"] = plugin_source(tasks.registry, task)
+    return {what: digest for what, digest in found.items() if digest is not None}
 
 
 def plugin_source(registry: Registry, name: str) -> str | None:

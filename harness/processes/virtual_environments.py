@@ -123,6 +123,16 @@ def existing(backend: str) -> Path | None:
     return None
 
 
+def known(backend: str, version: str) -> Path | None:
+    """The interpreter of the environment with that version of a framework; None where it is not built yet.
+
+    Raises:
+        NotBuilt: as ``recipe_for``.
+    """
+    place = folder() / recipe_for(backend, version).name
+    return _interpreter(place) if (place / _DONE).exists() else None
+
+
 def _check_pin(name: str, version: str) -> None:
     """A record may come from anyone: only plain names and versions go onto pip's command line and into its files."""
     if not _NAME.fullmatch(name):

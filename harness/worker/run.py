@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-import backends
 import tasks
 from backends import parameters as canonical
 from backends.job import ModelSpec, Parameters, host_dtype
@@ -77,7 +76,8 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     )  # fmt: skip
     with own.explained_after_gate(job):
         preparation.check_executed(backend, job, trainer, data.draw(0, spec.batch), emit)
-    emit(Software(software.packages(), software.library_versions(), platform.python_version(), _plugins(spec)))
+    plugins = software.plugins(spec.backend, spec.task)
+    emit(Software(software.packages(), software.library_versions(), platform.python_version(), plugins))
     emit(Measured(metrics.model_dump()))
     if request.keep is not None:  # all clocks have stopped, and memory was read
         emit(Kept(_keep(Path(request.keep), training)))
@@ -110,14 +110,6 @@ def _keep(path: Path, training: Training) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
-
-
-def _plugins(spec: RunSpec) -> dict[str, str]:
-    """Digests of the source of the task and the backend, where they are third parties'."""
-    found = {"backend": software.plugin_source(backends.registry, spec.backend)}
-    if spec.task in tasks.registry.registered():  # a data set has no code, and may have another name by now
-        found["task"] = software.plugin_source(tasks.registry, spec.task)
-    return {what: digest for what, digest in found.items() if digest is not None}
 
 
 def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:

@@ -1,0 +1,53 @@
+"""What kind of machine this is for a run, before any worker is started: see ``harness.records.resume``."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.machine import software, system
+from harness.processes import virtual_environments as environments
+from harness.processes.environment import worker_variables
+from harness.records import resume
+from harness.records.resume import MEMORY, Kind
+from harness.specs.run import RunSpec
+
+
+def key(spec: RunSpec, version: str | None = None) -> str:
+    """The key that a record of this spec, made here and now, will have.
+
+    Args:
+        version: of the framework, where a certain one is asked for.
+    """
+    variables = worker_variables(spec)
+    memory = tuple((name, variables[name]) for name in MEMORY if name in variables)
+    return resume.key(spec, _kind(spec.backend, spec.task, spec.device, memory, version))
+
+
+@cache
+def _kind(backend: str, task: str, device: str, memory: tuple[tuple[str, str], ...], version: str | None) -> str:
+    return Kind(
+        sources=software.sources(),
+        libraries=resume.computing(backend, _packages(backend, version), platform.python_version()),
+        plugins=software.plugins(backend, task),
+        processor=(system.gpu().get("name") if device == "cuda" else None) or system.cpu_model(),
+        memory=dict(memory),
+    ).text
+
+
+def _packages(backend: str, version: str | None) -> Mapping[str, str]:
+    """What is installed where the run would compute: here, or in a virtual environment that was built for it."""
+    if version is None and (find_spec(backend) is not None or backend not in environments.EXTRAS):
+        return software.packages()
+    python = environments.existing(backend) if version is None else environments.known(backend, version)
+    return software.packages() if python is None else _packages_of(python)
+
+
+@cache
+def _packages_of(python: Path) -> Mapping[str, str]:
+    folders = [str(path) for path in python.parents[1].glob("lib*/python*/site-packages")]
+    return software.named(distributions(path=folders or [str(python.parents[1] / "Lib" / "site-packages")]))
