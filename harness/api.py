@@ -8,7 +8,6 @@ them, in worker processes, and leave the same records.
 from __future__ import annotations
 
 import inspect
-import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from harness.results import Compared, Results, Verified
 from harness.specs.data import look_for_data_in
 from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, RUN, SPEED, Option, complete
 from harness.specs.run import RunSpec
+from harness.specs.values import value
 from harness.workflows import compare as comparing
 from harness.workflows import export as exporting
 from harness.workflows import verify as verifying
@@ -43,11 +43,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Places = str | Path | Sequence[str | Path]
 #: What is for the shell alone.
 _OF_THE_SHELL = ("json", "dry-run", "out")
-#: Of an object where a name is wanted, such as a task's class that a notebook defines.
-_BY_NAME = (
-    ": a run has a process of its own, which finds what it needs by its name; "
-    "write it to a file of your own and register that, as docs/extending.md says"
-)
 
 
 def takes(*options: Option) -> Callable[[Function], Function]:
@@ -83,44 +78,12 @@ def _values(options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, An
     """
     options = _for_python(options)
     named = {each.parameter: each for each in options}
-    checked = {name: _value(named[name], value) if name in named else value for name, value in given.items()}
+    checked = {name: _value(named[name], each) if name in named else each for name, each in given.items()}
     return complete(options, checked)
 
 
-def _value(stated: Option, value: Any) -> Any:
-    if value is None:
-        return None
-    if stated.name == "seeds":  # on the command line a number or a list, written as text
-        return ",".join(map(str, value)) if isinstance(value, list | tuple | range) else str(value)
-    if stated.kind is dict:
-        return _words(stated, value)
-    if stated.name == "model" and not isinstance(value, str):
-        return _own_model(value)
-    if isinstance(value, list | tuple | range | set):
-        if not stated.repeatable:
-            raise UsageError(f"{stated.parameter} takes one value, not {len(value)}")
-        return [_one(stated, each) for each in value]
-    return _one(stated, value)
-
-
-def _one(stated: Option, value: Any) -> Any:
-    """``value`` in the option's type. Raises UsageError."""
-    if stated.lists and isinstance(value, str):
-        return value  # "32,64", as on the command line
-    try:
-        if stated.kind is int and not isinstance(value, bool):
-            return operator.index(value)
-        if stated.kind is float and not isinstance(value, bool | str):
-            return float(value)
-        if stated.kind is Path and isinstance(value, str | Path):
-            return Path(value)
-    except (TypeError, ValueError):
-        pass
-    if isinstance(value, stated.kind) and stated.kind in (str, bool):
-        return value
-    spoken = {int: "a whole number", float: "a number", Path: "a path", str: "a name", bool: "True or False"}
-    more = "" if isinstance(value, str | int | float | bool) else _BY_NAME
-    raise UsageError(f"{stated.parameter} takes {spoken[stated.kind]}, not {value!r:.60}{more}")
+def _value(stated: Option, given: Any) -> Any:
+    return value(stated, _own_model(given) if stated.name == "model" and not isinstance(given, str | None) else given)
 
 
 def _own_model(value: Any) -> str:
@@ -150,15 +113,6 @@ def _own_model(value: Any) -> str:
             f"write it to a file (%%writefile my_model.py) and give model='my_model.py:{what if name else 'NAME'}'"
         )
     return f"{file}:{name}"
-
-
-def _words(stated: Option, value: Any) -> list[str]:
-    """Task parameters, given as a mapping, as the words NAME=VALUE; a list of values is one word for each."""
-    if not isinstance(value, Mapping):
-        raise UsageError(f"{stated.parameter} takes a mapping, such as {{'length': 100}}, not {value!r:.60}")
-    return [
-        f"{name}={each}" for name, given in value.items() for each in (given if isinstance(given, list) else [given])
-    ]
 
 
 @takes(*RUN)
