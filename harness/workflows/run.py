@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,7 @@ def _run(one: _Run, position: str, stderr: Console) -> tuple[Record, bool]:
         Its record, and whether what was to be saved is.
     """
     spec, version, python = one.spec, one.version, None
-    if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
+    if environments.needed(spec.backend, version):
         try:
             with line(stderr) as tell, may_stop():
                 python = environments.find(spec.backend, version, tell)
