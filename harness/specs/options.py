@@ -166,6 +166,12 @@ RUN = (
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
     Option("save", "Keep the scored parameters and the test predictions beside the record.", bool, default=False,
            group=OUTPUT),
+    Option("resume", "Skip runs that a record in --results has the result of already.", bool, default=False,
+           group=OUTPUT),
+    Option("retry", "With --resume, run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…", group=OUTPUT),
+    Option("tries", "With --resume, times that a run is tried again after a fault of the machine's.", int, least=0,
+           otherwise="3", group=OUTPUT),
     Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
     Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
 )  # fmt: skip
@@ -174,6 +180,11 @@ RUN = (
 def option(name: str, among: Iterable[Option] = RUN) -> Option:
     """The option of that name."""
     return next(each for each in among if each.name == name)
+
+
+def option_named(parameter: str, among: Iterable[Option] = RUN) -> Option:
+    """The option of that name in Python."""
+    return next(each for each in among if each.parameter == parameter)
 
 
 def _as_in_run(name: str, **differing: Any) -> Option:

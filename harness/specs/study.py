@@ -156,7 +156,7 @@ class _Reader:
                 for key, found in table.items() for option in [self._option(key, section)]}  # fmt: skip
 
     def _axes(self, table: Mapping[str, Any], section: str, number: int = 0) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for key, given in table.items():
             option = self._option(key, section, number)
             if option.kind is dict:
