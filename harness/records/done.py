@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.records.store import Distinct, StoreError, files, read
 class Finished(NamedTuple):
     """What is remembered of a record."""
 
+    path: Path
     id: str
     status: Status
     created: datetime
@@ -36,30 +38,38 @@ class Done:
         self._by_key: dict[str, list[Finished]] = {}
         self._seen: set[Path] = set()
         self._distinct = Distinct()
-        self.refresh()
+        for path in files([folder]) if folder.is_dir() else ():
+            self._read(path)
 
     def refresh(self) -> None:
-        """Read the records that were written since."""
-        for path in files([self.folder]) if self.folder.is_dir() else ():
+        """Read the records that were written since, which are in the folder itself."""
+        try:
+            names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".json")]
+        except OSError:
+            return
+        for path in map(self.folder.joinpath, names):
             if path not in self._seen:
-                self._seen.add(path)
                 self._read(path)
 
     def _read(self, path: Path) -> None:
+        self._seen.add(path)
         try:
             record = read(path)
             if not isinstance(record, Record) or not self._distinct.is_new(path, record):
                 return
         except StoreError:
             return
-        self.add(record)
+        self.add(record, path)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, path: Path) -> None:
         """Count a record that was written just now."""
+        self._seen.add(path)
         if (key := key_of(record)) is not None:
             seconds = record.metrics.wall_s if record.metrics else None
             self._by_key.setdefault(key, []).append(
-                Finished(record.id, record.status, record.created, seconds, shape_of(record.spec), bool(record.saved))
+                Finished(
+                    path, record.id, record.status, record.created, seconds, shape_of(record.spec), bool(record.saved)
+                )
             )
 
     def last(self, key: str, but: Collection[str] = (), saved: bool = False) -> Finished | None:

@@ -231,6 +231,21 @@ SPEED = (
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
 
+#: Of ``harness study``, beside the file.
+STUDY = (
+    Option("plan", "Print the runs, how many are done, and the time left; start none.", bool, default=False),
+    Option("status", "Print what is done, running, failed and left.", bool, default=False),
+    Option("summary", "Print what the study's records say, over repetitions.", bool, default=False),
+    Option("init", "Write a commented example into FILE (study.toml), and stop.", bool, default=False),
+    Option("retry", "Run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…"),
+    Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
+    _as_in_run("cpus", group=None),
+    _as_in_run("data", group=None),
+    Option("one", "Do one run that nobody works on, and stop.", bool, default=False),
+    _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
+)  # fmt: skip
+
 #: For commands with few options, which need no groups.
 DATA_FOLDER = _as_in_run("data", group=None)
 

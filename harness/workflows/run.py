@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from harness.presentation.table import Column, Table
 from harness.processes import here
 from harness.processes import virtual_environments as environments
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
-from harness.processes.supervise import Interrupted, execute, refused
+from harness.processes.supervise import Interrupted, OnProgress, execute, refused
 from harness.records.done import Done
 from harness.records.run import Record
 from harness.records.saved import SavedParameters
@@ -198,11 +199,12 @@ class OneRun:
     save_in: Path | None = None
 
 
-def run_one(one: OneRun, position: str, stderr: Console) -> tuple[Record, bool]:
+def run_one(one: OneRun, position: str, stderr: Console, on_progress: OnProgress | None = None) -> tuple[Record, bool]:
     """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here.
 
     Args:
         position: of the run among all, for the bar.
+        on_progress: called with each report of the worker, in place of a bar.
 
     Returns:
         Its record, and whether what was to be saved is.
@@ -218,8 +220,8 @@ def run_one(one: OneRun, position: str, stderr: Console) -> tuple[Record, bool]:
     folder = one.save_in or Path(tempfile.gettempdir())
     try:
         with handing(folder, parameters, one.save_in is not None) as files:
-            with bar(spec, position, stderr) as on_progress:
-                record = execute(spec, one.timeout, on_progress, python, version, one.cpus, files)
+            with nullcontext(on_progress) if on_progress else bar(spec, position, stderr) as report:
+                record = execute(spec, one.timeout, report, python, version, one.cpus, files)
             return with_saved(record, files, folder), True
     except StoreError as error:
         complain(error, stderr)
@@ -236,6 +238,17 @@ def print_summary(records: Sequence[Record]) -> None:
 
     summaries = [repeats_table(records)] if any_repeated(records) else []
     screen.show(runs_table(records), *summaries, width=140)
+    console = screen.Screen()
+    for reason in reasons(records):
+        console.print(reason, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_repeats(records: Sequence[Record]) -> None:
+    """Print the summary over repetitions, and what is to be said of runs that are not ok."""
+    from harness.presentation.run_table import repeats_table
+    from harness.records.naming import reasons
+
+    screen.show(repeats_table(records), width=140)
     console = screen.Screen()
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
