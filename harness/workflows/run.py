@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -210,7 +209,7 @@ def run_one(one: OneRun, position: str, stderr: Console, on_progress: OnProgress
         Its record, and whether what was to be saved is.
     """
     spec, version, python = one.spec, one.version, None
-    if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
+    if environments.needed(spec.backend, version):
         try:
             with line(stderr) as tell, may_stop():
                 python = environments.find(spec.backend, version, tell)
