@@ -19,6 +19,7 @@ def study(
 ) -> None:
     """Many runs, each done once: stop it, lose the machine, call it again, and it goes on where it was."""
     from harness.errors import UsageError
+    from harness.processes.slot import NoSlot
     from harness.records.store import StoreError
     from harness.workflows import study as workflow
 
@@ -38,6 +39,6 @@ def study(
             workflow.print_summary(work)
             return
         ok = workflow.run_study(work, options["cpus"], options["one"])
-    except (UsageError, StoreError) as error:
+    except (UsageError, StoreError, NoSlot) as error:
         fail(error)
     raise typer.Exit(OK if ok else NOT_OK)

@@ -5,7 +5,7 @@ from typing import Final
 EXAMPLE: Final = """\
 # A study: many runs, each done once. harness study FILE --plan shows them, harness study FILE does what is left.
 
-name = "learning-rates"     # letters, digits, ".", "_" and "-"
+name = "learning-rates"     # small letters, digits, ".", "_" and "-"
 results = "learning-rates"  # folder of the records, beside this file
 timeout = 600               # seconds that one run may take
 tries = 3                   # times that a run is tried again if the machine, not the run, was at fault
