@@ -12,9 +12,9 @@ from pydantic import Field
 from harness.errors import UsageError
 from harness.processes.supervise import refused
 from harness.records.base import Status
-from harness.records.run import Engine, Place, Record, StudyMark, Try
+from harness.records.run import Engine, Place, Record, Try
 from harness.records.store import StoreError, parsed
-from harness.specs.base import Count, Frozen, Positive
+from harness.specs.base import Count, Frozen, Positive, StudyMark
 from harness.specs.run import RunSpec
 
 

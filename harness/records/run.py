@@ -29,7 +29,7 @@ from harness.records.base import (
 )
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.specs.base import Count, Digest, Frozen, Name, Positive
+from harness.specs.base import Count, Digest, Frozen, Name, Positive, StudyMark
 from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
@@ -220,13 +220,6 @@ class Saved(Frozen):
 
     parameters: Annotated[Digest, Field(description="of ID.safetensors: the parameters whose scores are reported")]
     predictions: Annotated[Digest, Field(description="of ID.predictions.npz: what they predict of the test split")]
-
-
-class StudyMark(Frozen):
-    """The study that a run belongs to, as its file was when the run was started."""
-
-    name: Name
-    sha256: Annotated[Digest, Field(description="of the study file")]
 
 
 class Place(Frozen):
