@@ -383,7 +383,7 @@ REPORT: Sequence[Column[Repetitions]] = (
 )
 
 
-def _with_interval(average: Average, write: Callable[[float], str] = number) -> str:
+def with_interval(average: Average, write: Callable[[float], str] = number) -> str:
     """As in "0.0013 (0.0011–0.0016)"; the average alone where there are too few runs for an interval."""
     if average.value is None:
         return ""
@@ -409,7 +409,7 @@ def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
 
 def _shown_average(name: str, heading: str) -> Column[Repetitions]:
     average = _average(name)
-    return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
+    return Column(heading, get=average, write=with_interval, heading=heading, right=True)
 
 
 _SUMMARY: Sequence[Column[Repetitions]] = (
@@ -446,7 +446,7 @@ REPEATS: Sequence[Column[Repetitions]] = (
     replace(SUMMARY["noisy_runs"], heading="noisy", write=str),
     Column(
         "mean score", get=_average("score"), right=True,
-        words_of=lambda runs: printable(f"{runs.score_name} {_with_interval(_average('score')(runs), score_text)}"),
+        words_of=lambda runs: printable(f"{runs.score_name} {with_interval(_average('score')(runs), score_text)}"),
     ),
     _shown_average("train_seq_s", "median\ntrain seq/s"),
     _shown_average("host_growth_mib", "median\ngrowth MiB"),

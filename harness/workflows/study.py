@@ -21,7 +21,7 @@ from harness.planning.runs import named_cpus
 from harness.planning.studies import Planned, runs_of
 from harness.presentation.progress import Overall
 from harness.presentation.screen import Screen, show
-from harness.presentation.study import Label, finished_line, status_table
+from harness.presentation.study import Label, combinations, finished_line, status_table, summary_table
 from harness.processes.leases import Lease, Leases, renewed
 from harness.processes.slot import slot
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
@@ -31,11 +31,11 @@ from harness.records.resume import shape_of
 from harness.records.run import Engine, Place, Record
 from harness.records.store import Store, StoreError, read_record
 from harness.records.whole import write_whole
-from harness.specs.study import MOST_RUNS, Study, read
+from harness.specs.study import MOST_RUNS, Study, flat, read
 from harness.specs.study_example import EXAMPLE
-from harness.text import counted, duration
+from harness.text import counted, duration, printable
 from harness.workflows.common import complain
-from harness.workflows.run import OneRun, print_repeats, run_one
+from harness.workflows.run import OneRun, run_one
 from harness.workflows.trying import STOPPED, Tries, fault_of, given_up, statuses
 
 #: In the results folder, what a study keeps beside its records: they alone say what is done.
@@ -85,7 +85,7 @@ class Work:
     def __post_init__(self) -> None:
         self.done = Done(self.study.results)
         self.leases = Leases(self.study.results / STATE / "leases")
-        self.label = Label([*self.study.axes, *(name for each in self.study.zipped for name in each)])
+        self.label = Label(name for axes in (self.study.axes, *self.study.zipped) for name, _ in flat(axes))
 
     def claim_folder(self) -> None:
         """Make the results folder this study's.
@@ -380,8 +380,21 @@ def run_study(work: Work, cpus: str | None = None, one: bool = False) -> bool:
 
 
 def print_summary(work: Work) -> None:
-    """Print what the study's records say, over repetitions."""
-    print_repeats(list(work.records()))
+    """Print what the study found, over seeds, and why runs failed."""
+    reasons: Counter[str] = Counter()
+
+    def each() -> Iterator[Record]:
+        for record in work.records():
+            if record.status != "ok":
+                reasons[f"{record.status}: {record.reason}"] += 1
+            yield record
+
+    found = combinations(each(), work.label)
+    if not found:
+        raise UsageError(f"no run of {work.study.name} is done yet; harness study {work.study.path} does them")
+    show(summary_table(work.study.name, found), width=140)
+    for reason, count in reasons.most_common(10):
+        print(f"{counted(count, 'run')} {printable(reason)}")
 
 
 def write_example(file: Path) -> Path:
