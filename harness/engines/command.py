@@ -15,6 +15,8 @@ from collections.abc import Iterator
 
 COMMAND = (sys.executable, "-P", "-m", "harness.engines.node")
 _TAIL_BYTES = 2000
+#: As in ``harness.errors``: the node did not understand the job.
+_USAGE = 2
 
 
 def run_job(text: str) -> str:
@@ -24,8 +26,8 @@ def run_job(text: str) -> str:
         text: a ``NodeJob`` as one line of JSON.
 
     Returns:
-        JSON: an object with ``node``, this machine's name, and either ``record``, the record as text, or ``fault``, why
-        there is none.
+        JSON: an object with ``node``, this machine's name, and one of ``record``, the record as text, ``fault``, why
+        there is none, and ``refused``, why there never will be.
     """
     with tempfile.TemporaryFile() as log, subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
@@ -47,7 +49,10 @@ def run_job(text: str) -> str:
             return json.dumps({"node": platform.node(), "record": answer.splitlines()[-1]})
         log.seek(0)
         told = log.read()[-_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
-        return json.dumps({"node": platform.node(), "fault": _fault(status, told[-1] if told else "")})
+        last = told[-1].removeprefix("harness: ") if told else ""
+        if status == _USAGE:
+            return json.dumps({"node": platform.node(), "refused": last})
+        return json.dumps({"node": platform.node(), "fault": _fault(status, last)})
 
 
 def telling(text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from harness.errors import UsageError
 from harness.processes.supervise import refused
 from harness.records.base import Status
 from harness.records.run import Engine, Place, Record, Try
@@ -71,8 +72,13 @@ def answered(answer: str) -> tuple[str, Record | None, str | None]:
     """What ``harness.engines.command`` says: the node, the record, or the fault for which there is none.
 
     A first answer has the node alone. A record that did not arrive whole is a fault: its digest shows it.
+
+    Raises:
+        UsageError: the node did not understand the job.
     """
     found = json.loads(answer)
+    if "refused" in found:
+        raise UsageError(f"{found['node']}: {found['refused']}; install the same version of rnn-harness there")
     node, text, fault = str(found["node"]), found.get("record"), found.get("fault")
     if text is None:
         return node, None, fault
