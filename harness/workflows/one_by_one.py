@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Sequence
 from io import StringIO
@@ -15,7 +14,7 @@ from harness.processes.leases import Lease, renewed
 from harness.processes.slot import slot
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted
-from harness.records.run import Place, Record
+from harness.records.run import Record
 from harness.records.store import StoreError
 from harness.workflows.common import complain
 from harness.workflows.run import OneRun, run_one
@@ -35,7 +34,6 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False) -> O
     """
     stderr = Screen(stderr=True)
     outcome = Outcome()
-    place = Place(engine=work.engine, node=platform.node())
     with terminated_as_interrupted(), Told(work, stderr).shown() as told:
         assert isinstance(told, Told)
         try:
@@ -45,7 +43,7 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False) -> O
                     if asked_to_stop():
                         raise KeyboardInterrupt
                     lease = taken(work, planned)
-                    record = None if lease is None else _made(work, planned, lease, cpus, place, told)
+                    record = None if lease is None else _made(work, planned, lease, cpus, told)
                     if record is None:
                         held.append(planned)
                         continue
@@ -68,9 +66,7 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False) -> O
     return outcome
 
 
-def _made(
-    work: Work, planned: Planned, lease: Lease, cpus: Sequence[int] | None, place: Place, told: Told
-) -> Record | None:
+def _made(work: Work, planned: Planned, lease: Lease, cpus: Sequence[int] | None, told: Told) -> Record | None:
     """Run what was taken until there is a record of it; None where another has taken it over meanwhile.
 
     Raises:
@@ -81,11 +77,11 @@ def _made(
         tries = Tries(work.study.tries, lease.tries)
         try:
             if tries.exhausted:
-                return work.keep(given_up(planned.spec, lease.tries, planned.version), planned, lease, place)
+                return work.keep(given_up(planned.spec, lease.tries, planned.version), planned, lease)
             record = _run(work, planned, lease, cpus, told)
             fault = fault_of(record)
             if fault is None:
-                return work.keep(record, planned, lease, place)
+                return work.keep(record, planned, lease)
         except KeyboardInterrupt:
             lease.give_up(STOPPED)
             raise

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from filelock import FileLock, Timeout
 
+from harness.engines import side_by_side
 from harness.errors import UsageError
 from harness.planning.runs import named_cpus
 from harness.planning.studies import runs_of
@@ -21,8 +25,10 @@ from harness.specs.study import MOST_RUNS, read
 from harness.specs.study_example import EXAMPLE
 from harness.text import counted, printable
 from harness.workflows.one_by_one import local
+from harness.workflows.sent import through
 from harness.workflows.trying import statuses
 from harness.workflows.work import STATE, Outcome, Work
+from tasks.registry import nearest
 
 
 @contextmanager
@@ -79,18 +85,54 @@ def print_end(work: Work, outcome: Outcome) -> bool:
     return ok == len(finished)
 
 
-def work_on(file: Path, retry: str | None = None, limit: int = MOST_RUNS, engine: Engine = "local") -> Work:
+def work_on(
+    file: Path, retry: str | None = None, limit: int = MOST_RUNS, engine: str = "local", on: str = "local"
+) -> Work:
     """The study in a file, planned, with what is done of it.
 
+    Args:
+        engine: that records name, where the runs are made by a script of it; on: what brings them to machines.
+
     Raises:
-        UsageError: something in it cannot be right, or ``retry`` names no status.
+        UsageError: something in it cannot be right, ``retry`` names no status, or ``engine`` is none.
     """
+    named = next((each for each in get_args(Engine) if each == (engine if on == "local" else on)), None)
+    if named is None:
+        raise UsageError(f"--as: {nearest('engine', engine[:40], list(get_args(Engine)))}")
     found = read(file)
     again = statuses(retry)
-    return Work(found, runs_of(found, limit), again, engine)
+    return Work(found, runs_of(found, limit), again, named)
 
 
-def run_study(work: Work, cpus: str | None = None, one: bool = False) -> bool:
+@dataclass(frozen=True)
+class Engines:
+    """Where a study's runs are made, as the options of ``harness study`` say it.
+
+    Attributes:
+        on: ``local``, ``ray`` or ``slurm``.
+        share: runs side by side on a machine.
+        address: of a Ray cluster.
+        slurm_option: words for sbatch.
+        dry_run: print the script for sbatch alone.
+    """
+
+    on: str = "local"
+    share: int = 1
+    address: str | None = None
+    slurm_option: Sequence[str] = ()
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no engine is, or does not do."""
+        if self.on not in get_args(Engine):
+            raise UsageError(f"--on: {nearest('engine', self.on[:40], list(get_args(Engine)))}")
+        for name, given, of in (("--address", self.address, "ray"), ("--slurm-option", self.slurm_option, "slurm"),
+                                ("--dry-run", self.dry_run, "slurm")):  # fmt: skip
+            if given and self.on != of:
+                raise UsageError(f"{name} is of --on {of}")
+
+
+def run_study(work: Work, engines: Engines, cpus: str | None = None, one: bool = False) -> bool:
     """Do what is left of a study, and print what came of it; True if all of its runs are done and ok.
 
     Args:
@@ -98,8 +140,9 @@ def run_study(work: Work, cpus: str | None = None, one: bool = False) -> bool:
         one: end after one run.
 
     Raises:
-        UsageError: the results folder is another study's, or the CPUs are none.
+        UsageError: the results folder is another study's, the CPUs are none, or an engine cannot be had.
         StoreError: it cannot be written to.
+        EngineLost: the engine was lost on the way.
     """
     named = named_cpus(cpus)
     work.claim_folder()
@@ -108,8 +151,18 @@ def run_study(work: Work, cpus: str | None = None, one: bool = False) -> bool:
             print(f"another process on this machine works through {work.study.name}; how far it is:")
             print_status(work)
             return False
-        outcome = local(work, named, one)
+        outcome = _outcome(work, engines, named, one)
     return print_end(work, outcome)
+
+
+def _outcome(work: Work, engines: Engines, cpus: Sequence[int] | None, one: bool) -> Outcome:
+    if engines.on == "ray":
+        from harness.engines.ray import run_jobs
+
+        return through(work, partial(run_jobs, address=engines.address), engines.share)
+    if engines.share > 1:
+        return through(work, partial(side_by_side.run_jobs, share=engines.share), engines.share)
+    return local(work, cpus, one)
 
 
 def print_summary(work: Work) -> None:

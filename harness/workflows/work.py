@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -134,21 +135,27 @@ class Work:
             return None
         return lease
 
-    def keep(self, record: Record, planned: Planned, lease: Lease, place: Place) -> Record | None:
-        """Write the record of a run, with study, place and earlier tries, and end the lease; None if it was lost.
+    def keep(self, record: Record, planned: Planned, lease: Lease) -> Record | None:
+        """Write the record of a run, with what the study knows of it, and end the lease; None if it was lost.
+
+        Args:
+            record: that says already where it was made and what came before; or not, where it was made here.
 
         Raises:
             StoreError: it could not be written.
         """
         if lease.lost:
             return None
-        whole = record.model_copy(update={"study": self.study.mark, "place": place, "tries": lease.tries})
-        path = Store(self.study.results).write(whole)
+        if record.place is None:
+            place = Place(engine=self.engine, node=platform.node())
+            known = {"study": self.study.mark, "place": place, "tries": lease.tries}
+            record = record.model_copy(update=known)
+        path = Store(self.study.results).write(record)
         self._made.add(planned.key)
-        self.done.add(whole, path)
+        self.done.add(record, path)
         with suppress(OSError):  # the record says it all
             lease.finish()
-        return whole
+        return record
 
 
 class NoRoom(Exception):
