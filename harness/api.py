@@ -32,7 +32,7 @@ from harness.workflows import export as exporting
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
 from harness.workflows.export import Exported
-from harness.workflows.run import run_each
+from harness.workflows.run import Resume, run_each
 from harness.workflows.saving import check_fit, start_of
 
 __all__ = [
@@ -132,11 +132,12 @@ def run(**options: Any) -> Results:
     look_for_data_in(values.pop("data"))
     values, start = start_of(values)
     timeout, results, save = (values.pop(name) for name in ("timeout", "results", "save"))
+    resume = Resume.asked(*(values.pop(name) for name in ("resume", "retry", "tries")))
     specs, store = planned({**values, "timeout": timeout}), Store(results)
     check_fit(specs, start)
     store.prepare()
     versions, cpus = by_version(values["backend"]), named_cpus(values["cpus"])
-    runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save)
+    runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save, resume=resume)
     stopped = [f"interrupted; {runs.left} runs not started"] if runs.stopped else []
     return Results(runs.records, problems=stopped, ok=runs.well)
 

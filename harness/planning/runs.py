@@ -25,7 +25,7 @@ from harness.planning.limits import check_run, usable_memory
 from harness.processes import supervise
 from harness.specs import own as own_files
 from harness.specs.base import one_line
-from harness.specs.options import RUN, complete, filled, nested, option
+from harness.specs.options import RUN, complete, filled, nested, option, option_named
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
 from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
@@ -114,9 +114,9 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
 
 def only_in_run(options: Mapping[str, Any]) -> None:
     """Raises UsageError for options that other commands, which take those of ``harness run``, do nothing with."""
-    for name, given in (("--save", options["save"]), ("--from", options["start"])):
-        if given:
-            raise UsageError(f"{name} is for harness run alone")
+    for name in ("save", "start", "resume", "retry", "tries"):
+        if options[name]:
+            raise UsageError(f"--{option_named(name).name} is for harness run alone")
 
 
 def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:

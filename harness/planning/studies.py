@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,12 +14,16 @@ from backends.job import CELLS
 from harness.errors import UsageError
 from harness.planning.runs import by_version, plan, split_version
 from harness.processes import here
-from harness.specs.options import RUN, value_at
+from harness.specs.options import option_named, value_at
 from harness.specs.run import RunSpec
 from harness.specs.study import MOST_RUNS, Study, flat
 
 #: What ``all`` stands for, by option.
-_ALL = {"backend": backends.registry.names, "task": tasks.registry.names, "cell": lambda: list(CELLS)}
+_ALL: Mapping[str, Callable[[], list[str]]] = {
+    "backend": backends.registry.names,
+    "task": tasks.registry.names,
+    "cell": lambda: list(CELLS),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def _listed(fixed: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def _combined(study: Study) -> Iterator[dict[str, Any]]:
     """The options of each call of ``plan``: it multiplies what may be repeated, and the rest is multiplied here."""
-    repeated = {name: values for name, values in study.axes.items() if option_of(name).repeatable}
+    repeated = {name: values for name, values in study.axes.items() if option_named(name).repeatable}
     outer = [[{name: each} for each in values] for name, values in study.axes.items() if name not in repeated]
     zipped = [list(_together(each)) for each in study.zipped]
     for chosen in product(*outer, *zipped):
@@ -80,8 +84,11 @@ def _combined(study: Study) -> Iterator[dict[str, Any]]:
             words += _words(each.get("parameter", {}))
             given |= each
         given["parameter"] = words or None
-        yield {name: [each] if option_of(name).repeatable and not isinstance(each, list) and each is not None else each
-               for name, each in given.items()}  # fmt: skip
+        yield {name: _list_of(each) if option_named(name).repeatable else each for name, each in given.items()}
+
+
+def _list_of(value: Any) -> list[Any] | None:
+    return value if value is None or isinstance(value, list) else [value]
 
 
 def _together(axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -115,11 +122,6 @@ def _has(spec: RunSpec, version: str | None, name: str, values: Any) -> bool:
     if name == "backend":
         asked = [split_version(word) for word in values]
         return any(backend == spec.backend and wanted in (None, version) for backend, wanted in asked)
-    path = option_of(name).fills
+    path = option_named(name).fills
     assert path is not None
     return value_at(spec, path) in values
-
-
-def option_of(parameter: str) -> Any:
-    """The option of that name in Python."""
-    return next(each for each in RUN if each.parameter == parameter)

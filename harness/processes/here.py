@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import distributions
-from importlib.util import find_spec
 from pathlib import Path
 
 from harness.machine import software, system
@@ -41,7 +40,7 @@ def _kind(backend: str, task: str, device: str, memory: tuple[tuple[str, str], .
 
 def _packages(backend: str, version: str | None) -> Mapping[str, str]:
     """What is installed where the run would compute: here, or in a virtual environment that was built for it."""
-    if version is None and (find_spec(backend) is not None or backend not in environments.EXTRAS):
+    if not environments.needed(backend, version):
         return software.packages()
     python = environments.existing(backend) if version is None else environments.known(backend, version)
     return software.packages() if python is None else _packages_of(python)

@@ -130,6 +130,7 @@ class Leases:
         self.folder, self._clock, self._stale_s = folder, clock, stale_s
         #: By file, when it was last touched, and when that was seen first by this process's own clock.
         self._seen: dict[Path, tuple[int, float]] = {}
+        self._touched: set[Path] = set()
 
     def take(self, key: str, label: str = "") -> Lease | None:
         """The lease of a run; None where another holds it.
@@ -156,6 +157,15 @@ class Leases:
                 found[path.name.partition(".")[0]] = Owner.read(path)
         return found
 
+    def is_sure(self, key: str) -> bool:
+        """Whether the one who holds a run's lease is known to be at work, by a lock or by a touch that was seen."""
+        return any(self.is_held(path) and self._at_work(path) for _, path in _of(self.folder, key))
+
+    def _at_work(self, path: Path) -> bool:
+        if fcntl is not None and Owner.read(path).kernel == this_kernel():
+            return True
+        return path in self._touched
+
     def is_held(self, path: Path) -> bool:
         """Whether the lease in this file is not over."""
         owner = Owner.read(path)
@@ -172,6 +182,7 @@ class Leases:
         last, since = self._seen.setdefault(path, (touched, now))
         if touched != last:
             self._seen[path] = touched, now
+            self._touched.add(path)
             return True
         return now - since < self._stale_s
 

@@ -34,7 +34,7 @@ from harness.protocol import (
     Run,
     Variants,
 )
-from harness.records.base import Environment
+from harness.records.base import Environment, Status
 from harness.records.run import Record
 from harness.specs.commandline import command_line
 from harness.specs.own import file_of
@@ -126,11 +126,11 @@ def execute(
     return record
 
 
-def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
-    """The record of a run that could not start, because its environment could not be built."""
+def refused(spec: RunSpec, reason: str, version: str | None = None, status: Status = "unavailable") -> Record:
+    """The record of a run for which no worker was started, such as one whose environment could not be built."""
     variables = environment.worker_variables(spec)
     _, strays = environment.worker_environment(variables, os.environ)
-    heard = Heard(status="unavailable", reason=reason)
+    heard = Heard(status=status, reason=reason)
     return _record(spec, heard, environment.describe(variables, strays), version)
 
 

@@ -82,6 +82,12 @@ def key_of(record: Record) -> str | None:
     return key(record.spec, Kind.of(where, record.spec.backend, gpu).text)
 
 
+def shape_of(spec: RunSpec) -> str:
+    """What decides how long a run takes, as far as a spec says it: runs of one shape take about as long."""
+    free = {"seed", "initialisation", "optimizer", "start", "score_at", "label_smoothing"}
+    return spec.model_dump_json(exclude=free)
+
+
 def computing(backend: str, packages: Mapping[str, str], python: str) -> dict[str, str]:
     """The versions of the distributions that compute for a backend, of all that are installed, and of Python."""
     found = {

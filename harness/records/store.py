@@ -123,19 +123,33 @@ def read(path: Path) -> Record | SpeedRecord:
         AlteredRecord: it was changed since it was written.
     """
     try:
-        document = _document(contents(path, "record"))
+        content = contents(path, "record")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    return parsed(content, str(path))
+
+
+def parsed(content: bytes, whence: str) -> Record | SpeedRecord:
+    """The record in a text.
+
+    Args:
+        whence: it comes, for the messages.
+
+    Raises:
+        StoreError, AlteredRecord: as ``read``.
+    """
+    try:
+        document = _document(content)
         kind = SpeedRecord if document.get("kind") == "speed" else Record
         return kind.model_validate_json(json.dumps(to_current(document)))
     except Altered as error:
-        raise AlteredRecord(f"{path}: {error}") from None
+        raise AlteredRecord(f"{whence}: {error}") from None
     except NotMigrated as error:
-        raise StoreError(f"{path}: not a valid record: {error}") from None
+        raise StoreError(f"{whence}: not a valid record: {error}") from None
     except ValidationError as error:
-        raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
+        raise StoreError(f"{whence}: not a valid record: {one_line(error)}") from None
     except (ValueError, RecursionError):
-        raise StoreError(f"{path}: not a valid record: a number out of range, or nested too deeply") from None
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
+        raise StoreError(f"{whence}: not a valid record: a number out of range, or nested too deeply") from None
 
 
 @contextmanager

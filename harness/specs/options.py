@@ -166,6 +166,12 @@ RUN = (
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
     Option("save", "Keep the scored parameters and the test predictions beside the record.", bool, default=False,
            group=OUTPUT),
+    Option("resume", "Skip runs that a record in --results has the result of already.", bool, default=False,
+           group=OUTPUT),
+    Option("retry", "With --resume, run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…", group=OUTPUT),
+    Option("tries", "With --resume, times that a run is tried again after a fault of the machine's.", int, least=0,
+           otherwise="3", group=OUTPUT),
     Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
     Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
 )  # fmt: skip
@@ -174,6 +180,11 @@ RUN = (
 def option(name: str, among: Iterable[Option] = RUN) -> Option:
     """The option of that name."""
     return next(each for each in among if each.name == name)
+
+
+def option_named(parameter: str, among: Iterable[Option] = RUN) -> Option:
+    """The option of that name in Python."""
+    return next(each for each in among if each.parameter == parameter)
 
 
 def _as_in_run(name: str, **differing: Any) -> Option:
@@ -218,6 +229,21 @@ SPEED = (
     _as_in_run("results", about="Folder for the record."),
     Option("out", "Folder for the plots.", Path, otherwise="plots/ in --results", group=OUTPUT),
     _as_in_run("json", about="The record as JSON on standard output."),
+)  # fmt: skip
+
+#: Of ``harness study``, beside the file.
+STUDY = (
+    Option("plan", "Print the runs, how many are done, and the time left; start none.", bool, default=False),
+    Option("status", "Print what is done, running, failed and left.", bool, default=False),
+    Option("summary", "Print what the study's records say, over repetitions.", bool, default=False),
+    Option("init", "Write a commented example into FILE (study.toml), and stop.", bool, default=False),
+    Option("retry", "Run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…"),
+    Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
+    _as_in_run("cpus", group=None),
+    _as_in_run("data", group=None),
+    Option("one", "Do one run that nobody works on, and stop.", bool, default=False),
+    _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
 )  # fmt: skip
 
 #: For commands with few options, which need no groups.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from harness.errors import UsageError
-from harness.records.run import StudyMark
+from harness.specs.base import StudyMark
 from harness.specs.options import RUN, Option
 from harness.specs.values import value
 from tasks.registry import nearest
@@ -33,7 +33,7 @@ _NOT_HERE = {
     "from": "from is of harness run alone",
 }
 _TOP: Final = ("name", "results", "timeout", "tries", "fixed", "axes", "zip", "exclude")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 Values = dict[str, Any]
@@ -109,7 +109,7 @@ class _Reader:
                 self._wrong(known, key)
         name = document.get("name", self.path.stem)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._wrong("name: letters, digits, '.', '_' and '-', at most 64", "name")
+            self._wrong("name: small letters, digits, '.', '_' and '-', at most 64", "name")
         results = document.get("results", name)
         if not isinstance(results, str) or not results or "\0" in results:
             self._wrong("results: a folder, as text", "results")
@@ -156,7 +156,7 @@ class _Reader:
                 for key, found in table.items() for option in [self._option(key, section)]}  # fmt: skip
 
     def _axes(self, table: Mapping[str, Any], section: str, number: int = 0) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for key, given in table.items():
             option = self._option(key, section, number)
             if option.kind is dict:

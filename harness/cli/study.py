@@ -1,0 +1,44 @@
+"""``harness study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.common import NOT_OK, OK, fail, look_for_data_in, print_lines
+from harness.cli.parameters import takes
+from harness.specs.options import STUDY
+
+
+@takes(*STUDY)
+def study(
+    file: Annotated[Path, typer.Argument(help="The study file.", show_default=True)] = Path("study.toml"),
+    **options: Any,
+) -> None:
+    """Many runs, each done once: stop it, lose the machine, call it again, and it goes on where it was."""
+    from harness.errors import UsageError
+    from harness.processes.slot import NoSlot
+    from harness.records.store import StoreError
+    from harness.workflows import study as workflow
+
+    look_for_data_in(options["data"])
+    try:
+        if options["init"]:
+            print_lines([f"wrote {workflow.write_example(file)}; next: harness study {file} --plan"])
+            return
+        work = workflow.work_on(file, options["retry"], options["limit"])
+        if options["plan"]:
+            workflow.print_plan(work, options["json"])
+            return
+        if options["status"]:
+            workflow.print_status(work)
+            return
+        if options["summary"]:
+            workflow.print_summary(work)
+            return
+        ok = workflow.run_study(work, options["cpus"], options["one"])
+    except (UsageError, StoreError, NoSlot) as error:
+        fail(error)
+    raise typer.Exit(OK if ok else NOT_OK)

@@ -1,0 +1,93 @@
+"""Which runs are done: the records of a folder by their keys, looked at again as others write more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.records.base import Status
+from harness.records.resume import NEVER_DONE, key_of, shape_of
+from harness.records.run import Record
+from harness.records.store import Distinct, StoreError, files, read
+
+
+class Finished(NamedTuple):
+    """What is remembered of a record."""
+
+    path: Path
+    id: str
+    status: Status
+    created: datetime
+    seconds: float | None
+    shape: str
+    saved: bool
+
+
+class Done:
+    """The finished runs in a folder, by key. Copies of a record count once; files that are none are nobody's.
+
+    Args:
+        folder: of the records; it need not exist yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._by_key: dict[str, list[Finished]] = {}
+        self._seen: set[Path] = set()
+        self._distinct = Distinct()
+        for path in files([folder]) if folder.is_dir() else ():
+            self._read(path)
+
+    def refresh(self) -> None:
+        """Read the records that were written since, which are in the folder itself."""
+        try:
+            names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".json")]
+        except OSError:
+            return
+        for path in map(self.folder.joinpath, names):
+            if path not in self._seen:
+                self._read(path)
+
+    def _read(self, path: Path) -> None:
+        self._seen.add(path)
+        try:
+            record = read(path)
+            if not isinstance(record, Record) or not self._distinct.is_new(path, record):
+                return
+        except StoreError:
+            return
+        self.add(record, path)
+
+    def add(self, record: Record, path: Path) -> None:
+        """Count a record that was written just now."""
+        self._seen.add(path)
+        if (key := key_of(record)) is not None:
+            seconds = record.metrics.wall_s if record.metrics else None
+            self._by_key.setdefault(key, []).append(
+                Finished(
+                    path, record.id, record.status, record.created, seconds, shape_of(record.spec), bool(record.saved)
+                )
+            )
+
+    def last(self, key: str, but: Collection[str] = (), saved: bool = False) -> Finished | None:
+        """The newest record that makes a run done; None where it is to be run.
+
+        Args:
+            but: statuses that do not make it so.
+            saved: whether its parameters have to be beside it.
+        """
+        newest = max(self._by_key.get(key, ()), key=lambda each: (each.created, each.id), default=None)
+        if newest is None or newest.status in (*NEVER_DONE, *but) or (saved and not newest.saved):
+            return None
+        return newest
+
+    def seconds(self) -> dict[str, list[float]]:
+        """By shape, what the finished runs took."""
+        found: dict[str, list[float]] = {}
+        for each in (each for of in self._by_key.values() for each in of):
+            if each.seconds is not None:
+                found.setdefault(each.shape, []).append(each.seconds)
+        return found
