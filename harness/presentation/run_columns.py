@@ -197,6 +197,12 @@ _FIXED: Sequence[Column[Record]] = (
         "relative distance of the predictions from the reference that a model of a user's own brought",
         "float64",
     ),
+    Column(
+        "gate_gradients",
+        _at("compared.gradient_distance"),
+        "relative distance of the gradients by a backward pass that a user's own cell brought, from differences",
+        "float64",
+    ),
     Column("gate_passed", _at("compared.passed"), "whether they were within tolerance", "boolean"),
     Column("model_source", _at("spec.model.source"), "file and name of a model of a user's own"),
     Column("model_sha256", _at("spec.model.sha256"), "SHA-256 of that file"),
