@@ -7,20 +7,25 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from harness.records.listing import listed
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
+from harness.records.seal import digest
 from harness.records.speed import SpeedRecord
 from harness.records.whole import write_whole
 from harness.specs.base import one_line
+
+if TYPE_CHECKING:
+    from harness.records.kept import Run
 
 #: Far more than any record needs: a larger file is not read into memory.
 LARGEST_BYTES = 64 * 2**20
@@ -38,11 +43,12 @@ class AlteredRecord(StoreError):
 
 @dataclass
 class Found:
-    """Records read, and one line for each file that is not one."""
+    """Records read, one line for each file that is not one, and notes on what went otherwise than usual."""
 
-    records: list[Record] = field(default_factory=list)
+    records: Sequence[Run] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     speeds: list[SpeedRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Distinct:
@@ -122,10 +128,18 @@ def read(path: Path) -> Record | SpeedRecord:
         StoreError: the file is missing, too large, not JSON or not a record; the message says which, in one line.
         AlteredRecord: it was changed since it was written.
     """
+    return sealed(path)[0]
+
+
+def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
+    """The record in one file, and its digest there; of schema 1, which had none, that of its contents. Raises as
+    ``read``.
+    """
     try:
         document = _document(contents(path, "record"))
         kind = SpeedRecord if document.get("kind") == "speed" else Record
-        return kind.model_validate_json(json.dumps(to_current(document)))
+        record = kind.model_validate_json(json.dumps(to_current(document)))
+        return record, str(document.get("digest") or digest(document))
     except Altered as error:
         raise AlteredRecord(f"{path}: {error}") from None
     except NotMigrated as error:
@@ -202,17 +216,9 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def files(places: Iterable[Path]) -> Iterator[Path]:
-    """The JSON files in folders and their subfolders, and single files as named, whether they exist or not."""
-    for place in places:
-        yield from sorted(place.rglob("*.json")) if _is_folder(place) else [place]
-
-
-def _is_folder(place: Path) -> bool:
-    try:
-        return place.is_dir()
-    except OSError:  # a name that is too long, or in a folder that is closed: reading it says which
-        return False
+def files(places: Iterable[Path], problems: list[str] | None = None) -> Iterator[Path]:
+    """The files of these places that should hold records: see ``harness.records.listing.listed``."""
+    return (Path(each.path) for each in listed(places, problems))
 
 
 def named_in(page: Path) -> Iterator[Path]:
@@ -240,7 +246,7 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
     already.
     """
     distinct = Distinct()
-    for path in files(places):
+    for path in files(places, problems):
         try:
             record = read(path)
             if distinct.is_new(path, record):
