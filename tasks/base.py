@@ -131,7 +131,7 @@ class Task(ABC):
         Raises:
             TaskError: a field of the wrong type.
         """
-        hints = get_type_hints(type(self))
+        hints = _hints(type(self))
         for f in fields(self):
             value, hint = getattr(self, f.name), hints[f.name]
             if hint is float and type(value) is int and abs(value) <= _EXACT_IN_FLOAT:
@@ -276,7 +276,7 @@ class Task(ABC):
             TaskError: no such parameter (the message suggests the nearest), or text that is no such value.
         """
         cls.check_parameter(name)
-        hint = get_type_hints(cls)[name]
+        hint = _hints(cls)[name]
         choices: dict[str, Scalar] = {str(choice): choice for choice in get_args(hint)}
         try:
             if hint is bool:
@@ -337,6 +337,12 @@ def _spoken(hint: Any) -> str:
     """The kind of value that ``hint`` asks for, in words."""
     choices = get_args(hint)
     return " or ".join(map(repr, map(str, choices))) if choices else _SPOKEN[hint]
+
+
+@lru_cache
+def _hints(kind: type[Task]) -> dict[str, Any]:
+    """The types of a task's fields: finding them takes as long as all else in making one."""
+    return get_type_hints(kind)
 
 
 def _fits(value: Any, hint: Any) -> bool:

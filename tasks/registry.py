@@ -7,9 +7,11 @@ not installed, entry points and version are read from ``pyproject.toml``.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,17 +58,7 @@ class Registry:
         self._made = made
 
     def _entries(self) -> dict[str, EntryPoint]:
-        found: dict[str, EntryPoint] = {}
-        installed = entry_points(group=self.group)
-        own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(self.group)
-        for entry in (*installed, *own):
-            other = found.setdefault(entry.name, entry)
-            if other.value != entry.value:
-                raise UnknownName(
-                    f"{self.noun} {entry.name!r} is registered twice, "
-                    f"as {other.value} and as {entry.value}; uninstall one of them"
-                )
-        return found
+        return _entries(self.group, self.noun, _places())
 
     def names(self) -> list[str]:
         """All registered names, sorted.
@@ -130,6 +122,39 @@ def project_version() -> str | None:
         return version(DISTRIBUTION)
     except PackageNotFoundError:
         return _project().get("version")
+
+
+@lru_cache
+def _entries(group: str, noun: str, places: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
+    """The entry points of a group in these places. Reading them takes milliseconds, and a study has thousands of runs.
+
+    Raises:
+        UnknownName: two distributions register one name for different objects.
+    """
+    del places
+    found: dict[str, EntryPoint] = {}
+    installed = entry_points(group=group)
+    own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(group)
+    for entry in (*installed, *own):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise UnknownName(
+                f"{noun} {entry.name!r} is registered twice, "
+                f"as {other.value} and as {entry.value}; uninstall one of them"
+            )
+    return found
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """Where distributions are looked for, with the times at which something was last installed there or removed."""
+    return tuple((place, _changed(place)) for place in sys.path)
+
+
+def _changed(place: str) -> int:
+    try:
+        return Path(place).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _own(group: str) -> Iterator[EntryPoint]:

@@ -25,17 +25,19 @@ _REST_BYTES = 2**20
 _CLOSING = 4
 
 
-def check_memory(job: Job, updates: int = 1, held_out: int = 0) -> None:
+def check_memory(job: Job, updates: int = 1, held_out: int = 0, memory: int | None = None) -> None:
     """Refuse a job that this machine's memory cannot hold; counted is what it takes at the least.
 
     Args:
         updates: whose batches are drawn together.
         held_out: sequences that are kept for evaluation.
+        memory: bytes that this process may use; None to find out.
 
     Raises:
         UsageError: parameters, states and data are larger than memory.
     """
-    if (memory := _memory()) is None:
+    memory = usable_memory() if memory is None else memory
+    if memory is None:
         return
     if (least := least_bytes(job, updates, held_out)) > memory:
         # sizes of thousands of digits are possible, and none could be read
@@ -85,8 +87,11 @@ def check_record(spec: RunSpec, task: Task) -> None:
         )
 
 
-def check_run(spec: RunSpec, task: Task) -> None:
+def check_run(spec: RunSpec, task: Task, memory: int | None = None) -> None:
     """Refuse a run that memory cannot hold, whose record could not be read, or whose options are for other tasks.
+
+    Args:
+        memory: as for ``check_memory``.
 
     Raises:
         UsageError: in one line.
@@ -95,9 +100,9 @@ def check_run(spec: RunSpec, task: Task) -> None:
         raise UsageError(f"--label-smoothing: of cross-entropy alone; {task.name} is trained on {task.loss}")
     check_record(spec, task)
     held_out = sum(task.size(split) or 0 for split in ("validation", "test"))
-    check_memory(spec.job(task), min(spec.chunk, spec.evaluate_every, spec.steps), held_out)
+    check_memory(spec.job(task), min(spec.chunk, spec.evaluate_every, spec.steps), held_out, memory)
 
 
-def _memory() -> int | None:
+def usable_memory() -> int | None:
     """Bytes that this process may use: the machine's, or its control group's; None where unknown."""
     return min((size for size in (memory_bytes(), cgroups.memory_limit()) if size is not None), default=None)

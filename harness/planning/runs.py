@@ -21,7 +21,7 @@ from harness.errors import UsageError
 from harness.machine import cgroups
 from harness.machine.process import available_cpus
 from harness.machine.topology import parse_cpus
-from harness.planning.limits import check_run
+from harness.planning.limits import check_run, usable_memory
 from harness.processes import supervise
 from harness.specs import own as own_files
 from harness.specs.base import one_line
@@ -74,8 +74,14 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         axes = {"cell": cells, **between, "seed": seeds, "backend": backend_names,
                 "device": list(dict.fromkeys(map(check_device, options["device"])))}  # fmt: skip
         rest = {**options, "variant": None, "model": None}
+        limits = _Limits.here(named_cpus(options["cpus"]))
         specs = [
-            _spec({**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))}, preset, own)
+            _spec(
+                {**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))},
+                preset,
+                own,
+                limits,
+            )
             for (task, preset, parameters), *values in product(presets, *axes.values())
         ]
     except (UnknownName, TaskError, MissingData) as error:
@@ -242,16 +248,33 @@ def _parameters(kind: type[Task], words: Sequence[str], task_names: Sequence[str
     return {name: list(values) for name, values in given.items()}
 
 
-def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any]) -> RunSpec:
+class _Limits(NamedTuple):
+    """What this machine allows, found out once for all specs of a plan.
+
+    Attributes:
+        cpus: those that the user named; None for all that this process may use.
+        threads: the default number.
+        memory: bytes that this process may use; None where unknown.
+    """
+
+    cpus: Sequence[int] | None
+    threads: int
+    memory: int | None
+
+    @classmethod
+    def here(cls, cpus: Sequence[int] | None) -> _Limits:
+        return cls(cpus, default_threads(cpus).number, usable_memory())
+
+
+def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any], limits: _Limits) -> RunSpec:
     """The spec of one run: one value for each option, and the preset's for what they leave open.
 
     Args:
         own: fields of a model of a user's own, by their paths.
     """
-    cpus = named_cpus(chosen["cpus"])
     given = filled(RUN, chosen)
     fields = {
-        **_from_preset(preset), "threads": default_threads(cpus).number,
+        **_from_preset(preset), "threads": limits.threads,
         **_start_of(given.get("initialisation.recurrent")),
         **({"optimizer.clip": None} if "optimizer.clip_value" in given else {}), **given, **own,
     }  # fmt: skip
@@ -262,8 +285,8 @@ def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any]) -> 
     fields.setdefault("chunk", max(1, min(DEFAULT_CHUNK, steps // 10)))
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
-    check_threads(spec.threads, cpus)
-    size = _training_sequences(spec)
+    check_threads(spec.threads, limits.cpus)
+    size = _training_sequences(spec, limits.memory)
     if size is not None and spec.batch > size:
         raise _too_large(spec.task, size, spec.batch)
     return spec
@@ -301,7 +324,7 @@ def _start_of(framework: str | None) -> dict[str, Any]:
     return {"initialisation.input": framework, "initialisation.forget_bias": 1.0 if framework == "keras" else 0.0}
 
 
-def _training_sequences(spec: RunSpec) -> int | None:
+def _training_sequences(spec: RunSpec, memory: int | None) -> int | None:
     """How many sequences the task has; None for as many as are asked for, or where its data is missing.
 
     Raises:
@@ -309,7 +332,7 @@ def _training_sequences(spec: RunSpec) -> int | None:
     """
     task = tasks.load(spec.task, spec.parameters, spec.seed)
     try:
-        check_run(spec, task)
+        check_run(spec, task, memory)
         return task.size("train")
     except DataUnavailable:
         return None  # the run itself will say so; the others go on
