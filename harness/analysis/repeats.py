@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.analysis.interval import Average
 from harness.analysis.groups import Group, groups, noise_of, seedless, trait
 from harness.records.kept import Run
 
@@ -24,6 +25,11 @@ class Repetitions:
     cell: str
     contender: str
     records: list[Run]
+
+    @cached_property
+    def averages(self) -> dict[str, Average]:
+        """Averages with their intervals that were computed already, by the column's name."""
+        return {}
 
     @property
     def seeds(self) -> int:

@@ -413,8 +413,14 @@ def _with_interval(average: Average, write: Callable[[float], str] = number) -> 
 
 def _average(name: str) -> Callable[[Repetitions], Average]:
     """Mean scores, and medians of all else, with their 95 % interval."""
-    mean = name == "score"
-    return lambda runs: averaged(_values(name, runs), *((statistics.fmean, np.mean) if mean else ()))
+    how = (statistics.fmean, np.mean) if name == "score" else ()
+
+    def average(runs: Repetitions) -> Average:
+        if name not in runs.averages:  # which several columns show
+            runs.averages[name] = averaged(_values(name, runs), *how)
+        return runs.averages[name]
+
+    return average
 
 
 def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
