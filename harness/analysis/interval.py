@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +22,9 @@ MANY: Final = 500
 #: The two-sided 95 % quantile of the normal distribution.
 _Z: Final = statistics.NormalDist().inv_cdf(0.975)
 Statistic = Callable[..., Any]
+#: Intervals by a digest of the values and the statistic.
+Memory = MutableMapping[bytes, tuple[float, float]]
+_MEMORY: ContextVar[Memory | None] = ContextVar("memory", default=None)
 
 
 def interval(values: Sequence[float], statistic: Statistic = np.median) -> tuple[float, float] | None:
@@ -34,9 +40,28 @@ def interval(values: Sequence[float], statistic: Statistic = np.median) -> tuple
     if min(values) == max(values):
         return float(values[0]), float(values[0])
     given = np.asarray(values, dtype=float)
+    if (memory := _MEMORY.get()) is None:
+        return _interval(given, statistic)
+    key = hashlib.sha256(given.tobytes() + (b"mean" if statistic is np.mean else b"median")).digest()
+    if key not in memory:
+        memory[key] = _interval(given, statistic)
+    return memory[key]
+
+
+@contextmanager
+def remembering(memory: Memory) -> Iterator[None]:
+    """A block in which intervals that are in ``memory`` are not computed, and those that are computed go there."""
+    token = _MEMORY.set(memory)
+    try:
+        yield
+    finally:
+        _MEMORY.reset(token)
+
+
+def _interval(values: NDArray[np.float64], statistic: Statistic) -> tuple[float, float]:
     if len(values) > MANY:
-        return _limit(given, statistic)
-    found = _resampled_means(given) if statistic is np.mean else _resampled_medians(given)
+        return _limit(values, statistic)
+    found = _resampled_means(values) if statistic is np.mean else _resampled_medians(values)
     return _percentile(found, 0.025), _percentile(found, 0.975)
 
 

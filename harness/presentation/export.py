@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness.analysis.repeats import repetitions
 from harness.presentation import contest_columns, contest_table, renderers, run_columns, screen
+from harness.presentation.folders import prepared
 from harness.presentation.frames import frame, table_of
 from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
@@ -51,7 +52,8 @@ def render(
     form = format_named(form, out)
     exported = form not in FOR_PEOPLE
     if summary:
-        data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
+        with prepared(found, run_columns.SUMMARIZED):
+            data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
         usual: Sequence[str] = () if exported or data.empty else run_columns.SUMMARY_DEFAULT
         return write(select(data, columns or usual, sort, where), form, out, decimal=decimal)
     if not found.records and (exported or columns or sort or where):
@@ -62,7 +64,8 @@ def render(
         return write(chosen, form, out, contest_columns.COLUMNS.__getitem__, decimal)
     parts = []
     if found.records:
-        data = runs_frame(found.records)
+        with prepared(found, run_columns.COLUMNS):
+            data = runs_frame(found.records)
         chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where, found.records)
         if exported or columns or sort or where or not found.speeds:
             return write(chosen, form, out, decimal=decimal)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from harness.analysis.groups import TRAITS
+from harness.analysis.interval import remembering
 from harness.presentation import parsing
 from harness.presentation.run_columns import COLUMNS, KEPT, KEPT_BY_PREFIX
 from harness.records.facts import FACTS, Fact
@@ -68,7 +70,7 @@ def facts(places: Iterable[Path], names: Sequence[str] = tuple(FACTS)) -> tuple[
     """
     found = snapshot(places)
     found.fetch(names)
-    columns = [found.paths, *(found[name] for name in names)]
+    columns = [found.paths, *(found.columns[name] for name in names)]
     rows = [dict(zip(("path", *names), values, strict=True)) for values in zip(*columns, strict=True)]
     return rows, [*found.notes, *found.problems]
 
@@ -88,4 +90,22 @@ def read_all(places: Iterable[Path]) -> Found:
                 speeds.append(record)
             except StoreError as error:  # it went since
                 found.problems.append(str(error))
-    return Found(runs, found.problems, speeds, found.notes)
+    return Found(runs, found.problems, speeds, found.notes, found)
+
+
+@contextmanager
+def prepared(found: Found, names: Iterable[str] = ()) -> Iterator[None]:
+    """A block that needs these columns of all runs, and intervals over them: of an index, each comes from there.
+
+    Args:
+        names: of the columns, read at once; others come when they are asked for.
+    """
+    if found.index is None:
+        yield
+        return
+    found.index.fetch([*TRAITS, *names])
+    known = found.index.intervals()
+    memory = dict(known)
+    with remembering(memory):
+        yield
+    found.index.add_intervals({key: ends for key, ends in memory.items() if key not in known})

@@ -437,6 +437,8 @@ def _shown_average(name: str, heading: str) -> Column[Repetitions]:
     return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
 
 
+#: What a summary averages; of the first the mean, of the others the median.
+SUMMARIZED = ("score", "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
 _SUMMARY: Sequence[Column[Repetitions]] = (
     Column("task", attrgetter("group.title"), "the set of runs that may be compared"),
     Column("cell", attrgetter("cell"), "the recurrence"),
@@ -448,8 +450,7 @@ _SUMMARY: Sequence[Column[Repetitions]] = (
     Column("noisy_runs", attrgetter("noisy"), "runs that something disturbed", "Int64"),
     Column("score_name", attrgetter("score_name"), "the score that decides whether the task is solved"),
     *_averages("score", "mean"),
-    *(each for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
-      for each in _averages(name, "median")),
+    *(each for name in SUMMARIZED[1:] for each in _averages(name, "median")),
 )  # fmt: skip
 #: Of ``harness table --summary`` and its data files, by name.
 SUMMARY: Mapping[str, Column[Repetitions]] = {column.name: column for column in _SUMMARY}

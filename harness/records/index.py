@@ -132,6 +132,7 @@ class Index:
             columns = ", ".join(f'"{name}"' for name in layout.names)
             self._base.execute(f"CREATE TABLE IF NOT EXISTS kept (file INTEGER PRIMARY KEY, {columns})")
             self._base.execute("CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE)")
+            self._base.execute("CREATE TABLE IF NOT EXISTS intervals (key BLOB PRIMARY KEY, low REAL, high REAL)")
             self._base.execute("CREATE TABLE IF NOT EXISTS curves (file INTEGER PRIMARY KEY, points BLOB)")
         self._texts: dict[str, int] = {}
 
@@ -236,38 +237,56 @@ class Index:
 
     def columns(self, names: Sequence[str], ids: Sequence[int]) -> list[list[Any]]:
         """The values of these names, each in the order of ``ids``; equal ones are one object."""
-        decode = [self._decoder(name) for name in names]
-        columns: list[list[Any]] = [[None] * len(ids) for _ in names]
         if not ids:
-            return columns
-        places = {identity: place for place, identity in enumerate(ids)}
+            return [[] for _ in names]
         chosen = ", ".join(f'"{name}"' for name in names)
-        between = (min(ids), max(ids))
+        wanted, between = set(ids), (min(ids), max(ids))
+        numbers: list[int] = []
+        columns: list[list[Any]] = [[] for _ in names]
         with self.whole():
             rows = self._base.execute(f"SELECT file, {chosen} FROM kept WHERE file BETWEEN ? AND ?", between)
-            seen = 0
             while batch := rows.fetchmany(BATCH):
-                numbers, *values = zip(*batch, strict=True)
-                where = [places.get(number, -1) for number in numbers]
-                seen += sum(place >= 0 for place in where)
-                for column, of, found in zip(columns, decode, values, strict=True):
-                    for place, value in zip(where, found, strict=True):
-                        if place >= 0 and value is not None:
-                            column[place] = of(value)
-            if seen != len(places):
+                theirs = batch if len(wanted) > between[1] - between[0] else [row for row in batch if row[0] in wanted]
+                for column, values in zip([numbers, *columns], zip(*theirs, strict=True), strict=False):
+                    column.extend(values)  # type: ignore[arg-type]
+            if len(numbers) != len(wanted):
                 raise Damaged
-        return columns
+            places = {number: place for place, number in enumerate(numbers)}
+            in_order = [places[number] for number in ids]
+            return [self._decoded(name, column, in_order) for name, column in zip(names, columns, strict=True)]
 
-    def _decoder(self, name: str) -> Callable[[Any], Any]:
+    def _decoded(self, name: str, values: list[Any], places: Sequence[int]) -> list[Any]:
         kind = self.layout.kinds.get(name, "")
+        different = set(values)
         if kind == "boolean":
-            return bool
-        if kind == "time":
-            return datetime.fromisoformat
-        if kind == "shared":
-            return _Texts(self._base).__getitem__
-        same: dict[Any, Any] = {}
-        return lambda value: same.setdefault(value, value)
+            known: dict[Any, Any] = {value: value if value is None else bool(value) for value in different}
+        elif kind == "time":
+            known = {value: value if value is None else datetime.fromisoformat(value) for value in different}
+        elif kind == "shared":
+            known = {value: value if value is None else self._text(value) for value in different}
+        else:
+            known = dict(zip(different, different, strict=True))
+        return [known[values[place]] for place in places]
+
+    def _text(self, number: int) -> str:
+        row = self._base.execute("SELECT text FROM texts WHERE id = ?", (number,)).fetchone()
+        if row is None:
+            raise Damaged
+        text: str = row[0]
+        return text
+
+    def intervals(self) -> dict[bytes, tuple[float, float]]:
+        """All intervals that were computed before, by the digest of what they are of."""
+        with self.whole():
+            return {key: (low, high) for key, low, high in self._base.execute("SELECT key, low, high FROM intervals")}
+
+    def add_intervals(self, new: Mapping[bytes, tuple[float, float]]) -> None:
+        """Keep these too."""
+        rows = [(key, *ends) for key, ends in new.items()]
+        with self.whole():
+            self._base.execute("BEGIN IMMEDIATE")
+            self._base.executemany("INSERT OR IGNORE INTO intervals VALUES (?, ?, ?)", rows)
+            self._base.execute("COMMIT")
 
     def curve(self, identity: int) -> bytes | None:
         """The packed evaluations of a file's record."""
@@ -288,20 +307,6 @@ class _Whole:
             raise Damaged from error
 
 
-class _Texts(dict[int, str]):
-    """Shared texts by their numbers."""
-
-    def __init__(self, base: sqlite3.Connection) -> None:
-        self._base = base
-
-    def __missing__(self, number: int) -> str:
-        row = self._base.execute("SELECT text FROM texts WHERE id = ?", (number,)).fetchone()
-        if row is None:
-            raise Damaged
-        self[number] = row[0]
-        return self[number]
-
-
 def _sweep(place: Path) -> None:
     """Delete indexes of other code that none has used for long."""
     for path in place.glob("records-*.sqlite"):
@@ -309,6 +314,17 @@ def _sweep(place: Path) -> None:
             if time.time() - path.stat().st_mtime > UNUSED_DAYS * 86_400:
                 for end in ("", "-wal", "-shm"):
                     Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+class _Columns(dict[str, list[Any]]):
+    """Columns by name. Their snapshot reads those that are missing."""
+
+    def __init__(self, of: Snapshot) -> None:
+        self.of = of
+
+    def __missing__(self, name: str) -> list[Any]:
+        self.of.fetch([name])
+        return self[name]
 
 
 class Snapshot:
@@ -325,7 +341,8 @@ class Snapshot:
         self.notes: list[str] = []
         self.problems: list[str] = []
         self._files = list(listed(places, self.problems))
-        self._columns: dict[str, list[Any]] = {}
+        #: By name, a value for each record; what is missing is read.
+        self.columns = _Columns(self)
         #: The file that was read last for all of its record, and that record.
         self.last: tuple[str, Any] | None = None
         self._index, rows = self._read()
@@ -338,22 +355,29 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, name: str) -> list[Any]:
-        """The values of that name, a value for each record."""
-        if name not in self._columns:
-            self.fetch([name])
-        return self._columns[name]
-
     def fetch(self, names: Iterable[str]) -> None:
         """Read the columns of these names at once, which is faster than one after the other."""
-        missing = [name for name in dict.fromkeys(names) if name not in self._columns]
+        missing = [name for name in dict.fromkeys(names) if name not in self.columns]
         if missing:
             found = self._attempt(lambda: self._index.columns(missing, self._ids))
-            self._columns.update(zip(missing, found, strict=True))
+            self.columns.update(zip(missing, found, strict=True))
 
     def curve(self, place: int) -> bytes | None:
         """The packed evaluations of a record."""
         return self._attempt(lambda: self._index.curve(self._ids[place]))
+
+    def intervals(self) -> dict[bytes, tuple[float, float]]:
+        """Intervals that were computed before, by a digest of what they are of."""
+        found: dict[bytes, tuple[float, float]] = self._attempt(lambda: self._index.intervals())
+        return found
+
+    def add_intervals(self, new: Mapping[bytes, tuple[float, float]]) -> None:
+        """Keep these too, where that is possible."""
+        if new and self._index.file is not None:
+            with suppress(Damaged, OSError, sqlite3.Error):  # another connection: this one sees the files as they were
+                index = Index(self.layout, self._index.file)
+                index.add_intervals(new)
+                index.close()
 
     def _attempt(self, what: Callable[[], Any]) -> Any:
         """What ``what`` gives; where the index turns out to be damaged only now, from a new one."""

@@ -22,14 +22,14 @@ class Kept:
         StoreError: from an attribute, where the file is not any more what it was when the index was made.
     """
 
-    __slots__ = ("_of", "_place")
+    __slots__ = ("_columns", "_of", "_place")
 
     def __init__(self, of: Snapshot, place: int) -> None:
-        self._of, self._place = of, place
+        self._of, self._columns, self._place = of, of.columns, place
 
     def value(self, name: str) -> Any:
         """What the index keeps under that name."""
-        return self._of[name][self._place]
+        return self._columns[name][self._place]
 
     @property
     def id(self) -> str:

@@ -25,6 +25,7 @@ from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
 if TYPE_CHECKING:
+    from harness.records.index import Snapshot
     from harness.records.kept import Run
 
 #: Far more than any record needs: a larger file is not read into memory.
@@ -43,12 +44,16 @@ class AlteredRecord(StoreError):
 
 @dataclass
 class Found:
-    """Records read, one line for each file that is not one, and notes on what went otherwise than usual."""
+    """Records read, one line for each file that is not one, and notes on what went otherwise than usual.
+
+    ``index`` has the columns of the runs, where they come from one.
+    """
 
     records: Sequence[Run] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     speeds: list[SpeedRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    index: Snapshot | None = None
 
 
 class Distinct:
