@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import entry_points
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -251,22 +252,20 @@ class Index:
                     column.extend(values)  # type: ignore[arg-type]
             if len(numbers) != len(wanted):
                 raise Damaged
-            places = {number: place for place, number in enumerate(numbers)}
-            in_order = [places[number] for number in ids]
-            return [self._decoded(name, column, in_order) for name, column in zip(names, columns, strict=True)]
+            place_of = {number: place for place, number in enumerate(numbers)}
+            places = [place_of[number] for number in ids]
+            in_order = itemgetter(*places) if len(places) > 1 else tuple
+            return [self._decoded(name, in_order(column)) for name, column in zip(names, columns, strict=True)]
 
-    def _decoded(self, name: str, values: list[Any], places: Sequence[int]) -> list[Any]:
+    def _decoded(self, name: str, values: Sequence[Any]) -> list[Any]:
         kind = self.layout.kinds.get(name, "")
-        different = set(values)
-        if kind == "boolean":
-            known: dict[Any, Any] = {value: value if value is None else bool(value) for value in different}
-        elif kind == "time":
-            known = {value: value if value is None else datetime.fromisoformat(value) for value in different}
-        elif kind == "shared":
-            known = {value: value if value is None else self._text(value) for value in different}
-        else:
-            known = dict(zip(different, different, strict=True))
-        return [known[values[place]] for place in places]
+        if kind == "" and not any(isinstance(value, str) for value in values[:100]):
+            return list(values)
+        decode: dict[Kind, Callable[[Any], Any]] = {
+            "": str, "boolean": bool, "time": datetime.fromisoformat, "shared": self._text,
+        }  # fmt: skip
+        known = {value: decode[kind](value) for value in set(values) if value is not None}
+        return list(map({**known, None: None}.__getitem__, values))
 
     def _text(self, number: int) -> str:
         row = self._base.execute("SELECT text FROM texts WHERE id = ?", (number,)).fetchone()
