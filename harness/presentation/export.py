@@ -17,7 +17,7 @@ from harness.presentation.frames import frame, table_of
 from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
 from harness.presentation.table import Column, Decimal
-from harness.records.run import Record
+from harness.records.kept import Run
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
@@ -78,7 +78,7 @@ def select_runs(
     columns: Sequence[str] = (),
     sort: Sequence[str] = (),
     where: Sequence[str] = (),
-    records: Iterable[Record] = (),
+    records: Iterable[Run] = (),
 ) -> pd.DataFrame:
     """As ``select``, of a frame of runs. Without ``columns``: the default ones, those of a GPU where one was measured;
     where rows differ, in what; what disturbed them where anything did, and ``reason`` where a run is not ok.
