@@ -7,9 +7,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-ENDING = ".json"
+from harness.records.packs import PackError, is_pack, members
+
+#: Of a record's file.
+ENDING: Final = ".json"
+#: Far more than any record needs: a larger file is not read into memory.
+LARGEST_BYTES: Final = 64 * 2**20
 
 
 class Stamp(NamedTuple):
@@ -31,15 +36,19 @@ class Listed:
     Attributes:
         path: as the user named it, or its folder.
         key: where it is, whatever folder is the current one.
-        folder: the key of the folder in which it was found, with a separator; empty where it was named itself.
+        folder: the key of the folder or pack in which it was found, with a separator; empty where it was named itself.
+        packed: the stamp of one in a pack.
     """
 
     path: str
     key: bytes
     folder: bytes = b""
+    packed: Stamp | None = None
 
     def found(self) -> Stamp | None:
         """None where it is no regular file, or cannot be looked at."""
+        if self.packed is not None:
+            return self.packed
         try:
             seen = os.stat(self.path)
         except (OSError, ValueError):
@@ -54,10 +63,10 @@ def stamp(seen: os.stat_result) -> Stamp:
 
 
 def listed(places: Iterable[Path], problems: list[str] | None = None) -> Iterator[Listed]:
-    """The JSON files in folders and their subfolders, and single files as named, whether they exist or not.
+    """The JSON files in folders, their subfolders and packs, and single files as named, whether they exist or not.
 
     Args:
-        problems: gets a line for each folder that cannot be read.
+        problems: gets a line for each folder or pack that cannot be read.
     """
     problems = [] if problems is None else problems
     for place in places:
@@ -67,8 +76,30 @@ def listed(places: Iterable[Path], problems: list[str] | None = None) -> Iterato
             prefix = "" if str(place) == os.curdir else os.path.join(place, "")
             for name in _walk(str(place), "", problems):
                 yield Listed(prefix + name, inside + os.fsencode(name), inside)
+        elif is_pack(place):
+            yield from _packed(place, key + os.fsencode(os.sep), problems)
         else:
             yield Listed(str(place), key)
+
+
+def _packed(pack: Path, inside: bytes, problems: list[str]) -> Iterator[Listed]:
+    """The records' files in a pack; what else is in it is named."""
+    try:
+        whole = stamp(os.stat(pack))
+        found, others = members(pack, ENDING, LARGEST_BYTES)
+    except PackError as error:
+        problems.append(str(error))
+        return
+    except OSError as error:
+        problems.append(f"{pack}: {error.strerror}")
+        return
+    problems += [f"{pack}{os.sep}{name}: no record's file, which ends in {ENDING}" for name in others]
+    for each in found:
+        text = f"{whole.text} {each.size} {each.crc}"
+        name = each.name.replace("/", os.sep)
+        yield Listed(
+            f"{pack}{os.sep}{name}", inside + os.fsencode(name), inside, Stamp(text, whole.changed_ns)
+        )  # fmt: skip
 
 
 def _walk(folder: str, within: str, problems: list[str]) -> Iterator[str]:

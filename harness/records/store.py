@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from harness.records.listing import listed
+from harness.records import packs
+from harness.records.listing import LARGEST_BYTES, listed
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
 from harness.records.seal import digest
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from harness.records.index import Snapshot
     from harness.records.kept import Run
 
-#: Far more than any record needs: a larger file is not read into memory.
-LARGEST_BYTES = 64 * 2**20
 #: A record's id in a report's text; it cannot contain a path separator.
 ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]{1,180}?-[0-9a-f]{8}\b")
 
@@ -140,6 +139,8 @@ def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
     """The record in one file, and its digest there; of schema 1, which had none, that of its contents. Raises as
     ``read``.
     """
+    if packs.is_pack(path):
+        raise StoreError(f"{path}: a pack of records; name one of them, as in {path / 'ID.json'}")
     try:
         document = _document(contents(path, "record"))
         kind = SpeedRecord if document.get("kind") == "speed" else Record
@@ -185,8 +186,15 @@ def regular(path: Path, what: str, largest: int | None = None) -> Iterator[Buffe
 
 
 def contents(path: Path, what: str, largest: int | None = None) -> bytes:
-    """The bytes of a file, as ``regular`` opens it; one that grows meanwhile is not read to its end either."""
+    """The bytes of a file, as ``regular`` opens it, or of one in a pack; one that grows meanwhile is not read to its
+    end either.
+    """
     largest = LARGEST_BYTES if largest is None else largest
+    if packed := packs.inside(path):
+        try:
+            return packs.content(*packed, largest)
+        except packs.PackError as error:
+            raise StoreError(str(error)) from None
     with regular(path, what, largest) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
