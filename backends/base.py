@@ -169,6 +169,8 @@ class Backend(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     #: Whether its trainers have ``train_accumulated``.
     accumulates: ClassVar[bool] = False
+    #: Whether it differentiates what a user wrote; else a cell of a user's own brings its backward pass.
+    differentiates: ClassVar[bool] = True
 
     @abstractmethod
     def version(self) -> str:

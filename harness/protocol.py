@@ -323,9 +323,12 @@ class Listed(Message):
 
 
 class Inspected(Message):
-    """The backends that train a model, or why none does, in one line."""
+    """The backends that train a model, or why none does, in one line; and those for which it would have to bring more,
+    which a run says.
+    """
 
     backends: list[str] = []
+    lacking: list[str] = []
     problem: str | None = None
 
 

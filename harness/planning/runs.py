@@ -106,7 +106,7 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"--model: {found.problem}")
     if options["backend"] == list(option("backend").default):
         options["backend"] = found.backends
-    if others := [word for word in by_version(options["backend"]) if word not in found.backends]:
+    if others := [word for word in by_version(options["backend"]) if word not in [*found.backends, *found.lacking]]:
         which = ", ".join(found.backends)
         raise UsageError(f"--backend {others[0]}: {name or path.name} is a model for {which}; leave --backend out")
     return {"model.cell": OWN, "model.source": f"{path.name}:{name}".removesuffix(":"), "model.sha256": sha256}

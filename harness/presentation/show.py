@@ -234,11 +234,15 @@ def _gate(record: Record) -> Facts:
     }  # fmt: skip
     distance = ", ".join(f"{what} {value:.1e}" for what, value in apart.items() if value is not None)
     whose = "the float64 reference" if gate.prediction_distance is None else "the float64 reference that it brought"
-    return [
-        ("passed", "yes" if gate.passed else "no"),
-        ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
-        ("over", f"{gate.steps} updates of {gate.batch} sequences, against {whose}"),
-    ]
+    facts = [("passed", "yes" if gate.passed else "no")]
+    if gate.gradient_distance is not None:
+        facts.append(("backward pass", f"gradients {gate.gradient_distance:.1e} from central differences of its step"))
+    if distance:  # a wrong backward pass ends the gate before there is any
+        facts += [
+            ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
+            ("over", f"{gate.steps} updates of {gate.batch} sequences, against {whose}"),
+        ]
+    return facts
 
 
 def _noise(noise: Noise) -> Facts:

@@ -86,6 +86,10 @@ class Gate(Frozen):
     prediction_distance: Annotated[
         float | None, Field(description="from the reference that a user's own model brought; null for all others")
     ] = None
+    gradient_distance: Annotated[
+        float | None,
+        Field(description="of the backward pass that a user's own cell brought, from central differences of its step"),
+    ] = None
     tolerance: float
     passed: bool
 

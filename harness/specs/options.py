@@ -16,6 +16,7 @@ from harness.errors import UsageError
 
 #: Headings under which ``--help`` lists options; those without a group come first.
 MODEL, DATA, TRAINING, DEVICE, MEASURING, OUTPUT = "Model", "Data", "Training", "Device", "Measuring", "Output"
+ENGINE = "Machines"
 DEFAULT_RESULTS = Path("results/local")
 #: A stranger's record may ask for any number of updates: seconds after which running one again ends.
 LONGEST_AGAIN_S = 3600.0
@@ -242,7 +243,16 @@ STUDY = (
     Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
     _as_in_run("cpus", group=None),
     _as_in_run("data", group=None),
-    Option("one", "Do one run that nobody works on, and stop.", bool, default=False),
+    Option("on", "What brings the runs to machines: local, ray or slurm.", default="local", group=ENGINE),
+    Option("share", "Runs side by side on a machine, each on CPUs of its own: for accuracy, no speed is measured.", int,
+           default=1, least=1, metavar="N", group=ENGINE),
+    Option("address", "HOST:PORT of a Ray cluster, or auto.", otherwise="RAY_ADDRESS, else a Ray of its own",
+           group=ENGINE),
+    Option("slurm-option", "A word for sbatch, such as --partition=gpu. Repeatable.", repeatable=True, group=ENGINE),
+    Option("dry-run", "Print the script for sbatch, and stop.", bool, default=False, group=ENGINE),
+    Option("one", "Do one run that nobody works on, and stop.", bool, default=False, group=ENGINE),
+    Option("as", "The engine that records name: of a script that calls --one.", default="local", group=ENGINE,
+           python="engine"),
     _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
 )  # fmt: skip
 

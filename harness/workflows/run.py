@@ -242,17 +242,6 @@ def print_summary(records: Sequence[Record]) -> None:
         console.print(reason, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_repeats(records: Sequence[Record]) -> None:
-    """Print the summary over repetitions, and what is to be said of runs that are not ok."""
-    from harness.presentation.run_table import repeats_table
-    from harness.records.naming import reasons
-
-    screen.show(repeats_table(records), width=140)
-    console = screen.Screen()
-    for reason in reasons(records):
-        console.print(reason, highlight=False, markup=False, soft_wrap=True)
-
-
 def print_plan(specs: Sequence[RunSpec], json_lines: bool, note: str | None = None) -> None:
     """Print what would run: a table with a note below it, or each spec as a line of JSON."""
     if json_lines:
