@@ -111,7 +111,7 @@ def submit(text: str, folder: Path, sbatch: str = "sbatch") -> str:
         )
     except OSError as error:
         raise UsageError(
-            f"cannot start {sbatch}: {error.strerror}; call this on a machine that has it, or print the script (--dry-run)"
+            f"cannot start {sbatch}: {error.strerror}; call this where it is, or print the script (--dry-run)"
         ) from None
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
