@@ -72,16 +72,18 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
             [_, lost] = there.nodes
             waited_for(lost.worker)
             lost.die()
-            told, complaints = second.communicate(timeout=60)
+            told, complaints = second.communicate(timeout=90)
         assert second.returncode == 0, complaints
     found = records_in(results)
     assert sorted(record.spec.seed for record in found) == list(range(24))
     assert {record.status for record in found} == {"ok"}
     assert all(record.place is not None and record.place.engine == "ray" for record in found)
-    again = [record for record in found if record.tries]
-    assert len(again) == 1, told
-    assert "lost" in again[0].tries[0].reason or "died" in again[0].tries[0].reason
-    assert told.startswith("24 of 24 runs ok")
+    reasons = [each.reason for record in found for each in record.tries]
+    gone = [reason for reason in reasons if reason.startswith("the process that ran it is gone")]
+    assert 1 <= len(gone) <= 4  # what the first driver had sent: two for each slot
+    [lost_with_it] = [reason for reason in reasons if reason not in gone]
+    assert lost_with_it.startswith(("its machine was lost", "Ray's")), told
+    assert "24 of 24 runs ok" in told
 
 
 def test_what_the_memory_monitor_kills_is_a_record_that_says_so(short: Path, tmp_path: Path) -> None:
