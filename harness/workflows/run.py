@@ -24,7 +24,6 @@ from harness.processes import here
 from harness.processes import virtual_environments as environments
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, OnProgress, execute, refused
-from harness.records.done import Done
 from harness.records.run import Record
 from harness.records.saved import SavedParameters
 from harness.records.store import Store, StoreError
@@ -34,6 +33,7 @@ from harness.specs.run import RunSpec, differing
 from harness.specs.study import TRIES
 from harness.text import counted
 from harness.workflows.common import complain, keep
+from harness.workflows.done import Done
 from harness.workflows.saving import NotHandedOver, handing, with_saved
 from harness.workflows.trying import statuses, tried
 

@@ -17,13 +17,13 @@ from harness.presentation.screen import Screen
 from harness.presentation.study import Label, finished_line
 from harness.processes.leases import Lease, Leases
 from harness.processes.supervise import OnProgress
-from harness.records.done import Done, Finished
 from harness.records.resume import shape_of
 from harness.records.run import Engine, Place, Record
 from harness.records.store import Store, StoreError, read_record
 from harness.records.whole import write_whole
 from harness.specs.study import Study, flat
 from harness.text import counted, duration
+from harness.workflows.done import Done, Finished
 
 #: In the results folder, what a study keeps beside its records: they alone say what is done.
 STATE: Final = ".study"
