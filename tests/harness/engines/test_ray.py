@@ -73,7 +73,7 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
             waited_for(lost.worker)
             lost.die()
             told, complaints = second.communicate(timeout=90)
-        assert second.returncode == 0, complaints
+        assert second.returncode == 0, told + complaints
     found = records_in(results)
     assert sorted(record.spec.seed for record in found) == list(range(24))
     assert {record.status for record in found} == {"ok"}
