@@ -242,7 +242,8 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
 KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record)) for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
+    prefix: lambda record, get=get: json.dumps(get(record))
+    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
 }
 
 #: Column to one-line description, the open-ended ones included.

@@ -166,11 +166,18 @@ def _outcome(work: Work, engines: Engines, cpus: Sequence[int] | None, one: bool
 
 
 def print_summary(work: Work) -> None:
-    """Print what the study found, over seeds, and why runs failed."""
+    """Print what the study found, over seeds, and why runs failed.
+
+    Raises:
+        UsageError: there is no record of it yet.
+    """
     reasons: Counter[str] = Counter()
+    others = 0
 
     def each() -> Iterator[Record]:
-        for record in work.records():
+        nonlocal others
+        for record, done in work.records():
+            others += not done
             if record.status != "ok":
                 reasons[f"{record.status}: {record.reason}"] += 1
             yield record
@@ -179,6 +186,8 @@ def print_summary(work: Work) -> None:
     if not found:
         raise UsageError(f"no run of {work.study.name} is done yet; harness study {work.study.path} does them")
     show(summary_table(work.study.name, found), width=140)
+    if others:
+        print(f"{counted(others, 'run')} of another kind of machine, or of other versions of the code or a library.")
     for reason, count in reasons.most_common(10):
         print(f"{counted(count, 'run')} {printable(reason)}")
 

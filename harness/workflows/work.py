@@ -8,16 +8,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from harness.errors import UsageError
 from harness.planning.studies import Planned
+from harness.presentation.folders import facts
 from harness.presentation.progress import Overall
 from harness.presentation.screen import Screen
 from harness.presentation.study import Label, finished_line
 from harness.processes.leases import Lease, Leases
 from harness.processes.supervise import OnProgress
-from harness.records.resume import shape_of
+from harness.records.packs import ENDING
+from harness.records.resume import NEVER_DONE, shape_of
 from harness.records.run import Engine, Place, Record
 from harness.records.store import Store, StoreError, read_record
 from harness.records.whole import write_whole
@@ -98,11 +101,19 @@ class Work:
         """The record that makes a run done; None where it is left to do."""
         return self.done.last(planned.key, () if planned.key in self._made else self.retry)
 
-    def records(self) -> Iterator[Record]:
-        """The records of the runs that are done, one after the other, in the order of the runs."""
+    def records(self) -> Iterator[tuple[Record, bool]]:
+        """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
+        else the newest in the folder or in the study's pack, beside its file, and False: it is of another kind of
+        machine, or of another version of the code.
+        """
+        pack = self.study.path.with_name(f"{self.study.name}{ENDING}")
+        rows, _ = facts([place for place in (self.study.results, pack) if place.exists()], ("spec_digest", "status"))
+        newest = {row["spec_digest"]: Path(str(row["path"])) for row in rows if row["status"] not in NEVER_DONE}
         for planned in self.runs:
-            if finished := self.finished(planned):
-                yield read_record(finished.path)
+            finished = self.finished(planned)
+            path = finished.path if finished else newest.get(planned.spec.digest)
+            if path is not None:
+                yield read_record(path), finished is not None
 
     def left(self) -> list[Planned]:
         """The runs to do, in order."""
