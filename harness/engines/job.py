@@ -83,7 +83,7 @@ def answered(answer: str) -> tuple[str, Record | None, str | None]:
     if text is None:
         return node, None, fault
     try:
-        record = parsed(text.encode(), "what came back")
+        record = parsed(text.encode(), "what came back")[0]
     except StoreError as error:
         return node, None, str(error)
     return (node, record, None) if isinstance(record, Record) else (node, None, "what came back is no record of a run")

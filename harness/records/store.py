@@ -148,8 +148,8 @@ def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
     return parsed(content, str(path))
 
 
-def parsed(content: bytes, whence: str) -> Record | SpeedRecord:
-    """The record in a text.
+def parsed(content: bytes, whence: str) -> tuple[Record | SpeedRecord, str]:
+    """The record in a text, and its digest there, as ``sealed``.
 
     Args:
         whence: it comes, for the messages.

@@ -17,7 +17,7 @@ from typing import TypeVar
 import psutil
 
 from harness.processes.slot import FOLDER
-from tests.conftest import PLUGIN, ROOT, python_path
+from tests.conftest import PLUGIN, python_path
 
 Found = TypeVar("Found")
 SLOT = '{"harness-slot": 1}'
@@ -116,6 +116,3 @@ def waited_for(what: Callable[[], Found | None], within: float = 40) -> Found:
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {within} s")
-
-
-DRIVER = ROOT / "tests" / "fixtures" / "engine_driver.py"
