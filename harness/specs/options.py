@@ -242,6 +242,10 @@ SPEED = (
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
 
+#: For commands with few options, which need no groups.
+DATA_FOLDER = _as_in_run("data", group=None)
+QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
+
 #: Of ``harness study``, beside the file.
 STUDY = (
     Option("plan", "Print the runs, how many are done, and the time left; start none.", bool, default=False),
@@ -253,6 +257,7 @@ STUDY = (
     Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
     _as_in_run("cpus", group=None),
     _as_in_run("data", group=None),
+    *QUIET,
     Option("on", "What brings the runs to machines: local, ray or slurm.", default="local", group=ENGINE),
     Option("share", "Runs side by side on a machine, each on CPUs of its own: for accuracy, no speed is measured.", int,
            default=1, least=1, metavar="N", group=ENGINE),
@@ -266,9 +271,6 @@ STUDY = (
     _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
 )  # fmt: skip
 
-#: For commands with few options, which need no groups.
-DATA_FOLDER = _as_in_run("data", group=None)
-QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")

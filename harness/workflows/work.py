@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +67,8 @@ class Work:
     done: Done = field(init=False)
     leases: Leases = field(init=False)
     label: Label = field(init=False)
-    #: Records that this call wrote do not have to be made again, whatever ``retry`` says.
-    _made: set[str] = field(default_factory=set)
+    #: A record that was made since then need not be made again, whatever ``retry`` says.
+    began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     _shapes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,7 +100,7 @@ class Work:
 
     def finished(self, planned: Planned) -> Finished | None:
         """The record that makes a run done; None where it is left to do."""
-        return self.done.last(planned.key, () if planned.key in self._made else self.retry)
+        return self.done.last(planned.key, self.retry, since=self.began)
 
     def records(self) -> Iterator[tuple[Record, bool]]:
         """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
@@ -162,7 +163,6 @@ class Work:
             known = {"study": self.study.mark, "place": place, "tries": lease.tries}
             record = record.model_copy(update=known)
         path = Store(self.study.results).write(record)
-        self._made.add(planned.key)
         self.done.add(record, path)
         with suppress(OSError):  # the record says it all
             lease.finish()
