@@ -231,6 +231,7 @@ COLUMNS: Mapping[str, Column[Run]] = {
 #: What an index keeps of a record for them, by their names.
 KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
+
 # -- what pages say of a run besides its columns ------------------------------------------------------
 def _machine(record: Record) -> str:
     where = record.environment
