@@ -216,6 +216,7 @@ _FIXED: Sequence[Column[Record]] = (
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
         prose=True,
     ),
+    Column("others_before", _at("before.share"), "share of its CPUs that others used before it started", "float64"),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("os", _at("environment.os"), "the operating system"),
