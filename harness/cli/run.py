@@ -21,6 +21,7 @@ def run(
     from harness.errors import UsageError
     from harness.planning.runs import by_version, named_cpus, plan, threads_note
     from harness.records.store import Store, StoreError
+    from harness.workflows.quiet import Quiet
     from harness.workflows.run import Resume, print_plan, run_all
     from harness.workflows.saving import check_fit, start_of
 
@@ -29,6 +30,7 @@ def run(
     try:
         going_on = Resume.asked(resume, retry, tries)
         options, start = start_of({**options, "save": save, "results": results})
+        quiet = Quiet.taken_from(options)
         specs, versions = plan({**options, "timeout": timeout}), by_version(options["backend"])
         check_fit(specs, start)
         cpus = named_cpus(options["cpus"])
@@ -38,4 +40,5 @@ def run(
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    raise typer.Exit(OK if run_all(specs, store, timeout, json, versions, cpus, start, save, going_on) else NOT_OK)
+    well = run_all(specs, store, timeout, json, versions, cpus, start, save, going_on, quiet)
+    raise typer.Exit(OK if well else NOT_OK)

@@ -23,6 +23,7 @@ def study(
     from harness.processes.slot import NoSlot
     from harness.records.store import StoreError
     from harness.workflows import study as workflow
+    from harness.workflows.quiet import Quiet
 
     look_for_data_in(options["data"])
     try:
@@ -30,6 +31,7 @@ def study(
             print_lines([f"wrote {workflow.write_example(file)}; next: harness study {file} --plan"])
             return
         named = ("on", "share", "address", "slurm_option", "dry_run")
+        quiet = Quiet.taken_from(options)
         engines = workflow.Engines(**{name: options[name] for name in named})
         work = workflow.work_on(file, options["retry"], options["limit"], options["engine"], engines.on)
         if options["plan"]:
@@ -39,7 +41,7 @@ def study(
         elif options["summary"]:
             workflow.print_summary(work)
         else:
-            ok = workflow.run_study(work, engines, options["cpus"], options["one"])
+            ok = workflow.run_study(work, engines, options["cpus"], options["one"], quiet)
             raise typer.Exit(OK if ok else NOT_OK)
     except (UsageError, StoreError, NoSlot) as error:
         fail(error)

@@ -11,7 +11,8 @@ from typing import Any, Final
 from harness.analysis.groups import TRAITS
 from harness.analysis.interval import remembering
 from harness.presentation import parsing
-from harness.presentation.run_columns import COLUMNS, KEPT, KEPT_BY_PREFIX
+from harness.presentation.curves import curve_of
+from harness.presentation.run_columns import COLUMNS, KEPT, KEPT_BESIDES, KEPT_BY_PREFIX
 from harness.records.facts import FACTS, Fact
 from harness.records.index import Kind, Layout, Row, Snapshot
 from harness.records.kept import Kept
@@ -22,10 +23,14 @@ from harness.records.store import Found, StoreError, read, sealed
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: What the index keeps of a run, by name, each name once.
-OF_RUNS: Final = {**FACTS, **TRAITS, **KEPT, **KEPT_BY_PREFIX}
+OF_RUNS: Final = {**FACTS, **TRAITS, **KEPT, **KEPT_BESIDES, **KEPT_BY_PREFIX}
 #: Texts that many records share.
-_SHARED: Final = ("common", "seedless", "versions", "P.", "baseline.")
-_TRUTHS: Final = ("measured", *(name for name, column in COLUMNS.items() if column.kind == "boolean"))
+_SHARED: Final = ("common", "seedless", "versions", "machine", "name", "P.", "baseline.")
+_TRUTHS: Final = (
+    "measured",
+    "higher_is_better",
+    *(name for name, column in COLUMNS.items() if column.kind == "boolean"),
+)
 
 
 def kinds() -> dict[str, Kind]:
@@ -46,8 +51,8 @@ def row(path: str) -> Row:
     else:
         values = [FACTS[name](record) if name in FACTS else None for name in OF_RUNS]
     moment = (record.created - _EPOCH) // _MICROSECOND
-    kind = "run" if isinstance(record, Record) else "speed"
-    return Row(path, None, kind, record.id, seal, moment, values)
+    kind, curve = ("run", curve_of(record).packed()) if isinstance(record, Record) else ("speed", None)
+    return Row(path, None, kind, record.id, seal, moment, values, curve)
 
 
 def snapshot(places: Iterable[Path]) -> Snapshot:

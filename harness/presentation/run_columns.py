@@ -25,8 +25,9 @@ from harness.presentation.execution_columns import shared
 from harness.presentation.table import Cell, Column, Kind, words
 from harness.records.figures import mib
 from harness.records.kept import Kept, Run, kept
+from harness.records.naming import run_name
 from harness.records.run import Record
-from harness.text import number, printable, score_text
+from harness.text import gpu_text, number, printable, score_text
 
 Get = Callable[[Record], Any]
 Named = Mapping[str, Any]
@@ -225,6 +226,7 @@ _FIXED: Sequence[Column[Record]] = (
     Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
     Column("tries", lambda record: len(record.tries), "earlier tries that a fault of the machines ended", "Int64"),
     Column("study", _at("study.name"), "the study that it belongs to"),
+    Column("others_before", _at("before.share"), "share of its CPUs that others used before it started", "float64"),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("os", _at("environment.os"), "the operating system"),
@@ -240,6 +242,24 @@ COLUMNS: Mapping[str, Column[Run]] = {
 #: What an index keeps of a record for them, by their names.
 KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
+
+# -- what pages say of a run besides its columns ------------------------------------------------------
+def _machine(record: Record) -> str:
+    where = record.environment
+    told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
+    return json.dumps({**told, "strays": list(where.strays)})
+
+
+_HIGHER_IS_BETTER = _metric("higher_is_better")
+#: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
+#: for many runs.
+higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
+machine_of: Callable[[Run], str] = kept("machine", _machine)
+#: What an index keeps of a record for these.
+KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+
+
+# -- columns that depend on the records ---------------------------------------------------------------
 #: Columns that depend on the records: a prefix, what follows it, and the values by that name.
 _PREFIXES: Mapping[str, tuple[str, Callable[[Record], Named]]] = {
     "P.": ("a parameter of the task, such as P.length", attrgetter("spec.parameters")),
@@ -252,7 +272,8 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
 KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record)) for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
+    prefix: lambda record, get=get: json.dumps(get(record))
+    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
 }
 
 #: Column to one-line description, the open-ended ones included.
@@ -351,9 +372,14 @@ LEAVING = (
 
 
 # -- several runs of one contender ------------------------------------------------------------------
-def _values(name: str, runs: Repetitions) -> list[Any]:
+def values(name: str, runs: Iterable[Run]) -> list[Any]:
     """The values of a column of ``COLUMNS``, of the runs that have one."""
-    return [value for record in runs.records if (value := COLUMNS[name].get(record)) is not None]
+    get = COLUMNS[name].get
+    return [value for run in runs if (value := get(run)) is not None]
+
+
+def _values(name: str, runs: Repetitions) -> list[Any]:
+    return values(name, runs.records)
 
 
 def _median(name: str, heading: str = "", write: Callable[[Any], str] = number) -> Column[Repetitions]:

@@ -125,6 +125,18 @@ class Noise(Frozen):
     ] = None
 
 
+class Before(Frozen):
+    """What others did on the CPUs of a measurement before it started; null where the system does not say."""
+
+    share: Annotated[Amount, Field(description="of these CPUs, used by others: neither this process nor its children")]
+    over_s: Annotated[Seconds, Field(description="seconds that were looked at")]
+    busiest: Annotated[
+        dict[str, Amount], Field(max_length=3, description="CPUs' worth of time that others took, by process name")
+    ] = {}
+    waited_s: Annotated[Seconds, Field(description="seconds waited for quiet (--wait-quiet)")] = 0.0
+    refused: Annotated[bool, Field(description="not measured, as others were busy (--require-quiet)")] = False
+
+
 class Blas(Frozen):
     """A BLAS or threading library that the worker had loaded."""
 

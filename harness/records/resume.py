@@ -74,7 +74,11 @@ def key(spec: RunSpec, kind: str) -> str:
 
 
 def key_of(record: Record) -> str | None:
-    """The key of a record; None where it does not say all that decides it, as records of schema 1 do not."""
+    """The key of a record; None where it does not say all that decides it, as records of schema 1 do not, and where the
+    run was refused because others were busy.
+    """
+    if record.before is not None and record.before.refused:  # nothing was tried
+        return None
     where = record.environment
     if not where.sources or not where.packages:
         return None

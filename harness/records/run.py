@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.records import figures
 from harness.records.base import (
     Amount,
+    Before,
     Bytes,
     Environment,
     Execution,
@@ -259,6 +260,7 @@ class Record(Execution, Sealed):
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
     noise: Noise | None = None
+    before: Before | None = None
     saved: Annotated[Saved | None, Field(description="the files kept with it; null where none were asked for")] = None
     study: Annotated[StudyMark | None, Field(description="null for a run that belongs to none")] = None
     place: Annotated[Place | None, Field(description="null for a run that belongs to no study")] = None

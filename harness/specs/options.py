@@ -20,6 +20,8 @@ ENGINE = "Machines"
 DEFAULT_RESULTS = Path("results/local")
 #: A stranger's record may ask for any number of updates: seconds after which running one again ends.
 LONGEST_AGAIN_S = 3600.0
+#: Environment variable with the seconds of the look before measuring, where ``--look`` is not given.
+LOOK_VARIABLE = "HARNESS_LOOK"
 #: And a stranger's folder may hold any number of records: seconds after which running them again ends.
 LONGEST_ALL_S = 12 * 3600.0
 
@@ -163,6 +165,11 @@ RUN = (
     Option("parameter", "Task parameter. Repeatable, one name too.", dict, "parameters", repeatable=True, short="-P",
            metavar="NAME=VALUE"),
     Option("timeout", "Longest that one run may take, in seconds.", float, least=0, group=MEASURING),
+    Option("look", "Look so long at what others compute before measuring; 0 for no look.", float, least=0,
+           metavar="SECONDS", otherwise=f"{LOOK_VARIABLE}, or 0.5", group=MEASURING),
+    Option("wait-quiet", "Wait up to so long until others are quiet.", float, least=0, metavar="SECONDS",
+           group=MEASURING),
+    Option("require-quiet", "Measure nothing while others are busy.", bool, default=False, group=MEASURING),
     Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=DATA),
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
     Option("save", "Keep the scored parameters and the test predictions beside the record.", bool, default=False,
@@ -225,12 +232,19 @@ SPEED = (
     Option("block", "Intended duration of a turn.", float, default=0.25, metavar="SECONDS", group=MEASURING),
     _as_in_run("timeout", about="Longest that one shape may take, in seconds."),
     Option("starts", "Contestants that get ready at the same time, sharing CPUs.", int, default=1, group=MEASURING),
+    _as_in_run("look"),
+    _as_in_run("wait-quiet"),
+    _as_in_run("require-quiet"),
     Option("ready", "Longest that a contestant may take to get ready.", float, least=0, metavar="SECONDS",
            group=MEASURING),
     _as_in_run("results", about="Folder for the record."),
     Option("out", "Folder for the plots.", Path, otherwise="plots/ in --results", group=OUTPUT),
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
+
+#: For commands with few options, which need no groups.
+DATA_FOLDER = _as_in_run("data", group=None)
+QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
 
 #: Of ``harness study``, beside the file.
 STUDY = (
@@ -243,6 +257,7 @@ STUDY = (
     Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
     _as_in_run("cpus", group=None),
     _as_in_run("data", group=None),
+    *QUIET,
     Option("on", "What brings the runs to machines: local, ray or slurm.", default="local", group=ENGINE),
     Option("share", "Runs side by side on a machine, each on CPUs of its own: for accuracy, no speed is measured.", int,
            default=1, least=1, metavar="N", group=ENGINE),
@@ -256,8 +271,6 @@ STUDY = (
     _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
 )  # fmt: skip
 
-#: For commands with few options, which need no groups.
-DATA_FOLDER = _as_in_run("data", group=None)
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")

@@ -83,17 +83,20 @@ class Done:
             known = {name: FACTS[name](record) for name in _FACTS}
             self._by_key.setdefault(key, []).append(_finished(path, known))
 
-    def last(self, key: str, but: Collection[str] = (), saved: bool = False) -> Finished | None:
+    def last(
+        self, key: str, but: Collection[str] = (), saved: bool = False, since: datetime | None = None
+    ) -> Finished | None:
         """The newest record that makes a run done; None where it is to be run.
 
         Args:
             but: statuses that do not make it so.
             saved: whether its parameters have to be beside it.
+            since: a record made then or later makes it so whatever its status, unless it was interrupted.
         """
         newest = max(self._by_key.get(key, ()), key=lambda each: (each.created, each.id), default=None)
-        if newest is None or newest.status in (*NEVER_DONE, *but) or (saved and not newest.saved):
+        if newest is None or newest.status in NEVER_DONE or (saved and not newest.saved):
             return None
-        return newest
+        return None if newest.status in but and (since is None or newest.created < since) else newest
 
     def seconds(self) -> dict[str, list[float]]:
         """By shape, what the finished runs took."""

@@ -34,6 +34,7 @@ from harness.specs.study import TRIES
 from harness.text import counted
 from harness.workflows.common import complain, keep
 from harness.workflows.done import Done
+from harness.workflows.quiet import NotQuiet, Quiet
 from harness.workflows.saving import NotHandedOver, handing, with_saved
 from harness.workflows.trying import statuses, tried
 
@@ -95,6 +96,7 @@ def run_all(
     start: SavedParameters | None = None,
     save: bool = False,
     resume: Resume | None = None,
+    quiet: Quiet | None = None,
 ) -> bool:
     """``run_each``, and print what came out; True if all were ok and their records kept.
 
@@ -103,7 +105,7 @@ def run_all(
     """
     with terminated_as_interrupted():
         on_record = (lambda record: print(record.json_line(), flush=True)) if json_lines else None
-        runs = run_each(specs, store, timeout, versions, cpus, on_record, start, save, resume)
+        runs = run_each(specs, store, timeout, versions, cpus, on_record, start, save, resume, quiet)
         if runs.stopped:
             screen.Screen(stderr=True).print(f"interrupted; {runs.left} runs not started", highlight=False)
         try:
@@ -125,6 +127,7 @@ def run_each(
     start: SavedParameters | None = None,
     save: bool = False,
     resume: Resume | None = None,
+    quiet: Quiet | None = None,
 ) -> Runs:
     """Run every spec under every version asked for.
 
@@ -136,6 +139,7 @@ def run_each(
         start: what the specs start from that say so.
         save: whether parameters and predictions are kept beside each record.
         resume: skip what is done already, and try again what faults of the machine end; None to do neither.
+        quiet: looks at what others compute before each run; None for no look.
 
     Raises:
         KeyboardInterrupt: the user stopped it before the first run had started.
@@ -150,11 +154,12 @@ def run_each(
         for number, (spec, version) in enumerate(runs, 1):
             saved = True
             try:
-                one = OneRun(spec, version, timeout, Choice(cpus), start, store.folder if store and save else None)
+                save_in = store.folder if store and save else None
+                one = OneRun(spec, version, timeout, Choice(cpus), start, save_in, quiet)
                 record, saved = tried(partial(run_one, one, f"[{number}/{len(runs)}]", stderr), tries)
             except Interrupted as interruption:
                 record = interruption.record
-            except KeyboardInterrupt:  # while an environment was built
+            except KeyboardInterrupt:  # while an environment was built, or quiet waited for
                 if not found.records:
                     raise
                 return replace(found, well=False, left=len(runs) - number + 1, stopped=True)
@@ -188,7 +193,12 @@ def _left(
 
 @dataclass(frozen=True)
 class OneRun:
-    """One run of a plan; ``save_in`` is the folder in which what comes out of it is saved, None to save nothing."""
+    """One run of a plan.
+
+    Attributes:
+        save_in: the folder in which what comes out of it is saved; None to save nothing.
+        quiet: looks before it, one and the same for all runs of a plan; None for no look.
+    """
 
     spec: RunSpec
     version: str | None = None
@@ -196,6 +206,7 @@ class OneRun:
     cpus: Choice = field(default_factory=Choice)
     start: SavedParameters | None = None
     save_in: Path | None = None
+    quiet: Quiet | None = None
 
 
 def run_one(one: OneRun, position: str, stderr: Console, on_progress: OnProgress | None = None) -> tuple[Record, bool]:
@@ -215,12 +226,18 @@ def run_one(one: OneRun, position: str, stderr: Console, on_progress: OnProgress
                 python = environments.find(spec.backend, version, tell)
         except environments.NotBuilt as error:
             return refused(spec, str(error), version), True
+    try:
+        with may_stop():
+            before = one.quiet.before(one.cpus, spec.threads) if one.quiet else None
+    except NotQuiet as error:
+        return refused(spec, str(error), version).model_copy(update={"before": error.before}), True
     parameters = one.start.parameters if one.start and spec.start else None
     folder = one.save_in or Path(tempfile.gettempdir())
     try:
         with handing(folder, parameters, one.save_in is not None) as files:
             with nullcontext(on_progress) if on_progress else bar(spec, position, stderr) as report:
                 record = execute(spec, one.timeout, report, python, version, one.cpus, files)
+            record = record.model_copy(update={"before": before})
             return with_saved(record, files, folder), True
     except StoreError as error:
         complain(error, stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -13,7 +14,7 @@ from typing import get_args
 
 from filelock import FileLock, Timeout
 
-from harness.engines import side_by_side
+from harness.engines import side_by_side, slurm
 from harness.errors import UsageError
 from harness.planning.runs import named_cpus
 from harness.planning.studies import runs_of
@@ -25,6 +26,7 @@ from harness.specs.study import MOST_RUNS, read
 from harness.specs.study_example import EXAMPLE
 from harness.text import counted, printable
 from harness.workflows.one_by_one import local
+from harness.workflows.quiet import Quiet
 from harness.workflows.sent import through
 from harness.workflows.trying import statuses
 from harness.workflows.work import STATE, Outcome, Work
@@ -119,7 +121,7 @@ class Engines:
     on: str = "local"
     share: int = 1
     address: str | None = None
-    slurm_option: Sequence[str] = ()
+    slurm_option: Sequence[str] | None = None
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -130,20 +132,27 @@ class Engines:
                                 ("--dry-run", self.dry_run, "slurm")):  # fmt: skip
             if given and self.on != of:
                 raise UsageError(f"{name} is of --on {of}")
+        if self.share > 1 and self.on == "slurm":
+            raise UsageError("--share: Slurm gives each task a machine alone; --on local or ray")
 
 
-def run_study(work: Work, engines: Engines, cpus: str | None = None, one: bool = False) -> bool:
+def run_study(
+    work: Work, engines: Engines, cpus: str | None = None, one: bool = False, quiet: Quiet | None = None
+) -> bool:
     """Do what is left of a study, and print what came of it; True if all of its runs are done and ok.
 
     Args:
         cpus: of ``--cpus``.
         one: end after one run.
+        quiet: looks at what others compute before each run made here; None for no look.
 
     Raises:
         UsageError: the results folder is another study's, the CPUs are none, or an engine cannot be had.
         StoreError: it cannot be written to.
         EngineLost: the engine was lost on the way.
     """
+    if engines.on == "slurm":
+        return _submitted(work, engines)
     named = named_cpus(cpus)
     work.claim_folder()
     with driving(work) if not one else nullcontext(True) as alone:
@@ -151,26 +160,51 @@ def run_study(work: Work, engines: Engines, cpus: str | None = None, one: bool =
             print(f"another process on this machine works through {work.study.name}; how far it is:")
             print_status(work)
             return False
-        outcome = _outcome(work, engines, named, one)
+        outcome = _outcome(work, engines, named, one, quiet)
     return print_end(work, outcome)
 
 
-def _outcome(work: Work, engines: Engines, cpus: Sequence[int] | None, one: bool) -> Outcome:
+def _submitted(work: Work, engines: Engines) -> bool:
+    """Have Slurm make what is left, or print the script that would; True, as nothing went wrong yet."""
+    left = len(work.left())
+    if not left:
+        return print_end(work, Outcome())
+    if work.retry:  # each task would run again what another has run again
+        raise UsageError("--retry: not with --on slurm, whose tasks know nothing of each other; --on local or ray")
+    text = slurm.script(work.study.path, work.study.name, left, options=engines.slurm_option or ())
+    if engines.dry_run:
+        print(text, end="")
+        return True
+    work.claim_folder()
+    job = slurm.submit(text, work.study.results / STATE)
+    told = f"harness study {shlex.quote(str(work.study.path))} --status says how far they are"
+    print(f"job {job} of Slurm makes the {counted(left, 'run')} that {'is' if left == 1 else 'are'} left; {told}")
+    return True
+
+
+def _outcome(work: Work, engines: Engines, cpus: Sequence[int] | None, one: bool, quiet: Quiet | None) -> Outcome:
     if engines.on == "ray":
         from harness.engines.ray import run_jobs
 
         return through(work, partial(run_jobs, address=engines.address), engines.share)
     if engines.share > 1:
         return through(work, partial(side_by_side.run_jobs, share=engines.share), engines.share)
-    return local(work, cpus, one)
+    return local(work, cpus, one, quiet)
 
 
 def print_summary(work: Work) -> None:
-    """Print what the study found, over seeds, and why runs failed."""
+    """Print what the study found, over seeds, and why runs failed.
+
+    Raises:
+        UsageError: there is no record of it yet.
+    """
     reasons: Counter[str] = Counter()
+    others = 0
 
     def each() -> Iterator[Record]:
-        for record in work.records():
+        nonlocal others
+        for record, done in work.records():
+            others += not done
             if record.status != "ok":
                 reasons[f"{record.status}: {record.reason}"] += 1
             yield record
@@ -179,6 +213,8 @@ def print_summary(work: Work) -> None:
     if not found:
         raise UsageError(f"no run of {work.study.name} is done yet; harness study {work.study.path} does them")
     show(summary_table(work.study.name, found), width=140)
+    if others:
+        print(f"{counted(others, 'run')} of another kind of machine, or of other versions of the code or a library.")
     for reason, count in reasons.most_common(10):
         print(f"{counted(count, 'run')} {printable(reason)}")
 

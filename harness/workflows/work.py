@@ -8,16 +8,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from harness.errors import UsageError
 from harness.planning.studies import Planned
+from harness.presentation.folders import facts
 from harness.presentation.progress import Overall
 from harness.presentation.screen import Screen
 from harness.presentation.study import Label, finished_line
 from harness.processes.leases import Lease, Leases
 from harness.processes.supervise import OnProgress
-from harness.records.resume import shape_of
+from harness.records.packs import ENDING
+from harness.records.resume import NEVER_DONE, shape_of
 from harness.records.run import Engine, Place, Record
 from harness.records.store import Store, StoreError, read_record
 from harness.records.whole import write_whole
@@ -63,8 +67,8 @@ class Work:
     done: Done = field(init=False)
     leases: Leases = field(init=False)
     label: Label = field(init=False)
-    #: Records that this call wrote do not have to be made again, whatever ``retry`` says.
-    _made: set[str] = field(default_factory=set)
+    #: A record that was made since then need not be made again, whatever ``retry`` says.
+    began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     _shapes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,13 +100,21 @@ class Work:
 
     def finished(self, planned: Planned) -> Finished | None:
         """The record that makes a run done; None where it is left to do."""
-        return self.done.last(planned.key, () if planned.key in self._made else self.retry)
+        return self.done.last(planned.key, self.retry, since=self.began)
 
-    def records(self) -> Iterator[Record]:
-        """The records of the runs that are done, one after the other, in the order of the runs."""
+    def records(self) -> Iterator[tuple[Record, bool]]:
+        """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
+        else the newest in the folder or in the study's pack, beside its file, and False: it is of another kind of
+        machine, or of another version of the code.
+        """
+        pack = self.study.path.with_name(f"{self.study.name}{ENDING}")
+        rows, _ = facts([place for place in (self.study.results, pack) if place.exists()], ("spec_digest", "status"))
+        newest = {row["spec_digest"]: Path(str(row["path"])) for row in rows if row["status"] not in NEVER_DONE}
         for planned in self.runs:
-            if finished := self.finished(planned):
-                yield read_record(finished.path)
+            finished = self.finished(planned)
+            path = finished.path if finished else newest.get(planned.spec.digest)
+            if path is not None:
+                yield read_record(path), finished is not None
 
     def left(self) -> list[Planned]:
         """The runs to do, in order."""
@@ -151,7 +163,6 @@ class Work:
             known = {"study": self.study.mark, "place": place, "tries": lease.tries}
             record = record.model_copy(update=known)
         path = Store(self.study.results).write(record)
-        self._made.add(planned.key)
         self.done.add(record, path)
         with suppress(OSError):  # the record says it all
             lease.finish()

@@ -174,7 +174,7 @@ def wrong(change: Any) -> OwnModel:
     [
         (lambda p, x, h: (p, x, h), set()),
         (lambda p, x, h: ({**p, "Uf": p["Uf"] * 1.001}, x, h), {"Uf"}),
-        (lambda p, x, h: (p, x[::-1], h), {"x"}),
+        (lambda p, x, h: (p, x[::-1], h), {"the input"}),
         (lambda p, x, h: (p, x, -h), {"the state"}),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_gradient_that_is_not_the_steps_is_far_from_its_differences(change: An
     own, x = wrong(change), some_batches(_of_the_cell(a_job()), 1)[0].x
     model = _of_the_cell(a_job()).model
     found = own_cell.gradients_apart(own, model.hidden, own_cell.parameters(own, model), x)
-    assert list(found) == ["U", "Uf", "W", "Wf", "b", "x", "the state"]
+    assert list(found) == ["U", "Uf", "W", "Wf", "b", "the input", "the state"]
     assert {name for name, far in found.items() if far > own_cell.GRADIENT_TOLERANCE} == apart
     assert max(far for name, far in found.items() if name not in apart) < 1e-8
 
@@ -208,7 +208,7 @@ def test_a_kink_near_by_and_several_states_are_no_mistake() -> None:
 
     own, job = OwnModel(Kinked, "Kinked", 1), _of_the_cell(a_job())
     found = own_cell.gradients_apart(own, 4, own_cell.parameters(own, job.model), some_batches(job, 1)[0].x)
-    assert list(found) == ["w", "x", "state 1", "state 2"]
+    assert list(found) == ["w", "the input", "state 1", "state 2"]
     assert max(found.values()) < own_cell.GRADIENT_TOLERANCE
 
 
