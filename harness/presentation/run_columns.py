@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.own import OWN
 from harness.analysis.disturbance import flags
-from harness.analysis.groups import LAUNCH_BOUND, Group, median_of, noise_of, trait
+from harness.analysis.groups import LAUNCH_BOUND, TRAITS, Group, median_of, noise_of, shares, trait
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
 from harness.presentation.execution_columns import shared
@@ -65,6 +65,10 @@ def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run]
 
 def _versions(record: Record) -> str:
     return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
+
+
+def _machine(record: Record) -> str:
+    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
 
 
 def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
@@ -216,6 +220,12 @@ _FIXED: Sequence[Column[Record]] = (
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
         prose=True,
     ),
+    Column("machine", _machine, "the GPU of a run on one, else the processor: never compared across these"),
+    Column("node", TRAITS["node"], "the machine's name in its network, of a study's run"),
+    Column("engine", _at("place.engine"), "what brought a study's run there: local, ray or slurm"),
+    Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
+    Column("tries", lambda record: len(record.tries), "earlier tries that a fault of the machines ended", "Int64"),
+    Column("study", _at("study.name"), "the study that it belongs to"),
     Column("others_before", _at("before.share"), "share of its CPUs that others used before it started", "float64"),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
@@ -320,6 +330,14 @@ def own_note(cells: Iterable[str]) -> list[Cell]:
     return [
         Cell(f"{OWN}: a user's own model, held to no reference, or (column gate_predictions) to one that it brought")
     ] * own
+
+
+def notes_of(runs: Iterable[Run]) -> list[Cell]:
+    """The lines below a table of these runs."""
+    runs = list(runs)
+    sharing = sum(map(shares, runs))
+    told = f"{sharing} of {len(runs)} runs shared their machine (--share): none of their speed was measured"
+    return own_note(trait(run, "cell") for run in runs) + [Cell(told)] * bool(sharing)
 
 
 _TASK: Column[Shown] = Column(

@@ -60,6 +60,8 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
     """24 runs on two nodes. The driver is killed and started again; then a node is, with the run that is on it."""
     results, study = tmp_path / "results", study_in(tmp_path, 24)
     with cluster(short) as there:
+        there.add()
+        there.add()
         with driver(there, study) as first:
             waited_for(lambda: len(list(results.glob("*.json"))) >= 4)
             at_work = waited_for(there.nodes[0].worker)
@@ -73,7 +75,7 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
             waited_for(lost.worker)
             lost.die()
             told, complaints = second.communicate(timeout=90)
-        assert second.returncode == 0, complaints
+        assert second.returncode == 0, told + complaints
     found = records_in(results)
     assert sorted(record.spec.seed for record in found) == list(range(24))
     assert {record.status for record in found} == {"ok"}
@@ -86,29 +88,29 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
     assert "24 of 24 runs ok" in told
 
 
-def test_what_the_memory_monitor_kills_is_a_record_that_says_so(short: Path, tmp_path: Path) -> None:
+def test_a_cluster_without_slots_is_named_and_what_its_memory_monitor_kills_is_a_record(
+    short: Path, tmp_path: Path
+) -> None:
     """A monitor that thinks that all memory is taken kills whatever runs."""
-    with cluster(
-        short, ('{"harness-slot": 1}',), RAY_memory_usage_threshold="0.0", RAY_memory_monitor_refresh_ms="100"
-    ) as there:
-        with driver(there, study_in(tmp_path, 1, "slow")) as only:
-            only.communicate(timeout=60)
-        assert only.returncode == 1
+    study = study_in(tmp_path, 1, "slow")
+    with cluster(short, RAY_memory_usage_threshold="0.0", RAY_memory_monitor_refresh_ms="100") as there:
+        there.add("{}")
+        with driver(there, study) as refused:
+            _, complaints = refused.communicate(timeout=60)
+        assert refused.returncode == 2
+        told = complaints.strip().splitlines()[-1]
+        assert told.startswith(
+            "harness: no node of Ray's cluster offers harness-slot: start its nodes with ray start --a"
+        )
+        assert told.endswith("""--resources='{"harness-slot": 1}'""")
+        there.add()
+        with driver(there, study) as killed:
+            killed.communicate(timeout=60)
+        assert killed.returncode == 1
     [record] = records_in(tmp_path / "results")
     assert record.status == "failed"
     assert "the engine's memory monitor killed it" in (record.reason or "")
     assert not record.tries
-
-
-def test_a_cluster_without_slots_is_named_with_the_command(short: Path, tmp_path: Path) -> None:
-    with cluster(short, ("{}",)) as there, driver(there, study_in(tmp_path, 1)) as only:
-        _, complaints = only.communicate(timeout=60)
-    assert only.returncode == 2
-    told = complaints.strip().splitlines()[-1]
-    assert told.startswith(
-        "harness: no node of Ray's cluster offers harness-slot: start its nodes with ray start --addr"
-    )
-    assert told.endswith("""--resources='{"harness-slot": 1}'""")
 
 
 @pytest.mark.parametrize(
