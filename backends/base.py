@@ -164,8 +164,8 @@ class Backend(ABC):
     name: ClassVar[str]
     #: The distribution that pip installs to have it.
     distribution: ClassVar[str]
-    #: Distributions that compute, besides ``distribution`` and NumPy, or patterns of their names: another version of one
-    #: may give another figure.
+    #: Distributions that compute, besides ``distribution`` and NumPy, or patterns of their names: another version of
+    #: one may give another figure.
     libraries: ClassVar[tuple[str, ...]] = ()
     #: Whether its trainers have ``train_accumulated``.
     accumulates: ClassVar[bool] = False

@@ -37,7 +37,8 @@ from harness.workflows.run import Resume, run_each
 from harness.workflows.saving import check_fit, start_of
 
 __all__ = [
-    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "verify",
+    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "study",
+    "verify",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -142,6 +143,39 @@ def run(**options: Any) -> Results:
     runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save, resume=resume, quiet=quiet)
     stopped = [f"interrupted; {runs.left} runs not started"] if runs.stopped else []
     return Results(runs.records, problems=stopped, ok=runs.well)
+
+
+def study(
+    file: str | Path,
+    *,
+    retry: str | None = None,
+    on: str = "local",
+    share: int = 1,
+    address: str | None = None,
+    cpus: str | None = None,
+) -> Results:
+    """Do what is left of a study, and return the records of all of its runs, as ``harness study``.
+
+    Ctrl-C ends it; what was measured is kept, and the next call goes on.
+
+    Args:
+        file: the study's.
+        retry: statuses whose runs are run again: ``"failed,timeout"``.
+        on: ``local`` or ``ray``.
+        share: runs side by side on a machine; above 1, no speed is measured.
+        address: of a Ray cluster.
+        cpus: to choose from, such as ``"4-7"``.
+
+    Raises:
+        UsageError: something in the file cannot be right, or an engine cannot be had; in one line.
+        StoreError: the records' folder cannot be written to.
+    """
+    from harness.workflows import study as studying
+
+    engines = studying.Engines(on=on, share=share, address=address)
+    work = studying.work_on(Path(file), retry, on=on)
+    ok = studying.run_study(work, engines, cpus)
+    return Results([record for record, done in work.records() if done], ok=ok)
 
 
 @takes(*SPEED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ if "CI" not in os.environ:
 # The data sets of whoever runs the tests are none of theirs: names of tasks are read when tests are collected.
 os.environ["HARNESS_DATASETS"] = str(ROOT / "tests" / "no-datasets")
 
+# Nor is the index of their records: the tests share one of their own.
+_INDEX = tempfile.TemporaryDirectory(prefix="harness-tests-index-")
+os.environ["HARNESS_INDEX"] = _INDEX.name
 # Half a second before each of hundreds of commands, which would say that other tests are busy.
 os.environ["HARNESS_LOOK"] = "0"
 

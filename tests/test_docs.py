@@ -166,6 +166,10 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
         adds_what_it_names(harness, words)
     if words[0] not in ("run", "speed", "data") or "--from" in words:
         words = with_the_record(words, a_run, tmp_path)
+    if words[0] == "study":
+        (tmp_path / "results" / "studies").symlink_to(ROOT / "results" / "studies")
+        if "--init" not in words:
+            assert harness("study", "--init").returncode == 0
     if words[0] in ("run", "speed"):
         backends = [words[i + 1] for i, word in enumerate(words) if word == "--backend" and words[i + 1] != "all"]
         if any("@" in name for name in backends):

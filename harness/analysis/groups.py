@@ -6,15 +6,17 @@ import json
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import backends
 from backends.job import CELLS
 from backends.own import OWN
 from harness.analysis.disturbance import flags
+from harness.records.kept import Kept, Run
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 
@@ -22,6 +24,59 @@ from harness.specs.run import RunSpec
 _WHICH = ("cell", "source", "sha256")
 #: Share of its time that a device may be idle before a run counts as launch-bound: limited by dispatch.
 LAUNCH_BOUND = 0.5
+
+
+def _measured(name: str) -> Callable[[Record], Any]:
+    """One of the metrics; None where there are none."""
+    return lambda record: getattr(record.metrics, name, None)
+
+
+#: What groups need to know of a run, by name. An index keeps it, so that no record is read for it; what a column of
+#: tables shows too has the column's name.
+TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
+    "status": attrgetter("status"),
+    "created": attrgetter("created"),
+    "measured": lambda record: record.metrics is not None,
+    "task": attrgetter("spec.task"),
+    "preset": attrgetter("spec.preset"),
+    "cell": attrgetter("spec.model.name"),
+    "cell_place": lambda record: [*CELLS, OWN].index(record.spec.model.cell),
+    "model_sha256": attrgetter("spec.model.sha256"),
+    "backend": attrgetter("spec.backend"),
+    "version": attrgetter("framework_version"),
+    "variant": attrgetter("current_variant"),
+    "tier": attrgetter("tier"),
+    "device": attrgetter("spec.device"),
+    "device_name": attrgetter("environment.device_name"),
+    "logical_cpus": attrgetter("environment.logical_cpus"),
+    "os": attrgetter("environment.os"),
+    "python": attrgetter("environment.python"),
+    "seed": attrgetter("spec.seed"),
+    "data_sha256": _measured("data_sha256"),
+    "solved": _measured("solved"),
+    "score_name": _measured("main_score"),
+    "stopped_at": _measured("stopped_at"),
+    "device_idle_share": _measured("device_idle_share"),
+    "flags": lambda record: " ".join(flags(record.noise)),
+    "common": lambda record: json.dumps(_common(record)),
+    "seedless": lambda record: present_spec(record).model_dump_json(exclude={"seed"}),
+}
+
+
+def trait(run: Run, name: str) -> Any:
+    """What ``TRAITS`` says of a run: from the index where it is of one."""
+    return run.value(name) if type(run) is Kept else TRAITS[name](run)  # type: ignore[arg-type]
+
+
+def finished(run: Run) -> bool:
+    """Whether it has figures to compare."""
+    return trait(run, "status") == "ok" and bool(trait(run, "measured"))
+
+
+def noise_of(run: Run) -> list[str]:
+    """The names of what disturbed it."""
+    found: list[str] = trait(run, "flags").split()
+    return found
 
 
 @dataclass(frozen=True)
@@ -39,22 +94,22 @@ class Group:
     title: str
     slug: str
     about: str
-    records: list[Record]
+    records: list[Run]
     differing: str = ""
 
-    @property
-    def ok(self) -> list[Record]:
+    @cached_property
+    def ok(self) -> list[Run]:
         """The runs that finished."""
-        return [record for record in self.records if record.status == "ok" and record.metrics is not None]
+        return [record for record in self.records if finished(record)]
 
     @cached_property
     def not_ok(self) -> Counter[str]:
         """How many runs did not finish, by what was asked for, seed aside: see ``seedless``."""
-        return Counter(seedless(record) for record in self.records if record.status != "ok")
+        return Counter(seedless(record) for record in self.records if trait(record, "status") != "ok")
 
     @cached_property
     def _seeds(self) -> set[int]:
-        return {record.spec.seed for record in self.records}
+        return {trait(record, "seed") for record in self.records}
 
     @cached_property
     def _devices(self) -> list[str]:
@@ -62,7 +117,7 @@ class Group:
 
     @cached_property
     def _logical_cpus(self) -> set[int]:
-        return {record.environment.logical_cpus for record in self.records}
+        return {trait(record, "logical_cpus") for record in self.records}
 
     @cached_property
     def _gpus(self) -> list[str]:
@@ -73,43 +128,45 @@ class Group:
         """By backend, variants and versions of the runs that were ok. Cached: a group may have thousands of runs."""
         found: dict[str, tuple[set[str | None], set[str | None]]] = {}
         for record in self.ok:
-            variants, versions = found.setdefault(record.spec.backend, (set(), set()))
-            variants.add(record.current_variant)
-            versions.add(record.framework_version)
+            variants, versions = found.setdefault(trait(record, "backend"), (set(), set()))
+            variants.add(trait(record, "variant"))
+            versions.add(trait(record, "version"))
         return found
 
     @cached_property
     def _systems(self) -> set[str]:
-        return _varied([_system(record) for record in self.records])
+        return _varied(list(map(dict, {tuple(_system(record).items()) for record in self.records})))
 
     @cached_property
     def _data_differs(self) -> bool:
         """Whether runs of one seed learned from different data."""
         found: dict[int, set[str]] = {}
         for record in self.records:
-            if record.metrics and record.metrics.data_sha256:
-                found.setdefault(record.spec.seed, set()).add(record.metrics.data_sha256)
+            if digest := trait(record, "data_sha256"):
+                found.setdefault(trait(record, "seed"), set()).add(digest)
         return any(len(digests) > 1 for digests in found.values())
 
-    def _data(self, record: Record) -> str:
+    def _data(self, record: Run) -> str:
         """The start of the data's digest, where the group has several for one seed."""
-        digest = record.metrics.data_sha256 if record.metrics else None
-        return f"data {digest[:8]}" if digest and self._data_differs else ""
+        if not self._data_differs:
+            return ""
+        digest = trait(record, "data_sha256")
+        return f"data {digest[:8]}" if digest else ""
 
-    def distinction(self, record: Record) -> list[str]:
+    def distinction(self, record: Run) -> list[str]:
         """What distinguishes this record within its group, besides cell, backend and variant: where and how it ran."""
         words = [where] if (where := self._where(record)) else []
         words += [words for name, words in _system(record).items() if name in self._systems]
         if len(self._seeds) > 1:
-            words.append(f"seed {record.spec.seed}")
+            words.append(f"seed {trait(record, 'seed')}")
         return [*words, *filter(None, (self._source(record), self._data(record), self._versions(record)))]
 
-    def settings(self, record: Record) -> str:
+    def settings(self, record: Run) -> str:
         """What distinguishes this record within its group, where it ended early, and what disturbed or limited it."""
         words = self.distinction(record)
-        if record.metrics and record.metrics.stopped_at is not None:
-            words.append(f"stopped after {record.metrics.stopped_at:,} updates")
-        if noise := flags(record.noise):
+        if (stopped_at := trait(record, "stopped_at")) is not None:
+            words.append(f"stopped after {stopped_at:,} updates")
+        if noise := noise_of(record):
             words.append(f"noisy: {' '.join(noise)}")
         if idle := launch_bound(record):
             words.append(idle)
@@ -120,65 +177,67 @@ class Group:
         """The digests of own models' files by their names."""
         found: dict[str, set[str | None]] = {}
         for record in self.records:
-            found.setdefault(record.spec.model.name, set()).add(record.spec.model.sha256)
+            found.setdefault(trait(record, "cell"), set()).add(trait(record, "model_sha256"))
         return found
 
-    def _source(self, record: Record) -> str:
+    def _source(self, record: Run) -> str:
         """The start of the digest of a user's own model, where the group has several of its name."""
-        digest = record.spec.model.sha256
-        return f"source {digest[:8]}" if digest and len(self._sources[record.spec.model.name]) > 1 else ""
+        digest = trait(record, "model_sha256")
+        return f"source {digest[:8]}" if digest and len(self._sources[trait(record, "cell")]) > 1 else ""
 
-    def _versions(self, record: Record) -> str:
-        _, versions = self._by_backend.get(record.spec.backend, (set(), set()))
-        return record.framework_version or "" if len(versions) > 1 else ""
+    def _versions(self, record: Run) -> str:
+        _, versions = self._by_backend.get(trait(record, "backend"), (set(), set()))
+        return trait(record, "version") or "" if len(versions) > 1 else ""
 
-    def _where(self, record: Record) -> str:
+    def _where(self, record: Run) -> str:
         """The device, the GPU's name and the number of logical CPUs, each only where the group has several."""
-        words: list[str] = [record.spec.device] if len(self._devices) > 1 else []
+        words: list[str] = [trait(record, "device")] if len(self._devices) > 1 else []
         if len(self._logical_cpus) > 1:
-            words.append(f"{record.environment.logical_cpus} logical CPUs")
-        if len(self._gpus) > 1 and record.environment.device_name:
-            words.append(record.environment.device_name)
+            words.append(f"{trait(record, 'logical_cpus')} logical CPUs")
+        if len(self._gpus) > 1 and (gpu := trait(record, "device_name")):
+            words.append(gpu)
         return ", ".join(words)
 
-    def contender(self, record: Record) -> str:
+    def contender(self, record: Run) -> str:
         """Who computed it: the backend; variant, device, GPU and version if the group has several; fused is marked."""
-        spec = record.spec
-        variants, _ = self._by_backend.get(spec.backend, (set(), set()))
-        words = [spec.backend]
+        backend = trait(record, "backend")
+        variants, _ = self._by_backend.get(backend, (set(), set()))
+        words = [backend]
         if len(variants) > 1:
-            words.append(record.current_variant)
-        if record.tier == "fused":  # several updates per dispatch: never beside the others unmarked
+            words.append(trait(record, "variant"))
+        if trait(record, "tier") == "fused":  # several updates per dispatch: never beside the others unmarked
             words.append("(fused)")
         if where := self._where(record):
             words.append(f"({where})")
         return " ".join([*words, *filter(None, (self._source(record), self._data(record), self._versions(record)))])
 
-    def contenders(self) -> dict[tuple[str, str], list[Record]]:
+    def contenders(self) -> dict[tuple[str, str], list[Run]]:
         """The runs that were ok by cell and contender; one entry holds all seeds and repetitions."""
-        found: dict[tuple[str, str], list[Record]] = {}
+        found: dict[tuple[str, str], list[Run]] = {}
         for record in self.ok:
-            found.setdefault((record.spec.model.name, self.contender(record)), []).append(record)
+            found.setdefault((trait(record, "cell"), self.contender(record)), []).append(record)
         return found
 
 
-def launch_bound(record: Record) -> str | None:
+def launch_bound(record: Run) -> str | None:
     """A remark where the device waited for the host more than it computed; else None."""
-    idle = record.metrics.device_idle_share if record.metrics else None
+    idle = trait(record, "device_idle_share")
     return None if idle is None or idle <= LAUNCH_BOUND else f"launch-bound: device idle {100 * idle:.0f} %"
 
 
-def groups(records: Iterable[Record]) -> list[Group]:
+def groups(records: Iterable[Run]) -> list[Group]:
     """The groups of these records: two records share one where everything is equal that must be for a comparison."""
-    members: dict[str, list[Record]] = {}
+    members: dict[str, list[Run]] = {}
     for record in records:
-        members.setdefault(json.dumps(_common(record), sort_keys=True), []).append(record)
-    by_name: dict[tuple[str, str], list[list[Record]]] = {}
-    for _, found in sorted(members.items(), key=lambda item: _natural(item[0])):
-        by_name.setdefault((found[0].spec.task, found[0].spec.preset), []).append(found)
+        members.setdefault(trait(record, "common"), []).append(record)
+    shared = {common: json.loads(common) for common in members}
+    by_name: dict[tuple[str, str], list[list[Run]]] = {}
+    in_order = sorted(members, key=lambda common: _natural(json.dumps(shared[common], sort_keys=True)))
+    for found in map(members.__getitem__, in_order):
+        by_name.setdefault((trait(found[0], "task"), trait(found[0], "preset")), []).append(found)
     made, slugs = [], _Slugs()
     for (task, preset), several in sorted(by_name.items()):
-        commons = [_common(found[0]) for found in several]
+        commons = [shared[trait(found[0], "common")] for found in several]
         varied = _varied(commons)
         for common, found in zip(commons, several, strict=True):
             differing = [_phrase(name, value) for name, value in common.items() if name in varied]
@@ -209,9 +268,10 @@ class _Slugs:
         return slug
 
 
-def seedless(record: Record) -> str:
+def seedless(record: Run) -> str:
     """Everything that was asked for but the seed, the variant by its present name; equal for repetitions."""
-    return present_spec(record).model_dump_json(exclude={"seed"})
+    found: str = trait(record, "seedless")
+    return found
 
 
 def present_spec(record: Record) -> RunSpec:
@@ -220,7 +280,7 @@ def present_spec(record: Record) -> RunSpec:
     return spec.model_copy(update={"variant": backends.current_variant(spec.backend, spec.variant)})
 
 
-def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
+def _about(common: Mapping[str, Any], records: Iterable[Run]) -> str:
     """Everything that the records share, and the devices that they ran on."""
     records = list(records)
     shown: dict[str, Any] = {}
@@ -232,17 +292,17 @@ def _about(common: Mapping[str, Any], records: Iterable[Record]) -> str:
     return " · ".join(_phrase(name, value) for name, value in shown.items() if name not in ("task", "preset"))
 
 
-def _devices(records: Iterable[Record]) -> list[str]:
-    return sorted({record.spec.device for record in records})
+def _devices(records: Iterable[Run]) -> list[str]:
+    return sorted({trait(record, "device") for record in records})
 
 
-def _system(record: Record) -> dict[str, str]:
+def _system(record: Run) -> dict[str, str]:
     """What ran on the machine: shown where it differs, but no reason to tell repetitions apart."""
-    return {"os": record.environment.os, "python": f"Python {record.environment.python}"}
+    return {"os": trait(record, "os"), "python": f"Python {trait(record, 'python')}"}
 
 
-def _gpus(records: Iterable[Record]) -> list[str]:
-    return sorted({record.environment.device_name for record in records if record.environment.device_name})
+def _gpus(records: Iterable[Run]) -> list[str]:
+    return sorted(filter(None, {trait(record, "device_name") for record in records}))
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -250,10 +310,9 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d{1,18})", text)]
 
 
-def _place(record: Record) -> tuple[int, str, str, str, str, int, str]:
-    spec = record.spec
-    cell, where = [*CELLS, OWN].index(spec.model.cell), (spec.backend, spec.device)
-    return cell, spec.model.name, *where, record.current_variant, spec.seed, record.created.isoformat()
+def _place(record: Run) -> tuple[Any, ...]:
+    which = [trait(record, name) for name in ("cell_place", "cell", "backend", "device", "variant", "seed")]
+    return *which, trait(record, "created").isoformat()
 
 
 def _common(record: Record) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.analysis.disturbance import flags
-from harness.analysis.groups import Group, groups, seedless
-from harness.records.run import Metrics, Record
+from harness.analysis.interval import Average
+from harness.analysis.groups import Group, groups, noise_of, seedless, trait
+from harness.records.kept import Run
 
 
 @dataclass(frozen=True)
@@ -24,32 +24,33 @@ class Repetitions:
     group: Group
     cell: str
     contender: str
-    records: list[Record]
+    records: list[Run]
 
-    @property
-    def metrics(self) -> list[Metrics]:
-        """What each run measured."""
-        return [record.metrics for record in self.records if record.metrics]
+    @cached_property
+    def averages(self) -> dict[str, Average]:
+        """Averages with their intervals that were computed already, by the column's name."""
+        return {}
 
     @property
     def seeds(self) -> int:
         """Different seeds."""
-        return len({record.spec.seed for record in self.records})
+        return len({trait(record, "seed") for record in self.records})
 
     @property
     def solved(self) -> int:
         """Runs that solved the task."""
-        return sum(metrics.solved for metrics in self.metrics)
+        return sum(bool(trait(record, "solved")) for record in self.records)
 
     @property
     def noisy(self) -> int:
         """Runs that something disturbed."""
-        return sum(bool(flags(record.noise)) for record in self.records)
+        return sum(bool(noise_of(record)) for record in self.records)
 
     @property
     def score_name(self) -> str:
         """The score that decides whether the task is solved."""
-        return self.metrics[0].main_score
+        name: str = trait(self.records[0], "score_name")
+        return name
 
     @cached_property
     def not_ok(self) -> int:
@@ -57,7 +58,7 @@ class Repetitions:
         return self.group.not_ok[seedless(self.records[0])]
 
 
-def repetitions(records: Iterable[Record]) -> Iterator[Repetitions]:
+def repetitions(records: Iterable[Run]) -> Iterator[Repetitions]:
     """The repetitions of every group, cell and contender. Runs that were not ok are only counted."""
     for group in groups(records):
         yield from repetitions_in(group)
@@ -69,6 +70,6 @@ def repetitions_in(group: Group) -> Iterator[Repetitions]:
         yield Repetitions(group, cell, contender, ok)
 
 
-def any_repeated(records: Iterable[Record]) -> bool:
+def any_repeated(records: Iterable[Run]) -> bool:
     """Whether any spec was run more than once."""
     return any(len(runs.records) > 1 for runs in repetitions(records))

@@ -17,6 +17,7 @@ from harness.cli import (
     env,
     export,
     listing,
+    pack,
     parity,
     plot,
     report,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "plot": plot.plot,
     "report": report.report,
     "export": export.export,
+    "pack": pack.pack,
     "data": data.data,
     "env": env.env,
 }

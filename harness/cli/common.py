@@ -60,9 +60,11 @@ def look_for_data_in(folder: Path | None) -> None:
 
 def read_records(places: list[Path] | None) -> Found:
     """The records in these folders and files. Files that hold none are named on standard error and skipped."""
-    from harness.records.store import read_all
+    from harness.presentation.folders import read_all
 
     found = read_all(places or [DEFAULT_RESULTS])
+    for note in found.notes:
+        tell(note)
     for problem in found.problems:
         tell(f"skipped {problem}")
     if not found.records and not found.speeds:

@@ -18,27 +18,32 @@ def study(
     **options: Any,
 ) -> None:
     """Many runs, each done once: stop it, lose the machine, call it again, and it goes on where it was."""
+    from harness.engines.ray import EngineLost
     from harness.errors import UsageError
     from harness.processes.slot import NoSlot
     from harness.records.store import StoreError
     from harness.workflows import study as workflow
+    from harness.workflows.quiet import Quiet
 
     look_for_data_in(options["data"])
     try:
         if options["init"]:
             print_lines([f"wrote {workflow.write_example(file)}; next: harness study {file} --plan"])
             return
-        work = workflow.work_on(file, options["retry"], options["limit"])
+        named = ("on", "share", "address", "slurm_option", "dry_run")
+        quiet = Quiet.taken_from(options)
+        engines = workflow.Engines(**{name: options[name] for name in named})
+        work = workflow.work_on(file, options["retry"], options["limit"], options["engine"], engines.on)
         if options["plan"]:
             workflow.print_plan(work, options["json"])
-            return
-        if options["status"]:
+        elif options["status"]:
             workflow.print_status(work)
-            return
-        if options["summary"]:
+        elif options["summary"]:
             workflow.print_summary(work)
-            return
-        ok = workflow.run_study(work, options["cpus"], options["one"])
+        else:
+            ok = workflow.run_study(work, engines, options["cpus"], options["one"], quiet)
+            raise typer.Exit(OK if ok else NOT_OK)
     except (UsageError, StoreError, NoSlot) as error:
         fail(error)
-    raise typer.Exit(OK if ok else NOT_OK)
+    except EngineLost as error:
+        fail(error, NOT_OK)

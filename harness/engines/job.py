@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from harness.errors import UsageError
 from harness.processes.supervise import refused
 from harness.records.base import Status
 from harness.records.run import Engine, Place, Record, Try
@@ -71,13 +72,18 @@ def answered(answer: str) -> tuple[str, Record | None, str | None]:
     """What ``harness.engines.command`` says: the node, the record, or the fault for which there is none.
 
     A first answer has the node alone. A record that did not arrive whole is a fault: its digest shows it.
+
+    Raises:
+        UsageError: the node did not understand the job.
     """
     found = json.loads(answer)
+    if "refused" in found:
+        raise UsageError(f"{found['node']}: {found['refused']}; install the same version of rnn-harness there")
     node, text, fault = str(found["node"]), found.get("record"), found.get("fault")
     if text is None:
         return node, None, fault
     try:
-        record = parsed(text.encode(), "what came back")
+        record = parsed(text.encode(), "what came back")[0]
     except StoreError as error:
         return node, None, str(error)
     return (node, record, None) if isinstance(record, Record) else (node, None, "what came back is no record of a run")

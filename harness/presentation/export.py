@@ -12,11 +12,12 @@ import pandas as pd
 
 from harness.analysis.repeats import repetitions
 from harness.presentation import contest_columns, contest_table, renderers, run_columns, screen
+from harness.presentation.folders import prepared
 from harness.presentation.frames import frame, table_of
 from harness.presentation.run_table import runs_frame, settings_of, with_scores_named
 from harness.presentation.selection import select
 from harness.presentation.table import Column, Decimal
-from harness.records.run import Record
+from harness.records.kept import Run
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
@@ -51,7 +52,8 @@ def render(
     form = format_named(form, out)
     exported = form not in FOR_PEOPLE
     if summary:
-        data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
+        with prepared(found, run_columns.SUMMARIZED):
+            data = frame(run_columns.SUMMARY.values(), repetitions(found.records))
         usual: Sequence[str] = () if exported or data.empty else run_columns.SUMMARY_DEFAULT
         return write(select(data, columns or usual, sort, where), form, out, decimal=decimal)
     if not found.records and (exported or columns or sort or where):
@@ -62,7 +64,8 @@ def render(
         return write(chosen, form, out, contest_columns.COLUMNS.__getitem__, decimal)
     parts = []
     if found.records:
-        data = runs_frame(found.records)
+        with prepared(found, run_columns.COLUMNS):
+            data = runs_frame(found.records)
         chosen = select_runs(data, columns or (list(data.columns) if exported else ()), sort, where, found.records)
         if exported or columns or sort or where or not found.speeds:
             return write(chosen, form, out, decimal=decimal)
@@ -75,7 +78,7 @@ def select_runs(
     columns: Sequence[str] = (),
     sort: Sequence[str] = (),
     where: Sequence[str] = (),
-    records: Iterable[Record] = (),
+    records: Iterable[Run] = (),
 ) -> pd.DataFrame:
     """As ``select``, of a frame of runs. Without ``columns``: the default ones, those of a GPU where one was measured;
     where rows differ, in what; what disturbed them where anything did, and ``reason`` where a run is not ok.

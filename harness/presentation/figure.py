@@ -23,6 +23,10 @@ PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
 #: Sets of runs, and calls of ``harness speed``, that get figures unless some are asked for.
 MOST_DRAWN = 30
+#: The same of a folder of many runs; a figure takes as long as a thousand of its records.
+MOST_DRAWN_OF_MANY = 10
+#: Runs beyond which a report folds its sets, and lists no record.
+FOLDED = 1000
 Panel = TypeVar("Panel")
 Subject = TypeVar("Subject")
 
@@ -62,12 +66,21 @@ def save(drawings: Iterable[Drawn], out: Path) -> list[Path]:
 
 
 def chosen(
-    subjects: Sequence[Subject], only: Sequence[str], names: Callable[[Subject], str], size: Callable[[Subject], int]
+    subjects: Sequence[Subject],
+    only: Sequence[str],
+    names: Callable[[Subject], str],
+    size: Callable[[Subject], int],
+    runs: int = 0,
 ) -> list[Subject]:
-    """What gets figures, in its order: subjects whose names contain any of ``only``; without these, the largest."""
+    """What gets figures, in its order: subjects whose names contain any of ``only``; without these, the largest.
+
+    Args:
+        runs: how many there are in all subjects.
+    """
     if only:
         return [subject for subject in subjects if any(words in names(subject) for words in only)]
-    largest = sorted(range(len(subjects)), key=lambda place: -size(subjects[place]))[:MOST_DRAWN]
+    most = MOST_DRAWN if runs <= FOLDED else MOST_DRAWN_OF_MANY
+    largest = sorted(range(len(subjects)), key=lambda place: -size(subjects[place]))[:most]
     return [subjects[place] for place in sorted(largest)]
 
 

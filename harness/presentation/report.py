@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,22 +14,30 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.analysis.groups import Group, groups
-from harness.analysis.repeats import any_repeated, repetitions_in
+from harness.analysis.groups import Group, groups, trait
+from harness.analysis.repeats import repetitions_in
 from harness.errors import UsageError
 from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
 from harness.presentation.contest_words import machine
-from harness.presentation.figure import Drawn, left_out
+from harness.presentation.figure import FOLDED, Drawn, left_out
+from harness.presentation.folders import prepared
+from harness.presentation.run_columns import COLUMNS, SUMMARIZED
 from harness.presentation.run_table import repeats_table
 from harness.presentation.table import Table
-from harness.records.naming import run_name
-from harness.records.run import Metrics, Record
+from harness.records.kept import Run
+from harness.records.naming import reason_of, run_name
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
-from harness.text import gpu_text, harmless, markdown_escape, number, printable, score_text
+from harness.text import counted, harmless, markdown_escape, number, printable, score_text
 
 FIGURES = "figures"
+#: Columns that a report needs of all runs.
+REPORTED = (
+    *SUMMARIZED, "train_seq_s_p10", "train_seq_s_p90", "predict_seq_s", "host_init_mib", "device_peak_mib", "energy_j",
+    "joules_per_1000_sequences", "parameters", "gate", "executed", "noise", "threads", "cpu", "git_commit", "git_dirty",
+    "machine", "name", "reason", "baseline",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Section:
     table: Table
     not_run: list[tuple[str, str, str]]
     pictures: list[Picture]
+    runs: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ def write(found: Found, out: Path, title: str = "Recurrent networks, measured", 
         Every file written, the two pages first.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    with prepared(found, REPORTED):
+        return _written(found, out, title, only)
+
+
+def _written(found: Found, out: Path, title: str, only: Sequence[str]) -> list[Path]:
     pictures = _pictures(run_figures.figures(found.records, only), out / FIGURES)
     contests = _pictures(contest_figures.figures(found.speeds, only), out / FIGURES)
     about = _content(found, pictures, contests) | {"title": printable(title), "not_drawn": not_drawn(found, only)}
@@ -146,18 +161,23 @@ def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Pictu
     """What both templates are given."""
     comparable = groups(found.records)
     by_name = {picture.name: picture for picture in pictures}
+    folded = len(found.records) > FOLDED
+    repeated = any(len(runs) > 1 for group in comparable for runs in group.contenders().values())
     own = {group.slug: [name for kind in ("curves", "time") if (name := f"{kind}-{group.slug}") in by_name]
            for group in comparable}  # fmt: skip
     of_groups = {name for names in own.values() for name in names}
     return {
         "summary": _summary(found, comparable),
         "facts": _facts(found.records),
-        "repeats": repeats_table(found.records) if any_repeated(found.records) else None,
-        "sections": [_section(group, [by_name[name] for name in own[group.slug]]) for group in comparable],
+        # folded, the tables of the sets say it
+        "repeats": repeats_table(found.records) if repeated and not folded else None,
+        "sections": [_section(group, [by_name[name] for name in own[group.slug]], folded) for group in comparable],
         "overview": [picture for picture in pictures if picture.name not in of_groups],
         "problems": [printable(problem) for problem in found.problems],
-        "on_gpu": any(record.spec.device == "cuda" for record in found.records),
-        "ids": [*(record.id for record in found.records), *(record.id for record in found.speeds)],
+        "on_gpu": any(trait(record, "device") == "cuda" for record in found.records),
+        "folded": folded,
+        "records": counted(len(found.records) + len(found.speeds), "record"),
+        "ids": [] if folded else [record.id for record in [*found.records, *found.speeds]],
         "speeds": [_speed(record, contests) for record in found.speeds],
     }
 
@@ -179,11 +199,9 @@ def _summary(found: Found, comparable: Sequence[Group]) -> str:
         return f"{_contests(found)}."
     if not records:
         return "No records were found."
-    counts = Counter(record.status for record in records)
+    counts = Counter(trait(record, "status") for record in records)
     ends = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-    names = _words(record.spec.backend for record in records)
-    tasks = _words(record.spec.task for record in records)
-    cells = _words(record.spec.model.name for record in records)
+    names, tasks, cells = (_words(trait(record, name) for record in records) for name in ("backend", "task", "cell"))
     sets = f"{len(comparable)} set{'s' * (len(comparable) != 1)} of comparable runs"
     also = f" {_contests(found)}." if found.speeds else ""
     return f"{_count(records)} ({ends}) in {sets}: {tasks}; {cells}; {names}.{also}"
@@ -194,7 +212,7 @@ def _contests(found: Found) -> str:
     return f"{count} speed contest{'s' * (count != 1)} in {len(found.speeds)} call{'s' * (len(found.speeds) != 1)}"
 
 
-def _count(records: Sequence[Record]) -> str:
+def _count(records: Sequence[Run]) -> str:
     return f"{len(records)} run{'s' * (len(records) != 1)}"
 
 
@@ -202,53 +220,67 @@ def _words(values: Iterable[str]) -> str:
     return ", ".join(sorted(set(values)))
 
 
-def _facts(records: Sequence[Record]) -> list[tuple[str, str]]:
+#: Columns of where a run happened.
+_PLACE = ("cpu", "logical_cpus", "os", "python", "git_commit", "git_dirty")
+
+
+def _facts(records: Sequence[Run]) -> list[tuple[str, str]]:
     """Machine, versions and commit of the runs; all of them where there were several."""
     if not records:
         return []
-    places = [record.environment for record in records]
+    places = {tuple(COLUMNS[name].get(record) for name in _PLACE) for record in records}
+    machines = [json.loads(text) for text in dict.fromkeys(map(run_columns.machine_of, records))]
     versions: dict[str, set[str]] = {}
-    for place in places:
-        for name, version in place.versions.items():
+    for machine in machines:
+        for name, version in machine["versions"].items():
             versions.setdefault(name, set()).add(version)
-    first, last = min(r.created for r in records), max(r.created for r in records)
+    moments = [trait(record, "created") for record in records]
+    first, last = min(moments), max(moments)
     dirty = " (with uncommitted changes)"
     facts = {
         "when": f"{first:%Y-%m-%d %H:%M}" + (f" to {last:%Y-%m-%d %H:%M}" if last != first else "") + f" {last:%Z}",
-        "processor": _words(f"{p.cpu}, {p.logical_cpus} logical CPUs" for p in places),
-        "memory": _words(f"{number(p.memory_bytes / 2**30)} GiB" for p in places if p.memory_bytes),
-        "device": _words(record.spec.device for record in records),
-        "GPU": _words(text for p in places if (text := gpu_text(p.gpu))),
-        "threads": _words(str(record.spec.threads) for record in records),
-        "system": _words(f"{p.os}, Python {p.python}" for p in places),
+        "processor": _words(f"{cpu}, {cpus} logical CPUs" for cpu, cpus, *_ in places),
+        "memory": _words(f"{number(m['memory'] / 2**30)} GiB" for m in machines if m["memory"]),
+        "device": _words(trait(record, "device") for record in records),
+        "GPU": _words(m["gpu"] for m in machines if m["gpu"]),
+        "threads": _words(str(COLUMNS["threads"].get(record)) for record in records),
+        "system": _words(f"{system}, Python {python}" for _, _, system, python, *_ in places),
         "versions": ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items())),
-        "commit": _words(f"{p.git_commit[:12]}{dirty * bool(p.git_dirty)}" for p in places if p.git_commit),
-        "kept from workers": _words(name for p in places for name in p.strays),
+        "commit": _words(f"{commit[:12]}{dirty * bool(changed)}" for *_, commit, changed in places if commit),
+        "kept from workers": _words(name for m in machines for name in m["strays"]),
     }
     return [(name, printable(value)) for name, value in facts.items() if value]
 
 
-def _section(group: Group, pictures: list[Picture]) -> Section:
-    ok = group.ok
+def _section(group: Group, pictures: list[Picture], folded: bool) -> Section:
     runs = list(repetitions_in(group))
     # a column that says nothing anywhere, such as the device's memory on a CPU, is left out
     columns = [column for column in run_columns.REPORT if any(column.cell(each).text for each in runs)]
     return Section(
         title=printable(group.title),
         about=printable(group.about),
-        score=_yardstick(ok[0].metrics) if ok and ok[0].metrics else "",
+        score=_yardstick(group.ok[0]) if group.ok else "",
         table=Table.of(columns, runs, notes=run_columns.own_note(each.cell for each in runs)),
-        not_run=[
-            (run_name(r), r.status, printable(r.reason or "no reason was recorded"))
-            for r in group.records
-            if r.status != "ok"
-        ],
+        not_run=_not_run(group, folded),
         pictures=pictures,
+        runs=counted(len(group.records), "run"),
     )
 
 
-def _yardstick(metrics: Metrics) -> str:
-    better = "more" if metrics.higher_is_better else "less"
-    nothing = metrics.main_baseline
+def _not_run(group: Group, folded: bool) -> list[tuple[str, str, str]]:
+    """Name, status and reason of each run without figures; folded, of those that are alike in them together."""
+    lines = [
+        (run_name(run), str(trait(run, "status")), printable(reason_of(run) or "no reason was recorded"))
+        for run in group.records
+        if trait(run, "status") != "ok"
+    ]
+    if not folded:
+        return lines
+    return [(f"{name} ({counted(count, 'run')})", *rest) for (name, *rest), count in Counter(lines).items()]  # type: ignore[misc]
+
+
+def _yardstick(run: Run) -> str:
+    better = "more" if run_columns.higher_is_better(run) else "less"
+    nothing = COLUMNS["baseline"].get(run)
     than = f"; a model that learned nothing reaches {score_text(nothing)}" if nothing is not None else ""
-    return f"Score: {printable(metrics.main_score)} on the test split, {better} is better{than}."
+    return f"Score: {printable(trait(run, 'score_name'))} on the test split, {better} is better{than}."

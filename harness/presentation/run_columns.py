@@ -6,6 +6,7 @@ whose columns are about ``Repetitions``.
 
 from __future__ import annotations
 
+import json
 import statistics
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,16 +18,19 @@ import numpy as np
 
 from backends.own import OWN
 from harness.analysis.disturbance import flags
-from harness.analysis.groups import LAUNCH_BOUND, Group, median_of
+from harness.analysis.groups import LAUNCH_BOUND, Group, median_of, noise_of, trait
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
 from harness.presentation.execution_columns import shared
 from harness.presentation.table import Cell, Column, Kind, words
 from harness.records.figures import mib
+from harness.records.kept import Kept, Run, kept
+from harness.records.naming import run_name
 from harness.records.run import Record
-from harness.text import number, printable, score_text
+from harness.text import gpu_text, number, printable, score_text
 
 Get = Callable[[Record], Any]
+Named = Mapping[str, Any]
 
 
 # -- one run ----------------------------------------------------------------------------------------
@@ -49,9 +53,14 @@ def _metric(name: str) -> Get:
     return _at(f"metrics.{name}")
 
 
-def _by_name(field: str) -> Callable[[Record], Mapping[str, Any]]:
+def _by_name(field: str) -> Callable[[Record], Named]:
     """The values that a mapping among the metrics holds by name."""
     return lambda record: getattr(record.metrics, field, {})
+
+
+def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run], Named]:
+    """``get``; of a run in an index, from there."""
+    return lambda run: json.loads(run.value(prefix)) if isinstance(run, Kept) else get(run)
 
 
 def _versions(record: Record) -> str:
@@ -66,11 +75,6 @@ def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = 
     for percentile in (10, 90):
         get = _metric(f"{field}.p{percentile}")
         yield Column(f"{name}_p{percentile}", get, f"{about}: {percentile}th percentile", "float64")
-
-
-def _named_score(record: Record) -> str:
-    m = record.metrics
-    return "" if m is None or m.main is None else printable(f"{m.main_score} {score_text(m.main)}")
 
 
 def _measured(name: str, about: str, kind: Kind = "float64", **more: Any) -> Column[Record]:
@@ -132,7 +136,7 @@ _FIXED: Sequence[Column[Record]] = (
         "solved",
         "whether the test scores solve the task",
         "boolean",
-        style=lambda record: "green" if record.metrics and record.metrics.solved else "",
+        style=lambda run: "green" if trait(run, "solved") else "",
     ),
     Column("score_at", _at("spec.score_at"), "which parameters are scored: the final or the best on validation"),
     _measured("score_step", "the update after which they were taken", "Int64"),
@@ -222,14 +226,44 @@ _FIXED: Sequence[Column[Record]] = (
     Column("git_dirty", _at("environment.git_dirty"), "whether its code differed from that commit", "boolean"),
 )
 #: Every column that all records have, by name. Further ones come with the records: see ``PREFIXES``.
-COLUMNS: Mapping[str, Column[Record]] = {column.name: column for column in _FIXED}
+COLUMNS: Mapping[str, Column[Run]] = {
+    column.name: Column(**{**vars(column), "get": kept(column.name, column.get)}) for column in _FIXED
+}
+#: What an index keeps of a record for them, by their names.
+KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
+
+# -- what pages say of a run besides its columns ------------------------------------------------------
+def _machine(record: Record) -> str:
+    where = record.environment
+    told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
+    return json.dumps({**told, "strays": list(where.strays)})
+
+
+_HIGHER_IS_BETTER = _metric("higher_is_better")
+#: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
+#: for many runs.
+higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
+machine_of: Callable[[Run], str] = kept("machine", _machine)
+#: What an index keeps of a record for these.
+KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+
+
+# -- columns that depend on the records ---------------------------------------------------------------
 #: Columns that depend on the records: a prefix, what follows it, and the values by that name.
-PREFIXES: Mapping[str, tuple[str, Callable[[Record], Mapping[str, Any]]]] = {
+_PREFIXES: Mapping[str, tuple[str, Callable[[Record], Named]]] = {
     "P.": ("a parameter of the task, such as P.length", attrgetter("spec.parameters")),
     "score.": ("a test score, such as score.mse", _by_name("score")),
     "baseline.": ("what a model that learned nothing reaches of a score", _by_name("baseline")),
     "steps_to.": ("first evaluated update at which the main score passed a level", _by_name("steps_to")),
+}
+PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
+    prefix: (about, _kept_by_name(prefix, get)) for prefix, (about, get) in _PREFIXES.items()
+}
+#: What an index keeps for these: all values of a prefix, as JSON.
+KEPT_BY_PREFIX: Mapping[str, Get] = {
+    prefix: lambda record, get=get: json.dumps(get(record))
+    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
 }
 
 #: Column to one-line description, the open-ended ones included.
@@ -262,7 +296,7 @@ class Shown(NamedTuple):
     """A run in the table of a terminal; ``first`` of its group."""
 
     group: Group
-    record: Record
+    record: Run
     first: bool
 
 
@@ -292,9 +326,14 @@ _TASK: Column[Shown] = Column(
     "task", get=lambda shown: shown.group.title, style=lambda shown: "bold", whole=True,
     words_of=lambda shown: folded(printable(shown.group.title), 12) if shown.first else "",
 )  # fmt: skip
-_CELL: Column[Shown] = Column("cell", get=lambda shown: shown.record.spec.model.name, write=_folded_cell, whole=True)
+_CELL: Column[Shown] = Column("cell", get=lambda shown: trait(shown.record, "cell"), write=_folded_cell, whole=True)
 _SETTING: Column[Shown] = Column("setting", get=lambda shown: shown.group.settings(shown.record), prose=True)
 _SCORE: Column[Shown] = Column("score", get=lambda shown: _named_score(shown.record))
+
+
+def _named_score(run: Run) -> str:
+    score = COLUMNS["score"].get(run)
+    return "" if score is None else printable(f"{trait(run, 'score_name')} {score_text(score)}")
 
 
 def terminal_columns(runs: Sequence[Shown]) -> list[Column[Shown]]:
@@ -315,9 +354,14 @@ LEAVING = (
 
 
 # -- several runs of one contender ------------------------------------------------------------------
-def _values(name: str, runs: Repetitions) -> list[Any]:
+def values(name: str, runs: Iterable[Run]) -> list[Any]:
     """The values of a column of ``COLUMNS``, of the runs that have one."""
-    return [value for record in runs.records if (value := COLUMNS[name].get(record)) is not None]
+    get = COLUMNS[name].get
+    return [value for run in runs if (value := get(run)) is not None]
+
+
+def _values(name: str, runs: Repetitions) -> list[Any]:
+    return values(name, runs.records)
 
 
 def _median(name: str, heading: str = "", write: Callable[[Any], str] = number) -> Column[Repetitions]:
@@ -354,7 +398,7 @@ def _reach(runs: Repetitions) -> str | None:
 
 def _noise(runs: Repetitions) -> str | None:
     """What disturbed any of the runs."""
-    return " ".join(dict.fromkeys(flag for record in runs.records for flag in flags(record.noise))) or None
+    return " ".join(dict.fromkeys(flag for record in runs.records for flag in noise_of(record))) or None
 
 
 def _idle(share: float) -> str:
@@ -390,7 +434,7 @@ REPORT: Sequence[Column[Repetitions]] = (
 )
 
 
-def _with_interval(average: Average, write: Callable[[float], str] = number) -> str:
+def with_interval(average: Average, write: Callable[[float], str] = number) -> str:
     """As in "0.0013 (0.0011–0.0016)"; the average alone where there are too few runs for an interval."""
     if average.value is None:
         return ""
@@ -401,8 +445,14 @@ def _with_interval(average: Average, write: Callable[[float], str] = number) -> 
 
 def _average(name: str) -> Callable[[Repetitions], Average]:
     """Mean scores, and medians of all else, with their 95 % interval."""
-    mean = name == "score"
-    return lambda runs: averaged(_values(name, runs), *((statistics.fmean, np.mean) if mean else ()))
+    how = (statistics.fmean, np.mean) if name == "score" else ()
+
+    def average(runs: Repetitions) -> Average:
+        if name not in runs.averages:  # which several columns show
+            runs.averages[name] = averaged(_values(name, runs), *how)
+        return runs.averages[name]
+
+    return average
 
 
 def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
@@ -416,9 +466,11 @@ def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
 
 def _shown_average(name: str, heading: str) -> Column[Repetitions]:
     average = _average(name)
-    return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
+    return Column(heading, get=average, write=with_interval, heading=heading, right=True)
 
 
+#: What a summary averages; of the first the mean, of the others the median.
+SUMMARIZED = ("score", "train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
 _SUMMARY: Sequence[Column[Repetitions]] = (
     Column("task", attrgetter("group.title"), "the set of runs that may be compared"),
     Column("cell", attrgetter("cell"), "the recurrence"),
@@ -430,8 +482,7 @@ _SUMMARY: Sequence[Column[Repetitions]] = (
     Column("noisy_runs", attrgetter("noisy"), "runs that something disturbed", "Int64"),
     Column("score_name", attrgetter("score_name"), "the score that decides whether the task is solved"),
     *_averages("score", "mean"),
-    *(each for name in ("train_seq_s", "step_ms", "compile_s", "host_growth_mib", "train_s")
-      for each in _averages(name, "median")),
+    *(each for name in SUMMARIZED[1:] for each in _averages(name, "median")),
 )  # fmt: skip
 #: Of ``harness table --summary`` and its data files, by name.
 SUMMARY: Mapping[str, Column[Repetitions]] = {column.name: column for column in _SUMMARY}
@@ -453,7 +504,7 @@ REPEATS: Sequence[Column[Repetitions]] = (
     replace(SUMMARY["noisy_runs"], heading="noisy", write=str),
     Column(
         "mean score", get=_average("score"), right=True,
-        words_of=lambda runs: printable(f"{runs.score_name} {_with_interval(_average('score')(runs), score_text)}"),
+        words_of=lambda runs: printable(f"{runs.score_name} {with_interval(_average('score')(runs), score_text)}"),
     ),
     _shown_average("train_seq_s", "median\ntrain seq/s"),
     _shown_average("host_growth_mib", "median\ngrowth MiB"),

@@ -15,13 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
-from harness.analysis.groups import Group, groups, median_of
+from harness.analysis.groups import Group, groups, median_of, trait
+from harness.presentation.curves import Curve, Numbers, curve_of
 from harness.presentation.figure import Drawn, chosen, legend, named_notes, new_figure, pages
 from harness.presentation.look import COLOURS, STYLE, colour_of, legible, logarithmic, tick
-from harness.records.base import Spread
-from harness.records.figures import mib
+from harness.presentation.run_columns import COLUMNS, values
+from harness.records.kept import Run
 from harness.records.naming import reasons
-from harness.records.run import CurvePoint, Record
 from harness.text import number
 
 DASHES: dict[str, Any] = {"lstm": "-", "gru": (0, (8, 3)), "gru-reset-before": (0, (8, 3, 2, 3)), "rnn": (0, (2, 2.5))}
@@ -34,19 +34,24 @@ LOG_TIME_RATIO = 12
 
 def drawn_groups(found: Sequence[Group], only: Sequence[str] = ()) -> list[Group]:
     """The groups that get figures: those whose titles contain any of ``only``; without these, those of most runs."""
-    return chosen(found, only, lambda group: group.title, lambda group: len(group.ok))
+    runs = sum(len(group.records) for group in found)
+    return chosen(found, only, lambda group: group.title, lambda group: len(group.ok), runs)
 
 
-def figures(records: Iterable[Record], only: Sequence[str] = ()) -> Iterator[Drawn]:
+def figures(records: Iterable[Run], only: Sequence[str] = ()) -> Iterator[Drawn]:
     """Throughput and memory of the groups that get figures, then the curves of each: see ``drawn_groups``."""
     found = drawn_groups(groups(records), only)
     with style.context(["default", STYLE]):
         yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
         yield from _bars(found, "memory", "Host memory: level after initialisation, and growth beyond it", _memory)
         for group in found:
-            if any(len(record.curve) > 1 for record in group.ok):
-                yield _curves(group)
-                yield _against_time(group)
+            if not group.ok:
+                continue
+            score = COLUMNS["score_name"].get(group.ok[0])
+            lines = {id(record): curve_of(record, score) for record in group.ok}
+            if any(len(curve) > 1 for curve in lines.values()):
+                yield _curves(group, score, lines)
+                yield _against_time(group, score, lines)
 
 
 # -- bars ---------------------------------------------------------------------------------------
@@ -61,7 +66,7 @@ class Bar:
     mark: float | None = None
 
 
-def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Record]], Bar | None]) -> Iterator[Drawn]:
+def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Run]], Bar | None]) -> Iterator[Drawn]:
     """Figures with one panel per group, the bars grouped by cell."""
     panels = []
     for group in found:
@@ -132,32 +137,32 @@ def _bar_panel(axis: Axes, bars: Mapping[tuple[str, str], Bar]) -> None:
     axis.grid(False, axis="y")
 
 
-def _throughput(records: list[Record]) -> Bar | None:
+def _throughput(records: list[Run]) -> Bar | None:
     """Median of the runs' medians; the range from the lowest p10 to the highest p90."""
-    spreads: list[Spread] = [
-        r.metrics.train_sequences_per_second for r in records if r.metrics and r.metrics.train_sequences_per_second
-    ]
-    if not spreads:
+    medians, lows, highs = (values(f"train_seq_s{which}", records) for which in ("", "_p10", "_p90"))
+    if not medians:
         return None
-    middle = statistics.median(s.median for s in spreads)
-    runs = f"  ({len(spreads)} runs)" if len(spreads) > 1 else ""
-    reach = min(s.p10 for s in spreads), max(s.p90 for s in spreads)
-    return Bar(colour_of(records[0].spec.backend), (middle,), f"{number(middle)}{runs}", reach)
+    middle = statistics.median(medians)
+    runs = f"  ({len(medians)} runs)" if len(medians) > 1 else ""
+    return Bar(_colour(records), (middle,), f"{number(middle)}{runs}", (min(lows), max(highs)))
 
 
-def _memory(records: list[Record]) -> Bar | None:
+def _colour(records: Sequence[Run]) -> str:
+    return colour_of(trait(records[0], "backend"))
+
+
+def _memory(records: list[Run]) -> Bar | None:
     """Median over the runs of the level after initialisation and of the growth beyond it, in MiB."""
-    metrics = [r.metrics for r in records if r.metrics and r.metrics.host_growth_bytes is not None]
-    before = median_of(mib(m.host_init_bytes) for m in metrics)
-    growth = median_of(mib(m.host_growth_bytes) for m in metrics)
-    device = median_of(mib(r.metrics.device_peak_bytes) for r in records if r.metrics)
+    grown = [record for record in records if COLUMNS["host_growth_mib"].get(record) is not None]
+    before, growth = (median_of(values(name, grown)) for name in ("host_init_mib", "host_growth_mib"))
+    device = median_of(values("device_peak_mib", records))
     if before is None or growth is None:
         return None
     text = f"+{number(growth)} MiB on {number(before)}"
     mark = None
     if device is not None:
         mark, text = device, f"{text}; device {number(device)}"
-    return Bar(colour_of(records[0].spec.backend), (before, growth), text, mark=mark)
+    return Bar(_colour(records), (before, growth), text, mark=mark)
 
 
 def _memory_key(device: bool) -> list[Any]:
@@ -172,15 +177,19 @@ def _memory_key(device: bool) -> list[Any]:
 
 # -- curves -------------------------------------------------------------------------------------
 Axis = Literal["step", "seconds"]
+#: Of the runs of a group, by the identities of the objects.
+Lines = Mapping[int, Curve]
 
 
-def _curves(group: Group) -> Drawn:
+def _curves(group: Group, score: str, lines: Lines) -> Drawn:
     """Main score and validation loss against updates; one panel where the score is the loss."""
     metrics = group.ok[0].metrics
     assert metrics is not None
-    score = metrics.main_score
-    points = [point for record in group.ok for point in record.curve]
-    same = all(math.isclose(point.scores.get(score, math.nan), point.loss, rel_tol=1e-6) for point in points)
+    same = all(
+        math.isclose(value, loss, rel_tol=1e-6)
+        for curve in lines.values()
+        for value, loss in zip(curve.scores, curve.losses, strict=True)
+    )
     title = f"Learning curves: {group.title}"
     figure, axes = new_figure([3.6] if same else [3.1, 3.1], _notes(group.records))
     of_score = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
@@ -188,9 +197,9 @@ def _curves(group: Group) -> Drawn:
     if same:
         of_loss |= of_score
     else:
-        _draw_lines(axes[0], group, "step", lambda point: point.scores.get(score))
+        _draw_lines(axes[0], group, lines, "step", lambda curve: curve.scores)
         _value_axis(axes[0], f"{score} (validation)", of_score, metrics.higher_is_better)
-    _draw_lines(axes[-1], group, "step", lambda point: point.loss)
+    _draw_lines(axes[-1], group, lines, "step", lambda curve: curve.losses)
     _value_axis(axes[-1], f"{score if same else 'loss'} (validation)", of_loss)
     axes[-1].set_xlabel("updates")
     for axis in axes:
@@ -200,16 +209,15 @@ def _curves(group: Group) -> Drawn:
     return Drawn(f"curves-{group.slug}", title, about, figure)
 
 
-def _against_time(group: Group) -> Drawn:
+def _against_time(group: Group, score: str, lines: Lines) -> Drawn:
     """Main score against the time spent inside training steps."""
     metrics = group.ok[0].metrics
     assert metrics is not None
-    score = metrics.main_score
     title = f"Score against training time: {group.title}"
     figure, (axis,) = new_figure([3.6], _notes(group.records))
-    ends = [record.curve[-1].seconds for record in group.ok if record.curve and record.curve[-1].seconds > 0]
+    ends = [float(curve.seconds[-1]) for curve in lines.values() if len(curve) and curve.seconds[-1] > 0]
     log_time = bool(ends) and max(ends) / min(ends) > LOG_TIME_RATIO
-    _draw_lines(axis, group, "seconds", lambda point: point.scores.get(score), log_time)
+    _draw_lines(axis, group, lines, "seconds", lambda curve: curve.scores, log_time)
     levels = {"baseline": metrics.baseline[score]} if score in metrics.baseline else {}
     _value_axis(axis, f"{score} (validation)", levels, metrics.higher_is_better)
     if log_time:
@@ -224,25 +232,26 @@ def _against_time(group: Group) -> Drawn:
 
 
 def _draw_lines(
-    axis: Axes, group: Group, along: Axis, value: Callable[[CurvePoint], float | None], positive: bool = False
+    axis: Axes, group: Group, lines: Lines, along: Axis, value: Callable[[Curve], Numbers], positive: bool = False
 ) -> None:
     """A line per cell and contender; of several runs the median, and a band from least to most."""
     found = group.contenders()
     names = list(dict.fromkeys(contender for _, contender in found))
     markers = _markers(found)
     for (cell, contender), records in found.items():
-        colour = colour_of(records[0].spec.backend)
+        colour = _colour(records)
         marker = markers[contender]
         # backends give the same curve for the same run: wider lines below stay visible
         above = len(names) - 1 - names.index(contender) if along == "step" else 0
         width = 1.6 + min(1.8, 6 / len(names)) * above
         look: dict[str, Any] = {"color": colour, "linestyle": DASHES.get(cell, "-"), "linewidth": width}
-        by_step: dict[int, list[tuple[float, float]]] = {}
+        by_step: dict[float, list[tuple[float, float]]] = {}
         for record in records:
-            for point in record.curve:
-                x, y = float(getattr(point, along)), value(point)
-                if y is not None and not (positive and x <= 0):
-                    by_step.setdefault(point.step, []).append((x, y))
+            curve = lines[id(record)]
+            xs_of, ys_of = curve.steps if along == "step" else curve.seconds, value(curve)
+            for step, x, y in zip(curve.steps.tolist(), xs_of.tolist(), ys_of.tolist(), strict=True):
+                if not math.isnan(y) and not (positive and x <= 0):
+                    by_step.setdefault(step, []).append((x, y))
         # only updates at which every run was evaluated: else the band would jump where a run joins or leaves
         common = [pairs for _, pairs in sorted(by_step.items()) if len(pairs) == len(records)]
         if not common:
@@ -294,7 +303,7 @@ def _key(group: Group) -> list[Any]:
     markers = _markers(found)
     handles: dict[str, Line2D] = {}
     for (_, contender), records in found.items():
-        colour = colour_of(records[0].spec.backend)
+        colour = _colour(records)
         look: dict[str, Any] = {"color": colour, "marker": markers[contender], "markersize": 4}
         handles.setdefault(contender, Line2D([], [], linewidth=2, **look))
     cells = dict.fromkeys(cell for cell, _ in found)
@@ -311,22 +320,21 @@ def _ends(group: Group) -> str:
     """The score at which each line ends, for readers who cannot see the figure."""
     ends = []
     for (cell, contender), records in group.contenders().items():
-        scores = [r.metrics.score.get(r.metrics.main_score) for r in records if r.metrics]
-        if (middle := median_of(scores)) is not None:
+        if (middle := median_of(values("score", records))) is not None:
             ends.append(f"{cell} {contender} {number(middle)}")
     return f"Test scores: {', '.join(ends)}." if ends else ""
 
 
-def _notes(records: Iterable[Record]) -> list[str]:
+def _notes(records: Iterable[Run]) -> list[str]:
     """The runs that a figure leaves out."""
     return named_notes("Not drawn:", reasons(records))
 
 
-def _markers(found: Mapping[tuple[str, str], Sequence[Record]]) -> dict[str, str]:
+def _markers(found: Mapping[tuple[str, str], Sequence[Run]]) -> dict[str, str]:
     """For each contender a marker that distinguishes the variants of its backend; none where there is only one."""
     own: dict[str, set[str]] = {}
     for (_, contender), records in found.items():
-        own.setdefault(records[0].spec.backend, set()).add(contender)
+        own.setdefault(trait(records[0], "backend"), set()).add(contender)
     return {
         contender: MARKERS[place % len(MARKERS)]
         for contenders in own.values()

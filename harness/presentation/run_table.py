@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.groups import groups
+from harness.analysis.groups import groups, trait
 from harness.analysis.repeats import repetitions
 from harness.presentation.run_columns import (
     COLUMNS,
@@ -19,23 +19,23 @@ from harness.presentation.run_columns import (
     terminal_columns,
 )
 from harness.presentation.table import Table
-from harness.records.run import Record
+from harness.records.kept import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def runs_table(records: Iterable[Record]) -> Table:
+def runs_table(records: Iterable[Run]) -> Table:
     """The runs for a terminal, grouped by what may be compared."""
     by_group = [
         [Shown(group, record, number == 0) for number, record in enumerate(group.records)] for group in groups(records)
     ]
     columns = terminal_columns([shown for group in by_group for shown in group])
-    notes = own_note(shown.record.spec.model.name for group in by_group for shown in group)
+    notes = own_note(trait(shown.record, "cell") for group in by_group for shown in group)
     return Table.of(columns, *by_group, leaving=LEAVING, notes=notes)
 
 
-def repeats_table(records: Iterable[Record]) -> Table:
+def repeats_table(records: Iterable[Run]) -> Table:
     """What the runs of each spec amount to, over seeds or again."""
     runs = list(repetitions(records))
     return Table.of(
@@ -44,23 +44,23 @@ def repeats_table(records: Iterable[Record]) -> Table:
     )  # fmt: skip
 
 
-def settings_of(records: Iterable[Record]) -> dict[str, str]:
+def settings_of(records: Iterable[Run]) -> dict[str, str]:
     """By id, what distinguishes each of these records from the others of its task, as far as it is a setting."""
     found = groups(records)
     presets: dict[str, set[str]] = {}
     for group in found:
         for record in group.records:
-            presets.setdefault(record.spec.task, set()).add(record.spec.preset)
+            presets.setdefault(trait(record, "task"), set()).add(trait(record, "preset"))
     return {
         record.id: ", ".join(filter(None, [
-            record.spec.preset if len(presets[record.spec.task]) > 1 else "",
+            trait(record, "preset") if len(presets[trait(record, "task")]) > 1 else "",
             group.differing, *group.distinction(record),
         ]))
         for group in found for record in group.records
     }  # fmt: skip
 
 
-def runs_frame(records: Iterable[Record]) -> pd.DataFrame:
+def runs_frame(records: Iterable[Run]) -> pd.DataFrame:
     """One row per record, one column per scalar; missing values where nothing was measured."""
     import pandas as pd
 

@@ -23,10 +23,12 @@ def _canonical(content: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """The content with whole floats as integers: to JSON, 5.0 and 5 are the same number."""
-    if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < EXACT else value
+    if isinstance(value, str):  # most values: asking whether it is a mapping is slow
+        return value
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
-        return int(value)
+    if isinstance(value, dict | Mapping):
+        return {name: _plain(each) for name, each in value.items()}
     return value

@@ -7,23 +7,28 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from harness.records import packs
+from harness.records.listing import LARGEST_BYTES, listed
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
+from harness.records.seal import digest
 from harness.records.speed import SpeedRecord
 from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
-#: Far more than any record needs: a larger file is not read into memory.
-LARGEST_BYTES = 64 * 2**20
+if TYPE_CHECKING:
+    from harness.records.index import Snapshot
+    from harness.records.kept import Run
+
 #: A record's id in a report's text; it cannot contain a path separator.
 ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]{1,180}?-[0-9a-f]{8}\b")
 
@@ -38,11 +43,16 @@ class AlteredRecord(StoreError):
 
 @dataclass
 class Found:
-    """Records read, and one line for each file that is not one."""
+    """Records read, one line for each file that is not one, and notes on what went otherwise than usual.
 
-    records: list[Record] = field(default_factory=list)
+    ``index`` has the columns of the runs, where they come from one.
+    """
+
+    records: Sequence[Run] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     speeds: list[SpeedRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    index: Snapshot | None = None
 
 
 class Distinct:
@@ -122,6 +132,15 @@ def read(path: Path) -> Record | SpeedRecord:
         StoreError: the file is missing, too large, not JSON or not a record; the message says which, in one line.
         AlteredRecord: it was changed since it was written.
     """
+    return sealed(path)[0]
+
+
+def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
+    """The record in one file, and its digest there; of schema 1, which had none, that of its contents. Raises as
+    ``read``.
+    """
+    if packs.is_pack(path):
+        raise StoreError(f"{path}: a pack of records; name one of them, as in {path / 'ID.json'}")
     try:
         content = contents(path, "record")
     except OSError as error:
@@ -129,8 +148,8 @@ def read(path: Path) -> Record | SpeedRecord:
     return parsed(content, str(path))
 
 
-def parsed(content: bytes, whence: str) -> Record | SpeedRecord:
-    """The record in a text.
+def parsed(content: bytes, whence: str) -> tuple[Record | SpeedRecord, str]:
+    """The record in a text, and its digest there, as ``sealed``.
 
     Args:
         whence: it comes, for the messages.
@@ -141,7 +160,8 @@ def parsed(content: bytes, whence: str) -> Record | SpeedRecord:
     try:
         document = _document(content)
         kind = SpeedRecord if document.get("kind") == "speed" else Record
-        return kind.model_validate_json(json.dumps(to_current(document)))
+        record = kind.model_validate_json(json.dumps(to_current(document)))
+        return record, str(document.get("digest") or digest(document))
     except Altered as error:
         raise AlteredRecord(f"{whence}: {error}") from None
     except NotMigrated as error:
@@ -180,8 +200,15 @@ def regular(path: Path, what: str, largest: int | None = None) -> Iterator[Buffe
 
 
 def contents(path: Path, what: str, largest: int | None = None) -> bytes:
-    """The bytes of a file, as ``regular`` opens it; one that grows meanwhile is not read to its end either."""
+    """The bytes of a file, as ``regular`` opens it, or of one in a pack; one that grows meanwhile is not read to its
+    end either.
+    """
     largest = LARGEST_BYTES if largest is None else largest
+    if packed := packs.inside(path):
+        try:
+            return packs.content(*packed, largest)
+        except packs.PackError as error:
+            raise StoreError(str(error)) from None
     with regular(path, what, largest) as file:
         content = file.read(largest + 1)
     if len(content) > largest:
@@ -216,17 +243,9 @@ def read_record(path: Path) -> Record:
     return record
 
 
-def files(places: Iterable[Path]) -> Iterator[Path]:
-    """The JSON files in folders and their subfolders, and single files as named, whether they exist or not."""
-    for place in places:
-        yield from sorted(place.rglob("*.json")) if _is_folder(place) else [place]
-
-
-def _is_folder(place: Path) -> bool:
-    try:
-        return place.is_dir()
-    except OSError:  # a name that is too long, or in a folder that is closed: reading it says which
-        return False
+def files(places: Iterable[Path], problems: list[str] | None = None) -> Iterator[Path]:
+    """The files of these places that should hold records: see ``harness.records.listing.listed``."""
+    return (Path(each.path) for each in listed(places, problems))
 
 
 def named_in(page: Path) -> Iterator[Path]:
@@ -254,7 +273,7 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
     already.
     """
     distinct = Distinct()
-    for path in files(places):
+    for path in files(places, problems):
         try:
             record = read(path)
             if distinct.is_new(path, record):

@@ -16,6 +16,7 @@ from harness.errors import UsageError
 
 #: Headings under which ``--help`` lists options; those without a group come first.
 MODEL, DATA, TRAINING, DEVICE, MEASURING, OUTPUT = "Model", "Data", "Training", "Device", "Measuring", "Output"
+ENGINE = "Machines"
 DEFAULT_RESULTS = Path("results/local")
 #: A stranger's record may ask for any number of updates: seconds after which running one again ends.
 LONGEST_AGAIN_S = 3600.0
@@ -241,6 +242,10 @@ SPEED = (
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
 
+#: For commands with few options, which need no groups.
+DATA_FOLDER = _as_in_run("data", group=None)
+QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
+
 #: Of ``harness study``, beside the file.
 STUDY = (
     Option("plan", "Print the runs, how many are done, and the time left; start none.", bool, default=False),
@@ -252,13 +257,20 @@ STUDY = (
     Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
     _as_in_run("cpus", group=None),
     _as_in_run("data", group=None),
-    Option("one", "Do one run that nobody works on, and stop.", bool, default=False),
+    *QUIET,
+    Option("on", "What brings the runs to machines: local, ray or slurm.", default="local", group=ENGINE),
+    Option("share", "Runs side by side on a machine, each on CPUs of its own: for accuracy, no speed is measured.", int,
+           default=1, least=1, metavar="N", group=ENGINE),
+    Option("address", "HOST:PORT of a Ray cluster, or auto.", otherwise="RAY_ADDRESS, else a Ray of its own",
+           group=ENGINE),
+    Option("slurm-option", "A word for sbatch, such as --partition=gpu. Repeatable.", repeatable=True, group=ENGINE),
+    Option("dry-run", "Print the script for sbatch, and stop.", bool, default=False, group=ENGINE),
+    Option("one", "Do one run that nobody works on, and stop.", bool, default=False, group=ENGINE),
+    Option("as", "The engine that records name: of a script that calls --one.", default="local", group=ENGINE,
+           python="engine"),
     _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
 )  # fmt: skip
 
-#: For commands with few options, which need no groups.
-DATA_FOLDER = _as_in_run("data", group=None)
-QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -116,7 +117,7 @@ class _Reader:
         return Study(
             mark=StudyMark(name=name, sha256=sha256),
             path=self.path,
-            results=self.path.parent / Path(results).expanduser(),
+            results=Path(os.path.normpath(self.path.parent / Path(results).expanduser())),
             timeout=self._number(document, "timeout", 0.0),
             tries=self._tries(document),
             fixed=self._fixed(self._table(document, "fixed"), "fixed"),

@@ -24,7 +24,6 @@ from harness.processes import here
 from harness.processes import virtual_environments as environments
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, OnProgress, execute, refused
-from harness.records.done import Done
 from harness.records.run import Record
 from harness.records.saved import SavedParameters
 from harness.records.store import Store, StoreError
@@ -34,6 +33,7 @@ from harness.specs.run import RunSpec, differing
 from harness.specs.study import TRIES
 from harness.text import counted
 from harness.workflows.common import complain, keep
+from harness.workflows.done import Done
 from harness.workflows.quiet import NotQuiet, Quiet
 from harness.workflows.saving import NotHandedOver, handing, with_saved
 from harness.workflows.trying import statuses, tried
@@ -254,17 +254,6 @@ def print_summary(records: Sequence[Record]) -> None:
 
     summaries = [repeats_table(records)] if any_repeated(records) else []
     screen.show(runs_table(records), *summaries, width=140)
-    console = screen.Screen()
-    for reason in reasons(records):
-        console.print(reason, highlight=False, markup=False, soft_wrap=True)
-
-
-def print_repeats(records: Sequence[Record]) -> None:
-    """Print the summary over repetitions, and what is to be said of runs that are not ok."""
-    from harness.presentation.run_table import repeats_table
-    from harness.records.naming import reasons
-
-    screen.show(repeats_table(records), width=140)
     console = screen.Screen()
     for reason in reasons(records):
         console.print(reason, highlight=False, markup=False, soft_wrap=True)

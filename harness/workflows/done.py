@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from harness.presentation.folders import facts
 from harness.records.base import Status
-from harness.records.resume import NEVER_DONE, key_of, shape_of
+from harness.records.facts import FACTS
+from harness.records.resume import NEVER_DONE, key_of
 from harness.records.run import Record
-from harness.records.store import Distinct, StoreError, files, read
+from harness.records.store import Distinct, StoreError, read
 
 
 class Finished(NamedTuple):
@@ -26,6 +28,15 @@ class Finished(NamedTuple):
     saved: bool
 
 
+#: What ``Finished`` is made of.
+_FACTS = ("resume_key", "id", "status", "created", "took_s", "shape", "saved")
+
+
+def _finished(path: Path, facts: Mapping[str, Any]) -> Finished:
+    _, name, status, created, took_s, shape, saved = (facts[each] for each in _FACTS)
+    return Finished(path, name, status, created, took_s, shape, saved is not None)
+
+
 class Done:
     """The finished runs in a folder, by key. Copies of a record count once; files that are none are nobody's.
 
@@ -38,8 +49,12 @@ class Done:
         self._by_key: dict[str, list[Finished]] = {}
         self._seen: set[Path] = set()
         self._distinct = Distinct()
-        for path in files([folder]) if folder.is_dir() else ():
-            self._read(path)
+        rows, _ = facts([folder], _FACTS) if folder.is_dir() else ([], [])
+        for row in rows:
+            path = Path(str(row["path"]))
+            self._seen.add(path)
+            if row["resume_key"] is not None:
+                self._by_key.setdefault(str(row["resume_key"]), []).append(_finished(path, row))
 
     def refresh(self) -> None:
         """Read the records that were written since, which are in the folder itself."""
@@ -65,24 +80,23 @@ class Done:
         """Count a record that was written just now."""
         self._seen.add(path)
         if (key := key_of(record)) is not None:
-            seconds = record.metrics.wall_s if record.metrics else None
-            self._by_key.setdefault(key, []).append(
-                Finished(
-                    path, record.id, record.status, record.created, seconds, shape_of(record.spec), bool(record.saved)
-                )
-            )
+            known = {name: FACTS[name](record) for name in _FACTS}
+            self._by_key.setdefault(key, []).append(_finished(path, known))
 
-    def last(self, key: str, but: Collection[str] = (), saved: bool = False) -> Finished | None:
+    def last(
+        self, key: str, but: Collection[str] = (), saved: bool = False, since: datetime | None = None
+    ) -> Finished | None:
         """The newest record that makes a run done; None where it is to be run.
 
         Args:
             but: statuses that do not make it so.
             saved: whether its parameters have to be beside it.
+            since: a record made then or later makes it so whatever its status, unless it was interrupted.
         """
         newest = max(self._by_key.get(key, ()), key=lambda each: (each.created, each.id), default=None)
-        if newest is None or newest.status in (*NEVER_DONE, *but) or (saved and not newest.saved):
+        if newest is None or newest.status in NEVER_DONE or (saved and not newest.saved):
             return None
-        return newest
+        return None if newest.status in but and (since is None or newest.created < since) else newest
 
     def seconds(self) -> dict[str, list[float]]:
         """By shape, what the finished runs took."""

@@ -1,0 +1,134 @@
+"""Runs on a real Ray cluster of two nodes: every spec once, whatever is killed in between."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.engines import ray as engine
+from harness.errors import UsageError
+from harness.records.run import Record
+from harness.records.store import read_all
+from tests.harness.engines.clusters import Cluster, cluster, free_port, waited_for
+
+pytestmark = [
+    pytest.mark.usefixtures("plugin"),
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    pytest.mark.skipif(sys.platform == "win32", reason="no worker runs there"),
+]
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path: those of sockets have at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def study_in(folder: Path, count: int, variant: str = "good") -> Path:
+    """A study of so many runs, whose records go to the folder ``results`` beside it."""
+    path = folder / "study.toml"
+    path.write_text(
+        f'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "{variant}"\n'
+        f'threads = 1\n[axes]\nseed = "0-{count - 1}"\n'
+    )
+    return path
+
+
+def driver(there: Cluster, study: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study), "--on", "ray", "--address"]
+    return subprocess.Popen(
+        [*command, there.address], env=there.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def records_in(results: Path) -> list[Record]:
+    return read_all([results]).records
+
+
+def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> None:
+    """24 runs on two nodes. The driver is killed and started again; then a node is, with the run that is on it."""
+    results, study = tmp_path / "results", study_in(tmp_path, 24)
+    with cluster(short) as there:
+        with driver(there, study) as first:
+            waited_for(lambda: len(list(results.glob("*.json"))) >= 4)
+            at_work = waited_for(there.nodes[0].worker)
+            first.send_signal(signal.SIGKILL)
+        _, left = psutil.wait_procs([at_work], 10)
+        assert not left
+        before = len(records_in(results))
+        assert 4 <= before < 20
+        with driver(there, study) as second:
+            [_, lost] = there.nodes
+            waited_for(lost.worker)
+            lost.die()
+            told, complaints = second.communicate(timeout=90)
+        assert second.returncode == 0, complaints
+    found = records_in(results)
+    assert sorted(record.spec.seed for record in found) == list(range(24))
+    assert {record.status for record in found} == {"ok"}
+    assert all(record.place is not None and record.place.engine == "ray" for record in found)
+    reasons = [each.reason for record in found for each in record.tries]
+    gone = [reason for reason in reasons if reason.startswith("the process that ran it is gone")]
+    assert 1 <= len(gone) <= 4  # what the first driver had sent: two for each slot
+    [lost_with_it] = [reason for reason in reasons if reason not in gone]
+    assert lost_with_it.startswith(("its machine was lost", "Ray's")), told
+    assert "24 of 24 runs ok" in told
+
+
+def test_what_the_memory_monitor_kills_is_a_record_that_says_so(short: Path, tmp_path: Path) -> None:
+    """A monitor that thinks that all memory is taken kills whatever runs."""
+    with cluster(
+        short, ('{"harness-slot": 1}',), RAY_memory_usage_threshold="0.0", RAY_memory_monitor_refresh_ms="100"
+    ) as there:
+        with driver(there, study_in(tmp_path, 1, "slow")) as only:
+            only.communicate(timeout=60)
+        assert only.returncode == 1
+    [record] = records_in(tmp_path / "results")
+    assert record.status == "failed"
+    assert "the engine's memory monitor killed it" in (record.reason or "")
+    assert not record.tries
+
+
+def test_a_cluster_without_slots_is_named_with_the_command(short: Path, tmp_path: Path) -> None:
+    with cluster(short, ("{}",)) as there, driver(there, study_in(tmp_path, 1)) as only:
+        _, complaints = only.communicate(timeout=60)
+    assert only.returncode == 2
+    told = complaints.strip().splitlines()[-1]
+    assert told.startswith(
+        "harness: no node of Ray's cluster offers harness-slot: start its nodes with ray start --addr"
+    )
+    assert told.endswith("""--resources='{"harness-slot": 1}'""")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (
+            f"127.0.0.1:{free_port()}",
+            "no Ray cluster answers at .*: Connection refused; start one with ray start --head",
+        ),
+        ("ray://somewhere:10001", "--address ray://somewhere:10001: HOST:PORT of a cluster"),
+        ("nowhere.invalid:6379", "no Ray cluster answers at nowhere.invalid:6379: "),
+        ("6379", "--address 6379: HOST:PORT"),
+    ],
+)
+def test_an_address_at_which_nobody_is_takes_one_line(address: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        engine.run_jobs([], lambda *_: None, address=address)
+
+
+def test_without_ray_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'rnn-harness\[ray\]'"):
+        engine.run_jobs([], lambda *_: None)
