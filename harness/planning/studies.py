@@ -28,11 +28,12 @@ _ALL: Mapping[str, Callable[[], list[str]]] = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of a study: its spec, the framework's version if one is asked for, and its key here."""
+    """One run of a study: its spec, the framework's version if one is asked for, its key here and that anywhere."""
 
     spec: RunSpec
     version: str | None
     key: str
+    anywhere: str
 
 
 def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
@@ -55,7 +56,8 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
         for spec in specs:
             for version in versions.get(spec.backend, [None]):
                 if not any(_is_excluded(spec, version, each) for each in study.exclude):
-                    found.setdefault((spec.digest, version), Planned(spec, version, here.key(spec, version)))
+                    keys = here.key(spec, version), here.key_anywhere(spec, version)
+                    found.setdefault((spec.digest, version), Planned(spec, version, *keys))
     if not found:
         raise UsageError(f"{study.path}: every run is excluded")
     return list(found.values())
