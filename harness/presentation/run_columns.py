@@ -244,7 +244,7 @@ KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
 
 # -- what pages say of a run besides its columns ------------------------------------------------------
-def _machine(record: Record) -> str:
+def _machine_facts(record: Record) -> str:
     where = record.environment
     told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
     return json.dumps({**told, "strays": list(where.strays)})
@@ -254,9 +254,11 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 #: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
 #: for many runs.
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
-machine_of: Callable[[Run], str] = kept("machine", _machine)
+machine_of: Callable[[Run], str] = kept("machine_facts", _machine_facts)
 #: What an index keeps of a record for these.
-KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+KEPT_BESIDES: Mapping[str, Get] = {
+    "name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine_facts": _machine_facts,
+}  # fmt: skip
 
 
 # -- columns that depend on the records ---------------------------------------------------------------
@@ -272,8 +274,8 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
 KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record))
-    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
+    prefix: lambda record, get=get: json.dumps(get(record))  # type: ignore[misc]
+    for prefix, (_, get) in _PREFIXES.items()
 }
 
 #: Column to one-line description, the open-ended ones included.
