@@ -27,10 +27,8 @@ OF_RUNS: Final = {**FACTS, **TRAITS, **KEPT, **KEPT_BESIDES, **KEPT_BY_PREFIX}
 #: Texts that many records share.
 _SHARED: Final = ("common", "seedless", "versions", "machine", "name", "P.", "baseline.")
 _TRUTHS: Final = (
-    "measured",
-    "higher_is_better",
-    *(name for name, column in COLUMNS.items() if column.kind == "boolean"),
-)
+    "measured", "higher_is_better", *(name for name, column in COLUMNS.items() if column.kind == "boolean"),
+)  # fmt: skip
 
 
 def kinds() -> dict[str, Kind]:

@@ -58,6 +58,10 @@ def _by_name(field: str) -> Callable[[Record], Named]:
     return lambda record: getattr(record.metrics, field, {})
 
 
+def _as_json(get: Callable[[Record], Named]) -> Get:
+    return lambda record: json.dumps(get(record))
+
+
 def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run], Named]:
     """``get``; of a run in an index, from there."""
     return lambda run: json.loads(run.value(prefix)) if isinstance(run, Kept) else get(run)
@@ -271,10 +275,7 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
     prefix: (about, _kept_by_name(prefix, get)) for prefix, (about, get) in _PREFIXES.items()
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
-KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record))
-    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
-}
+KEPT_BY_PREFIX: Mapping[str, Get] = {prefix: _as_json(get) for prefix, (_, get) in _PREFIXES.items()}
 
 #: Column to one-line description, the open-ended ones included.
 DESCRIPTIONS: Mapping[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
