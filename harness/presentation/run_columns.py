@@ -248,7 +248,7 @@ KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
 
 # -- what pages say of a run besides its columns ------------------------------------------------------
-def _machine(record: Record) -> str:
+def _surroundings(record: Record) -> str:
     where = record.environment
     told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
     return json.dumps({**told, "strays": list(where.strays)})
@@ -258,9 +258,9 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 #: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
 #: for many runs.
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
-machine_of: Callable[[Run], str] = kept("machine", _machine)
+machine_of: Callable[[Run], str] = kept("surroundings", _surroundings)
 #: What an index keeps of a record for these.
-KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "surroundings": _surroundings}
 
 
 # -- columns that depend on the records ---------------------------------------------------------------
