@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -42,10 +43,11 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
     Raises:
         UsageError: something that no run can have, or more runs than ``limit``.
     """
-    count = math.prod(_size(study))
-    if count > limit:
-        factors = " × ".join(map(str, _size(study)))
-        raise UsageError(f"{study.path}: {count:,} runs ({factors}), more than {limit:,}; --limit allows more")
+    sizes = _size(study)
+    if (count := math.prod(sizes)) > limit:
+        factors = f" ({' × '.join(f'{size:,}' for size in sizes)})" if len(sizes) > 1 else ""
+        raise UsageError(f"{study.path}: {count:,} runs{factors}, more than {limit:,}; --limit allows more")
+    hits = [0] * len(study.exclude)
     found: dict[tuple[str, str | None], Planned] = {}
     for given in _combined(study):
         try:
@@ -55,9 +57,13 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
         versions = by_version(given.get("backend", ["all"]))
         for spec in specs:
             for version in versions.get(spec.backend, [None]):
-                if not any(_is_excluded(spec, version, each) for each in study.exclude):
+                excluded = [_is_excluded(spec, version, each) for each in study.exclude]
+                hits = list(map(operator.add, hits, excluded))
+                if not any(excluded):
                     keys = here.key(spec, version), here.key_anywhere(spec, version)
                     found.setdefault((spec.digest, version), Planned(spec, version, *keys))
+    if 0 in hits:
+        raise UsageError(f"{study.path}, line {study.lines[hits.index(0)]}: this exclusion is of no run")
     if not found:
         raise UsageError(f"{study.path}: every run is excluded")
     return list(found.values())
@@ -65,7 +71,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
 
 def _size(study: Study) -> list[int]:
     """How many values each axis has, zipped ones together. A variant ``all`` counts as one: only workers know."""
-    sizes = [sum(len(_ALL[name]()) if each == "all" and name in _ALL else 1 for each in values)
+    sizes = [sum(len(_ALL[name]()) if each == "all" else 1 for each in values) if name in _ALL else len(values)
              for name, values in flat({**_listed(study.fixed), **study.axes})]  # fmt: skip
     return [size for size in [*sizes, *(len(flat(each)[0][1]) for each in study.zipped if each)] if size != 1]
 
@@ -90,7 +96,7 @@ def _combined(study: Study) -> Iterator[dict[str, Any]]:
 
 
 def _list_of(value: Any) -> list[Any] | None:
-    return value if value is None or isinstance(value, list) else [value]
+    return list(value) if isinstance(value, list | range) else None if value is None else [value]
 
 
 def _together(axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -124,6 +130,9 @@ def _has(spec: RunSpec, version: str | None, name: str, values: Any) -> bool:
     if name == "backend":
         asked = [split_version(word) for word in values]
         return any(backend == spec.backend and wanted in (None, version) for backend, wanted in asked)
-    path = option_named(name).fills
-    assert path is not None
-    return value_at(spec, path) in values
+    if name == "task":
+        return spec.task in values
+    option = option_named(name)
+    assert option.fills is not None
+    found = value_at(spec, option.fills)
+    return (option.off if found is None else found) in values

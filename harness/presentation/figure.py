@@ -15,6 +15,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.presentation.fold import FOLDED
 from harness.presentation.look import STYLE, legible
 from harness.records.whole import whole
 
@@ -25,8 +26,6 @@ NOTES_SHOWN = 6
 MOST_DRAWN = 30
 #: The same of a folder of many runs: one page of panels. A figure takes as long as thousands of records.
 MOST_DRAWN_OF_MANY = 6
-#: Runs beyond which a report folds its sets, and lists no record.
-FOLDED = 1000
 Panel = TypeVar("Panel")
 Subject = TypeVar("Subject")
 

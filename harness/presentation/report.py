@@ -19,7 +19,8 @@ from harness.analysis.repeats import repetitions_in
 from harness.errors import UsageError
 from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
 from harness.presentation.contest_words import machine
-from harness.presentation.figure import FOLDED, Drawn, left_out
+from harness.presentation.figure import Drawn, left_out
+from harness.presentation.fold import FOLDED
 from harness.presentation.folders import prepared
 from harness.presentation.run_columns import COLUMNS, SUMMARIZED
 from harness.presentation.run_table import repeats_table
@@ -245,8 +246,8 @@ def _facts(records: Sequence[Run]) -> list[tuple[str, str]]:
     places = {tuple(COLUMNS[name].get(record) for name in _PLACE) for record in records}
     machines = [json.loads(text) for text in dict.fromkeys(map(run_columns.machine_of, records))]
     versions: dict[str, set[str]] = {}
-    for machine in machines:
-        for name, version in machine["versions"].items():
+    for told in machines:
+        for name, version in told["versions"].items():
             versions.setdefault(name, set()).add(version)
     moments = [trait(record, "created") for record in records]
     first, last = min(moments), max(moments)

@@ -58,6 +58,10 @@ def _by_name(field: str) -> Callable[[Record], Named]:
     return lambda record: getattr(record.metrics, field, {})
 
 
+def _as_json(get: Callable[[Record], Named]) -> Get:
+    return lambda record: json.dumps(get(record))
+
+
 def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run], Named]:
     """``get``; of a run in an index, from there."""
     return lambda run: json.loads(run.value(prefix)) if isinstance(run, Kept) else get(run)
@@ -244,7 +248,7 @@ KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
 
 # -- what pages say of a run besides its columns ------------------------------------------------------
-def _machine_facts(record: Record) -> str:
+def _surroundings(record: Record) -> str:
     where = record.environment
     told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
     return json.dumps({**told, "strays": list(where.strays)})
@@ -254,11 +258,13 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 #: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
 #: for many runs.
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
-machine_of: Callable[[Run], str] = kept("machine_facts", _machine_facts)
+machine_of: Callable[[Run], str] = kept("surroundings", _surroundings)
 #: What an index keeps of a record for these.
 KEPT_BESIDES: Mapping[str, Get] = {
-    "name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine_facts": _machine_facts,
-}  # fmt: skip
+    "name": run_name,
+    "higher_is_better": _HIGHER_IS_BETTER,
+    "surroundings": _surroundings,
+}
 
 
 # -- columns that depend on the records ---------------------------------------------------------------
@@ -273,10 +279,7 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
     prefix: (about, _kept_by_name(prefix, get)) for prefix, (about, get) in _PREFIXES.items()
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
-KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record))  # type: ignore[misc]
-    for prefix, (_, get) in _PREFIXES.items()
-}
+KEPT_BY_PREFIX: Mapping[str, Get] = {prefix: _as_json(get) for prefix, (_, get) in _PREFIXES.items()}
 
 #: Column to one-line description, the open-ended ones included.
 DESCRIPTIONS: Mapping[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
