@@ -18,6 +18,7 @@ import pytest
 from harness.engines import ray as engine
 from harness.errors import UsageError
 from harness.machine.process import available_cpus
+from harness.processes.slot import FOLDER
 from harness.records.run import Record
 from harness.records.store import read_all
 from tests.conftest import PLUGIN, python_path
@@ -104,7 +105,7 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
 def on_its_own(study: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     """The command with a Ray that it starts for itself."""
     command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study), "--on", "ray", *words]
-    env = {**os.environ, "PYTHONPATH": python_path(PLUGIN), **variables}
+    env = {**os.environ, "PYTHONPATH": python_path(PLUGIN), FOLDER: str(study.parent / "slots"), **variables}
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

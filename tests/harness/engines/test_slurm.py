@@ -14,6 +14,7 @@ import pytest
 
 from harness.engines.slurm import MOST_TASKS, script, submit
 from harness.errors import UsageError
+from harness.processes.slot import FOLDER
 from harness.records.store import read_all
 from tests.conftest import ROOT
 
@@ -79,6 +80,7 @@ def test_a_study_is_made_by_the_tasks_of_an_array(
         'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "good"\n'
         'threads = 1\n[axes]\nseed = "0-2"\n'
     )
+    monkeypatch.setenv(FOLDER, str(tmp_path / "slots"))
     monkeypatch.setenv("PATH", f"{Path(SBATCH).parent}{os.pathsep}{os.environ['PATH']}")
     command = [sys.executable, "-m", "harness", "study", str(study), "--on", "slurm"]
     shown = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True).stdout
