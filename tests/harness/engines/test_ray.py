@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -157,6 +158,14 @@ def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Pa
 def test_an_address_at_which_nobody_is_takes_one_line(address: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         engine.run_jobs([], lambda *_: None, address=address)
+
+
+def test_a_connection_of_somebody_elses_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook that uses Ray itself: it is neither used nor ended."""
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    with pytest.raises(UsageError, match=r"not ours: ray.shutdown\(\) ends it"):
+        engine.run_jobs([], lambda *_: None)
 
 
 def test_without_ray_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
