@@ -157,6 +157,7 @@ class Work:
             StoreError: it could not be written.
         """
         if lease.lost:
+            lease.let_go()
             return None
         if record.place is None:
             place = Place(engine=self.engine, node=platform.node())
