@@ -33,6 +33,8 @@ DIRECTIONS = 4
 EPSILONS = (1e-5, 1e-6, 1e-7)
 #: Relative. In float64 the differences themselves are off by 1e-9 or so; a wrong sign or index by 1e-2 or more.
 GRADIENT_TOLERANCE = 1e-5
+#: What x is called among them: no parameter can have such a name.
+INPUT = "the input"
 #: Below this the derivatives of an array count as small: their differences are mostly rounding.
 SMALL = 1e-4
 
@@ -151,7 +153,7 @@ def _named(own: OwnModel, p: Parameters, x: Any, state: Any) -> dict[str, Any]:
     """All that goes into a step by its name, or the gradients with respect to it."""
     states = _states(state)
     of = ["the state"] if len(states) == 1 else [f"state {number}" for number in range(1, len(states) + 1)]
-    return {**{name: array for name, array in p.items() if not name.startswith("head.")}, "x": x,
+    return {**{name: array for name, array in p.items() if not name.startswith("head.")}, INPUT: x,
             **dict(zip(of, states, strict=True))}  # fmt: skip
 
 
@@ -168,7 +170,7 @@ def gradients_apart(own: OwnModel, hidden: int, p: Parameters, x: Array) -> dict
         x: inputs (B, T, D), T at least 1.
 
     Returns:
-        By parameter, then ``x``, then each state.
+        By parameter, then ``INPUT``, then each state.
 
     Raises:
         OwnModelError: as ``stepped`` and ``stepped_back``.
@@ -184,8 +186,8 @@ def gradients_apart(own: OwnModel, hidden: int, p: Parameters, x: Array) -> dict
 
     def value(name: str, array: Array) -> float:
         moved = {**at, name: array}
-        states = [moved[each] for each in moved if each not in p and each != "x"]
-        new = stepped(own, NUMPY, {each: moved[each] for each in p}, moved["x"],
+        states = [moved[each] for each in moved if each not in p and each != INPUT]
+        new = stepped(own, NUMPY, {each: moved[each] for each in p}, moved[INPUT],
                       tuple(states) if isinstance(state, tuple) else states[0])  # fmt: skip
         return float(sum((w * s).sum() for w, s in zip(_states(weights), _states(new), strict=True)))
 

@@ -19,10 +19,11 @@ from harness.machine.topology import Choice
 from harness.planning import contests as contest_planning
 from harness.planning.runs import by_version, named_cpus, only_in_run
 from harness.planning.runs import plan as planned
-from harness.presentation import screen
+from harness.presentation import folders, screen
+from harness.presentation.fold import FOLDED
 from harness.presentation.progress import line
-from harness.records.store import Store, StoreError, read_all
-from harness.results import Compared, Results, Verified
+from harness.records.store import Store, StoreError, files, read_all
+from harness.results import Compared, Results, Runs, Verified
 from harness.specs.data import look_for_data_in
 from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, QUIET, RUN, SPEED, Option, complete
 from harness.specs.run import RunSpec
@@ -287,16 +288,18 @@ def verify(
 
 
 def read(places: Places = DEFAULT_RESULTS) -> Results:
-    """The records in folders, their subfolders and files, copies only once.
+    """The records in folders, their subfolders, packs and files, copies only once.
 
     Raises:
         StoreError: there is none.
     """
-    found = read_all(_paths(places))
+    many = sum(1 for _ in files(_paths(places))) > FOLDED
+    found = folders.read_all(_paths(places)) if many else read_all(_paths(places))
     if not found.records and not found.speeds:
         raise StoreError("; ".join([f"no records in {', '.join(map(str, _paths(places)))}", *found.problems]))
     statuses = [*(record.status for record in found.records), *(record.status for record in found.speeds)]
-    return Results(found.records, found.speeds, found.problems, ok=set(statuses) == {"ok"})
+    runs = Runs(found.records) if many else found.runs
+    return Results(runs, found.speeds, [*found.notes, *found.problems], ok=set(statuses) == {"ok"})
 
 
 def export(places: Places, to: str, out: str | Path | None = None) -> Exported:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from markupsafe import Markup
 
 from harness.presentation import screen
+from harness.presentation.fold import FOLDED
 from harness.presentation.renderers import page_html
 from harness.presentation.table import Table
+from harness.records.kept import Run
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.text import harmless
@@ -67,18 +69,51 @@ def _png(drawn: Drawn) -> str:
     return f"data:image/png;base64,{base64.b64encode(drawn._repr_png_()).decode()}"
 
 
+class Runs(Sequence[Record]):
+    """Many records, each of them read from its file when it is asked for.
+
+    Raises:
+        StoreError: where a file is not any more what it was.
+    """
+
+    def __init__(self, kept: Sequence[Run]) -> None:
+        #: The same as the index keeps them.
+        self.kept = kept
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Record]: ...
+
+    def __getitem__(self, place: int | slice) -> Record | Sequence[Record]:
+        if isinstance(place, slice):
+            return Runs(self.kept[place])
+        run = self.kept[place]
+        return run if isinstance(run, Record) else run.record
+
+
+def _columns_of(runs: Sequence[Record]) -> Sequence[Run]:
+    """The same runs by columns, where they come from an index."""
+    return runs.kept if isinstance(runs, Runs) else runs
+
+
 @dataclass(repr=False)
 class Results(Shown):
     """Records, as ``run`` and ``speed`` leave them and ``read`` finds them.
 
     Attributes:
-        runs: the records of runs, in the order in which they were made.
+        runs: the records of runs, in the order in which they were made. Of more than a thousand that were read, each
+            is parsed when it is asked for, so that memory does not hold them all.
         contests: those of speed contests.
         problems: a line for each file that is no record, and for what was not run.
         ok: whether every run and contest is ok and was kept.
     """
 
-    runs: list[Record] = field(default_factory=list)
+    runs: Sequence[Record] = field(default_factory=list)
     contests: list[SpeedRecord] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     ok: bool = True
@@ -97,7 +132,7 @@ class Results(Shown):
         from harness.presentation.run_table import runs_frame
 
         if self.runs or not self.contests:
-            return runs_frame(self.runs)
+            return runs_frame(_columns_of(self.runs))
         return frame(contest_columns.COLUMNS.values(), contest_columns.entries(self.contests))
 
     def summary(self) -> pd.DataFrame:
@@ -106,7 +141,7 @@ class Results(Shown):
         from harness.presentation import run_columns
         from harness.presentation.frames import frame
 
-        return frame(run_columns.SUMMARY.values(), repetitions(self.runs))
+        return frame(run_columns.SUMMARY.values(), repetitions(_columns_of(self.runs)))
 
     def figures(self) -> list[Drawn]:
         """The figures that ``harness plot`` draws: learning curves, throughput, memory; of contests, a roofline."""
@@ -115,7 +150,7 @@ class Results(Shown):
     def _drawn(self) -> Iterator[Drawn]:
         from harness.presentation import contest_figures, run_figures
 
-        yield from run_figures.figures(self.runs)
+        yield from run_figures.figures(_columns_of(self.runs))
         yield from contest_figures.figures(self.contests)
 
     def tables(self) -> list[Table]:
@@ -124,8 +159,9 @@ class Results(Shown):
         from harness.presentation import contest_table
         from harness.presentation.run_table import repeats_table, runs_table
 
-        found = [runs_table(self.runs)] if self.runs else []
-        found += [repeats_table(self.runs)] if any_repeated(self.runs) else []
+        runs = _columns_of(self.runs)
+        found = [runs_table(runs)] if runs and len(runs) <= FOLDED else []
+        found += [repeats_table(runs)] if any_repeated(runs) else []
         return [*found, *(table for record in self.contests for table in contest_table.tables(record))]
 
     def notes(self) -> list[str]:
@@ -133,7 +169,7 @@ class Results(Shown):
         from harness.records.naming import reasons
 
         nothing = [] if len(self) or self.problems else ["no records"]
-        return [*reasons(self.runs), *self.problems, *nothing]
+        return [*reasons(_columns_of(self.runs)), *self.problems, *nothing]
 
     def picture(self) -> Drawn | None:
         """The first of ``figures``, which is throughput where there are runs; the others are not drawn."""

@@ -23,6 +23,7 @@ class OwnLayer:
         self.own, self.p, self.grads, self.shape = own, p, grads, (batch, hidden)
         self.dtype = next(iter(p.values())).dtype
         self.hs = np.empty((length, batch, hidden), self.dtype)
+        self.checked = False  # shapes do not change from update to update, and looking at them takes time
 
     def zeros(self) -> Array:
         """One state's, before the first step."""
@@ -43,12 +44,16 @@ class OwnLayer:
         for grad in self.grads.values():
             grad[:] = 0
         d_state, d_xs = own_cell.start(self.own, self.zeros), []
+        back = partial(own_cell.stepped_back, self.own)
+        if self.checked:
+            back = partial(self.own.definition.backward, own_cell.NUMPY)
         for x_t, state, d_h in zip(self.x[::-1], self.states[-2::-1], d_hs[::-1], strict=True):
             d_state = (d_state[0] + d_h, *d_state[1:]) if isinstance(d_state, tuple) else d_state + d_h
-            grads, d_x, d_state = own_cell.stepped_back(self.own, self.p, x_t, state, d_state)
+            grads, d_x, d_state = back(self.p, x_t, state, d_state)
             for name, grad in self.grads.items():
                 grad += grads[name]
             d_xs += [d_x] if d_x_wanted else []
+        self.checked = True
         return np.stack(d_xs[::-1]) if d_x_wanted else None
 
 

@@ -101,7 +101,8 @@ def _resampled_medians(values: NDArray[np.float64]) -> NDArray[np.float64]:
     order = np.argsort(values, kind="stable")
     below, ordered = np.cumsum(often[order], axis=0, dtype=np.uint16), values[order]
     lower, upper = ((below <= rank).sum(axis=0) for rank in ((len(values) - 1) // 2, len(values) // 2))
-    return (ordered[lower] + ordered[upper]) / 2
+    medians: NDArray[np.float64] = (ordered[lower] + ordered[upper]) / 2
+    return medians
 
 
 def _percentile(values: NDArray[np.float64], share: float) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.analysis.interval import Average
 from harness.analysis.groups import Group, groups, noise_of, seedless, trait
+from harness.analysis.interval import Average
 from harness.records.kept import Run
 
 

@@ -58,11 +58,16 @@ def look_for_data_in(folder: Path | None) -> None:
         fail(error)
 
 
-def read_records(places: list[Path] | None) -> Found:
-    """The records in these folders and files. Files that hold none are named on standard error and skipped."""
-    from harness.presentation.folders import read_all
+def read_records(places: list[Path] | None, whole: bool = False) -> Found:
+    """The records in these folders and files. Files that hold none are named on standard error and skipped.
 
-    found = read_all(places or [DEFAULT_RESULTS])
+    Args:
+        whole: each is read as it is; else runs come from the index, as far as they are in it.
+    """
+    from harness.presentation.folders import read_all
+    from harness.records import store
+
+    found = (store.read_all if whole else read_all)(places or [DEFAULT_RESULTS])
     for note in found.notes:
         tell(note)
     for problem in found.problems:

@@ -134,7 +134,8 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
             else:
                 print_lines(regression.sentences(a, b, row, differ))
             raise typer.Exit(OK)
-        found = regression.against(read_records([against]).records, read_records(places).records, tolerance)
+        before, after = (read_records(each, whole=True) for each in ([against], places))
+        found = regression.against(before.runs, after.runs, tolerance)
     except UsageError as error:
         fail(error)
     except StoreError as error:

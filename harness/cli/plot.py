@@ -18,17 +18,20 @@ def plot(
     """Learning curves, throughput, memory, score against time; scaling, ratios, rooflines. PNG and SVG."""
     from itertools import chain
 
+    from harness.analysis.groups import groups
     from harness.errors import UsageError
     from harness.presentation import contest_figures, report, run_figures
     from harness.presentation.figure import save
+    from harness.presentation.folders import prepared
 
     found, words = read_records(places), only or []
     try:
-        for sentence in report.not_drawn(found, words):
-            tell(sentence)
-        drawn = save(
-            chain(run_figures.figures(found.records, words), contest_figures.figures(found.speeds, words)), out
-        )
+        with prepared(found, report.REPORTED):
+            comparable = groups(found.records)
+            for sentence in report.not_drawn(found, words, comparable):
+                tell(sentence)
+            runs = run_figures.figures(found.records, words, comparable)
+            drawn = save(chain(runs, contest_figures.figures(found.speeds, words)), out)
     except UsageError as error:
         fail(error)
     except OSError as error:

@@ -22,9 +22,7 @@ def report(
 
     found, words = read_records(places), only or []
     try:
-        for sentence in reports.not_drawn(found, words):
-            tell(sentence)
-        written = reports.write(found, out, title, words)
+        written = reports.write(found, out, title, words, tell)
     except UsageError as error:
         fail(error)
     except OSError as error:

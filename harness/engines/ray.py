@@ -42,6 +42,9 @@ _SECRET: Final = secrets.token_hex(32)
 _INSTALL: Final = "Ray is not installed: pip install 'rnn-harness[ray]'"
 #: Seconds for a connection to a cluster, between two looks at its nodes, and without any node before giving up.
 _CONNECT_S, _LOOK_S, _WITHOUT_S = 5.0, 2.0, 120.0
+#: Seconds after the first loss until a job is sent again, after the second twice as long: for a while Ray takes a
+#: machine that died for alive, and would send the job there once more.
+_PAUSE_S: Final = 10.0
 
 
 class EngineLost(RuntimeError):
@@ -92,7 +95,8 @@ class _Flight:
     def __init__(self, ray: Any, on_record: OnRecord, on_state: OnState, tries: int) -> None:
         self.ray, self.on_record, self.on_state, self.tries = ray, on_record, on_state, tries
         self.sent: dict[Any, _Sent] = {}
-        self.again: list[NodeJob] = []
+        #: Lost jobs, each with the moment from which it may be sent again.
+        self.again: list[tuple[float, NodeJob]] = []
         self.task = ray.remote(num_cpus=0, resources={RESOURCE: 1}, max_retries=0, num_returns="streaming")(telling)
 
     def through(self, jobs: Iterator[NodeJob], stopped: Callable[[], bool]) -> None:
@@ -107,24 +111,32 @@ class _Flight:
                 seen = now if slots else seen
                 if now - seen > _WITHOUT_S:
                     raise EngineLost(f"no node of Ray's cluster offers {RESOURCE} any more; the same command goes on")
-                while len(self.sent) < 2 * slots and (job := self.again.pop() if self.again else next(jobs, None)):
+                while len(self.sent) < 2 * slots and (job := self._due() or next(jobs, None)):
                     self._send(job)
                 if self.sent:
                     with may_stop():
                         ready, _ = self.ray.wait(list(self.sent), num_returns=1, timeout=1.0)
                     for handle in ready:
                         self._hear(handle)
-                elif slots:
+                elif slots and not self.again:
                     return
                 else:
                     with may_stop():
                         time.sleep(1.0)
-        except self.ray.exceptions.RaySystemError as error:
+        except (self.ray.exceptions.RaySystemError, self.ray.exceptions.LocalRayletDiedError) as error:
             raise EngineLost(f"Ray's cluster is lost: {_first_line(error)}; the same command goes on") from None
         finally:
             for handle in self.sent:
                 with suppress(Exception):  # the cluster may be gone
                     self.ray.cancel(handle, force=True)
+
+    def _due(self) -> NodeJob | None:
+        """A lost job whose time has come."""
+        due = [each for each in self.again if each[0] <= time.monotonic()]
+        if not due:
+            return None
+        self.again.remove(due[0])
+        return due[0][1]
 
     def _slots(self) -> int:
         return int(self.ray.cluster_resources().get(RESOURCE, 0))
@@ -148,7 +160,7 @@ class _Flight:
             raise UsageError(
                 f"a node of the cluster cannot start the run: {problem}; install rnn-harness on all"
             ) from None
-        except errors.RaySystemError:
+        except (errors.RaySystemError, errors.LocalRayletDiedError):  # not one machine, but the way to all of them
             raise
         except errors.RayError as error:
             node, record, fault = (
@@ -168,8 +180,9 @@ class _Flight:
         if record is not None:
             self._done(sent.job, record)
         elif len(sent.job.tries) < self.tries:
-            self.again.append(sent.job.after(node, fault or ""))
-            self.on_state(self.again[-1], "lost", fault or "")
+            job = sent.job.after(node, fault or "")
+            self.again.append((time.monotonic() + _PAUSE_S * len(job.tries), job))
+            self.on_state(job, "lost", fault or "")
         else:
             times = f"lost {len(sent.job.tries) + 1} times, the last time: " if sent.job.tries else ""
             self._done(sent.job, sent.job.lost(node, f"{times}{fault}"))
@@ -182,7 +195,6 @@ class _Flight:
 _WORDS: Final = {
     "NodeDiedError": "its machine was lost",
     "WorkerCrashedError": "Ray's worker process died",
-    "LocalRayletDiedError": "Ray's process on its machine died",
     "TaskUnschedulableError": "its machine was lost",
     "OwnerDiedError": "its answer was lost",
     "ObjectLostError": "its answer was lost",

@@ -29,11 +29,12 @@ _ALL: Mapping[str, Callable[[], list[str]]] = {
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of a study: its spec, the framework's version if one is asked for, and its key here."""
+    """One run of a study: its spec, the framework's version if one is asked for, its key here and that anywhere."""
 
     spec: RunSpec
     version: str | None
     key: str
+    anywhere: str
 
 
 def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
@@ -59,7 +60,8 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
                 excluded = [_is_excluded(spec, version, each) for each in study.exclude]
                 hits = list(map(operator.add, hits, excluded))
                 if not any(excluded):
-                    found.setdefault((spec.digest, version), Planned(spec, version, here.key(spec, version)))
+                    keys = here.key(spec, version), here.key_anywhere(spec, version)
+                    found.setdefault((spec.digest, version), Planned(spec, version, *keys))
     if 0 in hits:
         raise UsageError(f"{study.path}, line {study.lines[hits.index(0)]}: this exclusion is of no run")
     if not found:

@@ -15,6 +15,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.presentation.fold import FOLDED
 from harness.presentation.look import STYLE, legible
 from harness.records.whole import whole
 
@@ -23,10 +24,8 @@ PANELS_PER_FIGURE = 6
 NOTES_SHOWN = 6
 #: Sets of runs, and calls of ``harness speed``, that get figures unless some are asked for.
 MOST_DRAWN = 30
-#: The same of a folder of many runs; a figure takes as long as a thousand of its records.
-MOST_DRAWN_OF_MANY = 10
-#: Runs beyond which a report folds its sets, and lists no record.
-FOLDED = 1000
+#: The same of a folder of many runs: one page of panels. A figure takes as long as thousands of records.
+MOST_DRAWN_OF_MANY = 6
 Panel = TypeVar("Panel")
 Subject = TypeVar("Subject")
 

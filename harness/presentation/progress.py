@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from harness.presentation.screen import in_notebook
 from harness.processes.supervise import OnProgress
@@ -56,9 +57,10 @@ class Overall:
     def __init__(self, total: int, done: int, console: Console, time_left: str) -> None:
         self.total, self.done = total, done
         self._console, self.time_left = console, time_left
-        columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[figures]}"))
+        cut = Column(no_wrap=True, overflow="ellipsis")
+        columns = (TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.fields[now]}", table_column=cut))
         self._progress = _display(console, *columns) if console.is_terminal else None
-        self._task = self._progress.add_task("", total=total, completed=done, figures="") if self._progress else None
+        self._task = self._progress.add_task("", total=total, completed=done, now="") if self._progress else None
 
     @contextmanager
     def shown(self) -> Iterator[Overall]:
@@ -68,7 +70,7 @@ class Overall:
 
     def now(self, what: str) -> None:
         """Say what is going on."""
-        self._draw(f"{what}; left: {self.time_left}")
+        self._draw(f"left: {self.time_left}; {what}")
 
     def finished(self, line: str) -> None:
         """Print the line of a run that has ended."""
@@ -76,14 +78,18 @@ class Overall:
         if self._progress is None or not sys.stdout.isatty():
             print(line, flush=True)
         else:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self.say(line)
         self._draw("")
 
-    def _draw(self, figures: str) -> None:
+    def say(self, line: str) -> None:
+        """Print a line for people, above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _draw(self, now: str) -> None:
         if self._progress is not None and self._task is not None:
             position = f"{self.done:,} of {self.total:,}"
             with suppress(OSError):
-                self._progress.update(self._task, completed=self.done, description=position, figures=figures)
+                self._progress.update(self._task, completed=self.done, description=position, now=now)
                 self._progress.refresh()
 
 

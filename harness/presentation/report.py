@@ -6,7 +6,7 @@ import base64
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from harness.analysis.repeats import repetitions_in
 from harness.errors import UsageError
 from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
 from harness.presentation.contest_words import machine
-from harness.presentation.figure import FOLDED, Drawn, left_out
+from harness.presentation.figure import Drawn, left_out
+from harness.presentation.fold import FOLDED
 from harness.presentation.folders import prepared
 from harness.presentation.run_columns import COLUMNS, SUMMARIZED
 from harness.presentation.run_table import repeats_table
@@ -75,37 +76,50 @@ class Speed:
     pictures: list[Picture]
 
 
-def write(found: Found, out: Path, title: str = "Recurrent networks, measured", only: Sequence[str] = ()) -> list[Path]:
+def write(
+    found: Found,
+    out: Path,
+    title: str = "Recurrent networks, measured",
+    only: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> list[Path]:
     """Write ``report.md`` with its figures beside it, and the self-contained ``report.html``, into ``out``.
 
     Args:
         only: words in the headings of what gets figures.
+        tell: is told what gets none before the others are drawn.
 
     Returns:
         Every file written, the two pages first.
+
+    Raises:
+        UsageError: nothing has a heading with any of ``only`` in it.
     """
-    (out / FIGURES).mkdir(parents=True, exist_ok=True)
     with prepared(found, REPORTED):
-        return _written(found, out, title, only)
-
-
-def _written(found: Found, out: Path, title: str, only: Sequence[str]) -> list[Path]:
-    pictures = _pictures(run_figures.figures(found.records, only), out / FIGURES)
-    contests = _pictures(contest_figures.figures(found.speeds, only), out / FIGURES)
-    about = _content(found, pictures, contests) | {"title": printable(title), "not_drawn": not_drawn(found, only)}
+        comparable = groups(found.records)
+        missing = not_drawn(found, only, comparable)
+        for sentence in missing:
+            tell(sentence)
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+        pictures = _pictures(run_figures.figures(found.records, only, comparable), out / FIGURES)
+        contests = _pictures(contest_figures.figures(found.speeds, only), out / FIGURES)
+        about = _content(found, comparable, pictures, contests) | {"title": printable(title), "not_drawn": missing}
     pages = [out / "report.md", out / "report.html"]
     write_whole(pages[0], _markdown().get_template("report.md.j2").render(about))
     write_whole(pages[1], _html().get_template("report.html.j2").render(about))
     return pages + [out / picture.png for picture in [*pictures, *contests]]
 
 
-def not_drawn(found: Found, only: Sequence[str]) -> list[str]:
+def not_drawn(found: Found, only: Sequence[str], comparable: Sequence[Group] | None = None) -> list[str]:
     """What of the records gets no figures, a sentence each for runs and speed contests; none where all is drawn.
+
+    Args:
+        comparable: the groups of the runs, where they are known.
 
     Raises:
         UsageError: nothing has a heading with any of ``only`` in it.
     """
-    comparable = groups(found.records)
+    comparable = groups(found.records) if comparable is None else comparable
     sets, calls = run_figures.drawn_groups(comparable, only), contest_figures.drawn_calls(found.speeds, only)
     if only and not sets and not calls:
         raise UsageError(f"--only: no heading contains {' or '.join(map(repr, only))}")
@@ -157,9 +171,10 @@ def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:
     return pictures
 
 
-def _content(found: Found, pictures: Sequence[Picture], contests: Sequence[Picture]) -> dict[str, Any]:
+def _content(
+    found: Found, comparable: Sequence[Group], pictures: Sequence[Picture], contests: Sequence[Picture]
+) -> dict[str, Any]:
     """What both templates are given."""
-    comparable = groups(found.records)
     by_name = {picture.name: picture for picture in pictures}
     folded = len(found.records) > FOLDED
     repeated = any(len(runs) > 1 for group in comparable for runs in group.contenders().values())
@@ -231,8 +246,8 @@ def _facts(records: Sequence[Run]) -> list[tuple[str, str]]:
     places = {tuple(COLUMNS[name].get(record) for name in _PLACE) for record in records}
     machines = [json.loads(text) for text in dict.fromkeys(map(run_columns.machine_of, records))]
     versions: dict[str, set[str]] = {}
-    for machine in machines:
-        for name, version in machine["versions"].items():
+    for told in machines:
+        for name, version in told["versions"].items():
             versions.setdefault(name, set()).add(version)
     moments = [trait(record, "created") for record in records]
     first, last = min(moments), max(moments)

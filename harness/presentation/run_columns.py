@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.own import OWN
 from harness.analysis.disturbance import flags
-from harness.analysis.groups import LAUNCH_BOUND, Group, median_of, noise_of, trait
+from harness.analysis.groups import LAUNCH_BOUND, TRAITS, Group, median_of, noise_of, shares, trait
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
 from harness.presentation.execution_columns import shared
@@ -58,6 +58,10 @@ def _by_name(field: str) -> Callable[[Record], Named]:
     return lambda record: getattr(record.metrics, field, {})
 
 
+def _as_json(get: Callable[[Record], Named]) -> Get:
+    return lambda record: json.dumps(get(record))
+
+
 def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run], Named]:
     """``get``; of a run in an index, from there."""
     return lambda run: json.loads(run.value(prefix)) if isinstance(run, Kept) else get(run)
@@ -65,6 +69,10 @@ def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run]
 
 def _versions(record: Record) -> str:
     return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
+
+
+def _machine(record: Record) -> str:
+    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
 
 
 def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
@@ -216,6 +224,13 @@ _FIXED: Sequence[Column[Record]] = (
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
         prose=True,
     ),
+    Column("machine", _machine, "the GPU of a run on one, else the processor: never compared across these"),
+    Column("node", TRAITS["node"], "the machine's name in its network, of a study's run"),
+    Column("engine", _at("place.engine"), "what brought a study's run there: local, ray or slurm"),
+    Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
+    Column("tries", lambda record: len(record.tries), "earlier tries that a fault of the machines ended", "Int64"),
+    Column("study", _at("study.name"), "the study that it belongs to"),
+    Column("others_before", _at("before.share"), "share of its CPUs that others used before it started", "float64"),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("os", _at("environment.os"), "the operating system"),
@@ -231,8 +246,9 @@ COLUMNS: Mapping[str, Column[Run]] = {
 #: What an index keeps of a record for them, by their names.
 KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
+
 # -- what pages say of a run besides its columns ------------------------------------------------------
-def _machine(record: Record) -> str:
+def _surroundings(record: Record) -> str:
     where = record.environment
     told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
     return json.dumps({**told, "strays": list(where.strays)})
@@ -242,9 +258,9 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 #: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
 #: for many runs.
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
-machine_of: Callable[[Run], str] = kept("machine", _machine)
+machine_of: Callable[[Run], str] = kept("surroundings", _surroundings)
 #: What an index keeps of a record for these.
-KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "surroundings": _surroundings}
 
 
 # -- columns that depend on the records ---------------------------------------------------------------
@@ -259,10 +275,7 @@ PREFIXES: Mapping[str, tuple[str, Callable[[Run], Named]]] = {
     prefix: (about, _kept_by_name(prefix, get)) for prefix, (about, get) in _PREFIXES.items()
 }
 #: What an index keeps for these: all values of a prefix, as JSON.
-KEPT_BY_PREFIX: Mapping[str, Get] = {
-    prefix: lambda record, get=get: json.dumps(get(record))
-    for prefix, (_, get) in _PREFIXES.items()  # type: ignore[misc]
-}
+KEPT_BY_PREFIX: Mapping[str, Get] = {prefix: _as_json(get) for prefix, (_, get) in _PREFIXES.items()}
 
 #: Column to one-line description, the open-ended ones included.
 DESCRIPTIONS: Mapping[str, str] = {name: column.about for name, column in COLUMNS.items()} | {
@@ -318,6 +331,14 @@ def own_note(cells: Iterable[str]) -> list[Cell]:
     return [
         Cell(f"{OWN}: a user's own model, held to no reference, or (column gate_predictions) to one that it brought")
     ] * own
+
+
+def notes_of(runs: Iterable[Run]) -> list[Cell]:
+    """The lines below a table of these runs."""
+    runs = list(runs)
+    sharing = sum(map(shares, runs))
+    told = f"{sharing} of {len(runs)} runs shared their machine (--share): none of their speed was measured"
+    return own_note(trait(run, "cell") for run in runs) + [Cell(told)] * bool(sharing)
 
 
 _TASK: Column[Shown] = Column(

@@ -38,9 +38,15 @@ def drawn_groups(found: Sequence[Group], only: Sequence[str] = ()) -> list[Group
     return chosen(found, only, lambda group: group.title, lambda group: len(group.ok), runs)
 
 
-def figures(records: Iterable[Run], only: Sequence[str] = ()) -> Iterator[Drawn]:
-    """Throughput and memory of the groups that get figures, then the curves of each: see ``drawn_groups``."""
-    found = drawn_groups(groups(records), only)
+def figures(
+    records: Iterable[Run], only: Sequence[str] = (), comparable: Sequence[Group] | None = None
+) -> Iterator[Drawn]:
+    """Throughput and memory of the groups that get figures, then the curves of each: see ``drawn_groups``.
+
+    Args:
+        comparable: the groups of the records, where they are known.
+    """
+    found = drawn_groups(groups(records) if comparable is None else comparable, only)
     with style.context(["default", STYLE]):
         yield from _bars(found, "throughput", "Training throughput, sequences per second", _throughput)
         yield from _bars(found, "memory", "Host memory: level after initialisation, and growth beyond it", _memory)

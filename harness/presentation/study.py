@@ -72,8 +72,9 @@ def status_table(title: str, statuses: Mapping[str, int], running: Sequence[str]
     columns: list[Column[tuple[str, int, str]]] = [
         Column("runs", lambda row: row[0]),
         Column("number", lambda row: row[1], kind="Int64"),
-        Column("which", lambda row: row[2] or None, heading=" ", prose=True),
     ]
+    if any(row[2] for row in rows):
+        columns.append(Column("which", lambda row: row[2] or None, heading=" ", prose=True))
     return Table.of(columns, rows, title=title, layout="framed")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.machine import software, system
 from harness.processes import virtual_environments as environments
@@ -22,20 +23,37 @@ def key(spec: RunSpec, version: str | None = None) -> str:
     Args:
         version: of the framework, where a certain one is asked for.
     """
+    return resume.key(spec, _kind_of(spec, version).text)
+
+
+def key_anywhere(spec: RunSpec, version: str | None = None) -> str:
+    """The key of this spec on every machine that has the code and libraries that are here; as ``key``."""
+    return resume.key(spec, _kind_of(spec, version).anywhere)
+
+
+class _Texts(NamedTuple):
+    """Both texts of a kind: see ``Kind``."""
+
+    text: str
+    anywhere: str
+
+
+def _kind_of(spec: RunSpec, version: str | None) -> _Texts:
     variables = worker_variables(spec)
     memory = tuple((name, variables[name]) for name in MEMORY if name in variables)
-    return resume.key(spec, _kind(spec.backend, spec.task, spec.device, memory, version))
+    return _kind(spec.backend, spec.task, spec.device, memory, version)
 
 
 @cache
-def _kind(backend: str, task: str, device: str, memory: tuple[tuple[str, str], ...], version: str | None) -> str:
-    return Kind(
+def _kind(backend: str, task: str, device: str, memory: tuple[tuple[str, str], ...], version: str | None) -> _Texts:
+    found = Kind(
         sources=software.sources(),
         libraries=resume.computing(backend, _packages(backend, version), platform.python_version()),
         plugins=software.plugins(backend, task),
         processor=(system.gpu().get("name") if device == "cuda" else None) or system.cpu_model(),
         memory=dict(memory),
-    ).text
+    )
+    return _Texts(found.text, found.anywhere)
 
 
 def _packages(backend: str, version: str | None) -> Mapping[str, str]:

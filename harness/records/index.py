@@ -249,7 +249,7 @@ class Index:
             while batch := rows.fetchmany(BATCH):
                 theirs = batch if len(wanted) > between[1] - between[0] else [row for row in batch if row[0] in wanted]
                 for column, values in zip([numbers, *columns], zip(*theirs, strict=True), strict=False):
-                    column.extend(values)  # type: ignore[arg-type]
+                    column.extend(values)
             if len(numbers) != len(wanted):
                 raise Damaged
             place_of = {number: place for place, number in enumerate(numbers)}
@@ -363,7 +363,8 @@ class Snapshot:
 
     def curve(self, place: int) -> bytes | None:
         """The packed evaluations of a record."""
-        return self._attempt(lambda: self._index.curve(self._ids[place]))
+        found: bytes | None = self._attempt(lambda: self._index.curve(self._ids[place]))
+        return found
 
     def intervals(self) -> dict[bytes, tuple[float, float]]:
         """Intervals that were computed before, by a digest of what they are of."""

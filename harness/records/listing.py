@@ -50,7 +50,7 @@ class Listed:
         if self.packed is not None:
             return self.packed
         try:
-            seen = os.stat(self.path)
+            seen = os.stat(self.path)  # noqa: PTH116 - a path of each of very many files takes as long again
         except (OSError, ValueError):
             return None
         return stamp(seen) if stat.S_ISREG(seen.st_mode) else None
@@ -73,7 +73,7 @@ def listed(places: Iterable[Path], problems: list[str] | None = None) -> Iterato
         key = os.fsencode(os.path.realpath(place)) if _sound(place) else os.fsencode(place)
         if _is_folder(place):
             inside = key.rstrip(os.fsencode(os.sep)) + os.fsencode(os.sep)
-            prefix = "" if str(place) == os.curdir else os.path.join(place, "")
+            prefix = "" if str(place) == os.curdir else f"{place}{os.sep}".replace(2 * os.sep, os.sep)
             for name in _walk(str(place), "", problems):
                 yield Listed(prefix + name, inside + os.fsencode(name), inside)
         elif is_pack(place):
@@ -85,7 +85,7 @@ def listed(places: Iterable[Path], problems: list[str] | None = None) -> Iterato
 def _packed(pack: Path, inside: bytes, problems: list[str]) -> Iterator[Listed]:
     """The records' files in a pack; what else is in it is named."""
     try:
-        whole = stamp(os.stat(pack))
+        whole = stamp(pack.stat())
         found, others = members(pack, ENDING, LARGEST_BYTES)
     except PackError as error:
         problems.append(str(error))
@@ -105,10 +105,10 @@ def _packed(pack: Path, inside: bytes, problems: list[str]) -> Iterator[Listed]:
 def _walk(folder: str, within: str, problems: list[str]) -> Iterator[str]:
     """Names of files below ``folder``, in the order of their parts; links to folders are not followed."""
     try:
-        with os.scandir(os.path.join(folder, within) if within else folder) as entries:
+        with os.scandir(f"{folder}{os.sep}{within}") as entries:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        problems.append(f"{os.path.join(folder, within).rstrip(os.sep)}: {error.strerror}")
+        problems.append(f"{Path(folder, within)}: {error.strerror}")
         return
     for entry in found:
         name = f"{within}{entry.name}"

@@ -81,7 +81,7 @@ def members(pack: Path, ending: str, largest: int) -> tuple[list[Member], list[s
                 raise PackError(f"{pack}: not read: {each.filename[:200]!r} {why}")
         if len({name.casefold() for name in names}) < len(names):
             raise PackError(f"{pack}: not read: it holds two files of one name")
-        if sum(each.compress_size for each in found) > os.path.getsize(pack):
+        if sum(each.compress_size for each in found) > pack.stat().st_size:
             raise PackError(f"{pack}: not read: its files share bytes")
         records = [Member(each.filename, each.file_size, each.CRC) for each in found if each.filename.endswith(ending)]
         others = [each.filename for each in found if not each.filename.endswith((ending, "/"))]
@@ -135,7 +135,7 @@ def content(pack: Path, name: str, largest: int) -> bytes:
 
 @contextmanager
 def _opened(pack: Path) -> Iterator[zipfile.ZipFile]:
-    seen = os.stat(pack)
+    seen = pack.stat()
     try:
         yield _archive(str(pack), (seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeDecodeError):
@@ -171,7 +171,7 @@ def pack(files: Sequence[tuple[str, Path]], out: Path) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             raise PackError(f"{path}: not a regular file")
         return path.read_bytes()
     except OSError as error:
@@ -193,7 +193,7 @@ def unpack(pack: Path, out: Path, ending: str, largest: int) -> tuple[int, list[
             raise PackError(f"{pack}: holds no records")
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PackError(f"{out} exists already; name another folder with --out")
-        parent = Path(os.path.abspath(out)).parent
+        parent = out.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
         size = sum(member.size for member in found)
         if size > shutil.disk_usage(parent).free:
@@ -205,7 +205,7 @@ def unpack(pack: Path, out: Path, ending: str, largest: int) -> tuple[int, list[
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content(pack, member.name, largest))
             making.chmod(0o777 & ~_umask())
-            os.replace(making, out)
+            making.replace(out)
         finally:
             shutil.rmtree(making, ignore_errors=True)
     except OSError as error:

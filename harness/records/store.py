@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.records import packs
-from harness.records.listing import LARGEST_BYTES, listed
+from harness.records.listing import LARGEST_BYTES as LARGEST_BYTES
+from harness.records.listing import listed
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
 from harness.records.seal import digest
@@ -53,6 +54,11 @@ class Found:
     speeds: list[SpeedRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     index: Snapshot | None = None
+
+    @property
+    def runs(self) -> list[Record]:
+        """The runs, each of them whole: an index reads it for that."""
+        return [run if isinstance(run, Record) else run.record for run in self.records]
 
 
 class Distinct:
@@ -259,7 +265,7 @@ def named_in(page: Path) -> Iterator[Path]:
     except OSError as error:
         raise StoreError(f"{page}: {error.strerror}") from None
     if not names:
-        raise StoreError(f"{page}: names no record")
+        raise StoreError(f"{page}: names no record, as a report of very many does; name their folder instead")
     folders = [page.parent, *list(page.resolve().parents)[1:3]]
     for name in names:
         places = [folder / f"{name}.json" for folder in folders]
@@ -284,12 +290,13 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
 
 def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
-    found = Found()
+    records: list[Record] = []
+    found = Found(records)
     for _, record in each_of(places, found.problems):
         if isinstance(record, Record):
-            found.records.append(record)
+            records.append(record)
         else:
             found.speeds.append(record)
-    found.records.sort(key=lambda record: (record.created, record.id))
+    records.sort(key=lambda record: (record.created, record.id))
     found.speeds.sort(key=lambda record: (record.created, record.id))
     return found

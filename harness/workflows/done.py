@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from harness.presentation.folders import facts
 from harness.records.base import Status
 from harness.records.facts import FACTS
-from harness.records.resume import NEVER_DONE, key_of
+from harness.records.resume import NEVER_DONE
 from harness.records.run import Record
 from harness.records.store import Distinct, StoreError, read
 
@@ -29,11 +29,12 @@ class Finished(NamedTuple):
 
 
 #: What ``Finished`` is made of.
-_FACTS = ("resume_key", "id", "status", "created", "took_s", "shape", "saved")
+_KEYS = ("resume_key", "resume_key_anywhere")
+_FACTS = (*_KEYS, "id", "status", "created", "took_s", "shape", "saved")
 
 
 def _finished(path: Path, facts: Mapping[str, Any]) -> Finished:
-    _, name, status, created, took_s, shape, saved = (facts[each] for each in _FACTS)
+    _, _, name, status, created, took_s, shape, saved = (facts[each] for each in _FACTS)
     return Finished(path, name, status, created, took_s, shape, saved is not None)
 
 
@@ -53,8 +54,11 @@ class Done:
         for row in rows:
             path = Path(str(row["path"]))
             self._seen.add(path)
-            if row["resume_key"] is not None:
-                self._by_key.setdefault(str(row["resume_key"]), []).append(_finished(path, row))
+            self._count(path, row)
+
+    def _count(self, path: Path, facts: Mapping[str, Any]) -> None:
+        for key in filter(None, (facts[name] for name in _KEYS)):
+            self._by_key.setdefault(key, []).append(_finished(path, facts))
 
     def refresh(self) -> None:
         """Read the records that were written since, which are in the folder itself."""
@@ -79,29 +83,30 @@ class Done:
     def add(self, record: Record, path: Path) -> None:
         """Count a record that was written just now."""
         self._seen.add(path)
-        if (key := key_of(record)) is not None:
-            known = {name: FACTS[name](record) for name in _FACTS}
-            self._by_key.setdefault(key, []).append(_finished(path, known))
+        self._count(path, {name: FACTS[name](record) for name in _FACTS})
 
     def last(
-        self, key: str, but: Collection[str] = (), saved: bool = False, since: datetime | None = None
+        self, keys: Iterable[str], but: Collection[str] = (), saved: bool = False, since: datetime | None = None
     ) -> Finished | None:
         """The newest record that makes a run done; None where it is to be run.
 
         Args:
+            keys: of the run: that of this kind of machine, and in a study the one that it has anywhere.
             but: statuses that do not make it so.
             saved: whether its parameters have to be beside it.
             since: a record made then or later makes it so whatever its status, unless it was interrupted.
         """
-        newest = max(self._by_key.get(key, ()), key=lambda each: (each.created, each.id), default=None)
+        found = (each for key in keys for each in self._by_key.get(key, ()))
+        newest = max(found, key=lambda each: (each.created, each.id), default=None)
         if newest is None or newest.status in NEVER_DONE or (saved and not newest.saved):
             return None
         return None if newest.status in but and (since is None or newest.created < since) else newest
 
     def seconds(self) -> dict[str, list[float]]:
         """By shape, what the finished runs took."""
+        each_once = {each.id: each for of in self._by_key.values() for each in of}
         found: dict[str, list[float]] = {}
-        for each in (each for of in self._by_key.values() for each in of):
+        for each in each_once.values():
             if each.seconds is not None:
                 found.setdefault(each.shape, []).append(each.seconds)
         return found

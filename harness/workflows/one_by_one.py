@@ -38,6 +38,8 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False, quie
     outcome = Outcome()
     with terminated_as_interrupted(), Told(work, stderr).shown() as told:
         assert isinstance(told, Told)
+        if quiet:
+            quiet.tell = lambda text: told.say(f"harness: {text}")
         try:
             while True:
                 held = []
@@ -56,7 +58,7 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False, quie
                 work.done.refresh()
                 held = [planned for planned in held if work.finished(planned) is None]
                 outcome.elsewhere = len(held)
-                if all(work.leases.is_sure(planned.key) for planned in held):
+                if all(work.leases.is_sure(planned.anywhere) for planned in held):
                     return outcome
                 with may_stop():
                     time.sleep(LOOK_S)

@@ -37,7 +37,8 @@ def pack(folder: Path, out: Path | None = None) -> Packed:
         raise UsageError(f"{folder} is a pack already; --unpack takes it apart")
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: pack takes a folder of records")
-    out = out or Path(os.path.abspath(folder)).with_name(f"{Path(os.path.abspath(folder)).name or 'records'}{PACK}")
+    whole = folder.resolve()
+    out = out or whole.with_name(f"{whole.name or 'records'}{PACK}")
     if out.suffix != ".zip":
         raise UsageError(f"--out {out}: a pack's name ends in {PACK}")
     if out.exists():

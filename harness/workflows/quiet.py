@@ -90,7 +90,9 @@ class Quiet:
                 raise UsageError(f"{which} is from 0 to {most:,.0f} seconds, not {value:g}")
         if not look and (wait or require_quiet):
             which = "--require-quiet" if require_quiet else "--wait-quiet"
-            raise UsageError(f"{which} needs a look at what others compute, and {name} 0 allows none")
+            if name == "--look":
+                raise UsageError(f"{which} needs a look at what others compute, and --look 0 allows none")
+            look = LOOK_S  # what is asked for now counts before what the environment says of all commands
         return cls(look, wait, require_quiet)
 
     @classmethod

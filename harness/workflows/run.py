@@ -179,7 +179,7 @@ def _left(
 ) -> list[tuple[RunSpec, str | None]]:
     """The runs that no record in the folder has the result of; says how many are done and left, in one line."""
     done = Done(store.folder)
-    finished = [done.last(here.key(spec, version), resume.retry, save) for spec, version in runs]
+    finished = [done.last([here.key(spec, version)], resume.retry, save) for spec, version in runs]
     left = [run for run, record in zip(runs, finished, strict=True) if record is None]
     not_ok = sum(record is not None and record.status != "ok" for record in finished)
     found.well = not not_ok

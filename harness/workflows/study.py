@@ -65,8 +65,8 @@ def print_status(work: Work) -> None:
     finished: Counter[str] = Counter(each.status for planned in work.runs if (each := work.finished(planned)))
     held = work.leases.held()
     running = [
-        f"{work.label.of(planned.spec)} ({held[planned.key].node}, since {held[planned.key].since})"
-        for planned in work.runs if planned.key in held and work.finished(planned) is None
+        f"{work.label.of(planned.spec)} ({held[planned.anywhere].node}, since {held[planned.anywhere].since})"
+        for planned in work.runs if planned.anywhere in held and work.finished(planned) is None
     ]  # fmt: skip
     left = len(work.left()) - len(running)
     title = f"Study {work.study.name}: {counted(len(work.runs), 'run')}"

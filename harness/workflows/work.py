@@ -100,7 +100,7 @@ class Work:
 
     def finished(self, planned: Planned) -> Finished | None:
         """The record that makes a run done; None where it is left to do."""
-        return self.done.last(planned.key, self.retry, since=self.began)
+        return self.done.last((planned.key, planned.anywhere), self.retry, since=self.began)
 
     def records(self) -> Iterator[tuple[Record, bool]]:
         """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
@@ -138,7 +138,7 @@ class Work:
         Raises:
             OSError: the folder cannot be written to.
         """
-        lease = self.leases.take(planned.key, self.label.of(planned.spec))
+        lease = self.leases.take(planned.anywhere, self.label.of(planned.spec))
         if lease is None:
             return None
         self.done.refresh()  # between looking and taking, its record may have come

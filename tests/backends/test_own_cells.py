@@ -15,7 +15,7 @@ from backends.conformance import BackendConformance, a_job, a_sequence_job, asse
 from backends.job import Array, Job, ModelSpec, OptimizerSpec, Parameters, micro_batches
 from backends.own import OWN, OwnModel, OwnModelError
 from tasks.base import Batch
-from tests.fixtures.own.cells import Minimal
+from tests.fixtures.own.cells import Minimal, Paired
 from tests.fixtures.suites import suite
 
 OF = OwnModel(Minimal, "Minimal", 1)
@@ -33,11 +33,12 @@ class Outputs(NamedTuple):
 class Differences:
     """What ``backends.reference`` gives, from the cell's step alone: gradients are differences of the loss."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: OwnModel = OF) -> None:
+        self.own = own
         self.known: dict[Any, Gradients] = {}  # every backend asks for the same ones
 
     def forward(self, model: ModelSpec, p: Parameters, x: Array, lengths: Array | None = None) -> Outputs:
-        outputs = own_cell.reference(OF, model)(p, x.astype(np.float64))
+        outputs = own_cell.reference(self.own, model)(p, x.astype(np.float64))
         if model.readout == "every":
             return Outputs(outputs)
         ends = np.full(len(x), x.shape[1]) if lengths is None else lengths
@@ -137,15 +138,17 @@ TestNumpy, TestTorch = (suite(name, OwnCellConformance) for name in ("numpy", "t
 TestTensorflow, TestJax = (suite(name, Compiled) for name in ("tensorflow", "jax"))
 
 
-def test_what_people_train_with_may_be_combined_in_numpy() -> None:
+@pytest.mark.parametrize("cell", [Minimal, Paired])
+def test_what_people_train_with_may_be_combined_in_numpy(cell: Any) -> None:
     """Lengths, smoothed labels, micro-batches, AdamW and a changing rate in one job."""
     rule = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=1, updates=4)
     job = _of_the_cell(a_job("lstm", 1, precision="float64", optimizer=rule, batch=4, accumulate=2, variable=True))
-    job = replace(job, label_smoothing=0.1)
-    p, batches = own_cell.parameters(OF, job.model), some_batches(job, 3)
+    job = replace(job, label_smoothing=0.1, own=OwnModel(cell, "Mine", 1))
+    assert job.own is not None
+    p, batches = own_cell.parameters(job.own, job.model), some_batches(job, 3)
     trainer = backends.load("numpy").trainer(job, p)
     losses = train(trainer, job, batches)
-    expected_losses, after = OwnCellConformance.reference.train(job, p, batches)
+    expected_losses, after = Differences(job.own).train(job, p, batches)
     assert losses == pytest.approx(expected_losses, rel=1e-9)
     assert_close(trainer.parameters(), after, 1e-9, "parameter")
 
@@ -174,7 +177,7 @@ def wrong(change: Any) -> OwnModel:
     [
         (lambda p, x, h: (p, x, h), set()),
         (lambda p, x, h: ({**p, "Uf": p["Uf"] * 1.001}, x, h), {"Uf"}),
-        (lambda p, x, h: (p, x[::-1], h), {"x"}),
+        (lambda p, x, h: (p, x[::-1], h), {"the input"}),
         (lambda p, x, h: (p, x, -h), {"the state"}),
     ],
 )
@@ -182,7 +185,7 @@ def test_a_gradient_that_is_not_the_steps_is_far_from_its_differences(change: An
     own, x = wrong(change), some_batches(_of_the_cell(a_job()), 1)[0].x
     model = _of_the_cell(a_job()).model
     found = own_cell.gradients_apart(own, model.hidden, own_cell.parameters(own, model), x)
-    assert list(found) == ["U", "Uf", "W", "Wf", "b", "x", "the state"]
+    assert list(found) == ["U", "Uf", "W", "Wf", "b", "the input", "the state"]
     assert {name for name, far in found.items() if far > own_cell.GRADIENT_TOLERANCE} == apart
     assert max(far for name, far in found.items() if name not in apart) < 1e-8
 
@@ -208,7 +211,7 @@ def test_a_kink_near_by_and_several_states_are_no_mistake() -> None:
 
     own, job = OwnModel(Kinked, "Kinked", 1), _of_the_cell(a_job())
     found = own_cell.gradients_apart(own, 4, own_cell.parameters(own, job.model), some_batches(job, 1)[0].x)
-    assert list(found) == ["w", "x", "state 1", "state 2"]
+    assert list(found) == ["w", "the input", "state 1", "state 2"]
     assert max(found.values()) < own_cell.GRADIENT_TOLERANCE
 
 

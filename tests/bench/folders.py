@@ -3,7 +3,7 @@
     python tests/bench/folders.py [--sizes 1000 10000 100000] [--keep FOLDER]
 
 The records are made up, not measured, from a record of ``tests/fixtures/``: 20 seeds of each spec, 12 contenders (4
-backends, 3 cells) in each set of comparable runs, one run in 50 failed; with 11 evaluations and 50 timed blocks, sealed.
+backends, 3 cells) in each set of comparable runs, one run in 50 failed; 11 evaluations and 50 timed blocks, sealed.
 For each size the index is deleted first. "first" is a command that parses every file, "later" one that finds all in the
 index; "one new" finds one record more. Memory is the most that a command and the processes that it starts held at once,
 looked at 20 times a second.
@@ -35,15 +35,15 @@ IN_A_SET = SEEDS * len(CELLS) * len(BACKENDS)
 LOOK_S = 0.05
 #: Name, words and whether the index is deleted before.
 COMMANDS = (
-    ("table --summary, first", "table {records} --summary --format csv --out {out}/summary.csv", True),
-    ("table --summary, later", "table {records} --summary --format csv --out {out}/summary.csv", False),
-    ("table --summary, one new", "table {records} --summary --format csv --out {out}/summary.csv", False),
+    ("table --summary, first", "table {records} --summary --out {out}/summary.csv", True),
+    ("table --summary, later", "table {records} --summary --out {out}/summary.csv", False),
+    ("table --summary, one new", "table {records} --summary --out {out}/summary.csv", False),
     ("table, all columns to CSV", "table {records} --out {out}/all.csv", False),
-    ("table, one condition", "table {records} --where backend=jax --where seed=3 --format csv --out {out}/some.csv", False),
+    ("table, two conditions", "table {records} --where backend=jax --where seed=3 --out {out}/some.csv", False),
     ("report", "report {records} --out {out}/report", False),
     ("pack", "pack {records} --out {out}/all.records.zip", False),
-    ("table --summary of the pack, first", "table {out}/all.records.zip --summary --format csv --out {out}/p.csv", True),
-    ("table --summary of the pack, later", "table {out}/all.records.zip --summary --format csv --out {out}/p.csv", False),
+    ("table --summary of the pack, first", "table {out}/all.records.zip --summary --out {out}/p.csv", True),
+    ("table --summary of the pack, later", "table {out}/all.records.zip --summary --out {out}/p.csv", False),
 )  # fmt: skip
 
 

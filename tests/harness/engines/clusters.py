@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,9 +51,32 @@ class Node:
 
 @dataclass
 class Cluster:
+    """Nodes on this machine, each with its own slot as two machines have."""
+
+    folder: Path
     address: str
-    nodes: list[Node]
     env: dict[str, str]
+    before: set[int]
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(self, resources: str = SLOT) -> Node:
+        """Start a node, the first one as the head."""
+        head = [
+            "--head", "--port", self.address.rpartition(":")[2], "--temp-dir", str(self.folder), "--include-dashboard",
+            "false",
+        ]  # fmt: skip
+        started = subprocess.run(
+            [sys.executable, "-m", "ray.scripts.scripts", "start",
+             *(["--address", self.address] if self.nodes else head), "--resources", resources, "--num-cpus", "1",
+             "--object-store-memory", "80000000", "--disable-usage-stats"],
+            env={**self.env, FOLDER: str(self.folder / f"slots-{len(self.nodes)}")},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert started.returncode == 0, started.stderr + started.stdout
+        known = {node.raylet.pid for node in self.nodes}
+        [raylet] = [each for each in _named("raylet/raylet", self.before, self.folder) if each.pid not in known]
+        self.nodes.append(Node(raylet))
+        return self.nodes[-1]
 
 
 def free_port() -> int:
@@ -63,47 +86,34 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster(folder: Path, resources: tuple[str, ...] = (SLOT, SLOT), **more: str) -> Iterator[Cluster]:
-    """Two nodes, each with its own slot as two machines have; all of it is gone afterwards.
+def cluster(folder: Path, **more: str) -> Iterator[Cluster]:
+    """A cluster without nodes yet; all that is started for it is gone afterwards.
 
     Args:
         folder: with a short path, for Ray's sockets.
         more: variables of the nodes.
     """
-    port, before = free_port(), set(psutil.pids())
     env = {
         **os.environ, "PYTHONPATH": python_path(PLUGIN), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "3", **more,
     }  # fmt: skip
-    address, nodes = "", []
+    made = Cluster(folder, f"127.0.0.1:{free_port()}", env, set(psutil.pids()))
     try:
-        for number, resource in enumerate(resources):
-            words = ["--head", "--port", str(port), "--temp-dir", str(folder), "--include-dashboard", "false"]
-            where = words if number == 0 else ["--address", address]
-            started = subprocess.run(
-                [sys.executable, "-m", "ray.scripts.scripts", "start", *where, "--resources", resource,
-                 "--num-cpus", "1", "--object-store-memory", "80000000", "--disable-usage-stats"],
-                env={**env, FOLDER: str(folder / f"slots-{number}")}, capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
-            assert started.returncode == 0, started.stderr + started.stdout
-            raylets = _named("raylet/raylet", before)
-            [raylet] = [each for each in raylets if each.pid not in {node.raylet.pid for node in nodes}]
-            nodes.append(Node(raylet))
-            address = f"127.0.0.1:{port}"
-        yield Cluster(address, nodes, env)
+        yield made
     finally:
-        for process in _named(str(folder), before):
+        for process in _named("", made.before, folder):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
 
-def _named(part: str, before: set[int]) -> list[psutil.Process]:
-    """Processes that were started since, with this in their command line."""
+def _named(part: str, before: set[int], folder: Path) -> list[psutil.Process]:
+    """Processes of this cluster, started since, with this in their command line."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if process.pid not in before and part in " ".join(process.cmdline()):
+            words = " ".join(process.cmdline())
+            if process.pid not in before and part in words and str(folder) in words:
                 found.append(process)
     return found
 

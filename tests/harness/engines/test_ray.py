@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from harness.engines import ray as engine
 from harness.errors import UsageError
 from harness.records.run import Record
 from harness.records.store import read_all
+from tests.conftest import PLUGIN, python_path
 from tests.harness.engines.clusters import Cluster, cluster, free_port, waited_for
 
 pytestmark = [
@@ -57,23 +59,35 @@ def records_in(results: Path) -> list[Record]:
 
 
 def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> None:
-    """24 runs on two nodes. The driver is killed and started again; then a node is, with the run that is on it."""
+    """24 runs on two nodes, beside the head. The driver is killed and started again; then a node is, with its run.
+
+    Before there are nodes with a slot, the driver says with which command one is started.
+    """
     results, study = tmp_path / "results", study_in(tmp_path, 24)
     with cluster(short) as there:
+        there.add("{}")
+        with driver(there, study) as refused:
+            _, complaints = refused.communicate(timeout=60)
+        assert refused.returncode == 2
+        told = complaints.strip().splitlines()[-1]
+        assert told.startswith(
+            "harness: no node of Ray's cluster offers harness-slot: start its nodes with ray start --a"
+        )
+        assert told.endswith("""--resources='{"harness-slot": 1}'""")
+        helper, lost = there.add(), there.add()
         with driver(there, study) as first:
             waited_for(lambda: len(list(results.glob("*.json"))) >= 4)
-            at_work = waited_for(there.nodes[0].worker)
+            at_work = waited_for(helper.worker)
             first.send_signal(signal.SIGKILL)
         _, left = psutil.wait_procs([at_work], 10)
         assert not left
         before = len(records_in(results))
         assert 4 <= before < 20
         with driver(there, study) as second:
-            [_, lost] = there.nodes
             waited_for(lost.worker)
             lost.die()
             told, complaints = second.communicate(timeout=90)
-        assert second.returncode == 0, complaints
+        assert second.returncode == 0, told + complaints
     found = records_in(results)
     assert sorted(record.spec.seed for record in found) == list(range(24))
     assert {record.status for record in found} == {"ok"}
@@ -86,29 +100,19 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
     assert "24 of 24 runs ok" in told
 
 
-def test_what_the_memory_monitor_kills_is_a_record_that_says_so(short: Path, tmp_path: Path) -> None:
-    """A monitor that thinks that all memory is taken kills whatever runs."""
-    with cluster(
-        short, ('{"harness-slot": 1}',), RAY_memory_usage_threshold="0.0", RAY_memory_monitor_refresh_ms="100"
-    ) as there:
-        with driver(there, study_in(tmp_path, 1, "slow")) as only:
-            only.communicate(timeout=60)
-        assert only.returncode == 1
+def test_what_the_memory_monitor_kills_is_a_record_that_says_so(tmp_path: Path) -> None:
+    """A monitor that thinks that all memory is taken kills whatever runs; in a Ray that is started for the study."""
+    env = {
+        **os.environ, "PYTHONPATH": python_path(PLUGIN), "RAY_memory_usage_threshold": "0.0",
+        "RAY_memory_monitor_refresh_ms": "100",
+    }  # fmt: skip
+    command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study_in(tmp_path, 1, "slow"))]
+    done = subprocess.run([*command, "--on", "ray"], env=env, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 1, done.stderr
     [record] = records_in(tmp_path / "results")
     assert record.status == "failed"
     assert "the engine's memory monitor killed it" in (record.reason or "")
     assert not record.tries
-
-
-def test_a_cluster_without_slots_is_named_with_the_command(short: Path, tmp_path: Path) -> None:
-    with cluster(short, ("{}",)) as there, driver(there, study_in(tmp_path, 1)) as only:
-        _, complaints = only.communicate(timeout=60)
-    assert only.returncode == 2
-    told = complaints.strip().splitlines()[-1]
-    assert told.startswith(
-        "harness: no node of Ray's cluster offers harness-slot: start its nodes with ray start --addr"
-    )
-    assert told.endswith("""--resources='{"harness-slot": 1}'""")
 
 
 @pytest.mark.parametrize(

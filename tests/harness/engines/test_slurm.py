@@ -14,6 +14,7 @@ import pytest
 
 from harness.engines.slurm import MOST_TASKS, script, submit
 from harness.errors import UsageError
+from harness.records.store import read_all
 from tests.conftest import ROOT
 
 SBATCH = str(ROOT / "tests" / "fixtures" / "sbatch")
@@ -65,6 +66,31 @@ def test_each_task_calls_the_study_once_for_each_of_its_runs(
     assert told == [repr(["study", str(tmp_path / ODD), "--one", "--as", "slurm", "--cpus", "0"])] * calls
     assert (tmp_path / "statuses").read_text() == statuses
     assert len(list(tmp_path.glob("harness-mine-4711_*.out"))) == runs
+
+
+def test_a_study_is_made_by_the_tasks_of_an_array(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plugin: Path
+) -> None:
+    """The whole command, from a folder with an odd name; two tasks at once take different runs."""
+    folder = tmp_path / "it's $HOME; here"
+    folder.mkdir()
+    study = folder / "study.toml"
+    study.write_text(
+        'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "good"\n'
+        'threads = 1\n[axes]\nseed = "0-2"\n'
+    )
+    monkeypatch.setenv("PATH", f"{Path(SBATCH).parent}{os.pathsep}{os.environ['PATH']}")
+    command = [sys.executable, "-m", "harness", "study", str(study), "--on", "slurm"]
+    shown = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True).stdout
+    assert "#SBATCH --array=0-2\n" in shown
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("job 4711 of Slurm makes the 3 runs that are left")
+    found = read_all([folder / "results"])
+    assert sorted(record.spec.seed for record in found.records) == [0, 1, 2]
+    assert {(record.status, record.place and record.place.engine) for record in found.records} == {("ok", "slurm")}
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert again.stdout.startswith("3 of 3 runs ok")
 
 
 def test_more_runs_than_an_array_has_tasks_are_several_for_each(tmp_path: Path) -> None:

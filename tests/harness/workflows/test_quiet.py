@@ -166,6 +166,8 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, given: dict[
 def test_the_look_is_half_a_second_or_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Quiet.asked().look_s == 0
     assert Quiet.asked().before(ONE, 1) is None
+    assert Quiet.asked(require_quiet=True).look_s == Quiet.asked(wait_quiet=1).look_s == LOOK_S
+    assert Quiet.asked(look=0).look_s == 0
     monkeypatch.delenv("HARNESS_LOOK")
     assert Quiet.asked().look_s == LOOK_S
 
@@ -228,11 +230,10 @@ def test_a_run_beside_a_busy_process_is_refused_or_says_so(
     assert "python" in done.stderr.splitlines()[0]
 
 
-def test_from_python_the_options_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(quiet_module.others, "read", Machine(0.5).read)
+def test_from_python_the_options_are_the_same(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--require-quiet needs a look"):
         harness.run(require_quiet=True, look=0, results=tmp_path)
     with pytest.raises(UsageError, match="look, wait_quiet and require_quiet are for both sides"):
         harness.compare({"require_quiet": True}, {}, backend="numpy")
     with pytest.raises(UsageError, match="--wait-quiet needs a look"):
-        harness.verify(tmp_path, wait_quiet=1)
+        harness.verify(tmp_path, wait_quiet=1, look=0)
