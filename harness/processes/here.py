@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.processes.environment import worker_variables
 from harness.records import resume
 from harness.records.resume import MEMORY, Kind
 from harness.specs.run import RunSpec
+from tasks.registry import UnknownName
 
 
 def key(spec: RunSpec, version: str | None = None) -> str:
@@ -29,6 +31,17 @@ def key(spec: RunSpec, version: str | None = None) -> str:
 def key_anywhere(spec: RunSpec, version: str | None = None) -> str:
     """The key of this spec on every machine that has the code and libraries that are here; as ``key``."""
     return resume.key(spec, _kind_of(spec, version).anywhere)
+
+
+def installed(spec: RunSpec, version: str | None = None) -> dict[str, Mapping[str, str]]:
+    """``packages`` and ``plugins`` of a record whose worker ended before it said what it has installed.
+
+    Without them the record had another key than its run, which would then never be done.
+    """
+    plugins: Mapping[str, str] = {}
+    with suppress(UnknownName, ImportError):
+        plugins = software.plugins(spec.backend, spec.task)
+    return {"packages": _packages(spec.backend, version), "plugins": plugins}
 
 
 class _Texts(NamedTuple):
