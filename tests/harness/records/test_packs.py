@@ -42,6 +42,8 @@ def test_a_pack_is_read_as_its_folder_and_gives_back_the_same_bytes(folder: Path
     assert (made.path, made.records, made.notes) == (tmp_path / "runs.records.zip", 4, [])
     again = pack(folder, tmp_path / "again.zip").path
     assert again.read_bytes() == made.path.read_bytes()
+    with zipfile.ZipFile(again) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}  # whenever it is made
     there, here = read_all([made.path]), read_all([folder])
     assert there.records == here.records
     assert [line.removeprefix(str(made.path)) for line in there.problems] == [
