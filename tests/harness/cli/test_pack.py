@@ -24,7 +24,8 @@ def test_a_pack_and_what_reads_it(harness: Harness, tmp_path: Path) -> None:
     assert "3 records: 3 cannot run" in verified.stdout
     assert harness("pack", "--unpack", "all.records.zip").stdout == "all: 3 records\n"
     (tmp_path / "all.records.zip").write_bytes(b"PK")
-    for words in (("table", "all.records.zip"), ("pack", "--unpack", "all.records.zip", "--out", "x")):
+    unpacking = ("pack", "--unpack", "all.records.zip", "--out", "x")
+    for words in (("table", "all.records.zip"), ("verify", "all.records.zip"), unpacking):
         done = harness(*words)
         assert done.returncode in (1, 2)
         assert "all.records.zip: not a pack of records, or one that was cut short" in done.stderr

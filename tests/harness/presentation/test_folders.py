@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from harness.records.kept import Kept
 from harness.records.listing import listed
 from harness.records.run import Record
 from harness.records.store import Store, StoreError, read_record
+from harness.workflows.pack import pack
 from tests.conftest import ROOT
 from tests.harness.conftest import RecordFactory, made_record
 
@@ -41,7 +42,7 @@ def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def parsed(kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def parsed(kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are parsed, as they are."""
     names: list[str] = []
 
@@ -50,7 +51,7 @@ def parsed(kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
         return store.sealed(path)
 
     monkeypatch.setattr(folders, "sealed", counted)
-    yield names
+    return names
 
 
 @pytest.fixture
@@ -133,6 +134,10 @@ def test_a_file_that_was_written_just_now_is_not_taken_for_settled(
     monkeypatch.setattr(index, "UNSETTLED_NS", 10**18)
     assert [values_in(folder) for _ in range(2)] == [[0, 1, 2]] * 2
     assert len(parsed) == 6
+    pack(folder)
+    parsed.clear()
+    assert [values_in(folder.with_name("results.records.zip")) for _ in range(2)] == [[0, 1, 2]] * 2
+    assert len(parsed) == 3, "each content in a pack has its CRC"
 
 
 def test_what_a_column_does_not_have_comes_from_the_file_as_it_is_now(folder: Path, make_record: RecordFactory) -> None:

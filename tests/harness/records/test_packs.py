@@ -138,7 +138,10 @@ HOSTILE: dict[str, tuple[Callable[[zipfile.ZipFile], None], str]] = {
     "backslash": (named("..\\out.json"), "leads out of the folder"),
     "drive": (named("C:out.json"), "leads out of the folder"),
     "control": (named("a\x1b[2J.json"), "is no name of a file"),
-    "twice": (lambda archive: [named(name)(archive) for name in ("a.json", "A.json")] and None, "two files of one name"),
+    "twice": (
+        lambda archive: [named(name)(archive) for name in ("a.json", "A.json")] and None,
+        "two files of one name",
+    ),
     "link": (linked, "'link.json' is no regular file"),
     "bomb": (blown_up, "'bomb.json' would be blown up"),
     "large": (too_large, "'large.json' is larger than any record"),
