@@ -429,7 +429,9 @@ def _probes(variants: Sequence[str], backend_names: Sequence[str]) -> dict[str, 
     known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
     for variant in variants:
         if known.isdisjoint({backends.current_variant(name, variant) for name in backend_names}):
-            raise UsageError(nearest(f"variant of {', '.join(backend_names)}", variant, sorted(known)))
+            unsaid = [f"{name} could not say: {found['reason']}" for name, found in probes.items() if found["reason"]]
+            what = nearest(f"variant of {', '.join(backend_names)}", variant, sorted(known))
+            raise UsageError("; ".join([what, *unsaid]))
     return probes
 
 

@@ -59,9 +59,10 @@ def finished_line(position: int, total: int, label: str, record: Record) -> str:
     place = f"[{position:>{len(str(total))}}/{total}]"
     metrics = record.metrics
     if metrics is None or metrics.main is None:
-        return printable(f"{place} {label}: {record.status}: {record.reason or 'no reason was given'}")
-    score = f"{metrics.main_score} {score_text(metrics.main)}"
-    return printable(f"{place} {label}: {score}, {duration(metrics.wall_s)}")
+        what = f"{record.status}: {record.reason or 'no reason was given'}"
+    else:
+        what = f"{metrics.main_score} {score_text(metrics.main)}, {duration(metrics.wall_s)}"
+    return f"{place} {printable(f'{label}: {what}')}"
 
 
 def status_table(title: str, statuses: Mapping[str, int], running: Sequence[str], left: int, time_left: str) -> Table:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from functools import cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from harness.processes.environment import worker_variables
 from harness.records import resume
 from harness.records.resume import MEMORY, Kind
 from harness.specs.run import RunSpec
+from tasks.registry import UnknownName, places
 
 
 def key(spec: RunSpec, version: str | None = None) -> str:
@@ -31,6 +33,17 @@ def key_anywhere(spec: RunSpec, version: str | None = None) -> str:
     return resume.key(spec, _kind_of(spec, version).anywhere)
 
 
+def installed(spec: RunSpec, version: str | None = None) -> dict[str, Mapping[str, str]]:
+    """``packages`` and ``plugins`` of a record whose worker ended before it said what it has installed.
+
+    Without them the record had another key than its run, which would then never be done.
+    """
+    plugins: Mapping[str, str] = {}
+    with suppress(UnknownName, ImportError):
+        plugins = software.plugins(spec.backend, spec.task)
+    return {"packages": _packages(spec.backend, version), "plugins": plugins}
+
+
 class _Texts(NamedTuple):
     """Both texts of a kind: see ``Kind``."""
 
@@ -41,11 +54,15 @@ class _Texts(NamedTuple):
 def _kind_of(spec: RunSpec, version: str | None) -> _Texts:
     variables = worker_variables(spec)
     memory = tuple((name, variables[name]) for name in MEMORY if name in variables)
-    return _kind(spec.backend, spec.task, spec.device, memory, version)
+    return _kind(spec.backend, spec.task, spec.device, memory, version, places())
 
 
-@cache
-def _kind(backend: str, task: str, device: str, memory: tuple[tuple[str, str], ...], version: str | None) -> _Texts:
+@lru_cache
+def _kind(
+    backend: str, task: str, device: str, memory: tuple[tuple[str, str], ...], version: str | None,
+    seen: tuple[tuple[str, int], ...],
+) -> _Texts:  # fmt: skip
+    del seen  # what is installed while this process runs is found
     found = Kind(
         sources=software.sources(),
         libraries=resume.computing(backend, _packages(backend, version), platform.python_version()),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import backends
 from harness.machine import software, system
 from harness.machine.topology import Choice
-from harness.processes import environment
+from harness.processes import environment, here
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
 from harness.processes.heard import Heard
 from harness.processes.stopping import postpone
@@ -256,7 +256,7 @@ def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None
         spec=spec,
         **heard.ran(),
         deterministic=heard.decided.deterministic if heard.decided else None,
-        environment=_environment(where, heard, spec.device == "cuda"),
+        environment=_environment(where, heard, spec, version),
         metrics=heard.metrics if heard.status == "ok" else None,
         curve=heard.curve,
         noise=heard.noise,
@@ -265,15 +265,17 @@ def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None
     )
 
 
-def _environment(where: Environment, heard: Heard, on_cuda: bool) -> Environment:
+def _environment(where: Environment, heard: Heard, spec: RunSpec, version: str | None) -> Environment:
     """Where the run happened: what this process sees, and what the worker found in force."""
     found: dict[str, Any] = {"blas": heard.blas, **heard.in_force()}
     versions = where.versions
     if heard.software:
         versions = heard.software.libraries
         found |= {name: getattr(heard.software, name) for name in ("packages", "python", "plugins")}
+    else:
+        found |= here.installed(spec, version)
     if heard.decided:
         versions = versions | heard.decided.versions
-    if on_cuda:
+    if spec.device == "cuda":
         found["gpu"] = heard.gpu or system.gpu()
     return where.model_copy(update={"versions": versions, **found})

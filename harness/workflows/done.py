@@ -41,6 +41,9 @@ def _finished(path: Path, facts: Mapping[str, Any]) -> Finished:
 class Done:
     """The finished runs in a folder, by key. Copies of a record count once; files that are none are nobody's.
 
+    What was finished when this was made is told apart from what came since: only the former can be asked for again, and
+    its moments are in whole seconds.
+
     Args:
         folder: of the records; it need not exist yet.
     """
@@ -55,6 +58,7 @@ class Done:
             path = Path(str(row["path"]))
             self._seen.add(path)
             self._count(path, row)
+        self._former = {each.id for of in self._by_key.values() for each in of}
 
     def _count(self, path: Path, facts: Mapping[str, Any]) -> None:
         for key in filter(None, (facts[name] for name in _KEYS)):
@@ -85,22 +89,19 @@ class Done:
         self._seen.add(path)
         self._count(path, {name: FACTS[name](record) for name in _FACTS})
 
-    def last(
-        self, keys: Iterable[str], but: Collection[str] = (), saved: bool = False, since: datetime | None = None
-    ) -> Finished | None:
+    def last(self, keys: Iterable[str], but: Collection[str] = (), saved: bool = False) -> Finished | None:
         """The newest record that makes a run done; None where it is to be run.
 
         Args:
             keys: of the run: that of this kind of machine, and in a study the one that it has anywhere.
-            but: statuses that do not make it so.
+            but: statuses of former records that do not make it so.
             saved: whether its parameters have to be beside it.
-            since: a record made then or later makes it so whatever its status, unless it was interrupted.
         """
         found = (each for key in keys for each in self._by_key.get(key, ()))
         newest = max(found, key=lambda each: (each.created, each.id), default=None)
         if newest is None or newest.status in NEVER_DONE or (saved and not newest.saved):
             return None
-        return None if newest.status in but and (since is None or newest.created < since) else newest
+        return None if newest.status in but and newest.id in self._former else newest
 
     def seconds(self) -> dict[str, list[float]]:
         """By shape, what the finished runs took."""

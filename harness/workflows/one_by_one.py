@@ -19,7 +19,7 @@ from harness.records.store import StoreError
 from harness.workflows.common import complain
 from harness.workflows.quiet import Quiet
 from harness.workflows.run import OneRun, run_one
-from harness.workflows.trying import STOPPED, Tries, fault_of, given_up
+from harness.workflows.trying import NO_ROOM, STOPPED, Tries, fault_of, given_up
 from harness.workflows.work import NoRoom, Outcome, Told, Work, taken
 
 #: Seconds between two looks at runs that others hold.
@@ -87,6 +87,7 @@ def _made(
         Disturbed: others are busy, and quiet was required; likewise.
         NoRoom: its record could not be written, often enough.
     """
+    unwritten = 0
     while True:
         tries = Tries(work.study.tries, lease.tries)
         try:
@@ -102,9 +103,9 @@ def _made(
             lease.give_up(STOPPED)
             raise
         except StoreError as error:
-            fault = f"its record could not be written: {error}"[:900]
-            tries.note(fault)
-            if tries.exhausted:
+            fault = f"{NO_ROOM}: {error}"[:900]
+            unwritten += 1
+            if unwritten > work.study.tries:
                 lease.give_up(fault)
                 raise NoRoom(error) from None
         lease.give_up(fault)

@@ -15,7 +15,7 @@ from harness.processes.stopping import asked_to_stop, terminated_as_interrupted
 from harness.records.run import Record
 from harness.records.store import StoreError
 from harness.workflows.common import complain
-from harness.workflows.trying import STOPPED, Tries, given_up
+from harness.workflows.trying import NO_ROOM, STOPPED, Tries, given_up
 from harness.workflows.work import NoRoom, Outcome, Told, Work, taken
 
 
@@ -86,7 +86,7 @@ class _Flight:
         try:
             kept = self.work.keep(record, planned, lease)
         except StoreError as error:
-            lease.give_up(f"its record could not be written: {error}"[:900])
+            lease.give_up(f"{NO_ROOM}: {error}"[:900])
             raise NoRoom(error) from None
         if kept is not None:
             self.outcome.made += 1

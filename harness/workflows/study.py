@@ -75,6 +75,7 @@ def print_status(work: Work) -> None:
 
 def print_end(work: Work, outcome: Outcome) -> bool:
     """Print what the call came to; True if every run of the study is done and ok."""
+    work.done.refresh()  # with what others made meanwhile
     finished = [work.finished(planned) for planned in work.runs]
     ok = sum(each is not None and each.status == "ok" for each in finished)
     not_ok, left = sum(each is not None for each in finished) - ok, finished.count(None)

@@ -19,6 +19,8 @@ from tasks.registry import nearest
 
 #: What a lease says that a person has ended: no fault of the machine's.
 STOPPED: Final = "stopped by the user"
+#: How a lease begins to say that the run ended well and found no room: whoever has made some goes on.
+NO_ROOM: Final = "its record could not be written"
 
 
 def statuses(text: str | None) -> list[str]:
@@ -54,8 +56,10 @@ class Tries:
 
     @property
     def exhausted(self) -> bool:
-        """Whether faults have ended it more often than it is tried again. A person who stops it ends no try."""
-        return len([each for each in self.former if each.reason != STOPPED]) > self.most
+        """Whether faults have ended it more often than it is tried again. A person who stops it ends no try; one who
+        calls again after there was no room has made some.
+        """
+        return len([each for each in self.former if not each.reason.startswith((STOPPED, NO_ROOM))]) > self.most
 
     def note(self, reason: str) -> None:
         """Remember that a try ended now and here without a result."""
@@ -64,7 +68,8 @@ class Tries:
 
 def given_up(spec: RunSpec, tries: Sequence[Try], version: str | None) -> Record:
     """The record of a run that was tried often enough."""
-    reason = f"given up after {len(tries)} tries, all ended by faults of the machine; the last: {tries[-1].reason}"
+    tried = "1 try" if len(tries) == 1 else f"{len(tries)} tries"
+    reason = f"given up after {tried}, all ended by faults of the machine; the last: {tries[-1].reason}"[:1000]
     return refused(spec, reason, version, "failed").model_copy(update={"tries": list(tries)})
 
 

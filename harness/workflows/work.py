@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -67,8 +66,6 @@ class Work:
     done: Done = field(init=False)
     leases: Leases = field(init=False)
     label: Label = field(init=False)
-    #: A record that was made since then need not be made again, whatever ``retry`` says.
-    began: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
     _shapes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,7 +97,7 @@ class Work:
 
     def finished(self, planned: Planned) -> Finished | None:
         """The record that makes a run done; None where it is left to do."""
-        return self.done.last((planned.key, planned.anywhere), self.retry, since=self.began)
+        return self.done.last((planned.key, planned.anywhere), self.retry)
 
     def records(self) -> Iterator[tuple[Record, bool]]:
         """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
@@ -157,6 +154,7 @@ class Work:
             StoreError: it could not be written.
         """
         if lease.lost:
+            lease.let_go()
             return None
         if record.place is None:
             place = Place(engine=self.engine, node=platform.node())
