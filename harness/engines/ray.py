@@ -103,6 +103,7 @@ class _Flight:
         self.again: list[tuple[float, NodeJob]] = []
         self.task = ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")(telling)
         self.share = 1
+        self.address = str(ray.get_runtime_context().gcs_address)
 
     def through(self, jobs: Iterator[NodeJob], stopped: Callable[[], bool]) -> None:
         """Send and hear until there is nothing left of either; whatever ends it, nothing stays in flight."""
@@ -144,6 +145,11 @@ class _Flight:
         return due[0][1]
 
     def _slots(self) -> int:
+        """How many runs the cluster may make at a time. Raises EngineLost where nobody is at its address any more."""
+        try:
+            _knock(self.address)
+        except OSError:  # Ray's own calls would wait for it for a minute
+            raise EngineLost("the head of Ray's cluster is gone; the same command goes on, with another") from None
         return int(self.ray.cluster_resources().get(RESOURCE, 0))
 
     def _send(self, job: NodeJob) -> None:
@@ -320,17 +326,23 @@ def _no_slots(ray: Any, address: str | None) -> str:
     return f"no node of Ray's cluster offers {RESOURCE}: start its nodes with {_start(here)}"
 
 
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at HOST:PORT, OverflowError where that is no port."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+
+
 def _check(address: str) -> None:
     """Raises UsageError where nobody listens at an address: Ray itself would try for a minute."""
     if address in ("auto", "local"):
         return
-    host, colon, port = address.rpartition(":")
+    _, colon, port = address.rpartition(":")
     if "/" in address or not colon or not port.isdecimal():
         raise UsageError(
             f"--address {address}: HOST:PORT of a cluster of which this machine is a node, as ray start printed it"
         )
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        _knock(address)
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"no Ray cluster answers at {address}: {why}; start one with {_start()}") from None
