@@ -132,6 +132,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/bench/overhead.py", *session.posargs)
     session.run("python", "tests/bench/startup.py", *session.posargs)
     session.run("python", "tests/bench/denormals.py", *session.posargs)
+    session.run("python", "tests/bench/folders.py", *session.posargs)
 
 
 @nox.session

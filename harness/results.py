@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, overload
 from markupsafe import Markup
 
 from harness.presentation import screen
-from harness.presentation.fold import FOLDED
 from harness.presentation.renderers import page_html
 from harness.presentation.table import Table
 from harness.records.kept import Run
@@ -154,13 +153,13 @@ class Results(Shown):
         yield from contest_figures.figures(self.contests)
 
     def tables(self) -> list[Table]:
-        """The tables that the commands print."""
+        """The tables that the commands print; of very many runs that were read, the one over repetitions."""
         from harness.analysis.repeats import any_repeated
         from harness.presentation import contest_table
         from harness.presentation.run_table import repeats_table, runs_table
 
         runs = _columns_of(self.runs)
-        found = [runs_table(runs)] if runs and len(runs) <= FOLDED else []
+        found = [runs_table(runs)] if runs and not isinstance(self.runs, Runs) else []
         found += [repeats_table(runs)] if any_repeated(runs) else []
         return [*found, *(table for record in self.contests for table in contest_table.tables(record))]
 

@@ -10,6 +10,7 @@ and the process of a run takes the machine's own slot besides: see ``harness.pro
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import signal
@@ -97,7 +98,8 @@ class _Flight:
         self.sent: dict[Any, _Sent] = {}
         #: Lost jobs, each with the moment from which it may be sent again.
         self.again: list[tuple[float, NodeJob]] = []
-        self.task = ray.remote(num_cpus=0, resources={RESOURCE: 1}, max_retries=0, num_returns="streaming")(telling)
+        self.task = ray.remote(num_cpus=0, max_retries=0, num_returns="streaming")(telling)
+        self.share = 1
 
     def through(self, jobs: Iterator[NodeJob], stopped: Callable[[], bool]) -> None:
         """Send and hear until there is nothing left of either; whatever ends it, nothing stays in flight."""
@@ -111,7 +113,7 @@ class _Flight:
                 seen = now if slots else seen
                 if now - seen > _WITHOUT_S:
                     raise EngineLost(f"no node of Ray's cluster offers {RESOURCE} any more; the same command goes on")
-                while len(self.sent) < 2 * slots and (job := self._due() or next(jobs, None)):
+                while len(self.sent) < 2 * slots * self.share and (job := self._due() or next(jobs, None)):
                     self._send(job)
                 if self.sent:
                     with may_stop():
@@ -142,7 +144,9 @@ class _Flight:
         return int(self.ray.cluster_resources().get(RESOURCE, 0))
 
     def _send(self, job: NodeJob) -> None:
-        self.sent[self.task.remote(job.json_line())] = _Sent(job)
+        self.share = job.share
+        task = self.task.options(resources={RESOURCE: math.floor(1e4 / job.share) / 1e4})  # Ray counts in 1/10,000
+        self.sent[task.remote(job.json_line())] = _Sent(job)
         self.on_state(job, "submitted", "")
 
     def _hear(self, handle: Any) -> None:

@@ -260,7 +260,11 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
 machine_of: Callable[[Run], str] = kept("surroundings", _surroundings)
 #: What an index keeps of a record for these.
-KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "surroundings": _surroundings}
+KEPT_BESIDES: Mapping[str, Get] = {
+    "name": run_name,
+    "higher_is_better": _HIGHER_IS_BETTER,
+    "surroundings": _surroundings,
+}
 
 
 # -- columns that depend on the records ---------------------------------------------------------------

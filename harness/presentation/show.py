@@ -258,7 +258,8 @@ def _noise(noise: Noise) -> Facts:
 
 
 def _before(before: Before) -> Facts:
-    facts = [("used by others", f"{before.share:.1%} of its CPUs, over {number(before.over_s)} s")]
+    share = "not known" if before.share is None else f"{before.share:.1%} of its CPUs, over {number(before.over_s)} s"
+    facts = [("used by others", share)]
     if before.busiest:
         busiest = ", ".join(f"{printable(name)} {share:.0%} of a CPU" for name, share in before.busiest.items())
         facts.append(("busiest", busiest))

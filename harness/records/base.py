@@ -126,15 +126,18 @@ class Noise(Frozen):
 
 
 class Before(Frozen):
-    """What others did on the CPUs of a measurement before it started; null where the system does not say."""
+    """What others did on the CPUs of a measurement before it started; null where nobody could or did look."""
 
-    share: Annotated[Amount, Field(description="of these CPUs, used by others: neither this process nor its children")]
+    share: Annotated[
+        Amount | None,
+        Field(description="of these CPUs, used by others than this process and its children; null where unknown"),
+    ]
     over_s: Annotated[Seconds, Field(description="seconds that were looked at")]
     busiest: Annotated[
         dict[str, Amount], Field(max_length=3, description="CPUs' worth of time that others took, by process name")
     ] = {}
     waited_s: Annotated[Seconds, Field(description="seconds waited for quiet (--wait-quiet)")] = 0.0
-    refused: Annotated[bool, Field(description="not measured, as others were busy (--require-quiet)")] = False
+    refused: Annotated[bool, Field(description="not measured: others were busy, or nobody knows")] = False
 
 
 class Blas(Frozen):

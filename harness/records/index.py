@@ -13,6 +13,7 @@ import sqlite3
 import sys
 import time
 import uuid
+import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -38,7 +39,7 @@ Kind = Literal["", "boolean", "time", "shared"]
 #: A file written this recently may be written again without a change of its times: they count in ticks of the kernel.
 UNSETTLED_NS: Final = 2_000_000_000
 #: Seconds that a reader waits for another that writes.
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 20.0
 #: Rows of one transaction: another reader waits for no more.
 BATCH: Final = 1000
 #: Files up to which each is looked up; beyond, all of their folder are.
@@ -319,10 +320,12 @@ class _Columns(dict[str, list[Any]]):
     """Columns by name. Their snapshot reads those that are missing."""
 
     def __init__(self, of: Snapshot) -> None:
-        self.of = of
+        self._of = weakref.ref(of)  # a cycle would keep the file open
 
     def __missing__(self, name: str) -> list[Any]:
-        self.of.fetch([name])
+        if (of := self._of()) is None:
+            raise KeyError(name)
+        of.fetch([name])
         return self[name]
 
 
@@ -354,9 +357,19 @@ class Snapshot:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_index"):
+            self._index.close()
+
     def fetch(self, names: Iterable[str]) -> None:
-        """Read the columns of these names at once, which is faster than one after the other."""
+        """Read the columns of these names at once, which is faster than one after the other.
+
+        Raises:
+            KeyError: no value is kept under a name.
+        """
         missing = [name for name in dict.fromkeys(names) if name not in self.columns]
+        if unknown := set(missing).difference(self.layout.names):
+            raise KeyError(*sorted(unknown))
         if missing:
             found = self._attempt(lambda: self._index.columns(missing, self._ids))
             self.columns.update(zip(missing, found, strict=True))

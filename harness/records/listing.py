@@ -17,6 +17,10 @@ ENDING: Final = ".json"
 LARGEST_BYTES: Final = 64 * 2**20
 
 
+#: Times of what cannot change without its stamp: each content in a pack has its CRC there.
+NEVER: Final = (0, 0)
+
+
 class Stamp(NamedTuple):
     """What tells whether a file is as it was.
 
@@ -98,7 +102,7 @@ def _packed(pack: Path, inside: bytes, problems: list[str]) -> Iterator[Listed]:
         text = f"{whole.text} {each.size} {each.crc}"
         name = each.name.replace("/", os.sep)
         yield Listed(
-            f"{pack}{os.sep}{name}", inside + os.fsencode(name), inside, Stamp(text, whole.changed_ns)
+            f"{pack}{os.sep}{name}", inside + os.fsencode(name), inside, Stamp(text, NEVER)
         )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ LONGEST_LOOK_S, LONGEST_WAIT_S = 60.0, 7 * 24 * 3600.0
 class NotQuiet(RuntimeError):
     """Others are busy, or it cannot be known, and quiet was required; says which, and has what was found."""
 
-    def __init__(self, reason: str, before: Before | None) -> None:
+    def __init__(self, reason: str, before: Before) -> None:
         super().__init__(reason)
         self.before = before
 
@@ -122,7 +122,7 @@ class Quiet:
         if found is None:
             if self.require:
                 why = "this system does not say what others compute, so quiet cannot be known (--require-quiet)"
-                raise NotQuiet(why, None)
+                raise NotQuiet(why, Before(share=None, over_s=0, refused=True))
             return None
         waited = False
         while found.share > LOUD and self.clock() - began < self.wait_s:
@@ -169,7 +169,7 @@ class Quiet:
         return others.between(last, now, cpus)
 
 
-def said(found: others.Found | Before, cpus: list[int]) -> str:
+def said(found: others.Found, cpus: list[int]) -> str:
     """Who is busy, as in "others use 47 % of CPUs 0, 1 (python 97 % of a CPU, cc1 20 %)"."""
     numbers = ", ".join(map(str, cpus[:8])) + (", …" if len(cpus) > 8 else "")
     names = [f"{printable(name)[:64]} {100 * share:.0f} %" for name, share in found.busiest.items()]

@@ -128,7 +128,7 @@ def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row],
     paths: list[Path] = []
     for place in places:
         try:
-            paths += named_in(place) if place.suffix in PAGES else files([place])
+            paths += named_in(place) if place.suffix in PAGES else files([place], problems)
         except StoreError as error:
             problems.append(str(error))
     for path in paths:

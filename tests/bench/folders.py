@@ -33,6 +33,8 @@ SAMPLE = ROOT / "tests" / "fixtures" / "records" / "schema-6.json"
 SEEDS, CELLS, BACKENDS = 20, ("lstm", "gru", "rnn"), ("numpy", "torch", "tensorflow", "jax")
 IN_A_SET = SEEDS * len(CELLS) * len(BACKENDS)
 LOOK_S = 0.05
+#: Files that were written just now are not taken for settled: see ``harness/records/index.py``.
+SETTLED_S = 3
 #: Name, words and whether the index is deleted before.
 COMMANDS = (
     ("table --summary, first", "table {records} --summary --out {out}/summary.csv", True),
@@ -129,7 +131,7 @@ def measured(size: int, folder: Path) -> Iterator[tuple[str, float, float]]:
     if not records.exists():
         write(records, (next(made) for _ in range(size)))
     out.mkdir(exist_ok=True)
-    time.sleep(3)  # files that were written just now are not taken for settled
+    time.sleep(SETTLED_S)
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HARNESS_INDEX": str(index)}
     for name, words, afresh in COMMANDS:
         for file in index.glob("*") if afresh else ():

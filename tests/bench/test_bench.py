@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from harness.planning.contests import plan
+from harness.records.store import read_all
 from harness.specs.shapes import SHAPES, Shape
+from tests.bench import folders
 
 BENCH = Path(__file__).resolve().parent
 TINY = ("--backend", "numpy", "--shape", "2x3x2x4", "--rounds", "3", "--block", "0.001")
@@ -29,6 +31,13 @@ def rows_of(tmp_path: Path, script: str, *words: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(file.read_text())
     assert len(done.stdout.splitlines()) == 2 + len(found), "a heading, a rule, and a line each"
     return found
+
+
+def test_the_records_of_the_bench_of_folders_are_records(tmp_path: Path) -> None:
+    folders.write(tmp_path, folders.documents(9))
+    found = read_all([tmp_path])
+    assert (len(found.records), found.problems) == (9, [])
+    assert [record.status for record in found.records] == ["ok"] * 7 + ["failed", "ok"]
 
 
 def test_numpy_is_measured_against_the_textbook_and_has_a_verdict_at_a_shape(tmp_path: Path) -> None:

@@ -109,6 +109,27 @@ def test_what_is_read_is_ok_where_every_run_is(tmp_path: Path) -> None:
         harness.read(tmp_path / "gone")
 
 
+def test_many_records_are_parsed_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        Store(tmp_path).write(made_record(number=number, seed=number))
+    whole = harness.read(tmp_path)
+    monkeypatch.setattr("harness.api.FOLDED", 3)
+    found = harness.read(tmp_path)
+    assert isinstance(whole.runs, list)
+    assert not isinstance(found.runs, list)
+    assert list(found) == list(whole)
+    assert found.runs[-1] == whole.runs[-1]
+    assert [*found.runs[1:3]] == whole.runs[1:3]
+    assert found.frame().equals(whole.frame())
+    assert found.summary().equals(whole.summary())
+    assert repr(found) in repr(whole)  # which has a row for each run besides
+    assert (found.ok, found.picture() is not None) == (True, True)
+    (tmp_path / f"{found.runs[0].id}.json").unlink()
+    found.runs[-1]
+    with pytest.raises(StoreError, match="No such file"):
+        found.runs[0]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

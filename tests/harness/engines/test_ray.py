@@ -17,10 +17,11 @@ import pytest
 
 from harness.engines import ray as engine
 from harness.errors import UsageError
+from harness.machine.process import available_cpus
 from harness.records.run import Record
 from harness.records.store import read_all
 from tests.conftest import PLUGIN, python_path
-from tests.harness.engines.clusters import Cluster, cluster, free_port, waited_for
+from tests.harness.engines.clusters import Cluster, Node, cluster, free_port, waited_for
 
 pytestmark = [
     pytest.mark.usefixtures("plugin"),
@@ -37,12 +38,12 @@ def short() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def study_in(folder: Path, count: int, variant: str = "good") -> Path:
+def study_in(folder: Path, count: int, variant: str = "good", steps: int = 30) -> Path:
     """A study of so many runs, whose records go to the folder ``results`` beside it."""
     path = folder / "study.toml"
     path.write_text(
         f'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "{variant}"\n'
-        f'threads = 1\n[axes]\nseed = "0-{count - 1}"\n'
+        f'steps = {steps}\nthreads = 1\n[axes]\nseed = "0-{count - 1}"\n'
     )
     return path
 
@@ -100,19 +101,44 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
     assert "24 of 24 runs ok" in told
 
 
+def on_its_own(study: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+    """The command with a Ray that it starts for itself."""
+    command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study), "--on", "ray", *words]
+    env = {**os.environ, "PYTHONPATH": python_path(PLUGIN), **variables}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 def test_what_the_memory_monitor_kills_is_a_record_that_says_so(tmp_path: Path) -> None:
-    """A monitor that thinks that all memory is taken kills whatever runs; in a Ray that is started for the study."""
-    env = {
-        **os.environ, "PYTHONPATH": python_path(PLUGIN), "RAY_memory_usage_threshold": "0.0",
-        "RAY_memory_monitor_refresh_ms": "100",
-    }  # fmt: skip
-    command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study_in(tmp_path, 1, "slow"))]
-    done = subprocess.run([*command, "--on", "ray"], env=env, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 1, done.stderr
+    """A monitor that thinks that all memory is taken kills whatever runs."""
+    monitor = {"RAY_memory_usage_threshold": "0.0", "RAY_memory_monitor_refresh_ms": "100"}
+    with on_its_own(study_in(tmp_path, 1, "slow"), **monitor) as killed:
+        _, complaints = killed.communicate(timeout=90)
+    assert killed.returncode == 1, complaints
     [record] = records_in(tmp_path / "results")
     assert record.status == "failed"
     assert "the engine's memory monitor killed it" in (record.reason or "")
     assert not record.tries
+
+
+@pytest.mark.skipif(len(available_cpus()) < 2, reason="one CPU cannot be shared")
+def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Path) -> None:
+    """Two runs on one slot; then Ray itself is killed with all below it: no record says that a run failed."""
+
+    def workers() -> list[psutil.Process]:
+        found = psutil.Process(lost.pid).children(recursive=True)
+        return [each for each in found if each.is_running() and "harness.worker" in each.cmdline()]
+
+    with on_its_own(study_in(tmp_path, 4, "slow", steps=300), "--share", "2") as lost:
+        at_work = waited_for(lambda: found if len(found := workers()) == 2 else None)
+        waited_for(lambda: not set(at_work[0].cpu_affinity()) & set(at_work[1].cpu_affinity()))
+        [raylet] = [each for each in psutil.Process(lost.pid).children() if "raylet/raylet" in " ".join(each.cmdline())]
+        Node(raylet).die()
+        _, complaints = lost.communicate(timeout=60)
+    assert lost.returncode == 1
+    assert complaints.strip().splitlines()[-1].startswith("harness: Ray's cluster is lost: ")
+    assert {record.status for record in records_in(tmp_path / "results")} <= {"ok"}
+    _, left = psutil.wait_procs(at_work, 10)
+    assert not left
 
 
 @pytest.mark.parametrize(

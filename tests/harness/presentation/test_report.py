@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.presentation import report
-from harness.records.store import Found
+from harness.records.store import Found, StoreError, named_in
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:alert(3)) | `x"
 
@@ -60,6 +60,25 @@ def test_both_pages_tell_everything(pages: Any, some_records: Any) -> None:
             assert words in text, words
         for record in some_records:
             assert record.id in text
+
+
+def test_a_report_of_many_runs_folds_its_sets_and_names_no_record(
+    some_records: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.presentation.report.FOLDED", 25)
+    monkeypatch.setattr("harness.presentation.figure.FOLDED", 25)
+    monkeypatch.setattr("harness.presentation.figure.MOST_DRAWN_OF_MANY", 1)
+    failed = [record.model_copy(update={"id": f"again-{record.id}"}) for record in some_records if record.reason]
+    report.write(Found([*some_records, *failed]), tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count("<details>") == html.count("<section id=") == 3
+    for text in ((tmp_path / "report.md").read_text(encoding="utf-8"), Page(html).text):
+        assert "30 records, too many to be named here" in text
+        assert "Figures are of 1 of 3 sets" in text
+        assert "copy quick gru numpy nn (2 runs)" in text
+        assert not any(record.id in text for record in some_records)
+    with pytest.raises(StoreError, match="names no record, as a report of very many does"):
+        list(named_in(tmp_path / "report.md"))
 
 
 def test_markdown_shows_the_figures_beside_it(pages: Any) -> None:

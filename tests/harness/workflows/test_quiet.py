@@ -143,8 +143,9 @@ def test_where_the_system_does_not_say_nothing_is_said_and_quiet_cannot_be_requi
     told: list[str] = []
     settings: dict[str, Any] = {"read": lambda _: None, "tell": told.append, "wait_s": 60}
     assert Quiet(**settings).before(ONE, 1) is None
-    with pytest.raises(NotQuiet, match="this system does not say what others compute, so quiet cannot be known"):
+    with pytest.raises(NotQuiet, match="this system does not say what others compute, so quiet") as refused:
         Quiet(require=True, **settings).before(ONE, 1)
+    assert (refused.value.before.share, refused.value.before.refused) == (None, True)
     assert told == []
 
 
