@@ -194,6 +194,7 @@ class Told(Overall):
     def record(self, record: Record) -> None:
         """Print the line of a record that was written just now."""
         self.time_left = self._work.time_left()
+        self.done = self.total - len(self._work.left()) - 1  # others may have made some
         self.finished(finished_line(self.done + 1, self.total, self._work.label.of(record.spec), record))
 
     def report(self, label: str) -> OnProgress:
