@@ -15,11 +15,12 @@ import os
 import secrets
 import signal
 import socket
+import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Literal
@@ -38,6 +39,8 @@ OnRecord = Callable[[NodeJob, Record], None]
 #: Called with a job, what it does now, and the node or the reason.
 OnState = Callable[[NodeJob, State, str], None]
 
+#: What a Ray of our own may take of the memory for answers: records are small.
+_STORE_BYTES: Final = 100_000_000
 #: Of this process's own Ray, in all calls: Ray reads it once.
 _SECRET: Final = secrets.token_hex(32)
 _INSTALL: Final = "Ray is not installed: pip install 'rnn-harness[ray]'"
@@ -224,13 +227,16 @@ def _connected(address: str | None) -> Iterator[Any]:
     if address:
         _check(address)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.simplefilter("ignore")  # Ray's own
         with _variables(own=not address):
             import ray
+        if ray.is_initialized():
+            raise UsageError("this process has a connection to Ray already, which is not ours: ray.shutdown() ends it")
+        own = None if address else stack.enter_context(_folder())
         try:
             with _variables(own=not address):
-                _join(ray, address)
+                _join(ray, address, own)
             _take_back(handlers)
             if not ray.cluster_resources().get(RESOURCE):
                 raise UsageError(_no_slots(ray, address))
@@ -240,14 +246,30 @@ def _connected(address: str | None) -> Iterator[Any]:
             _take_back(handlers)
 
 
-def _join(ray: Any, address: str | None) -> None:
+@contextmanager
+def _folder() -> Iterator[str | None]:
+    """A folder for what a Ray of our own writes, which is gone afterwards; None where the name is too long for Ray.
+
+    The names of its sockets, of which a system takes 107 bytes, have about 80 more.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) > 16:
+        yield None
+    else:
+        with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:
+            yield folder
+
+
+def _join(ray: Any, address: str | None, own: str | None) -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     _silence()
     try:
         if address:
             ray.init(address=address, **quiet)
         else:
-            ray.init(address="local", num_cpus=1, resources={RESOURCE: 1}, include_dashboard=False, **quiet)
+            ray.init(
+                address="local", num_cpus=1, resources={RESOURCE: 1}, include_dashboard=False,
+                object_store_memory=_STORE_BYTES, _temp_dir=own, **quiet,
+            )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         if address is None:
             raise UsageError(f"Ray does not start here: {_first_line(error)}") from None

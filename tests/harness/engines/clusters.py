@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine, and a driver that has a study's jobs done on it."""
+"""Ray clusters on this machine, and studies for engines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +36,7 @@ class Node:
 
     def worker(self) -> psutil.Process | None:
         """The worker of the run on this node, if there is one now."""
-        for process in self.tree():
-            with suppress(psutil.NoSuchProcess):
-                if "harness.worker" in process.cmdline():
-                    return process
-        return None
+        return next(iter(workers_of(self.tree())), None)
 
     def die(self) -> None:
         """As a machine does: all that ran on it is gone at once."""
@@ -118,6 +114,16 @@ def _named(part: str, before: set[int], folder: Path) -> list[psutil.Process]:
     return found
 
 
+def workers_of(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that measure, among processes that may end any moment."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if "harness.worker" in process.cmdline():
+                found.append(process)
+    return found
+
+
 def waited_for(what: Callable[[], Found | None], within: float = 40) -> Found:
     """The first true answer."""
     deadline = time.monotonic() + within
@@ -126,3 +132,13 @@ def waited_for(what: Callable[[], Found | None], within: float = 40) -> Found:
             return found
         time.sleep(0.05)
     raise AssertionError(f"not within {within} s")
+
+
+def study_in(folder: Path, count: int, variant: str = "good", steps: int = 30) -> Path:
+    """A study of so many runs, whose records go to the folder ``results`` beside it."""
+    path = folder / "study.toml"
+    path.write_text(
+        f'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "{variant}"\n'
+        f'steps = {steps}\nthreads = 1\n[axes]\nseed = "0-{count - 1}"\n'
+    )
+    return path

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from harness.engines import ray as engine
 from harness.errors import UsageError
 from harness.machine.process import available_cpus
+from harness.processes.slot import FOLDER
 from harness.records.run import Record
 from harness.records.store import read_all
 from tests.conftest import PLUGIN, python_path
@@ -104,7 +106,7 @@ def test_a_study_survives_its_driver_and_a_node(short: Path, tmp_path: Path) -> 
 def on_its_own(study: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     """The command with a Ray that it starts for itself."""
     command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study), "--on", "ray", *words]
-    env = {**os.environ, "PYTHONPATH": python_path(PLUGIN), **variables}
+    env = {**os.environ, "PYTHONPATH": python_path(PLUGIN), FOLDER: str(study.parent / "slots"), **variables}
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -156,6 +158,14 @@ def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Pa
 def test_an_address_at_which_nobody_is_takes_one_line(address: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         engine.run_jobs([], lambda *_: None, address=address)
+
+
+def test_a_connection_of_somebody_elses_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook that uses Ray itself: it is neither used nor ended."""
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    monkeypatch.setattr(engine, "find_spec", lambda name: name)
+    with pytest.raises(UsageError, match=r"not ours: ray.shutdown\(\) ends it"):
+        engine.run_jobs([], lambda *_: None)
 
 
 def test_without_ray_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from harness.engines.slurm import MOST_TASKS, script, submit
 from harness.errors import UsageError
+from harness.processes.slot import FOLDER
 from harness.records.store import read_all
 from tests.conftest import ROOT
+from tests.harness.engines.clusters import study_in
 
 SBATCH = str(ROOT / "tests" / "fixtures" / "sbatch")
 ODD = """it's "my" $(study) & `co`\n#2.toml"""
@@ -74,11 +76,8 @@ def test_a_study_is_made_by_the_tasks_of_an_array(
     """The whole command, from a folder with an odd name; two tasks at once take different runs."""
     folder = tmp_path / "it's $HOME; here"
     folder.mkdir()
-    study = folder / "study.toml"
-    study.write_text(
-        'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "good"\n'
-        'threads = 1\n[axes]\nseed = "0-2"\n'
-    )
+    study = study_in(folder, 3)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "slots"))
     monkeypatch.setenv("PATH", f"{Path(SBATCH).parent}{os.pathsep}{os.environ['PATH']}")
     command = [sys.executable, "-m", "harness", "study", str(study), "--on", "slurm"]
     shown = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True).stdout
