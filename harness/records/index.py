@@ -28,7 +28,7 @@ from platformdirs import user_cache_path
 
 from harness.machine import software
 from harness.records.listing import Listed, listed
-from harness.records.store import StoreError, read
+from harness.records.store import StoreError, read, same
 
 #: The folder to keep the index in, in place of one in the user's cache; where it is empty, none is kept.
 FOLDER: Final = "HARNESS_INDEX"
@@ -478,8 +478,8 @@ class Snapshot:
                 seen[identity] = each.path, seal
                 found.append((moment, identity, each.path, kind, number, each.key))
             else:
-                first, same = seen[identity]
-                if seal != same and not _equal(first, each.path):
+                first, first_seal = seen[identity]
+                if seal != first_seal and not _equal(first, each.path):
                     why = f"another record than {first}, under the same id, {identity}"
                     self.problems.append(f"{each.path}: {why}")
         found.sort()
@@ -493,7 +493,7 @@ class Snapshot:
 def _equal(first: str, second: str) -> bool:
     """Whether two files hold one record, written differently."""
     try:
-        return read(Path(first)) == read(Path(second))
+        return same(Path(first), read(Path(second)))
     except StoreError:
         return False
 

@@ -144,7 +144,8 @@ def test_a_file_that_was_written_just_now_is_not_taken_for_settled(
     ("kept", "wanted", "holds"),
     [
         ("7 1", "7 1", True), ("7 1", "7 2", False), ("7 1 @5", "7 1", False), ("7 1", "7 1 @5", False),
-        ("7 1 @5", "7 1 @5", True), ("7 1 @6", "7 1 @5", True), ("7 1 @4", "7 1 @5", False), ("7 2 @9", "7 1 @5", False),
+        ("7 1 @5", "7 1 @5", True), ("7 1 @6", "7 1 @5", True), ("7 1 @4", "7 1 @5", False),
+        ("7 2 @9", "7 1 @5", False),
     ],
 )  # fmt: skip
 def test_of_an_unsettled_file_only_what_was_parsed_since_counts(kept: str, wanted: str, holds: bool) -> None:
