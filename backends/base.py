@@ -164,11 +164,13 @@ class Backend(ABC):
     name: ClassVar[str]
     #: The distribution that pip installs to have it.
     distribution: ClassVar[str]
-    #: Distributions that compute, besides ``distribution`` and NumPy, or patterns of their names: another version of one
-    #: may give another figure.
+    #: Distributions that compute, besides ``distribution`` and NumPy, or patterns of their names: another version of
+    #: one may give another figure.
     libraries: ClassVar[tuple[str, ...]] = ()
     #: Whether its trainers have ``train_accumulated``.
     accumulates: ClassVar[bool] = False
+    #: Whether it differentiates what a user wrote; else a cell of a user's own brings its backward pass.
+    differentiates: ClassVar[bool] = True
 
     @abstractmethod
     def version(self) -> str:

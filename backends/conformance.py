@@ -18,6 +18,7 @@ such device.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -80,10 +81,6 @@ def a_sequence_job(case: int, **changes: Any) -> Job:
     return replace(job, **changes)
 
 
-def _networks(precision: Precision) -> list[int]:
-    return list(range(len(NETWORKS))) if precision == "float64" else [DEEPEST]
-
-
 def garbled(batch: Batch) -> Batch:
     """``batch`` with its padding replaced by large numbers."""
     if batch.lengths is None:
@@ -122,6 +119,12 @@ class BackendConformance:
 
     backend: ClassVar[Backend]
     device: ClassVar[Device] = "cpu"
+    #: The cells that are compared, and what with: something with the functions of ``backends.reference``.
+    cells: ClassVar[Sequence[Any]] = CELLS
+    reference: ClassVar[Any] = reference
+    #: Which of ``NETWORKS`` and of ``SEQUENCES`` are compared.
+    networks: ClassVar[Sequence[int]] = range(len(NETWORKS))
+    cases: ClassVar[Sequence[int]] = range(len(SEQUENCES))
 
     @classmethod
     def job(cls, cell: Any = "lstm", network: int = 0, **changes: Any) -> Job:
@@ -140,6 +143,14 @@ class BackendConformance:
         if reason := cls.backend.devices()[cls.device]:
             pytest.skip(reason)
         cls.backend.start(cls.job(cls.usual(), precision="float64"))
+
+    def start_of(self, job: Job) -> Parameters:
+        """The parameters that a job's trainer and its reference start from."""
+        return start(job)
+
+    def shapes_of(self, job: Job) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each of them, in their order."""
+        return shapes(job.model)
 
     def why_not(self, job: Job) -> str | None:
         """Why the job's variant, or with ``auto`` each variant, cannot compute the job; None where it can."""
@@ -179,7 +190,7 @@ class BackendConformance:
     @classmethod
     def usual(cls, *preferred: Cell) -> Cell:
         """The cell of tests that need one: the first of these, then of the others, that any variant has."""
-        cells = [*preferred, "lstm", *CELLS]
+        cells = [*preferred, "lstm", *cls.cells]
         return next((cell for cell in cells if cls._variants(cell)), "lstm")
 
     @classmethod
@@ -217,12 +228,12 @@ class BackendConformance:
         if "variant" in wanted:
             found = [
                 (cell, variant.name, precision, network)
-                for cell in (CELLS if "cell" in wanted else (self.usual(),))
+                for cell in (self.cells if "cell" in wanted else (self.usual(),))
                 for variant in self._named(cell)
                 for precision in self._precisions(
                     variant, all_of_them="precision" in wanted and ("network" in wanted or cell == self.usual())
                 )
-                for network in (_networks(precision) if "network" in wanted else [0])
+                for network in (self._networks(precision) if "network" in wanted else [0])
                 if not (variant.like and ("network" in wanted or (cell != self.usual() and "precision" not in wanted)))
             ]
             rows = [tuple(row[index] for _, index in asked) for row in found]
@@ -242,13 +253,16 @@ class BackendConformance:
             names = [f"{c[0]}-{c[1]}{'x2' if c[2] else ''}-{c[3]}-{c[4]}" for c in SEQUENCES]
             cases = [
                 (case, variant.name, precision)
-                for case in range(len(SEQUENCES))
+                for case in self.cases
                 for variant in self._of_case(case)
                 # lengths only move numbers about, which the widest precision shows; CTC computes
                 for precision in self._precisions(variant, all_of_them=SEQUENCES[case][4] == "ctc")
             ]
             ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
             metafunc.parametrize(["case", "sequence_variant", "sequence_precision"], cases, ids=ids)
+
+    def _networks(self, precision: Precision) -> Sequence[int]:
+        return self.networks if precision == "float64" else [DEEPEST]
 
     def _of_case(self, case: int) -> list[Variant]:
         """The variants with code of their own that compute a model of ``SEQUENCES``; as ``_named`` where none does."""
@@ -263,10 +277,10 @@ class BackendConformance:
         job = self.job(
             cell, network, variant=variant, precision=precision, optimizer=OptimizerSpec("sgd", lr, clip=None)
         )
-        p, batches = start(self.able(job)), some_batches(job, 1)
+        p, batches = self.start_of(self.able(job)), some_batches(job, 1)
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
-        loss, expected = reference.loss_and_gradients(job, p, batches[0])
+        loss, expected = self.reference.loss_and_gradients(job, p, batches[0])
         assert losses == pytest.approx([loss], rel=TOLERANCE[precision])
         gradients = {name: (p[name] - after) / lr for name, after in trainer.parameters().items()}
         assert_close(gradients, expected, TOLERANCE[precision], "gradient of")
@@ -280,14 +294,14 @@ class BackendConformance:
         if not self.backend.variant(job).like:
             job = self.nearest(self.usual(), DEEPEST, variant=coarse_variant, precision=coarse, optimizer=spec)
         self.able(job)
-        p, batches = start(job), some_batches(job, 1)
+        p, batches = self.start_of(job), some_batches(job, 1)
         self.backend.start(job)
         try:
             trainer = self.backend.trainer(job, p)
             losses = train(trainer, job, batches)
         finally:
             self.backend.start(self.job(precision="float64"))
-        loss, expected = reference.loss_and_gradients(job, p, batches[0])
+        loss, expected = self.reference.loss_and_gradients(job, p, batches[0])
         assert losses == pytest.approx([loss], rel=TOLERANCE[coarse])
         gradients = {name: (p[name] - after) / lr for name, after in trainer.parameters().items()}
         assert_close(gradients, expected, TOLERANCE[coarse], "gradient of")
@@ -301,10 +315,10 @@ class BackendConformance:
     ) -> None:
         """Losses and parameters, of the deepest network that it has."""
         job = self.nearest(cell, DEEPEST, variant=variant, precision=precision)
-        p, batches = start(job), some_batches(job, 20)
+        p, batches = self.start_of(job), some_batches(job, 20)
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
-        expected_losses, expected = reference.train(job, p, batches)
+        expected_losses, expected = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=TOLERANCE[precision])
         assert_close(trainer.parameters(), expected, TOLERANCE[precision], "parameter")
         assert all(array.dtype == job.dtype for array in trainer.parameters().values())
@@ -315,20 +329,20 @@ class BackendConformance:
         """As ``OptimizerSpec`` prints them, clipped and unclipped, to 1e-9."""
         cell, spec = self.usual("gru"), OptimizerSpec(name, 0.01, clip)
         job = self.able(self.job(cell, 0, precision="float64", optimizer=spec))
-        p, batches = start(job), some_batches(job, 5)
+        p, batches = self.start_of(job), some_batches(job, 5)
         trainer = self.backend.trainer(job, p)
         train(trainer, job, batches)
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], 1e-9, name)
 
     def test_label_smoothing_is_the_one_rule(self) -> None:
         """Losses and parameters to 1e-9, of ``auto``, read out at the last step. At every step, with lengths and in
         every variant, it is in the job of the test of dropout.
         """
         job = self.job("lstm", 0, precision="float64", loss="cross-entropy", label_smoothing=0.2)
-        p, batches = start(job), some_batches(job, 2)
+        p, batches = self.start_of(job), some_batches(job, 2)
         trainer = self._trainer(job, p)
         losses = train(trainer, job, batches)
-        expected_losses, expected = reference.train(job, p, batches)
+        expected_losses, expected = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=1e-9)
         assert_close(trainer.parameters(), expected, 1e-9, "parameter")
 
@@ -340,49 +354,51 @@ class BackendConformance:
     def test_weight_decay_is_the_one_printed(self, name: Any) -> None:
         """Of every parameter, biases included; added to the gradient after clipping, or with adamw apart from it."""
         job = self.job(precision="float64", optimizer=OptimizerSpec(name, 0.01, 0.05, weight_decay=0.3))
-        p, batches = start(job), some_batches(job, 3)
+        p, batches = self.start_of(job), some_batches(job, 3)
         trainer = self._trainer(job, p)
         train(trainer, job, batches)
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], 1e-9, name)
 
     def test_clipping_by_value_is_of_each_element(self) -> None:
         """Some of the elements are clipped, and others are not."""
         job = self.job(precision="float64", optimizer=OptimizerSpec("sgd", 0.1, clip=None, clip_value=0.01))
-        p, batches = start(job), some_batches(job, 3)
-        elements = np.concatenate([g.ravel() for g in reference.loss_and_gradients(job, p, batches[0])[1].values()])
+        p, batches = self.start_of(job), some_batches(job, 3)
+        elements = np.concatenate(
+            [g.ravel() for g in self.reference.loss_and_gradients(job, p, batches[0])[1].values()]
+        )
         assert 0.1 < (abs(elements) > 0.01).mean() < 0.9
         trainer = self._trainer(job, p)
         train(trainer, job, batches)
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, "clipped by value")
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], 1e-9, "clipped by value")
 
     def test_a_changing_rate_is_the_one_printed_in_chunks_or_not(self, variant: str, widest: Precision) -> None:
         """Warm-up, then the cosine, past its end; whatever the number of updates in a call, and nothing compiles."""
         spec = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=2, updates=7)
         job = self.job(variant=variant, precision=widest, optimizer=spec, chunk=3)
-        p, batches = start(job), some_batches(job, 8)
+        p, batches = self.start_of(job), some_batches(job, 8)
         trainer = self._trainer(job, p)
         train(trainer, job, batches[:1])
         compiled = trainer.compilations()
         for part in (batches[1:3], batches[3:8]):
             train(trainer, job, part)
         assert trainer.compilations() == compiled
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
 
     @pytest.mark.parametrize("name", ["rmsprop", "sgd"])
     def test_every_rule_takes_the_rate_of_its_update(self, name: Any) -> None:
         """And with it each decay, of a job in chunks of two."""
         spec = OptimizerSpec(name, 0.05, schedule="step", decay_every=2, decay_by=0.1)
         job = self.job(precision="float64", optimizer=spec, chunk=2)
-        p, batches = start(job), some_batches(job, 5)
+        p, batches = self.start_of(job), some_batches(job, 5)
         trainer = self._trainer(job, p)
         train(trainer, job, batches)
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], 1e-9, name)
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], 1e-9, name)
 
     def test_adamw_without_weight_decay_is_adam(self) -> None:
         """To the last bit."""
         batches = some_batches(self.job(), 2)
         jobs = [self.job(optimizer=OptimizerSpec(name, 0.01)) for name in ("adam", "adamw")]
-        adam, adamw = (self._trainer(job, start(job)) for job in jobs)
+        adam, adamw = (self._trainer(job, self.start_of(job)) for job in jobs)
         np.testing.assert_array_equal(train(adam, jobs[0], batches), train(adamw, jobs[1], batches))
         assert_close(adamw.parameters(), adam.parameters(), 0.0, "parameter")
 
@@ -390,10 +406,10 @@ class BackendConformance:
     def test_smallest_shapes(self, variant: str, widest: Precision, batch: int, length: int) -> None:
         """One sequence, and one step."""
         job = self.able(self.job(self.usual(), 0, variant=variant, precision=widest, batch=batch, length=length))
-        p, batches = start(job), some_batches(job, 2)
+        p, batches = self.start_of(job), some_batches(job, 2)
         trainer = self.backend.trainer(job, p)
         train(trainer, job, batches)
-        assert_close(trainer.parameters(), reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
+        assert_close(trainer.parameters(), self.reference.train(job, p, batches)[1], TOLERANCE[widest], "parameter")
 
     @pytest.mark.parametrize("shape", [1, 3], ids=["every", "last"])
     def test_prediction_is_the_models_output_and_changes_nothing(
@@ -401,10 +417,10 @@ class BackendConformance:
     ) -> None:
         """Read out at every step and at the last one."""
         job = self.nearest(cell, shape, variant=variant, precision=widest)
-        p, x = start(job), some_batches(job, 1)[0].x
+        p, x = self.start_of(job), some_batches(job, 1)[0].x
         trainer = self.backend.trainer(job, p)
         before, predicted = trainer.parameters(), trainer.predict(x.astype(widest))
-        expected = reference.forward(job.model, p, x).outputs
+        expected = self.reference.forward(job.model, p, x).outputs
         np.testing.assert_allclose(predicted, expected, rtol=TOLERANCE[widest], atol=TOLERANCE[widest] / 100)
         assert_close(trainer.parameters(), before, 0.0, "parameter")
 
@@ -412,7 +428,7 @@ class BackendConformance:
         """The second law of ``Trainer``, and determinism, both to the last bit."""
         job = self.able(self.job(self.usual(), 0, variant=variant, precision="float32"))
         batches = some_batches(job, 6)
-        whole, parts, again = (self.backend.trainer(job, start(job)) for _ in range(3))
+        whole, parts, again = (self.backend.trainer(job, self.start_of(job)) for _ in range(3))
         losses = train(whole, job, batches)
         in_parts = np.concatenate([train(parts, job, batches[:2]), train(parts, job, batches[2:])])
         np.testing.assert_array_equal(in_parts, losses)
@@ -422,7 +438,7 @@ class BackendConformance:
     def test_nothing_compiles_in_the_steady_state(self, variant: str) -> None:
         """After one update and one prediction."""
         job = self.able(self.job(self.usual(), 0, variant=variant))
-        trainer = self.backend.trainer(job, start(job))
+        trainer = self.backend.trainer(job, self.start_of(job))
         batches = some_batches(job, 4)
         x = batches[0].astype(job.dtype).x
         train(trainer, job, batches[:1])
@@ -435,7 +451,7 @@ class BackendConformance:
     def test_what_executed_is_what_the_variants_name_says(self, cell: str, variant: str, widest: Precision) -> None:
         """And looking changes nothing."""
         job = self.nearest(cell, DEEPEST, variant=variant, precision=widest)
-        trainer = self.backend.trainer(job, start(job))
+        trainer = self.backend.trainer(job, self.start_of(job))
         batch = some_batches(job, 1)[0].astype(job.dtype)
         before = trainer.parameters()
         executed = trainer.executed(batch)
@@ -446,11 +462,11 @@ class BackendConformance:
     def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str, widest: Precision) -> None:
         """Writing into what ``parameters`` gave, or training, changes nothing that the caller has."""
         job = self.able(self.job(cell, 0, variant=variant, precision=widest))
-        p, batches = {name: array.astype(widest) for name, array in start(job).items()}, some_batches(job, 1)
+        p, batches = {name: array.astype(widest) for name, array in self.start_of(job).items()}, some_batches(job, 1)
         kept = {name: array.copy() for name, array in p.items()}
         trainer = self.backend.trainer(job, p)
         given = trainer.parameters()
-        assert {name: array.shape for name, array in given.items()} == shapes(job.model)
+        assert {name: array.shape for name, array in given.items()} == self.shapes_of(job)
         for array in given.values():
             array[...] = np.nan
         assert_close(trainer.parameters(), kept, 0.0, "parameter")
@@ -477,7 +493,7 @@ class BackendConformance:
     def test_auto_names_a_variant_that_runs(self) -> None:
         """For every cell, with a reason."""
         lacking = []
-        for cell in CELLS:
+        for cell in self.cells:
             if reason := self.why_not(self.job(cell)):
                 lacking.append(f"{cell}: {reason}")
                 with pytest.raises(Unsupported, match=r"\S"):
@@ -486,7 +502,7 @@ class BackendConformance:
             job, why = self.backend.resolve(self.job(cell))
             assert job.variant != "auto"
             assert why
-        if len(lacking) == len(CELLS):
+        if len(lacking) == len(self.cells):
             pytest.fail(f"{self.backend.name} computes no cell at all: {'; '.join(lacking)}")
 
     # -- gradient accumulation ------------------------------------------------------------------------
@@ -494,7 +510,7 @@ class BackendConformance:
     def test_accumulated_gradients_are_the_mean_of_the_micro_batches(self, variant: str, widest: Precision) -> None:
         """One update for each batch; nothing compiles again, and what executed is still what the name says."""
         job = self.job(variant=variant, precision=widest, batch=6, accumulate=3)
-        p, batches = start(job), some_batches(job, 4)
+        p, batches = self.start_of(job), some_batches(job, 4)
         if self._accumulates_not(job):
             return
         trainer = self.backend.trainer(job, p)
@@ -504,28 +520,30 @@ class BackendConformance:
         assert trainer.compilations() == compiled
         executed = trainer.executed(batches[0].astype(job.dtype))
         assert re.match(self.backend.variant(job).runs, executed), executed
-        expected_losses, after = reference.train(job, p, batches)
+        expected_losses, after = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=TOLERANCE[widest])
         assert_close(trainer.parameters(), after, TOLERANCE[widest], "parameter")
-        whole = reference.train(replace(job, accumulate=1), p, batches)[1]
-        assert_close(after, whole, 1e-12, "as of the whole batch")
+        whole = self.reference.train(replace(job, accumulate=1), p, batches)[1]
+        assert_close(after, whole, 1e-11, "as of the whole batch")
 
     def test_accumulated_gradients_with_lengths_count_each_micro_batch_alike(self) -> None:
         """Whatever the number of their positions. The rate changes once for each update; a prediction is whole."""
         rule = OptimizerSpec("adamw", 0.05, weight_decay=0.1, schedule="cosine", warmup=1, updates=4)
         job = self.sequence_job(1, precision="float64", optimizer=rule, batch=6, accumulate=2, chunk=2)
-        p, batches = start(job), some_batches(job, 3)
+        p, batches = self.start_of(job), some_batches(job, 3)
         if self._accumulates_not(job):
             return
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
-        expected_losses, after = reference.train(job, p, batches)
+        expected_losses, after = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=1e-9)
         assert_close(trainer.parameters(), after, 1e-9, "parameter")
-        assert reference.train(replace(job, accumulate=1), p, batches)[0] != pytest.approx(expected_losses, rel=1e-6)
+        assert self.reference.train(replace(job, accumulate=1), p, batches)[0] != pytest.approx(
+            expected_losses, rel=1e-6
+        )
         [batch, *_], predicted = batches, trainer.predict(batches[0].x, batches[0].lengths)
         inside = within(np.asarray(batch.lengths), job.length)
-        outputs = reference.forward(job.model, after, batch.x, batch.lengths).outputs
+        outputs = self.reference.forward(job.model, after, batch.x, batch.lengths).outputs
         np.testing.assert_allclose(predicted[inside], outputs[inside], rtol=1e-6, atol=1e-9)
 
     def test_what_people_train_with_may_be_combined(self) -> None:
@@ -536,10 +554,10 @@ class BackendConformance:
         job = replace(job, model=model, loss="cross-entropy", variable=True, label_smoothing=0.1, dropout=0.4)
         if self._accumulates_not(job):
             return
-        p, batches = start(job), some_batches(job, 3)
+        p, batches = self.start_of(job), some_batches(job, 3)
         trainer = self.backend.trainer(job, p)
         losses = train(trainer, job, batches)
-        expected_losses, after = reference.train(job, p, batches)
+        expected_losses, after = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=1e-9)
         assert_close(trainer.parameters(), after, 1e-9, "parameter")
 
@@ -549,7 +567,7 @@ class BackendConformance:
         if self.backend.accumulates and (job.variant == "auto" or not self.backend.lacks(job)):
             return False
         with pytest.raises(Unsupported, match=r"gradients"):
-            self.backend.trainer(job, start(job))
+            self.backend.trainer(job, self.start_of(job))
         return True
 
     # -- variable lengths and CTC -----------------------------------------------------------------
@@ -564,18 +582,18 @@ class BackendConformance:
         lr, variant, precision = 1e4, sequence_variant, sequence_precision
         spec = OptimizerSpec("sgd", lr, clip=None)
         job = self.sequence_job(case, variant=variant, precision=precision, optimizer=spec)
-        p, [batch] = start(self.able(job)), some_batches(job, 1)
+        p, [batch] = self.start_of(self.able(job)), some_batches(job, 1)
         trainer, given = self.backend.trainer(job, p), garbled(batch)
         widest = precision == "float64" or "float64" not in self.backend.variant(job).precisions
         predicted = trainer.predict(given.x.astype(precision), given.lengths) if widest else None
         losses = train(trainer, job, [given])
-        loss, expected = reference.loss_and_gradients(job, p, batch)
+        loss, expected = self.reference.loss_and_gradients(job, p, batch)
         assert losses == pytest.approx([loss], rel=TOLERANCE[precision])
         gradients = {name: (p[name] - after) / lr for name, after in trainer.parameters().items()}
         assert_close(gradients, expected, TOLERANCE[precision], "gradient of")
         if predicted is None:
             return
-        outputs = reference.forward(job.model, p, batch.x, batch.lengths).outputs
+        outputs = self.reference.forward(job.model, p, batch.x, batch.lengths).outputs
         if job.model.readout == "every" and batch.lengths is not None:
             inside = within(batch.lengths, job.length)
             predicted, outputs = predicted[inside], outputs[inside]
@@ -585,7 +603,7 @@ class BackendConformance:
         """To the last bit, and whatever the lengths are."""
         job = self.able(self.sequence_job(2, variant=variant, precision="float32"))
         batches = some_batches(job, 5)
-        whole, parts = (self.backend.trainer(job, start(job)) for _ in range(2))
+        whole, parts = (self.backend.trainer(job, self.start_of(job)) for _ in range(2))
         losses = train(whole, job, batches)
         first = train(parts, job, batches[:2])
         compiled = parts.compilations()
@@ -622,7 +640,7 @@ class BackendConformance:
         seen to run, and that nothing compiles again.
         """
         job = self.dropout_job(variant, widest)
-        p, batches = start(job), some_batches(job, 3)
+        p, batches = self.start_of(job), some_batches(job, 3)
         if self.backend.lacks(job):
             with pytest.raises(Unsupported, match=r"\S"):
                 self.backend.trainer(job, p)
@@ -632,13 +650,13 @@ class BackendConformance:
         compiled = trainer.compilations()
         losses = np.concatenate([losses, train(trainer, job, batches[2:])])
         assert trainer.compilations() == compiled
-        expected_losses, expected = reference.train(job, p, batches)
+        expected_losses, expected = self.reference.train(job, p, batches)
         assert losses == pytest.approx(expected_losses, rel=TOLERANCE[widest])
         assert_close(trainer.parameters(), expected, TOLERANCE[widest], "parameter")
         x, lengths = batches[0].x, batches[0].lengths
         predicted, outputs = (
             trainer.predict(x.astype(widest), lengths),
-            reference.forward(job.model, expected, x, lengths),
+            self.reference.forward(job.model, expected, x, lengths),
         )
         inside = np.full((B, T), True) if lengths is None else within(lengths, T)
         np.testing.assert_allclose(
@@ -654,12 +672,12 @@ class BackendConformance:
         [batch] = [batch.astype(job.dtype) for batch in some_batches(job, 1)]
         for wrong, given in ((replace(job, dropout=0.0), batch), (job, replace(batch, masks=None))):
             with pytest.raises(ValueError, match="dropout"):
-                self.backend.trainer(wrong, start(job)).stage([given])
+                self.backend.trainer(wrong, self.start_of(job)).stage([given])
 
     def test_lengths_that_the_job_does_not_have_are_refused(self, variant: str) -> None:
         """With a ValueError."""
         job = self.able(self.sequence_job(1, variant=variant))
         [batch] = some_batches(job, 1)
-        trainer = self.backend.trainer(replace(job, variable=False), start(job))
+        trainer = self.backend.trainer(replace(job, variable=False), self.start_of(job))
         with pytest.raises(ValueError, match="not variable"):
             trainer.stage([batch.astype(job.dtype)])

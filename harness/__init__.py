@@ -1,8 +1,8 @@
 """The command and its Python packages: plans runs, measures them in worker processes, keeps records and shows them.
 
-From Python: ``harness.run``, ``speed``, ``compare``, ``verify``, ``read`` and ``export``, which ``harness.api``
-defines, and ``harness.data``. Frameworks are imported only in workers, by ``backends``; what is learned stands in
-``tasks``.
+From Python: ``harness.run``, ``study``, ``speed``, ``compare``, ``verify``, ``read`` and ``export``, which
+``harness.api`` defines, and ``harness.data``. Frameworks are imported only in workers, by ``backends``; what is learned
+stands in ``tasks``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness import data
-    from harness.api import Compared, Exported, Results, UsageError, Verified, compare, export, read, run, speed, verify
+    from harness.api import (
+        Compared,
+        Exported,
+        Results,
+        UsageError,
+        Verified,
+        compare,
+        export,
+        read,
+        run,
+        speed,
+        study,
+        verify,
+    )
 
 __all__ = [
     "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "data", "export", "read", "run", "speed",
-    "verify",
+    "study", "verify",
 ]  # fmt: skip
 _HERE = Path(__file__).resolve().parent.parent
 

@@ -25,7 +25,7 @@ from harness.presentation.progress import line
 from harness.records.store import Store, StoreError, files, read_all
 from harness.results import Compared, Results, Runs, Verified
 from harness.specs.data import look_for_data_in
-from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, RUN, SPEED, Option, complete
+from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, QUIET, RUN, SPEED, Option, complete
 from harness.specs.run import RunSpec
 from harness.specs.values import value
 from harness.workflows import compare as comparing
@@ -33,11 +33,13 @@ from harness.workflows import export as exporting
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
 from harness.workflows.export import Exported
-from harness.workflows.run import run_each
+from harness.workflows.quiet import Quiet
+from harness.workflows.run import Resume, run_each
 from harness.workflows.saving import check_fit, start_of
 
 __all__ = [
-    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "verify",
+    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "study",
+    "verify",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -133,13 +135,48 @@ def run(**options: Any) -> Results:
     look_for_data_in(values.pop("data"))
     values, start = start_of(values)
     timeout, results, save = (values.pop(name) for name in ("timeout", "results", "save"))
+    resume = Resume.asked(*(values.pop(name) for name in ("resume", "retry", "tries")))
+    quiet = Quiet.taken_from(values)
     specs, store = planned({**values, "timeout": timeout}), Store(results)
     check_fit(specs, start)
     store.prepare()
     versions, cpus = by_version(values["backend"]), named_cpus(values["cpus"])
-    runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save)
+    runs = run_each(specs, store, timeout, versions, cpus, start=start, save=save, resume=resume, quiet=quiet)
     stopped = [f"interrupted; {runs.left} runs not started"] if runs.stopped else []
     return Results(runs.records, problems=stopped, ok=runs.well)
+
+
+def study(
+    file: str | Path,
+    *,
+    retry: str | None = None,
+    on: str = "local",
+    share: int = 1,
+    address: str | None = None,
+    cpus: str | None = None,
+) -> Results:
+    """Do what is left of a study, and return the records of all of its runs, as ``harness study``.
+
+    Ctrl-C ends it; what was measured is kept, and the next call goes on.
+
+    Args:
+        file: the study's.
+        retry: statuses whose runs are run again: ``"failed,timeout"``.
+        on: ``local`` or ``ray``.
+        share: runs side by side on a machine; above 1, no speed is measured.
+        address: of a Ray cluster.
+        cpus: to choose from, such as ``"4-7"``.
+
+    Raises:
+        UsageError: something in the file cannot be right, or an engine cannot be had; in one line.
+        StoreError: the records' folder cannot be written to.
+    """
+    from harness.workflows import study as studying
+
+    engines = studying.Engines(on=on, share=share, address=address)
+    work = studying.work_on(Path(file), retry, on=on)
+    ok = studying.run_study(work, engines, cpus)
+    return Results([record for record, done in work.records() if done], ok=ok)
 
 
 @takes(*SPEED)
@@ -155,9 +192,10 @@ def speed(**options: Any) -> Results:
     values = _values(SPEED, options)
     effort = {name: values.pop(name) for name in ("rounds", "block", "timeout", "starts", "ready")}
     settings, store = Settings(*effort.values()), Store(values.pop("results"))
+    quiet = Quiet.taken_from(values)
     contests = contest_planning.plan(values)
     store.prepare()
-    record, well = hold_all(contests, settings, store, Choice(named_cpus(values["cpus"])))
+    record, well = hold_all(contests, settings, store, Choice(named_cpus(values["cpus"])), quiet)
     return Results(contests=[record], ok=well)
 
 
@@ -191,12 +229,16 @@ def compare(
     cpus = [named_cpus(each["cpus"]) for each in values]
     if cpus[0] != cpus[1]:
         raise UsageError("cpus: both sides take turns on the same CPUs; name them once, outside a and b")
+    asked = [{each.parameter: side.pop(each.parameter) for each in QUIET} for side in values]
+    if asked[0] != asked[1]:
+        raise UsageError("look, wait_quiet and require_quiet are for both sides: name them outside a and b")
+    quiet = Quiet.taken_from(asked[0])
     sides = [_side(name, each) for name, each in zip("AB", values, strict=True)]
     comparing.same_seeds(*sides)
     choice = Choice(cpus[0])
     with line(screen.Screen(stderr=True)) as tell:
-        found = comparing.compare(sides[0][0], sides[1][0], effort, tell, choice)
-    accuracy = comparing.learned(sides, timeout, choice) if len(sides[0]) > 1 else None
+        found = comparing.compare(sides[0][0], sides[1][0], effort, tell, choice, quiet)
+    accuracy = comparing.learned(sides, timeout, choice, quiet) if len(sides[0]) > 1 else None
     return Compared(**vars(found), accuracy=accuracy)
 
 
@@ -214,6 +256,9 @@ def verify(
     results: str | Path | None = None,
     data: str | Path | None = None,
     model: str | Path | None = None,
+    look: float | None = None,
+    wait_quiet: float | None = None,
+    require_quiet: bool = False,
 ) -> Verified:
     """Run records again here and judge each, as ``harness verify``.
 
@@ -224,6 +269,7 @@ def verify(
         results: folder to keep the new runs' records in; None to keep none.
         data: folder that holds ``mnist/``.
         model: file, also as FILE:NAME, or folder, of the model of your own that a record is of.
+        look, wait_quiet, require_quiet: as for ``run``.
 
     Raises:
         UsageError: there is no such file or folder as ``model`` names.
@@ -234,7 +280,10 @@ def verify(
     if store:
         store.prepare()
     own = None if model is None else Path(model)
-    rows, problems = verifying.verify_all(_paths(places), timeout, store, json_lines=False, within=within, model=own)
+    quiet = Quiet.asked(look, wait_quiet, require_quiet)
+    rows, problems = verifying.verify_all(
+        _paths(places), timeout, store, json_lines=False, within=within, model=own, quiet=quiet
+    )
     return Verified(rows, problems)
 
 

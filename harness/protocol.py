@@ -15,7 +15,8 @@ The parent writes to the worker's standard input, the worker to what was its sta
    * ``Parity``: one ``Compared`` for each variant and precision.
    * ``Contest``: ``Decided``, ``GateDone``, ``Ready``. From then on the worker waits for orders. It answers ``Turn``
      with ``BlockDone``, ``Steady`` with ``Armed`` (after it nothing may compile), ``ReadLimits`` with ``Limits``, and
-     ``Finish`` with ``Peaks``, ``Executed`` and ``End``; an order that it cannot carry out with ``End``.
+     ``Finish`` with ``Disturbance``, ``Peaks``, ``Executed`` and ``End``; an order that it cannot carry out with
+     ``End``.
 
 Only the standard library is imported here: a worker reads its request before it imports NumPy. What a record keeps as
 a whole (a gate, a point of the curve, metrics) travels as ``Fields`` of that model, which the parent validates.
@@ -216,7 +217,9 @@ class Point(Message):
 
 
 class Disturbance(Message):
-    """What disturbed the run (``records.base.Noise``), and the libraries it had loaded (``records.base.Blas``)."""
+    """What disturbed the run, or a contestant's turns (``records.base.Noise``), and the libraries that a run had loaded
+    (``records.base.Blas``).
+    """
 
     noise: Fields
     blas: list[Fields]
@@ -323,9 +326,12 @@ class Listed(Message):
 
 
 class Inspected(Message):
-    """The backends that train a model, or why none does, in one line."""
+    """The backends that train a model, or why none does, in one line; and those for which it would have to bring more,
+    which a run says.
+    """
 
     backends: list[str] = []
+    lacking: list[str] = []
     problem: str | None = None
 
 

@@ -80,6 +80,20 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
+def duration(seconds: float) -> str:
+    """A length of time for people: 3.2 s, 14 min, 2 h 5 min, 3 days 4 h."""
+    if seconds < 99.5:
+        return f"{number(seconds, 2)} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days:,} days {hours} h" if hours else f"{days:,} days"
+
+
 def ranges(numbers: Sequence[int]) -> str:
     """Ascending whole numbers for people: 0, 1, 2, 5 as "0-2, 5"."""
     parts: list[list[int]] = []

@@ -58,7 +58,7 @@ class Registry:
         self._made = made
 
     def _entries(self) -> dict[str, EntryPoint]:
-        return _entries(self.group, self.noun, _places())
+        return _entries(self.group, self.noun, places())
 
     def names(self) -> list[str]:
         """All registered names, sorted.
@@ -125,13 +125,13 @@ def project_version() -> str | None:
 
 
 @lru_cache
-def _entries(group: str, noun: str, places: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
+def _entries(group: str, noun: str, seen: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
     """The entry points of a group in these places. Reading them takes milliseconds, and a study has thousands of runs.
 
     Raises:
         UnknownName: two distributions register one name for different objects.
     """
-    del places
+    del seen
     found: dict[str, EntryPoint] = {}
     installed = entry_points(group=group)
     own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(group)
@@ -145,7 +145,7 @@ def _entries(group: str, noun: str, places: tuple[tuple[str, int], ...]) -> dict
     return found
 
 
-def _places() -> tuple[tuple[str, int], ...]:
+def places() -> tuple[tuple[str, int], ...]:
     """Where distributions are looked for, with the times at which something was last installed there or removed."""
     return tuple((place, _changed(place)) for place in sys.path)
 

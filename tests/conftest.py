@@ -26,6 +26,8 @@ os.environ["HARNESS_DATASETS"] = str(ROOT / "tests" / "no-datasets")
 # Nor is the index of their records: the tests share one of their own.
 _INDEX = tempfile.TemporaryDirectory(prefix="harness-tests-index-")
 os.environ["HARNESS_INDEX"] = _INDEX.name
+# Half a second before each of hundreds of commands, which would say that other tests are busy.
+os.environ["HARNESS_LOOK"] = "0"
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -19,35 +19,37 @@ from tasks.base import Batch
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
 """The number of updates, then x, y, lengths and masks of ``job.chunk`` batches, stacked. The stack always has that
 size, the last batch repeated if need be, so that one compiled program serves any number of updates."""
+Counted = tuple[int, Chunk]
+"""The number of updates once more, where the host has it without asking the device."""
 
 
 class JaxChunkTrainer(JaxTrainer):
     """Up to ``job.chunk`` updates per dispatch."""
 
-    def stage(self, batches: Sequence[Batch]) -> list[Chunk]:  # type: ignore[override]
+    def stage(self, batches: Sequence[Batch]) -> list[Counted]:  # type: ignore[override]
         """Stacked on the device."""
-        staged = [self._stacked(count, padded) for count, padded in chunks(batches, self.job.chunk)]
-        jax.block_until_ready(staged)
+        staged = [(count, self._stacked(count, padded)) for count, padded in chunks(batches, self.job.chunk)]
+        jax.block_until_ready([chunk for _, chunk in staged])
         return staged
 
-    def train(self, staged: list[Chunk]) -> Array:  # type: ignore[override]
+    def train(self, staged: list[Counted]) -> Array:  # type: ignore[override]
         """One call of the compiled loop per chunk."""
         losses = []
-        for chunk in self._rated(staged):
-            self.tensors, self.state, values = self._program(chunk)(self.tensors, self.state, *chunk)
+        for counted in self._rated(staged):
+            self.tensors, self.state, values = self._program(counted)(self.tensors, self.state, *counted[1])
             losses.append(values)
         jax.block_until_ready((self.tensors, self.state))
         # cut on the host: cutting on the device would compile one more program per count, unnoticed
-        counts = [int(chunk[0]) for chunk in staged]
-        return np.concatenate([v[:count] for v, count in zip(jax.device_get(losses), counts, strict=True)])
+        return np.concatenate([v[:count] for v, (count, _) in zip(jax.device_get(losses), staged, strict=True)])
 
-    def _with_rates(self, staged: Sequence[Chunk]) -> Iterator[Chunk]:
-        for chunk in staged:
+    def _with_rates(self, staged: Sequence[Counted]) -> Iterator[Counted]:
+        for counted in staged:
             self._put_rates()
-            yield chunk
-            self.updates += int(chunk[0])
+            yield counted
+            self.updates += counted[0]
 
-    def _program(self, chunk: Chunk) -> Any:  # type: ignore[override]
+    def _program(self, counted: Counted) -> Any:  # type: ignore[override]
+        _, chunk = counted
         return self._compiled(("chunk", chunk[1].shape), self._chunk, (self.tensors, self.state, *chunk), donate=(0, 1))
 
     def _stacked(self, count: int, batches: list[Batch]) -> Chunk:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 from backends.base import Choice, Probes, Runtime, installed
 from backends.job import Device, Job, Precision
-from backends.numpy.variants import VARIANTS
+from backends.numpy.variants import OWN_MODEL, VARIANTS
+from backends.own_cell import has_backward, is_cell, why_no_gradients
 from backends.registered import RegisteredBackend
 
 #: The distributions of CuPy, one for each major version of CUDA.
@@ -23,6 +25,8 @@ class NumpyBackend(RegisteredBackend):
     distribution = "numpy"
     libraries = ("numba", *CUPYS)
     registry = VARIANTS
+    own = OWN_MODEL
+    differentiates = False
 
     def versions(self) -> Mapping[str, str]:
         """The versions of NumPy, its BLAS, and where they are installed numba's and CuPy's."""
@@ -41,6 +45,16 @@ class NumpyBackend(RegisteredBackend):
         if precision == "tf32" and device == "cuda":
             return "CuPy takes it from a variable of the whole process, or from a function that is not public"
         return super().why_no(precision, device)
+
+    def lacks(self, job: Job) -> str | None:
+        """What the variant says, or the backward pass that a user's own cell does not bring."""
+        if job.own is not None and not has_backward(job.own.definition):
+            return why_no_gradients(job.own.name)
+        return super().lacks(job)
+
+    def trains(self, definition: Any) -> bool:
+        """A cell that brings its backward pass."""
+        return is_cell(definition) and has_backward(definition)
 
     def choose(self, job: Job) -> Choice:
         """By cell, size and device, as measured."""

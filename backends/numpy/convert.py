@@ -1,17 +1,17 @@
-"""The canonical parameters in one flat vector: NumPy computes in the canonical layout itself."""
+"""Parameters in one flat vector, a cell's in the canonical layout, in which NumPy computes itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
-from backends.job import Array, ModelSpec, Parameters
-from backends.parameters import shapes
+from backends.job import Array, Parameters
 
 
-def views_of(flat: Array, model: ModelSpec) -> Parameters:
-    """Each parameter of ``model``, in canonical order, as a view into ``flat``."""
+def views_of(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> Parameters:
+    """Each parameter by its name, of its shape and in this order, as a view into ``flat``."""
     views, start = {}, 0
-    for name, shape in shapes(model).items():
+    for name, shape in shapes.items():
         size = prod(shape)
         views[name] = flat[start : start + size].reshape(shape)
         start += size

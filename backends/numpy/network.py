@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from backends import ctc
 from backends.job import Array, Job, Parameters, kept_scale
-from backends.numpy.layers import Layer
 from backends.parameters import layer, layer_names
+
+
+class Recurrent(Protocol):
+    """One layer in one direction, as ``Layer`` is."""
+
+    def forward(self, x: Array) -> Array:
+        """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
+
+    def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
+        """Fill the gradients from those of the hidden states (T, B, H); return that of x (T, B, D) if wanted."""
+
+
+Kind = Callable[[Any, Parameters, Parameters, int, int], Recurrent]
+"""A layer of ``xp``, its parameters and their gradients by their names in it, the length and the batch."""
 
 
 class Network:
@@ -15,16 +29,16 @@ class Network:
 
     Args:
         xp: ``numpy`` or ``cupy``.
-        kind: the layer that computes the job's cell.
+        kind: makes the layers that compute the job's cell.
         job: says the model, the loss and the shapes.
         p: the parameters, by their canonical names.
         grads: receives their gradients; same names and shapes.
     """
 
-    def __init__(self, xp: Any, kind: type[Layer], job: Job, p: Parameters, grads: Parameters) -> None:
+    def __init__(self, xp: Any, kind: Kind, job: Job, p: Parameters, grads: Parameters) -> None:
         self.xp, self.model, self.loss, self.smoothing = xp, job.model, job.loss, job.label_smoothing
         self.p, self.grads, self.scale = p, grads, kept_scale(job)
-        self.layers: list[list[tuple[bool, Layer]]] = [[] for _ in range(job.model.layers)]
+        self.layers: list[list[tuple[bool, Recurrent]]] = [[] for _ in range(job.model.layers)]
         for index, backward, prefix in layer_names(job.model):
             built = kind(xp, layer(p, prefix), layer(grads, prefix), job.length, job.batch)
             self.layers[index].append((backward, built))

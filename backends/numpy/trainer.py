@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from backends.numpy.layers import Layer
 from backends.numpy.network import Network
 from backends.numpy.optimizer import Optimizer, clip
 from backends.numpy.runtime import array_module, blas_name
+from backends.parameters import shapes
 from backends.variants import Entry
 from tasks.base import Batch
 
@@ -34,16 +36,18 @@ class Share(NamedTuple):
 
 
 Staged = list[list[Share]]
+Built = Callable[[Job, Parameters, Parameters], Network]
+"""The network of a job on parameters, which fills their gradients."""
 
 
 class Part:
     """One slice of the batch: its own network and gradients, on the common parameters."""
 
-    def __init__(self, xp: Any, kind: type[Layer], job: Job, rows: slice, views: Parameters) -> None:
+    def __init__(self, xp: Any, job: Job, rows: slice, views: Parameters, built: Built) -> None:
         self.rows = rows
         self.flat_grads = xp.zeros(sum(view.size for view in views.values()), job.dtype)
-        own = job.resized(rows.stop - rows.start)
-        self.network = Network(xp, kind, own, views, views_of(self.flat_grads, job.model))
+        grads = views_of(self.flat_grads, {name: view.shape for name, view in views.items()})
+        self.network = built(job.resized(rows.stop - rows.start), views, grads)
 
     def step(self, share: Share) -> Array:
         """This part's contribution to the batch's loss, shape (); its gradients get the same weight."""
@@ -62,16 +66,26 @@ class NumpyTrainer(Trainer):
         if self.xp is not np:
             self.xp.get_default_memory_pool().free_all_blocks()  # the gate's trainer used it, not this one
         self.flat = self.xp.zeros(sum(p.size for p in parameters.values()), job.dtype)
-        self.views = views_of(self.flat, job.model)
+        self.views = views_of(self.flat, self._shapes(parameters))
         for name, view in self.views.items():
             view[:] = self.xp.asarray(parameters[name])
-        kind = entry.load_layers()[job.model.cell]
+        built = self._built(entry)
         rows = parts.rows(job) if entry.parts else [slice(0, job.batch)]
-        self.parts = [Part(self.xp, kind, job, each, self.views) for each in rows]
+        self.parts = [Part(self.xp, job, each, self.views, built) for each in rows]
         self.threads = ThreadPoolExecutor(len(rows), "part") if len(rows) > 1 else None
         self.blas = ThreadpoolController()
         self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
         self.clock = _device_clock(self.xp)
+
+    def _built(self, entry: Entry) -> Built:
+        """What makes the network of each part."""
+        kind: type[Layer] = entry.load_layers()[self.job.model.cell]
+        return partial(Network, self.xp, kind)
+
+    def _shapes(self, parameters: Parameters) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each parameter, in the order in which ``parameters`` has them."""
+        del parameters  # their order is the caller's
+        return shapes(self.job.model)
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As ``Trainer.stage``; inside, sequences are time-major."""
@@ -117,7 +131,7 @@ class NumpyTrainer(Trainer):
 
     def loop(self) -> str:
         """What ``executed`` says of the loop over time."""
-        layer = self.parts[0].network.layers[0][0][1]
+        layer: Any = self.parts[0].network.layers[0][0][1]  # a layer of the harness's cells
         return f"Python loop of {layer.steps_by} {self.xp.__name__}.{layer.product_by}"
 
     def memory(self) -> DeviceMemory:

@@ -35,4 +35,8 @@ KERNELS = replace(
     layers="backends.numpy.cuda_kernels:LAYERS", devices=("cuda",), elsewhere="its kernels are for CUDA only",
 )  # fmt: skip
 
+OWN_MODEL = Entry.of_own_models(
+    "backends.numpy.own:OwnTrainer", devices=("cpu",), elsewhere="a cell of your own is NumPy's on the CPU alone"
+)
+
 VARIANTS = VariantRegistry(TEXTBOOK, HOISTED, PARTS, NUMBA, KERNELS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from harness.records.base import Noise
 from harness.records.speed import Row
@@ -35,6 +35,28 @@ def flags(noise: Noise | None) -> list[str]:
 
 
 def contestant_flags(row: Row) -> list[str]:
-    """The same of a contestant, judged from its rounds: a contest reads no counters of the kernel."""
+    """The same of a contestant in its turns, and whether these were far apart; nothing of one without figures."""
     steps = row.figures.step_ms if row.figures else None
-    return ["spread"] if steps and steps.p90 > ROUNDS_APART * steps.p10 else []
+    if steps is None:
+        return []
+    return [*flags(row.noise), *(["spread"] if steps.p90 > ROUNDS_APART * steps.p10 else [])]
+
+
+#: What each flag says, in a clause for a sentence below a table.
+MEANINGS: Mapping[str, str] = {
+    "drift": "the last third of the blocks was more than 5 % slower or faster than the first",
+    "bimodal": "the blocks fall into two groups",
+    "preempted": "forced off its CPUs by others",
+    "steal": f"the hypervisor took more than {100 * STEAL_SHARE:.0f} % of its CPUs",
+    "load": f"others used more than {100 * OUTSIDE_SHARE:.0f} % of its CPUs",
+    "throttled": "slowed for heat, or by a quota",
+    "paused": "stopped or suspended for a while",
+    "spread": "slow rounds (p90) took more than twice as long as quick ones (p10)",
+}
+
+
+def meanings(found: Iterable[str]) -> str | None:
+    """What these flags say, in one sentence; None where there are none."""
+    present = set(found)
+    said = "; ".join(f"{name}: {meaning}" for name, meaning in MEANINGS.items() if name in present)
+    return f"noise: {said}." if said else None

@@ -51,6 +51,8 @@ TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "logical_cpus": attrgetter("environment.logical_cpus"),
     "os": attrgetter("environment.os"),
     "python": attrgetter("environment.python"),
+    "node": lambda record: record.place.node if record.place else None,
+    "share": lambda record: record.place.share if record.place else None,
     "seed": attrgetter("spec.seed"),
     "data_sha256": _measured("data_sha256"),
     "solved": _measured("solved"),
@@ -71,6 +73,11 @@ def trait(run: Run, name: str) -> Any:
 def finished(run: Run) -> bool:
     """Whether it has figures to compare."""
     return trait(run, "status") == "ok" and bool(trait(run, "measured"))
+
+
+def shares(run: Run) -> bool:
+    """Whether it shared its machine with others of its study, so that none of its speed was measured."""
+    return (trait(run, "share") or 1) > 1
 
 
 def noise_of(run: Run) -> list[str]:
@@ -156,7 +163,7 @@ class Group:
     def distinction(self, record: Run) -> list[str]:
         """What distinguishes this record within its group, besides cell, backend and variant: where and how it ran."""
         words = [where] if (where := self._where(record)) else []
-        words += [words for name, words in _system(record).items() if name in self._systems]
+        words += [words for name, words in _system(record).items() if words and name in self._systems]
         if len(self._seeds) > 1:
             words.append(f"seed {trait(record, 'seed')}")
         return [*words, *filter(None, (self._source(record), self._data(record), self._versions(record)))]
@@ -166,6 +173,8 @@ class Group:
         words = self.distinction(record)
         if (stopped_at := trait(record, "stopped_at")) is not None:
             words.append(f"stopped after {stopped_at:,} updates")
+        if shares(record):
+            words.append(f"one of {trait(record, 'share')} side by side: speed not measured")
         if noise := noise_of(record):
             words.append(f"noisy: {' '.join(noise)}")
         if idle := launch_bound(record):
@@ -298,7 +307,10 @@ def _devices(records: Iterable[Run]) -> list[str]:
 
 def _system(record: Run) -> dict[str, str]:
     """What ran on the machine: shown where it differs, but no reason to tell repetitions apart."""
-    return {"os": trait(record, "os"), "python": f"Python {trait(record, 'python')}"}
+    node = trait(record, "node")
+    return {
+        "os": trait(record, "os"), "python": f"Python {trait(record, 'python')}", "node": f"on {node}" if node else "",
+    }  # fmt: skip
 
 
 def _gpus(records: Iterable[Run]) -> list[str]:

@@ -25,6 +25,7 @@ from harness.cli import (
     run,
     show,
     speed,
+    study,
     table,
     verify,
 )
@@ -35,6 +36,7 @@ from harness.cli.parameters import click_command
 #: Commands by name; ``data`` and ``env`` are groups of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "run": run.run,
+    "study": study.study,
     "compare": compare.compare,
     "parity": parity.parity,
     "speed": speed.speed,
@@ -52,7 +54,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "env": env.env,
 }
 #: Commands that start workers, which Windows cannot: their pipes are waited for with ``select``.
-WITH_WORKERS = ("run", "compare", "parity", "speed", "verify", "reproduce", "list", "doctor")
+WITH_WORKERS = ("run", "study", "compare", "parity", "speed", "verify", "reproduce", "list", "doctor")
 #: Commands that also take the options of ``run``, which they parse themselves.
 WITH_RUN_OPTIONS = ("compare", "parity")
 

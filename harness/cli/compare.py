@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -59,7 +59,10 @@ def _print_comparison(a: str, b: str, found: Comparison, learned: Accuracy | Non
         import json
         from dataclasses import asdict
 
-        typer.echo(json.dumps({"a": a, "b": b, **asdict(found), "accuracy": learned and asdict(learned)}))
+        before = [each.model_dump() for each in found.before]
+        typer.echo(
+            json.dumps({"a": a, "b": b, **asdict(found), "before": before, "accuracy": learned and asdict(learned)})
+        )
         return
     for side, words, variant in zip("AB", (a, b), found.variants, strict=True):
         typer.echo(f"{side}: {words} ({variant})")
@@ -79,19 +82,25 @@ def _compare_live(
     from harness.processes.channel import TimedOut
     from harness.processes.stopping import may_stop
     from harness.workflows import compare as comparing
+    from harness.workflows.quiet import Quiet
 
     try:
         effort = comparing.Effort(pairs, restarts, block, timeout)
         with may_stop():
-            (ours, named), (theirs, named_for_b) = _specs_of("A", a, common), _specs_of("B", b, common)
+            (ours, named, asked), (theirs, named_for_b, asked_for_b) = (
+                _specs_of(side, words, common) for side, words in (("A", a), ("B", b))
+            )
+        if asked != asked_for_b:
+            raise UsageError("--look, --wait-quiet and --require-quiet are for both sides: outside --a and --b")
+        quiet = Quiet.taken_from(asked)
         if named != named_for_b:
             raise UsageError("--cpus: both sides take turns on the same CPUs; name them once, outside --a and --b")
         sides, cpus = [ours, theirs], Choice(named)
         comparing.same_seeds(*sides)
         with line(Screen(stderr=True)) as tell:
-            found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus)
+            found = comparing.compare(sides[0][0], sides[1][0], effort, tell, cpus, quiet)
         try:
-            return found, comparing.learned(sides, timeout, cpus) if len(sides[0]) > 1 else None, False
+            return found, comparing.learned(sides, timeout, cpus, quiet) if len(sides[0]) > 1 else None, False
         except KeyboardInterrupt:
             return found, None, True
     except UsageError as error:
@@ -139,8 +148,8 @@ def _compare_recorded(places: list[Path], against: Path | None, tolerance: float
     raise typer.Exit(NOT_OK if found.worse else OK)
 
 
-def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], list[int] | None]:
-    """The spec that a side's words ask for, or one for each of its seeds; and the CPUs that it names.
+def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], list[int] | None, dict[str, Any]]:
+    """The spec that a side's words ask for, or one for each of its seeds; the CPUs that it names; the options of quiet.
 
     Raises UsageError.
     """
@@ -149,7 +158,7 @@ def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], 
     from harness.cli.parameters import parse
     from harness.errors import UsageError
     from harness.planning.runs import named_cpus, only_in_run, plan
-    from harness.specs.options import RUN
+    from harness.specs.options import QUIET, RUN
     from harness.workflows.compare import by_seed
 
     try:
@@ -161,4 +170,5 @@ def _specs_of(side: str, words: str, common: list[str]) -> tuple[list[RunSpec], 
         only_in_run(options)
     except UsageError as error:
         raise UsageError(f"{side}: {error}") from None
-    return by_seed(side, plan(options)), named_cpus(options["cpus"])
+    quiet = {each.parameter: options.pop(each.parameter) for each in QUIET}
+    return by_seed(side, plan(options)), named_cpus(options["cpus"]), quiet

@@ -22,15 +22,17 @@ def speed(
     from harness.planning.contests import plan
     from harness.planning.runs import named_cpus
     from harness.records.store import Store, StoreError
+    from harness.workflows.quiet import Quiet
     from harness.workflows.speed import Settings, measure
 
     store = Store(results)
     try:
         settings = Settings(rounds, block, timeout, starts, ready)
+        quiet = Quiet.taken_from(options)
         contests = plan(options)
         cpus = named_cpus(options["cpus"])
         store.prepare()
     except (UsageError, StoreError) as error:
         fail(error)
-    well = measure(contests, settings, store, out or results / "plots", json, cpus)
+    well = measure(contests, settings, store, out or results / "plots", json, cpus, quiet)
     raise typer.Exit(OK if well else NOT_OK)

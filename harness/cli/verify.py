@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,10 @@ from harness.cli.common import (
     tell,
 )
 from harness.cli.parameters import takes
-from harness.specs.options import DATA_FOLDER
+from harness.specs.options import DATA_FOLDER, QUIET
 
 
-@takes(DATA_FOLDER)
+@takes(DATA_FOLDER, *QUIET)
 def verify(
     data: Path | None,
     places: Folders = None,
@@ -35,23 +35,28 @@ def verify(
         Path | None, typer.Option(help="File (or FILE:NAME), or folder, of the model of your own that a record is of.")
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
+    **options: Any,
 ) -> None:
     """Run records again here and judge each: bit-identical, same result, different, other task, cannot run, altered."""
     from harness.errors import UsageError
     from harness.processes.stopping import terminated_as_interrupted
     from harness.records.store import Store, StoreError
+    from harness.workflows.quiet import Quiet
     from harness.workflows.verify import GOOD, closing, table, verify_all
 
     look_for_data_in(data)
     store = Store(results) if results else None
     try:
+        quiet = Quiet.taken_from(options)
         if store:
             store.prepare()
-    except StoreError as error:
+    except (UsageError, StoreError) as error:
         fail(error)
     with terminated_as_interrupted():
         try:
-            rows, problems = verify_all(places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model)
+            rows, problems = verify_all(
+                places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model, quiet=quiet
+            )
         except UsageError as error:
             fail(error)
         for problem in problems:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import backends
 import tasks
-from tasks.registry import Registry, project_version
+from tasks.registry import Registry, places, project_version
 
 #: Libraries that every run uses.
 LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "pydantic")
@@ -55,9 +55,14 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-@lru_cache
 def packages() -> dict[str, str]:
     """Every installed distribution and its version, by normalised name (PEP 503)."""
+    return _packages(places())
+
+
+@lru_cache
+def _packages(seen: tuple[tuple[str, int], ...]) -> dict[str, str]:
+    del seen  # what is installed while this process runs is found
     return named(distributions())
 
 

@@ -75,6 +75,10 @@ class Choice:
         chosen = among(self._cores, threads)
         return chosen if self.named is None else chosen._replace(why=f"of those named by --cpus: {chosen.why}")
 
+    def again(self) -> None:
+        """Look again at what the CPUs do, for the next worker. Not between workers that are to be compared."""
+        vars(self).pop("_cores", None)
+
     @cached_property
     def _allowed(self) -> list[int]:
         return available_cpus() if self.named is None else sorted(self.named)

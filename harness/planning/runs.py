@@ -25,7 +25,7 @@ from harness.planning.limits import check_run, usable_memory
 from harness.processes import supervise
 from harness.specs import own as own_files
 from harness.specs.base import one_line
-from harness.specs.options import RUN, complete, filled, nested, option
+from harness.specs.options import RUN, complete, filled, nested, option, option_named
 from harness.specs.run import RunSpec
 from harness.text import number, ranges
 from tasks.base import DataUnavailable, Preset, Scalar, Task, TaskError
@@ -106,7 +106,7 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"--model: {found.problem}")
     if options["backend"] == list(option("backend").default):
         options["backend"] = found.backends
-    if others := [word for word in by_version(options["backend"]) if word not in found.backends]:
+    if others := [word for word in by_version(options["backend"]) if word not in [*found.backends, *found.lacking]]:
         which = ", ".join(found.backends)
         raise UsageError(f"--backend {others[0]}: {name or path.name} is a model for {which}; leave --backend out")
     return {"model.cell": OWN, "model.source": f"{path.name}:{name}".removesuffix(":"), "model.sha256": sha256}
@@ -114,9 +114,9 @@ def _own_model(options: dict[str, Any]) -> dict[str, Any]:
 
 def only_in_run(options: Mapping[str, Any]) -> None:
     """Raises UsageError for options that other commands, which take those of ``harness run``, do nothing with."""
-    for name, given in (("--save", options["save"]), ("--from", options["start"])):
-        if given:
-            raise UsageError(f"{name} is for harness run alone")
+    for name in ("save", "start", "resume", "retry", "tries"):
+        if options[name]:
+            raise UsageError(f"--{option_named(name).name} is for harness run alone")
 
 
 def seeds_of(seeds: str | None, seed: Sequence[int]) -> list[int]:
@@ -429,7 +429,9 @@ def _probes(variants: Sequence[str], backend_names: Sequence[str]) -> dict[str, 
     known = {name for found in probes.values() for name in found["variants"]} | {"auto", "all"}
     for variant in variants:
         if known.isdisjoint({backends.current_variant(name, variant) for name in backend_names}):
-            raise UsageError(nearest(f"variant of {', '.join(backend_names)}", variant, sorted(known)))
+            unsaid = [f"{name} could not say: {found['reason']}" for name, found in probes.items() if found["reason"]]
+            what = nearest(f"variant of {', '.join(backend_names)}", variant, sorted(known))
+            raise UsageError("; ".join([what, *unsaid]))
     return probes
 
 

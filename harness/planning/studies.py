@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,21 +15,26 @@ from backends.job import CELLS
 from harness.errors import UsageError
 from harness.planning.runs import by_version, plan, split_version
 from harness.processes import here
-from harness.specs.options import RUN, value_at
+from harness.specs.options import option_named, value_at
 from harness.specs.run import RunSpec
 from harness.specs.study import MOST_RUNS, Study, flat
 
 #: What ``all`` stands for, by option.
-_ALL = {"backend": backends.registry.names, "task": tasks.registry.names, "cell": lambda: list(CELLS)}
+_ALL: Mapping[str, Callable[[], list[str]]] = {
+    "backend": backends.registry.names,
+    "task": tasks.registry.names,
+    "cell": lambda: list(CELLS),
+}
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of a study: its spec, the framework's version if one is asked for, and its key here."""
+    """One run of a study: its spec, the framework's version if one is asked for, its key here and that anywhere."""
 
     spec: RunSpec
     version: str | None
     key: str
+    anywhere: str
 
 
 def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
@@ -37,10 +43,11 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
     Raises:
         UsageError: something that no run can have, or more runs than ``limit``.
     """
-    count = math.prod(_size(study))
-    if count > limit:
-        factors = " × ".join(map(str, _size(study)))
-        raise UsageError(f"{study.path}: {count:,} runs ({factors}), more than {limit:,}; --limit allows more")
+    sizes = _size(study)
+    if (count := math.prod(sizes)) > limit:
+        factors = f" ({' × '.join(f'{size:,}' for size in sizes)})" if len(sizes) > 1 else ""
+        raise UsageError(f"{study.path}: {count:,} runs{factors}, more than {limit:,}; --limit allows more")
+    hits = [0] * len(study.exclude)
     found: dict[tuple[str, str | None], Planned] = {}
     for given in _combined(study):
         try:
@@ -50,8 +57,13 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
         versions = by_version(given.get("backend", ["all"]))
         for spec in specs:
             for version in versions.get(spec.backend, [None]):
-                if not any(_is_excluded(spec, version, each) for each in study.exclude):
-                    found.setdefault((spec.digest, version), Planned(spec, version, here.key(spec, version)))
+                excluded = [_is_excluded(spec, version, each) for each in study.exclude]
+                hits = list(map(operator.add, hits, excluded))
+                if not any(excluded):
+                    keys = here.key(spec, version), here.key_anywhere(spec, version)
+                    found.setdefault((spec.digest, version), Planned(spec, version, *keys))
+    if 0 in hits:
+        raise UsageError(f"{study.path}, line {study.lines[hits.index(0)]}: this exclusion is of no run")
     if not found:
         raise UsageError(f"{study.path}: every run is excluded")
     return list(found.values())
@@ -59,7 +71,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
 
 def _size(study: Study) -> list[int]:
     """How many values each axis has, zipped ones together. A variant ``all`` counts as one: only workers know."""
-    sizes = [sum(len(_ALL[name]()) if each == "all" and name in _ALL else 1 for each in values)
+    sizes = [sum(len(_ALL[name]()) if each == "all" else 1 for each in values) if name in _ALL else len(values)
              for name, values in flat({**_listed(study.fixed), **study.axes})]  # fmt: skip
     return [size for size in [*sizes, *(len(flat(each)[0][1]) for each in study.zipped if each)] if size != 1]
 
@@ -70,7 +82,7 @@ def _listed(fixed: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 def _combined(study: Study) -> Iterator[dict[str, Any]]:
     """The options of each call of ``plan``: it multiplies what may be repeated, and the rest is multiplied here."""
-    repeated = {name: values for name, values in study.axes.items() if option_of(name).repeatable}
+    repeated = {name: values for name, values in study.axes.items() if option_named(name).repeatable}
     outer = [[{name: each} for each in values] for name, values in study.axes.items() if name not in repeated]
     zipped = [list(_together(each)) for each in study.zipped]
     for chosen in product(*outer, *zipped):
@@ -80,8 +92,11 @@ def _combined(study: Study) -> Iterator[dict[str, Any]]:
             words += _words(each.get("parameter", {}))
             given |= each
         given["parameter"] = words or None
-        yield {name: [each] if option_of(name).repeatable and not isinstance(each, list) and each is not None else each
-               for name, each in given.items()}  # fmt: skip
+        yield {name: _list_of(each) if option_named(name).repeatable else each for name, each in given.items()}
+
+
+def _list_of(value: Any) -> list[Any] | None:
+    return list(value) if isinstance(value, list | range) else None if value is None else [value]
 
 
 def _together(axes: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -115,11 +130,9 @@ def _has(spec: RunSpec, version: str | None, name: str, values: Any) -> bool:
     if name == "backend":
         asked = [split_version(word) for word in values]
         return any(backend == spec.backend and wanted in (None, version) for backend, wanted in asked)
-    path = option_of(name).fills
-    assert path is not None
-    return value_at(spec, path) in values
-
-
-def option_of(parameter: str) -> Any:
-    """The option of that name in Python."""
-    return next(each for each in RUN if each.parameter == parameter)
+    if name == "task":
+        return spec.task in values
+    option = option_named(name)
+    assert option.fills is not None
+    found = value_at(spec, option.fills)
+    return (option.off if found is None else found) in values

@@ -172,7 +172,7 @@ _FIXED: Sequence[Column[Entry]] = (
     ),
     Column(
         "noise", lambda entry: " ".join(contestant_flags(entry.row)) or ("none" if entry.row.figures else None),
-        "what disturbed it: spread, where p90 of its rounds is more than twice p10; none where nothing did",
+        "what disturbed its turns; spread, where p90 of its rounds is more than twice p10; none where nothing did",
         words_of=lambda entry: " ".join(contestant_flags(entry.row)), whole=True,
     ),
     Column("cpu", attrgetter("record.environment.cpu"), "the processor"),

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.analysis import devices
-from harness.analysis.disturbance import contestant_flags
+from harness.analysis.disturbance import contestant_flags, meanings
 from harness.presentation import renderers
 from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
 from harness.presentation.contest_words import about, latencies, machine, outcome, ranked, title
@@ -143,10 +143,9 @@ def legend(record: SpeedRecord) -> list[str]:
         f"× stock: how many times as fast as the stock layer (tier default) of the same {same}, pair by pair. "
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
-    if any(contestant_flags(row) for contest in record.contests for row in contest.rows):
-        lines.append(
-            "noise: spread where a contestant's slow rounds (p90) took more than twice as long as its quick ones (p10)."
-        )
+    rows = [row for contest in record.contests for row in contest.rows]
+    if noise := meanings(flag for row in rows for flag in contestant_flags(row)):
+        lines.append(noise)
     if record.starts > 1:
         lines.append(f"compile s: with up to {record.starts} contestants getting ready at a time, on the same CPUs.")
     return lines

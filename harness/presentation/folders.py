@@ -25,7 +25,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 #: What the index keeps of a run, by name, each name once.
 OF_RUNS: Final = {**FACTS, **TRAITS, **KEPT, **KEPT_BESIDES, **KEPT_BY_PREFIX}
 #: Texts that many records share.
-_SHARED: Final = ("common", "seedless", "versions", "machine", "name", "P.", "baseline.")
+_SHARED: Final = ("common", "seedless", "versions", "machine", "surroundings", "name", "P.", "baseline.")
 _TRUTHS: Final = (
     "measured", "higher_is_better", *(name for name, column in COLUMNS.items() if column.kind == "boolean"),
 )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from harness.presentation.screen import in_notebook
 from harness.processes.supervise import OnProgress
@@ -41,6 +43,54 @@ def bar(spec: RunSpec, position: str, console: Console) -> Iterator[OnProgress]:
 
     with _drawn(progress):
         yield update
+
+
+class Overall:
+    """What a person sees of many runs while they are made: a line for each that ends and, on a terminal, a bar.
+
+    Args:
+        total: runs; done: those that are done already.
+        console: a terminal that the bar is drawn on; any other gets none.
+        time_left: how long the rest takes, in words; to be set again as runs end.
+    """
+
+    def __init__(self, total: int, done: int, console: Console, time_left: str) -> None:
+        self.total, self.done = total, done
+        self._console, self.time_left = console, time_left
+        cut = Column(no_wrap=True, overflow="ellipsis")
+        columns = (TextColumn("{task.description}"), BarColumn(10), TextColumn("{task.fields[now]}", table_column=cut))
+        self._progress = _display(console, *columns) if console.is_terminal else None
+        self._task = self._progress.add_task("", total=total, completed=done, now="") if self._progress else None
+
+    @contextmanager
+    def shown(self) -> Iterator[Overall]:
+        """Show it until the block ends."""
+        with _drawn(self._progress) if self._progress else nullcontext():
+            yield self
+
+    def now(self, what: str) -> None:
+        """Say what is going on."""
+        self._draw(f"left: {self.time_left}; {what}")
+
+    def finished(self, line: str) -> None:
+        """Print the line of a run that has ended."""
+        self.done += 1
+        if self._progress is None or not sys.stdout.isatty():
+            print(line, flush=True)
+        else:
+            self.say(line)
+        self._draw("")
+
+    def say(self, line: str) -> None:
+        """Print a line for people, above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _draw(self, now: str) -> None:
+        if self._progress is not None and self._task is not None:
+            position = f"{self.done:,} of {self.total:,}"
+            with suppress(OSError):
+                self._progress.update(self._task, completed=self.done, description=position, now=now)
+                self._progress.refresh()
 
 
 def _figures(report: Mapping[str, float]) -> str:

@@ -37,7 +37,7 @@ FIGURES = "figures"
 REPORTED = (
     *SUMMARIZED, "train_seq_s_p10", "train_seq_s_p90", "predict_seq_s", "host_init_mib", "device_peak_mib", "energy_j",
     "joules_per_1000_sequences", "parameters", "gate", "executed", "noise", "threads", "cpu", "git_commit", "git_dirty",
-    "machine", "name", "reason", "baseline",
+    "surroundings", "name", "reason", "baseline",
 )  # fmt: skip
 
 

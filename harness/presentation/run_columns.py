@@ -18,7 +18,7 @@ import numpy as np
 
 from backends.own import OWN
 from harness.analysis.disturbance import flags
-from harness.analysis.groups import LAUNCH_BOUND, Group, median_of, noise_of, trait
+from harness.analysis.groups import LAUNCH_BOUND, TRAITS, Group, median_of, noise_of, shares, trait
 from harness.analysis.interval import Average, averaged
 from harness.analysis.repeats import Repetitions
 from harness.presentation.execution_columns import shared
@@ -69,6 +69,10 @@ def _kept_by_name(prefix: str, get: Callable[[Record], Named]) -> Callable[[Run]
 
 def _versions(record: Record) -> str:
     return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
+
+
+def _machine(record: Record) -> str:
+    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
 
 
 def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
@@ -205,6 +209,12 @@ _FIXED: Sequence[Column[Record]] = (
         "relative distance of the predictions from the reference that a model of a user's own brought",
         "float64",
     ),
+    Column(
+        "gate_gradients",
+        _at("compared.gradient_distance"),
+        "relative distance of the gradients by a backward pass that a user's own cell brought, from differences",
+        "float64",
+    ),
     Column("gate_passed", _at("compared.passed"), "whether they were within tolerance", "boolean"),
     Column("model_source", _at("spec.model.source"), "file and name of a model of a user's own"),
     Column("model_sha256", _at("spec.model.sha256"), "SHA-256 of that file"),
@@ -214,6 +224,13 @@ _FIXED: Sequence[Column[Record]] = (
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
         prose=True,
     ),
+    Column("machine", _machine, "the GPU of a run on one, else the processor: never compared across these"),
+    Column("node", TRAITS["node"], "the machine's name in its network, of a study's run"),
+    Column("engine", _at("place.engine"), "what brought a study's run there: local, ray or slurm"),
+    Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
+    Column("tries", lambda record: len(record.tries), "earlier tries that a fault of the machines ended", "Int64"),
+    Column("study", _at("study.name"), "the study that it belongs to"),
+    Column("others_before", _at("before.share"), "share of its CPUs that others used before it started", "float64"),
     Column("cpu", _at("environment.cpu"), "the processor"),
     Column("logical_cpus", _at("environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("os", _at("environment.os"), "the operating system"),
@@ -231,7 +248,7 @@ KEPT: Mapping[str, Get] = {column.name: column.get for column in _FIXED}
 
 
 # -- what pages say of a run besides its columns ------------------------------------------------------
-def _machine(record: Record) -> str:
+def _surroundings(record: Record) -> str:
     where = record.environment
     told = {"memory": where.memory_bytes, "gpu": gpu_text(where.gpu), "versions": where.versions}
     return json.dumps({**told, "strays": list(where.strays)})
@@ -241,9 +258,13 @@ _HIGHER_IS_BETTER = _metric("higher_is_better")
 #: Whether more of its score is better; memory (bytes), GPU, versions and stray variables, as JSON, which is the same
 #: for many runs.
 higher_is_better: Callable[[Run], bool] = kept("higher_is_better", _HIGHER_IS_BETTER)
-machine_of: Callable[[Run], str] = kept("machine", _machine)
+machine_of: Callable[[Run], str] = kept("surroundings", _surroundings)
 #: What an index keeps of a record for these.
-KEPT_BESIDES: Mapping[str, Get] = {"name": run_name, "higher_is_better": _HIGHER_IS_BETTER, "machine": _machine}
+KEPT_BESIDES: Mapping[str, Get] = {
+    "name": run_name,
+    "higher_is_better": _HIGHER_IS_BETTER,
+    "surroundings": _surroundings,
+}
 
 
 # -- columns that depend on the records ---------------------------------------------------------------
@@ -314,6 +335,14 @@ def own_note(cells: Iterable[str]) -> list[Cell]:
     return [
         Cell(f"{OWN}: a user's own model, held to no reference, or (column gate_predictions) to one that it brought")
     ] * own
+
+
+def notes_of(runs: Iterable[Run]) -> list[Cell]:
+    """The lines below a table of these runs."""
+    runs = list(runs)
+    sharing = sum(map(shares, runs))
+    told = f"{sharing} of {len(runs)} runs shared their machine (--share): none of their speed was measured"
+    return own_note(trait(run, "cell") for run in runs) + [Cell(told)] * bool(sharing)
 
 
 _TASK: Column[Shown] = Column(
@@ -428,7 +457,7 @@ REPORT: Sequence[Column[Repetitions]] = (
 )
 
 
-def _with_interval(average: Average, write: Callable[[float], str] = number) -> str:
+def with_interval(average: Average, write: Callable[[float], str] = number) -> str:
     """As in "0.0013 (0.0011–0.0016)"; the average alone where there are too few runs for an interval."""
     if average.value is None:
         return ""
@@ -460,7 +489,7 @@ def _averages(name: str, word: str) -> Iterator[Column[Repetitions]]:
 
 def _shown_average(name: str, heading: str) -> Column[Repetitions]:
     average = _average(name)
-    return Column(heading, get=average, write=_with_interval, heading=heading, right=True)
+    return Column(heading, get=average, write=with_interval, heading=heading, right=True)
 
 
 #: What a summary averages; of the first the mean, of the others the median.
@@ -498,7 +527,7 @@ REPEATS: Sequence[Column[Repetitions]] = (
     replace(SUMMARY["noisy_runs"], heading="noisy", write=str),
     Column(
         "mean score", get=_average("score"), right=True,
-        words_of=lambda runs: printable(f"{runs.score_name} {_with_interval(_average('score')(runs), score_text)}"),
+        words_of=lambda runs: printable(f"{runs.score_name} {with_interval(_average('score')(runs), score_text)}"),
     ),
     _shown_average("train_seq_s", "median\ntrain seq/s"),
     _shown_average("host_growth_mib", "median\ngrowth MiB"),

@@ -15,7 +15,7 @@ from harness.presentation.run_columns import (
     REPEATS,
     REPEATS_LEAVING,
     Shown,
-    own_note,
+    notes_of,
     terminal_columns,
 )
 from harness.presentation.table import Table
@@ -31,7 +31,7 @@ def runs_table(records: Iterable[Run]) -> Table:
         [Shown(group, record, number == 0) for number, record in enumerate(group.records)] for group in groups(records)
     ]
     columns = terminal_columns([shown for group in by_group for shown in group])
-    notes = own_note(trait(shown.record, "cell") for group in by_group for shown in group)
+    notes = notes_of(shown.record for group in by_group for shown in group)
     return Table.of(columns, *by_group, leaving=LEAVING, notes=notes)
 
 
@@ -40,7 +40,7 @@ def repeats_table(records: Iterable[Run]) -> Table:
     runs = list(repetitions(records))
     return Table.of(
         REPEATS, runs, title="Over repetitions, 95 % intervals", layout="airy", leaving=REPEATS_LEAVING,
-        notes=own_note(each.cell for each in runs),
+        notes=notes_of(record for each in runs for record in each.records),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from harness.analysis.disturbance import flags
 from harness.analysis.groups import groups, launch_bound
 from harness.presentation.renderers import facts as lines_of
 from harness.presentation.styles import STATUS_STYLES
-from harness.records.base import Noise, Spread
+from harness.records.base import Before, Noise, Spread
 from harness.records.figures import MIB, mib
 from harness.records.naming import run_name
 from harness.records.run import Metrics, Record
@@ -57,6 +57,8 @@ def _parts(record: Record) -> Iterator[RenderableType]:
         yield from lines_of("Gate", _gate(record))
     if record.noise:
         yield from lines_of("Noise", _noise(record.noise))
+    if record.before:
+        yield from lines_of("Before it", _before(record.before))
     if record.command:
         yield from lines_of("Make it again", [("", record.command)])
     yield from lines_of("Environment", _environment(record))
@@ -234,11 +236,15 @@ def _gate(record: Record) -> Facts:
     }  # fmt: skip
     distance = ", ".join(f"{what} {value:.1e}" for what, value in apart.items() if value is not None)
     whose = "the float64 reference" if gate.prediction_distance is None else "the float64 reference that it brought"
-    return [
-        ("passed", "yes" if gate.passed else "no"),
-        ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
-        ("over", f"{gate.steps} updates of {gate.batch} sequences, against {whose}"),
-    ]
+    facts = [("passed", "yes" if gate.passed else "no")]
+    if gate.gradient_distance is not None:
+        facts.append(("backward pass", f"gradients {gate.gradient_distance:.1e} from central differences of its step"))
+    if distance:  # a wrong backward pass ends the gate before there is any
+        facts += [
+            ("distance", f"{distance}; {gate.tolerance:.0e} allowed"),
+            ("over", f"{gate.steps} updates of {gate.batch} sequences, against {whose}"),
+        ]
+    return facts
 
 
 def _noise(noise: Noise) -> Facts:
@@ -249,6 +255,15 @@ def _noise(noise: Noise) -> Facts:
         facts.append(("paused", f"{number(noise.paused_s)} s"))
     shares = {"stolen by the hypervisor": noise.steal_share, "used by others": noise.outside_share}
     return facts + [(name, f"{share:.1%} of the worker's CPUs") for name, share in shares.items() if share is not None]
+
+
+def _before(before: Before) -> Facts:
+    share = "not known" if before.share is None else f"{before.share:.1%} of its CPUs, over {number(before.over_s)} s"
+    facts = [("used by others", share)]
+    if before.busiest:
+        busiest = ", ".join(f"{printable(name)} {share:.0%} of a CPU" for name, share in before.busiest.items())
+        facts.append(("busiest", busiest))
+    return facts + ([("waited", f"{number(before.waited_s)} s for quiet")] if before.waited_s else [])
 
 
 def _environment(record: Record) -> Facts:

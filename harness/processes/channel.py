@@ -23,6 +23,8 @@ GRACE_S = 2.0
 LOG_TAIL_BYTES = 4000
 #: Seconds that one call may wait: systems take no arbitrary number.
 LONGEST_WAIT_S = 86_400.0
+_KILLED = "the worker was killed by "
+_FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT")
 
 
 class TimedOut(Exception):
@@ -206,7 +208,19 @@ def _how_it_ended(status: int | None) -> str:
         return f"the worker exited with status {status} before the run was done"
     name = _signal_name(-status)
     hint = "; the system may have run out of memory" if name == "SIGKILL" else ""
-    return f"the worker was killed by {name}{hint}"
+    return f"{_KILLED}{name}{hint}"
+
+
+def killed_from_outside(reason: str | None) -> bool:
+    """Whether a run failed because something else ended its worker: a fault of the machine's, not of the run's.
+
+    A worker that crashes gets signals of another kind. One that takes too much memory is killed like this, too: there
+    the system decides which process it is.
+
+    Args:
+        reason: why it failed, as ``Channel.how_it_ended`` says it.
+    """
+    return reason is not None and reason.startswith(tuple(_KILLED + name for name in _FROM_OUTSIDE))
 
 
 def _signal_name(number: int) -> str:

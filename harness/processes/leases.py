@@ -72,9 +72,14 @@ class Owner:
         """From a lease's file; of one that cannot be understood, an unknown owner."""
         try:
             found = json.loads(path.read_bytes())
-            return cls(**{name: found[name] for name in cls.__dataclass_fields__ if name in found})
-        except (OSError, ValueError, TypeError):
-            return cls(node="unknown", pid=0, kernel="", since="")
+            owner = cls(**{name: found[name] for name in cls.__dataclass_fields__})
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return _UNKNOWN
+        words = (owner.node, owner.kernel, owner.label, owner.since, owner.fault or "")
+        return owner if all(isinstance(word, str) for word in words) else _UNKNOWN
+
+
+_UNKNOWN: Final = Owner(node="unknown", pid=0, kernel="", since="")
 
 
 @dataclass
@@ -106,7 +111,7 @@ class Lease:
         """Delete it and its tries: the record is written, or the run is another's."""
         for _, path in _of(self.path.parent, self.key):
             path.unlink(missing_ok=True)
-        self._file.close()
+        self.let_go()
 
     def give_up(self, fault: str) -> None:
         """End it without a record, saying why: anyone may try the run again at once."""
@@ -116,7 +121,12 @@ class Lease:
             self._file.write(content.encode())
             self._file.truncate()
             self._file.flush()
-        self._file.close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Unlock it and do nothing else: another has taken it over."""
+        with suppress(OSError):  # what was not written for want of room is tried again here
+            self._file.close()
 
 
 class Leases:
@@ -130,6 +140,7 @@ class Leases:
         self.folder, self._clock, self._stale_s = folder, clock, stale_s
         #: By file, when it was last touched, and when that was seen first by this process's own clock.
         self._seen: dict[Path, tuple[int, float]] = {}
+        self._touched: set[Path] = set()
 
     def take(self, key: str, label: str = "") -> Lease | None:
         """The lease of a run; None where another holds it.
@@ -156,6 +167,15 @@ class Leases:
                 found[path.name.partition(".")[0]] = Owner.read(path)
         return found
 
+    def is_sure(self, key: str) -> bool:
+        """Whether the one who holds a run's lease is known to be at work, by a lock or by a touch that was seen."""
+        return any(self.is_held(path) and self._at_work(path) for _, path in _of(self.folder, key))
+
+    def _at_work(self, path: Path) -> bool:
+        if fcntl is not None and Owner.read(path).kernel == this_kernel():
+            return True
+        return path in self._touched
+
     def is_held(self, path: Path) -> bool:
         """Whether the lease in this file is not over."""
         owner = Owner.read(path)
@@ -172,6 +192,7 @@ class Leases:
         last, since = self._seen.setdefault(path, (touched, now))
         if touched != last:
             self._seen[path] = touched, now
+            self._touched.add(path)
             return True
         return now - since < self._stale_s
 
@@ -233,10 +254,12 @@ def _try(path: Path) -> Try | None:
     owner = Owner.read(path)
     try:
         ended = datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):  # no date of any calendar
+        ended = datetime.now(UTC).replace(microsecond=0)
     except OSError:
         return None
     gone = f"the process that ran it is gone ({owner.node}, started {owner.since})"
-    return Try(ended=ended, node=owner.node, reason=owner.fault or gone)
+    return Try(ended=ended, node=owner.node[:200], reason=(owner.fault or gone)[:1000])
 
 
 def _files(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import backends
 from harness.machine import software, system
 from harness.machine.topology import Choice
-from harness.processes import environment
+from harness.processes import environment, here
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
 from harness.processes.heard import Heard
 from harness.processes.stopping import postpone
@@ -34,7 +34,7 @@ from harness.protocol import (
     Run,
     Variants,
 )
-from harness.records.base import Environment
+from harness.records.base import Environment, Status
 from harness.records.run import Record
 from harness.specs.commandline import command_line
 from harness.specs.own import file_of
@@ -126,11 +126,11 @@ def execute(
     return record
 
 
-def refused(spec: RunSpec, reason: str, version: str | None = None) -> Record:
-    """The record of a run that could not start, because its environment could not be built."""
+def refused(spec: RunSpec, reason: str, version: str | None = None, status: Status = "unavailable") -> Record:
+    """The record of a run for which no worker was started, such as one whose environment could not be built."""
     variables = environment.worker_variables(spec)
     _, strays = environment.worker_environment(variables, os.environ)
-    heard = Heard(status="unavailable", reason=reason)
+    heard = Heard(status=status, reason=reason)
     return _record(spec, heard, environment.describe(variables, strays), version)
 
 
@@ -256,7 +256,7 @@ def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None
         spec=spec,
         **heard.ran(),
         deterministic=heard.decided.deterministic if heard.decided else None,
-        environment=_environment(where, heard, spec.device == "cuda"),
+        environment=_environment(where, heard, spec, version),
         metrics=heard.metrics if heard.status == "ok" else None,
         curve=heard.curve,
         noise=heard.noise,
@@ -265,15 +265,17 @@ def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None
     )
 
 
-def _environment(where: Environment, heard: Heard, on_cuda: bool) -> Environment:
+def _environment(where: Environment, heard: Heard, spec: RunSpec, version: str | None) -> Environment:
     """Where the run happened: what this process sees, and what the worker found in force."""
     found: dict[str, Any] = {"blas": heard.blas, **heard.in_force()}
     versions = where.versions
     if heard.software:
         versions = heard.software.libraries
         found |= {name: getattr(heard.software, name) for name in ("packages", "python", "plugins")}
+    else:
+        found |= here.installed(spec, version)
     if heard.decided:
         versions = versions | heard.decided.versions
-    if on_cuda:
+    if spec.device == "cuda":
         found["gpu"] = heard.gpu or system.gpu()
     return where.model_copy(update={"versions": versions, **found})

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from filelock import FileLock
@@ -113,6 +114,11 @@ def find(backend: str, version: str | None, tell: Tell) -> Path | None:
         NotBuilt: it could not be built.
     """
     return existing(backend) if version is None else python(recipe_for(backend, version), tell)
+
+
+def needed(backend: str, version: str | None) -> bool:
+    """Whether a run needs another environment: a version is asked for, or the framework is not installed here."""
+    return version is not None or (find_spec(backend) is None and backend in EXTRAS)
 
 
 def existing(backend: str) -> Path | None:

@@ -86,6 +86,10 @@ class Gate(Frozen):
     prediction_distance: Annotated[
         float | None, Field(description="from the reference that a user's own model brought; null for all others")
     ] = None
+    gradient_distance: Annotated[
+        float | None,
+        Field(description="of the backward pass that a user's own cell brought, from central differences of its step"),
+    ] = None
     tolerance: float
     passed: bool
 
@@ -119,6 +123,21 @@ class Noise(Frozen):
         Seconds | None,
         Field(description="stopped or suspended: blocks beyond the typical one, and what the clock left out"),
     ] = None
+
+
+class Before(Frozen):
+    """What others did on the CPUs of a measurement before it started; null where nobody could or did look."""
+
+    share: Annotated[
+        Amount | None,
+        Field(description="of these CPUs, used by others than this process and its children; null where unknown"),
+    ]
+    over_s: Annotated[Seconds, Field(description="seconds that were looked at")]
+    busiest: Annotated[
+        dict[str, Amount], Field(max_length=3, description="CPUs' worth of time that others took, by process name")
+    ] = {}
+    waited_s: Annotated[Seconds, Field(description="seconds waited for quiet (--wait-quiet)")] = 0.0
+    refused: Annotated[bool, Field(description="not measured: others were busy, or nobody knows")] = False
 
 
 class Blas(Frozen):

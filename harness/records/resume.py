@@ -63,23 +63,49 @@ class Kind:
         """It as one line, equal for equal kinds."""
         return json.dumps(vars(self), sort_keys=True, default=dict)
 
+    @property
+    def anywhere(self) -> str:
+        """The same without the machine: equal wherever the same code and libraries are."""
+        return json.dumps({**vars(self), "processor": None, "memory": None}, sort_keys=True, default=dict)
+
 
 def key(spec: RunSpec, kind: str) -> str:
     """The key of a spec on a kind of machine: SHA-256, in hexadecimal.
 
     Args:
-        kind: the ``text`` of a ``Kind``.
+        kind: the ``text`` of a ``Kind``; or its ``anywhere``, for the key that it has on every machine.
     """
     return hashlib.sha256(f"{spec.digest} {kind}".encode()).hexdigest()
 
 
 def key_of(record: Record) -> str | None:
-    """The key of a record; None where it does not say all that decides it, as records of schema 1 do not."""
+    """The key of a record; None where it does not say all that decides it, as records of schema 1 do not, and where the
+    run was refused because others were busy.
+    """
+    kind = _kind_of(record)
+    return None if kind is None else key(record.spec, kind.text)
+
+
+def key_anywhere(record: Record) -> str | None:
+    """The key that the record of a run has on every machine, where an engine chose the machine; None of all others."""
+    kind = _kind_of(record) if record.place is not None and record.place.engine != "local" else None
+    return None if kind is None else key(record.spec, kind.anywhere)
+
+
+def _kind_of(record: Record) -> Kind | None:
+    if record.before is not None and record.before.refused:  # nothing was tried
+        return None
     where = record.environment
     if not where.sources or not where.packages:
         return None
     gpu = (where.device_name or where.gpu.get("name")) if record.spec.device == "cuda" else None
-    return key(record.spec, Kind.of(where, record.spec.backend, gpu).text)
+    return Kind.of(where, record.spec.backend, gpu)
+
+
+def shape_of(spec: RunSpec) -> str:
+    """What decides how long a run takes, as far as a spec says it, as a digest: runs of one take about as long."""
+    free = {"seed", "initialisation", "optimizer", "start", "score_at", "label_smoothing"}
+    return hashlib.sha256(spec.model_dump_json(exclude=free).encode()).hexdigest()[:16]
 
 
 def computing(backend: str, packages: Mapping[str, str], python: str) -> dict[str, str]:

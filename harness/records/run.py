@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.records import figures
 from harness.records.base import (
     Amount,
+    Before,
     Bytes,
     Environment,
     Execution,
@@ -29,7 +30,7 @@ from harness.records.base import (
 )
 from harness.records.figures import Block
 from harness.records.migrations import CURRENT
-from harness.specs.base import Count, Digest, Frozen, Name, Positive
+from harness.specs.base import Count, Digest, Frozen, Name, Positive, StudyMark
 from harness.specs.commandline import runs_only
 from harness.specs.run import RunSpec
 
@@ -158,6 +159,10 @@ class Metrics(SetUp):
             raise ValueError(f"main_score: no score is called {self.main_score[:40]!r}")
         return self
 
+    def without_speed(self) -> Metrics:
+        """The same without what depends on having the machine alone: rates, times per update, energy, idle time."""
+        return self.model_copy(update=dict.fromkeys(SPEED))
+
     @property
     def main(self) -> float | None:
         """The score that decides whether the task is solved."""
@@ -177,6 +182,14 @@ class Metrics(SetUp):
     def host_growth_bytes(self) -> int | None:
         """Resident memory at its peak beyond the level after initialisation."""
         return figures.growth(self.host_init_bytes, self.host_peak_bytes)
+
+
+#: The figures that are null where runs shared a machine; seconds in total stay, as what it took.
+SPEED: Final = (
+    "train_sequences_per_second", "train_time_steps_per_second", "step_ms", "predict_sequences_per_second",
+    "predict_time_steps_per_second", "train_blocks", "predict_blocks", "compile_s", "device_train_s", "energy_j",
+    "joules_per_1000_sequences", "device_idle_share",
+)  # fmt: skip
 
 
 def throughput(
@@ -208,13 +221,6 @@ class Saved(Frozen):
 
     parameters: Annotated[Digest, Field(description="of ID.safetensors: the parameters whose scores are reported")]
     predictions: Annotated[Digest, Field(description="of ID.predictions.npz: what they predict of the test split")]
-
-
-class StudyMark(Frozen):
-    """The study that a run belongs to, as its file was when the run was started."""
-
-    name: Name
-    sha256: Annotated[Digest, Field(description="of the study file")]
 
 
 class Place(Frozen):
@@ -254,6 +260,7 @@ class Record(Execution, Sealed):
     metrics: Metrics | None = None
     curve: list[CurvePoint] = []
     noise: Noise | None = None
+    before: Before | None = None
     saved: Annotated[Saved | None, Field(description="the files kept with it; null where none were asked for")] = None
     study: Annotated[StudyMark | None, Field(description="null for a run that belongs to none")] = None
     place: Annotated[Place | None, Field(description="null for a run that belongs to no study")] = None

@@ -17,10 +17,12 @@ from backends.job import Device
 from harness.records import figures
 from harness.records.base import (
     Amount,
+    Before,
     Bytes,
     Environment,
     Execution,
     Magnitude,
+    Noise,
     Rate,
     Ratio,
     Sealed,
@@ -138,6 +140,7 @@ class Row(Execution):
     device_peak_bytes: Bytes | None = None
     compilations: Annotated[Count | None, Field(description="traces and compilations, none in the steady state")] = None
     limits: Limits | None = None
+    noise: Annotated[Noise | None, Field(description="of its turns together; null where it took none")] = None
 
     @model_validator(mode="after")
     def _got_ready(self) -> Row:
@@ -174,6 +177,7 @@ class Contest(Frozen):
         Changes, Field(description="by field, the named shape's value and this contest's, where they differ")
     ] = {}
     rows: Annotated[list[Row], Field(min_length=1)]
+    before: Before | None = None
 
     @property
     def devices(self) -> list[str]:

@@ -159,20 +159,34 @@ def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
     if packs.is_pack(path):
         raise StoreError(f"{path}: a pack of records; name one of them, as in {path / 'ID.json'}")
     try:
-        document = _document(contents(path, "record"))
+        content = contents(path, "record")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    return parsed(content, str(path))
+
+
+def parsed(content: bytes, whence: str) -> tuple[Record | SpeedRecord, str]:
+    """The record in a text, and its digest there, as ``sealed``.
+
+    Args:
+        whence: it comes, for the messages.
+
+    Raises:
+        StoreError, AlteredRecord: as ``read``.
+    """
+    try:
+        document = _document(content)
         kind = SpeedRecord if document.get("kind") == "speed" else Record
         record = kind.model_validate_json(json.dumps(to_current(document)))
         return record, str(document.get("digest") or digest(document))
     except Altered as error:
-        raise AlteredRecord(f"{path}: {error}") from None
+        raise AlteredRecord(f"{whence}: {error}") from None
     except NotMigrated as error:
-        raise StoreError(f"{path}: not a valid record: {error}") from None
+        raise StoreError(f"{whence}: not a valid record: {error}") from None
     except ValidationError as error:
-        raise StoreError(f"{path}: not a valid record: {one_line(error)}") from None
+        raise StoreError(f"{whence}: not a valid record: {one_line(error)}") from None
     except (ValueError, RecursionError):
-        raise StoreError(f"{path}: not a valid record: a number out of range, or nested too deeply") from None
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
+        raise StoreError(f"{whence}: not a valid record: a number out of range, or nested too deeply") from None
 
 
 @contextmanager

@@ -200,6 +200,13 @@ def check_accumulate(batch: int, accumulate: int) -> None:
         raise ValueError(f"accumulate: a divisor of the batch of {batch:,}, not {accumulate:,}")
 
 
+class StudyMark(Frozen):
+    """The study that a run belongs to, as its file was when the run was started."""
+
+    name: Name
+    sha256: Annotated[Digest, Field(description="of the study file")]
+
+
 def one_line(error: ValidationError) -> str:
     """The first complaint of a validation error, in one line."""
     first = error.errors()[0]

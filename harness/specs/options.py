@@ -16,9 +16,12 @@ from harness.errors import UsageError
 
 #: Headings under which ``--help`` lists options; those without a group come first.
 MODEL, DATA, TRAINING, DEVICE, MEASURING, OUTPUT = "Model", "Data", "Training", "Device", "Measuring", "Output"
+ENGINE = "Machines"
 DEFAULT_RESULTS = Path("results/local")
 #: A stranger's record may ask for any number of updates: seconds after which running one again ends.
 LONGEST_AGAIN_S = 3600.0
+#: Environment variable with the seconds of the look before measuring, where ``--look`` is not given.
+LOOK_VARIABLE = "HARNESS_LOOK"
 #: And a stranger's folder may hold any number of records: seconds after which running them again ends.
 LONGEST_ALL_S = 12 * 3600.0
 
@@ -162,10 +165,21 @@ RUN = (
     Option("parameter", "Task parameter. Repeatable, one name too.", dict, "parameters", repeatable=True, short="-P",
            metavar="NAME=VALUE"),
     Option("timeout", "Longest that one run may take, in seconds.", float, least=0, group=MEASURING),
+    Option("look", "Look so long at what others compute before measuring; 0 for no look.", float, least=0,
+           metavar="SECONDS", otherwise=f"{LOOK_VARIABLE}, or 0.5", group=MEASURING),
+    Option("wait-quiet", "Wait up to so long until others are quiet.", float, least=0, metavar="SECONDS",
+           group=MEASURING),
+    Option("require-quiet", "Measure nothing while others are busy.", bool, default=False, group=MEASURING),
     Option("data", "Folder that holds mnist/.", Path, variable="HARNESS_DATA", group=DATA),
     Option("results", "Folder for the records.", Path, default=DEFAULT_RESULTS, group=OUTPUT),
     Option("save", "Keep the scored parameters and the test predictions beside the record.", bool, default=False,
            group=OUTPUT),
+    Option("resume", "Skip runs that a record in --results has the result of already.", bool, default=False,
+           group=OUTPUT),
+    Option("retry", "With --resume, run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…", group=OUTPUT),
+    Option("tries", "With --resume, times that a run is tried again after a fault of the machine's.", int, least=0,
+           otherwise="3", group=OUTPUT),
     Option("json", "Records as JSON lines on standard output.", bool, default=False, group=OUTPUT),
     Option("dry-run", "Print the plan and stop.", bool, default=False, group=OUTPUT),
 )  # fmt: skip
@@ -174,6 +188,11 @@ RUN = (
 def option(name: str, among: Iterable[Option] = RUN) -> Option:
     """The option of that name."""
     return next(each for each in among if each.name == name)
+
+
+def option_named(parameter: str, among: Iterable[Option] = RUN) -> Option:
+    """The option of that name in Python."""
+    return next(each for each in among if each.parameter == parameter)
 
 
 def _as_in_run(name: str, **differing: Any) -> Option:
@@ -213,6 +232,9 @@ SPEED = (
     Option("block", "Intended duration of a turn.", float, default=0.25, metavar="SECONDS", group=MEASURING),
     _as_in_run("timeout", about="Longest that one shape may take, in seconds."),
     Option("starts", "Contestants that get ready at the same time, sharing CPUs.", int, default=1, group=MEASURING),
+    _as_in_run("look"),
+    _as_in_run("wait-quiet"),
+    _as_in_run("require-quiet"),
     Option("ready", "Longest that a contestant may take to get ready.", float, least=0, metavar="SECONDS",
            group=MEASURING),
     _as_in_run("results", about="Folder for the record."),
@@ -222,6 +244,33 @@ SPEED = (
 
 #: For commands with few options, which need no groups.
 DATA_FOLDER = _as_in_run("data", group=None)
+QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))
+
+#: Of ``harness study``, beside the file.
+STUDY = (
+    Option("plan", "Print the runs, how many are done, and the time left; start none.", bool, default=False),
+    Option("status", "Print what is done, running, failed and left.", bool, default=False),
+    Option("summary", "Print what the study's records say, over repetitions.", bool, default=False),
+    Option("init", "Write a commented example into FILE (study.toml), and stop.", bool, default=False),
+    Option("retry", "Run again what ended as: failed, timeout, unavailable; separated by commas.",
+           metavar="STATUS,…"),
+    Option("limit", "Most runs that a study may have.", int, default=100_000, least=1),
+    _as_in_run("cpus", group=None),
+    _as_in_run("data", group=None),
+    *QUIET,
+    Option("on", "What brings the runs to machines: local, ray or slurm.", default="local", group=ENGINE),
+    Option("share", "Runs side by side on a machine, each on CPUs of its own: for accuracy, no speed is measured.", int,
+           default=1, least=1, metavar="N", group=ENGINE),
+    Option("address", "HOST:PORT of a Ray cluster, or auto.", otherwise="RAY_ADDRESS, else a Ray of its own",
+           group=ENGINE),
+    Option("slurm-option", "A word for sbatch, such as --partition=gpu. Repeatable.", repeatable=True, group=ENGINE),
+    Option("dry-run", "Print the script for sbatch, and stop.", bool, default=False, group=ENGINE),
+    Option("one", "Do one run that nobody works on, and stop.", bool, default=False, group=ENGINE),
+    Option("as", "The engine that records name: of a script that calls --one.", default="local", group=ENGINE,
+           python="engine"),
+    _as_in_run("json", about="With --plan, each spec as a line of JSON.", group=None),
+)  # fmt: skip
+
 
 #: Spec fields that no option fills: other values than the defaults come from Python, or from a record.
 WITHOUT_OPTION = ("optimizer.beta1", "optimizer.beta2", "optimizer.alpha", "optimizer.epsilon")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from harness.errors import UsageError
-from harness.records.run import StudyMark
-from harness.specs.options import RUN, Option
+from harness.specs.base import StudyMark
+from harness.specs.options import RUN, Option, option_named
 from harness.specs.values import value
 from tasks.registry import nearest
 
@@ -31,10 +31,22 @@ _NOT_HERE = {
     "save": "save is of harness run alone",
     "model": "a model of your own is for harness run; make it a backend of its own for a study (docs/extending.md)",
     "from": "from is of harness run alone",
+    "cpus": "cpus is an option of harness study: --cpus",
+    "data": "data is an option of harness study: --data",
+    "look": "look is an option of harness study: --look",
+    "wait-quiet": "wait-quiet is an option of harness study: --wait-quiet",
+    "require-quiet": "require-quiet is an option of harness study: --require-quiet",
 }
 _TOP: Final = ("name", "results", "timeout", "tries", "fixed", "axes", "zip", "exclude")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_RANGE = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
+#: What decides where a statement of TOML ends: strings, which may have brackets in them, comments, and brackets.
+_MARKS = re.compile(r'"""|\'\'\'|"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*|[][{}]')
+#: The name of a table, or a key, at the beginning of a line: bare or quoted words with dots between them.
+_WORD = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
+_KEY = re.compile(rf"(?P<open>\[{{0,2}})\s*(?P<key>{_WORD}(?:\s*\.\s*{_WORD})*)\s*[]=]")
+#: Letters of a word in a message.
+_SHOWN: Final = 60
 
 Values = dict[str, Any]
 
@@ -50,9 +62,10 @@ class Study:
         timeout: seconds that one run may take; None for as long as it takes.
         tries: times that a run is tried again after a fault of the infrastructure.
         fixed: one value for each option.
-        axes: several, which multiply.
+        axes: several, which multiply: lists, or a ``range``.
         zipped: tables of axes whose values go together.
         exclude: combinations that are left out.
+        lines: of the exclusions, where each stands in the file.
     """
 
     mark: StudyMark
@@ -64,6 +77,7 @@ class Study:
     axes: dict[str, Any] = field(default_factory=dict)
     zipped: Sequence[dict[str, Any]] = ()
     exclude: Sequence[Values] = ()
+    lines: Sequence[int] = ()
 
     @property
     def name(self) -> str:
@@ -77,7 +91,11 @@ def read(path: Path) -> Study:
     Raises:
         UsageError: it cannot be read, or something in it cannot be right; names the line where one is to blame.
     """
+    if "\0" in str(path):
+        raise UsageError(f"{str(path)!r} is no name of a file")
     try:
+        if path.exists() and not path.is_file():  # a pipe would keep this process waiting
+            raise UsageError(f"{path}: not a file")
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
@@ -85,12 +103,18 @@ def read(path: Path) -> Study:
     if len(content) > LARGEST_BYTES:
         raise UsageError(f"{path}: larger than any study file ({LARGEST_BYTES // 2**20} MiB)")
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")  # as some editors write it
         document = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8, at byte {error.start + 1:,}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not TOML: {str(error) or 'nested too deeply'}") from None
+    except tomllib.TOMLDecodeError as error:
+        lines = text.split("\n")
+        end = f"at line {len(lines)}, column {len(lines[-1]) + 1}"
+        raise UsageError(f"{path}: not TOML: {str(error).replace('at end of document', end)}") from None
+    except RecursionError:
+        raise UsageError(f"{path}: not TOML: nested too deeply") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise UsageError(f"{path}: {str(error).partition(';')[0]}") from None
     return _Reader(path, text).study(document, hashlib.sha256(content).hexdigest())
 
 
@@ -105,25 +129,53 @@ class _Reader:
         for key in document:
             if key not in _TOP:
                 where = [self._as_option(key)] if self._as_option(key) else []
-                known = f"{nearest('key', key, list(_TOP))}" if not where else f"{key} belongs under [fixed] or [axes]"
+                known = (
+                    f"{nearest('key', key[:_SHOWN], list(_TOP))}"
+                    if not where
+                    else f"{key} belongs under [fixed] or [axes]"
+                )
                 self._wrong(known, key)
         name = document.get("name", self.path.stem)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            self._wrong("name: letters, digits, '.', '_' and '-', at most 64", "name")
+            needed = "small letters, digits, '.', '_' and '-', at most 64"
+            self._wrong(f"name: {needed}" if "name" in document else f'a name is needed: name = "…", {needed}', "name")
         results = document.get("results", name)
         if not isinstance(results, str) or not results or "\0" in results:
             self._wrong("results: a folder, as text", "results")
-        return Study(
+        try:
+            folder = Path(results).expanduser()
+        except RuntimeError:
+            self._wrong(f"results: there is no home folder {Path(results).parts[0]:.60}", "results")
+        zips, excluded = self._tables(document, "zip"), self._tables(document, "exclude")
+        found = Study(
             mark=StudyMark(name=name, sha256=sha256),
             path=self.path,
-            results=self.path.parent / Path(results).expanduser(),
+            results=Path(os.path.normpath(self.path.parent / folder)),
             timeout=self._number(document, "timeout", 0.0),
             tries=self._tries(document),
             fixed=self._fixed(self._table(document, "fixed"), "fixed"),
             axes=self._axes(self._table(document, "axes"), "axes"),
-            zipped=[self._zipped(each, number) for number, each in enumerate(self._tables(document, "zip"))],
-            exclude=[self._excluded(each, number) for number, each in enumerate(self._tables(document, "exclude"))],
+            zipped=[self._zipped(each, number) for number, each in enumerate(zips)],
+            exclude=[self._excluded(each, number) for number, each in enumerate(excluded)],
+            lines=[line_of(self.text, "exclude", None, number) for number in range(len(excluded))],
         )
+        self._check_said_once(found)
+        return found
+
+    def _check_said_once(self, study: Study) -> None:
+        """No option is at two places: one would silently win."""
+        words = {word.partition("=")[0]: word for word in study.fixed.get("parameter", [])}
+        fixed = {**study.fixed, "parameter": words}
+        places: list[tuple[str, int, Mapping[str, Any]]] = [("fixed", 0, fixed), ("axes", 0, study.axes)]
+        places += [("zip", number, each) for number, each in enumerate(study.zipped)]
+        seen: dict[str, str] = {}
+        for section, number, axes in places:
+            name = f"[[{section}]]" if section == "zip" else f"[{section}]"
+            for key, _ in flat(axes):
+                if other := seen.get(key):
+                    said = key if key.startswith("parameter.") else option_named(key).name
+                    self._wrong(f"{said} is in {other} already", key, section, number)
+                seen[key] = name
 
     def _number(self, document: Mapping[str, Any], key: str, least: float) -> float | None:
         found = document.get(key)
@@ -152,59 +204,83 @@ class _Reader:
         return found
 
     def _fixed(self, table: Mapping[str, Any], section: str) -> Values:
-        return {option.parameter: self._typed(option, found, key, section)
-                for key, found in table.items() for option in [self._option(key, section)]}  # fmt: skip
+        found: Values = {}
+        for key, given in table.items():
+            option = self._new(key, found, section)
+            found[option.parameter] = self._typed(option, given, key, section)
+            for name, each in given.items() if option.kind is dict else ():
+                self._single(each, f"{key}.{name}", section)
+        return found
 
     def _axes(self, table: Mapping[str, Any], section: str, number: int = 0) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
         for key, given in table.items():
-            option = self._option(key, section, number)
+            option = self._new(key, found, section, number)
             if option.kind is dict:
                 if not isinstance(given, dict):
                     what = f"{key} is a table: [{section}.{key}], then one task parameter in each line"
                     self._wrong(what, key, section, number)
                 found[option.parameter] = {
-                    name: self._filled(_listed(each), f"{key}.{name}", section, number) for name, each in given.items()
+                    name: self._parameters(each, f"{key}.{name}", section, number) for name, each in given.items()
                 }
                 continue
-            values = self._filled(self._unrolled(option, given), key, section, number)
-            found[option.parameter] = [self._typed(option, each, key, section, number) for each in values]
+            values = self._filled(self._unrolled(option, given, section, number), key, section, number)
+            if not isinstance(values, range):
+                values = [self._typed(option, each, key, section, number) for each in values]
+            found[option.parameter] = values
         return found
 
     def _zipped(self, table: Mapping[str, Any], number: int) -> dict[str, Any]:
-        found = self._axes(table, "zip", number)
+        found = {name: list(each) if isinstance(each, range) else each
+                 for name, each in self._axes(table, "zip", number).items()}  # fmt: skip
         lengths = {name: len(each) for name, each in flat(found)}
+        if not lengths:
+            self._wrong("zipped axes: name two options at least", "zip", None, number)
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             self._wrong(f"zipped axes are of one length: {counts}", next(iter(table)), "zip", number)
         return found
 
     def _excluded(self, table: Mapping[str, Any], number: int) -> Values:
-        if not table:
-            self._wrong("an exclusion names at least one option", "exclude")
         found = self._axes(table, "exclude", number)
-        for key in found:
+        if not flat(found):
+            self._wrong("an exclusion names one option at least", "exclude", None, number)
+        for key in table:
             option = self._option(key, "exclude", number)
-            if not option.fills:
+            if not option.fills and option.name not in ("backend", "task"):
                 self._wrong(f"{key} decides no spec, so nothing can be excluded by it", key, "exclude", number)
         return found
 
-    def _unrolled(self, option: Option, given: Any) -> list[Any]:
+    def _unrolled(self, option: Option, given: Any, section: str, number: int) -> Sequence[Any]:
         """The values of an axis: a list of them, one alone, or a range of whole numbers such as "0-4"."""
         if option.kind is int and isinstance(given, str) and (ends := _RANGE.fullmatch(given.strip())):
-            first, last = int(ends[1]), int(ends[2])
-            return list(islice(range(first, last + 1), MOST_RUNS * 100 + 1))
+            values = range(int(ends[1]), int(ends[2]) + 1)
+            if not values:
+                what = f'{option.name}: "{given.strip()}" has no values: the smaller number comes first'
+                self._wrong(what, option.name, section, number)
+            return values
         return _listed(given)
 
-    def _filled(self, values: list[Any], key: str, section: str, number: int) -> list[Any]:
+    def _filled(self, values: Sequence[Any], key: str, section: str, number: int) -> Sequence[Any]:
         if not values:
             self._wrong(f"{key} has no values: name one at least, or leave it out", key, section, number)
         return values
 
+    def _parameters(self, given: Any, key: str, section: str, number: int) -> list[Any]:
+        values = self._filled(_listed(given), key, section, number)
+        return [self._single(each, key, section, number) for each in values]
+
+    def _single(self, given: Any, key: str, section: str, number: int = 0) -> Any:
+        """``given``, which is one value."""
+        if isinstance(given, list | dict):
+            where = "here; several are under [axes]" if section == "fixed" else f"in each place, not {given!r:.60}"
+            self._wrong(f"{key} takes one value {where}", key, section, number)
+        return given
+
     def _typed(self, option: Option, given: Any, key: str, section: str, number: int = 0) -> Any:
+        if option.kind is not dict:
+            self._single(given, key, section, number)
         try:
-            if isinstance(given, dict) != (option.kind is dict) or isinstance(given, list):
-                raise UsageError(f"{key} takes one value here" if section == "fixed" else f"{key}: {given!r:.60}")
             found = value(option, given)
             return found[0] if isinstance(found, list) and option.kind is not dict else found
         except UsageError as error:
@@ -214,13 +290,19 @@ class _Reader:
         return next((each for each in RUN if key in (each.name, each.parameter)), None)
 
     def _option(self, key: str, section: str, number: int = 0) -> Option:
-        if key in _NOT_HERE:
-            self._wrong(_NOT_HERE[key], key, section, number)
         found = self._as_option(key)
+        if found is not None and found.name in _NOT_HERE:
+            self._wrong(_NOT_HERE[found.name], key, section, number)
         if found is None or found.group == "Output":
             known = [each.name for each in RUN if each.group != "Output" and each.name not in _NOT_HERE]
-            self._wrong(nearest("option", key, known), key, section, number)
+            self._wrong(nearest("option", key[:_SHOWN], known), key, section, number)
         return found
+
+    def _new(self, key: str, found: Mapping[str, Any], section: str, number: int = 0) -> Option:
+        option = self._option(key, section, number)
+        if option.parameter in found:  # with "-" and with "_"
+            self._wrong(f"{key} is given twice", key, section, number)
+        return option
 
     def _wrong(self, what: str, key: str, section: str | None = None, number: int = 0) -> NoReturn:
         raise UsageError(f"{self.path}, line {line_of(self.text, key, section, number)}: {what}")
@@ -246,18 +328,74 @@ def line_of(text: str, key: str, section: str | None = None, number: int = 0) ->
         section: the table that it is in; None for the top.
         number: of several tables of that name, counted from 0.
     """
-    inside, found, seen = section is None, 1, -1
-    last = key.rpartition(".")[2]
-    for line, content in enumerate(text.splitlines(), 1):
+    wanted = [*([section] if section else []), *key.split(".")]
+    best, closest = (0, 0), 1
+    for line, path, of in _statements(text):
+        if of in (number, -1):
+            same = _common(path, wanted)
+            if same > best:
+                best, closest = same, line
+    return closest
+
+
+def _common(path: Sequence[str], wanted: Sequence[str]) -> tuple[int, int]:
+    """How many words a key, or a table's name, has in common with ``wanted``, where "-" is as good as "_"; and how many
+    of these are the same letter by letter.
+    """
+    count = same = 0
+    for one, other in zip(".".join(path).split("."), wanted, strict=False):
+        if one.replace("-", "_") != other.replace("-", "_"):
+            break
+        count, same = count + 1, same + (one == other)
+    return count, same
+
+
+def _statements(text: str) -> Iterator[tuple[int, list[str], int]]:
+    """What a TOML document states: the line of each table and key, its words from the top, and, in a table of those
+    that have one name, the table's number counted from 0; else -1.
+    """
+    table: list[str] = []
+    numbers: dict[str, int] = {}
+    number, depth, quote = -1, 0, ""
+    for line, content in enumerate(text.split("\n"), 1):
         stripped = content.strip()
-        if stripped.startswith("["):
-            name = stripped.strip("[] \t").split("#")[0].strip("] ")
-            if section is None and re.match(rf"{re.escape(key)}\b", name):
-                return line
-            seen += name == section
-            ours = section is not None and (name == section or name.startswith(f"{section}."))
-            inside = ours and seen in (number, -1)
-            found = line if inside else found
-        elif inside and re.match(rf"""["']?{re.escape(last)}["']?\s*[.=]""", stripped):
-            return line
-    return found
+        found = None if depth or quote else _KEY.match(stripped)
+        if found:
+            path = _words(found["key"])
+            if found["open"]:
+                table = path
+                if found["open"] == "[[":
+                    numbers[path[0]] = numbers.get(path[0], -1) + 1
+                number = numbers.get(path[0], -1)
+                yield line, table, number
+                continue
+            yield line, [*table, *path], number
+        depth, quote = _open(stripped, depth, quote)
+
+
+def _open(line: str, depth: int, quote: str) -> tuple[int, str]:
+    """How many brackets are open after a line, and which quote of a string of several lines; as they were before it."""
+    at = 0
+    while True:
+        if quote:
+            end = line.find(quote, at)
+            if end < 0:
+                return depth, quote
+            at, quote = end + len(quote), ""
+        mark = _MARKS.search(line, at)
+        if mark is None:
+            return depth, quote
+        at = mark.end()
+        if mark[0] in ('"""', "'''"):
+            quote = mark[0]
+        depth += (mark[0] in "[{") - (mark[0] in "]}")
+
+
+def _words(key: str) -> list[str]:
+    """The words of a key, without quotes."""
+    words, found = [], tomllib.loads(f"{key} = 0")
+    while isinstance(found, dict):
+        (word,) = found
+        words.append(word)
+        found = found[word]
+    return words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,21 @@ def one(stated: Option, value: Any) -> Any:
             return float(value)
         if stated.kind is Path and isinstance(value, str | Path):
             return Path(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     if isinstance(value, stated.kind) and stated.kind in (str, bool):
         return value
     spoken = {int: "a whole number", float: "a number", Path: "a path", str: "a name", bool: "True or False"}
-    more = "" if isinstance(value, str | int | float | bool) else _BY_NAME
-    raise UsageError(f"{stated.parameter} takes {spoken[stated.kind]}, not {value!r:.60}{more}")
+    more = "" if isinstance(value, str | int | float | bool | date | time) else _BY_NAME
+    shown = str(value) if isinstance(value, date | time) else _shown(value)
+    raise UsageError(f"{stated.parameter} takes {spoken[stated.kind]}, not {shown:.60}{more}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a number of thousands of digits, which Python does not write
+        return "a number that long"
 
 
 def words(stated: Option, value: Any) -> list[str]:

@@ -15,10 +15,25 @@ from backends.base import Backend, Probe, Trainer
 from backends.job import Job
 from backends.synthetic import random_batches
 from harness.errors import RunFailed
-from harness.protocol import Armed, BlockDone, Contest, Finish, Limits, Order, Peaks, ReadLimits, Ready, Steady, Turn
+from harness.protocol import (
+    Armed,
+    BlockDone,
+    Contest,
+    Disturbance,
+    Finish,
+    Limits,
+    Order,
+    Peaks,
+    ReadLimits,
+    Ready,
+    Steady,
+    Turn,
+)
 from harness.records import speed
+from harness.records.base import Noise
+from harness.records.figures import Block
 from harness.specs.speed import ContestantSpec, SpeedSpec
-from harness.worker import own, preparation
+from harness.worker import noise, own, preparation
 from harness.worker.clocks import Clocks
 from harness.worker.preparation import Emit, Memory
 from tasks.base import Batch
@@ -27,6 +42,8 @@ from tasks.base import Batch
 READINGS = 3
 #: Most time steps of a sequence in the gate: the reference would take minutes over Braun's 1000 steps of four layers.
 GATE_LENGTH = 64
+#: A turn that took no time by the clock has no place in a distribution.
+SHORTEST_TURN_S = 1e-9
 
 
 def draw(spec: SpeedSpec, index: int, size: int) -> Batch:
@@ -42,6 +59,8 @@ class StagedTrainer:
         """``whole``: whether the trainer can only do whole chunks."""
         self.spec, self.job, self.trainer = spec, job, trainer
         self.smallest = job.chunk if whole else 1
+        self.blocks: list[Block] = []
+        self.counted: noise.Counters | None = None
         self.staged = cache(self._stage)
 
     def first(self) -> tuple[int, float]:
@@ -60,8 +79,20 @@ class StagedTrainer:
         if steps % size:
             raise RunFailed(f"{steps} updates are no whole number of chunks of {size}")
         wake, staged = self.staged(self.smallest), self.staged(size)
+        before = noise.read(time.perf_counter())  # not between the two: that would cool the caches again
         self._train(wake)
-        return sum(self._train(staged) for _ in range(steps // size))
+        seconds = sum(self._train(staged) for _ in range(steps // size))
+        self.counted = noise.spent(before, noise.read(time.perf_counter()), self.counted)
+        self.blocks.append(Block(steps, max(seconds, SHORTEST_TURN_S)))
+        return seconds
+
+    def steady(self) -> None:
+        """From now on turns count: what disturbed those before disturbed no figure."""
+        self.blocks, self.counted = [], None
+
+    def disturbed(self) -> Noise:
+        """What disturbed the turns since ``steady``."""
+        return noise.judge_turns(self.blocks, self.counted, self.spec.threads)
 
     def _train(self, staged: Any) -> float:
         start = time.perf_counter()
@@ -141,11 +172,13 @@ def _follow(orders: Iterator[Order], staged: StagedTrainer, backend: Backend, me
                 memory.peaks()
                 emit(Limits(_limits(backend, staged.job)))
             case Steady():
+                staged.steady()
                 compiled = staged.trainer.compilations()
                 emit(Armed())
             case Finish():
                 break
     now = staged.trainer.compilations()
+    emit(Disturbance(staged.disturbed().model_dump(), []))
     emit(Peaks(**memory.peaks(), compilations=now))
     if compiled is not None and now != compiled:
         raise RunFailed(

@@ -27,6 +27,8 @@ SIGMAS = 4.0
 #: Two groups of blocks: each holds at least this share, and they are apart by this share of the median and by so many
 #: spreads of a group.
 SHARE, APART, SPREADS = 0.15, 0.15, 4.0
+#: Shares of a shorter time are not told: the kernel counts CPU time in ticks of 10 ms.
+SHORTEST_S = 0.2
 #: A block was paused if it took so many seconds longer than a typical one, and more than twice as long.
 PAUSE_S = 1.0
 
@@ -50,6 +52,35 @@ class Counters:
     busy_s: float | None
     throttled: int | None
     suspended_s: float | None = None
+
+
+def spent(before: Counters, after: Counters, so_far: Counters | None = None) -> Counters:
+    """What was counted between two readings, and ``so_far`` between others: as a reading, to be judged from zero on."""
+
+    def added(name: str) -> float | None:
+        first, last = getattr(before, name), getattr(after, name)
+        return None if first is None or last is None else max(0.0, last - first)
+
+    found = {name: added(name) for name in Counters.__dataclass_fields__}
+    if so_far is not None:
+        for name, value in found.items():
+            former = getattr(so_far, name)
+            found[name] = None if value is None or former is None else former + value
+    return Counters(**found)  # type: ignore[arg-type]
+
+
+def judge_turns(blocks: Sequence[Block], counted: Counters | None, cpus: int) -> Noise:
+    """What disturbed a contestant in its turns, in between which others had the CPUs.
+
+    Args:
+        blocks: the turns, in order.
+        counted: in all of them together, as ``spent`` adds them up; None before the first.
+        cpus: those that the worker may use.
+    """
+    if counted is None or counted.wall_s < SHORTEST_S:
+        return Noise(drift=relative_drift([block.step_s for block in blocks]), paused_s=paused(blocks))
+    zero = Counters(*(None if value is None else 0 for value in vars(counted).values()))  # type: ignore[arg-type]
+    return judge(blocks, zero, counted, cpus)
 
 
 def read(clock_s: float) -> Counters:

@@ -19,12 +19,12 @@ from backends import own_cell
 from backends.base import Backend, Unsupported
 from backends.job import Array, Job, Parameters
 from backends.own import OwnModel, OwnModelError, takes_lengths
-from harness.errors import RunFailed
+from harness.errors import Diverged, RunFailed
 from harness.protocol import Inspected, ProtocolError
 from harness.records.base import Gate
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
-from harness.worker.gate import STEPS, TOLERANCE, Draw, distances, small_job
+from harness.worker.gate import STEPS, TOLERANCE, Draw, distances, finite, small_job
 from tasks.base import Batch, DataUnavailable, within
 from tasks.registry import nearest
 
@@ -32,6 +32,8 @@ from tasks.registry import nearest
 MODULE = "own_model"
 #: Seeds of all frameworks have 32 bits.
 SEEDS = 2**32
+#: The step of a sequence at which a backward pass is looked at, or its last one: by then all states have come about.
+SEEN = 4
 #: Kinds of models that are known and not trained, by the package that defines them.
 NOT_TRAINED = {"flax.linen": "Flax's linen", "haiku": "Haiku"}
 
@@ -40,7 +42,7 @@ def inspected(file: str, name: str) -> Inspected:
     """The backends that train what ``file`` defines as ``name``, or why none does."""
     try:
         definition = defined(Path(file), name)
-        return Inspected(_backends_of(definition, name, Path(file).name))
+        return Inspected(_backends_of(definition, name, Path(file).name), _lacking(definition))
     except RunFailed as error:
         return Inspected(problem=str(error))
 
@@ -67,6 +69,17 @@ def _backends_of(definition: Any, name: str, file: str) -> list[str]:
         f"{name} of {file} is {what}, and no model: one is a class of torch.nn.Module, of keras.Layer, "
         "of equinox.Module or of flax.nnx.Module, or has the functions init and apply for JAX, or initial and step"
     )
+
+
+def _lacking(definition: Any) -> list[str]:
+    """The backends that would train a cell if it brought its backward pass."""
+    if not own_cell.is_cell(definition) or own_cell.has_backward(definition):
+        return []
+    found = []
+    for backend in backends.registry.names():
+        with suppress(ImportError):  # a third party's that is broken
+            found += [backend] if not backends.load(backend).differentiates else []
+    return found
 
 
 def with_model(job: Job, spec: RunSpec | SpeedSpec, file: str | None) -> Job:
@@ -163,6 +176,14 @@ def explained_after_gate(job: Job) -> Iterator[None]:
 # ---- the gate
 
 
+class WrongBackward(Diverged):
+    """The backward pass of a user's cell is not that of its step; ``gate`` says by how much."""
+
+    def __init__(self, message: str, gate: Gate) -> None:
+        super().__init__(message)
+        self.gate = gate
+
+
 def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
     """Look at a user's own model before the clock: its outputs' shape, finite numbers, and that updates change it.
 
@@ -171,6 +192,7 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
         in float64, before each update and after the last; None where it has none.
 
     Raises:
+        WrongBackward: the backend goes by the backward pass that the cell brings, and that is not its step's.
         RunFailed: it cannot be trained; the message says why, in one line.
     """
     assert job.own is not None
@@ -178,6 +200,7 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
     reference = own_cell.reference(own, job.model) if own_cell.is_cell(own.definition) else None
     reference = getattr(own.definition, "reference", reference)
     apart: list[float] = []
+    gradients = 0.0
     with explained(_file(), f"{own.name} cannot be trained"):
         trainer = backend.trainer(small, {})
         start = trainer.parameters()
@@ -189,6 +212,8 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
             if reference is not None:
                 expected = _expected(small, reference, trainer.parameters(), batch)
                 apart += distances({"": inside}, {"": _counted(small, expected, batch.lengths)}).values()
+            if not backend.differentiates:
+                gradients = max(gradients, _gradients_apart(small, trainer.parameters(), batch))
             if update < STEPS:
                 losses = trainer.train(trainer.stage([batch]))
                 _check_finite(losses, f"the loss of {own.name}", update)
@@ -196,10 +221,10 @@ def pass_gate(backend: Backend, job: Job, draw: Draw) -> Gate | None:
             raise OwnModelError(f"{own.name} trains nothing: after {STEPS} updates all its parameters are as before")
     if reference is None:
         return None
-    tolerance = TOLERANCE[job.precision]
+    tolerance, by_itself = TOLERANCE[job.precision], backend.differentiates
     return Gate(
         steps=STEPS, batch=small.batch, loss_distance=None, parameter_distance=None, prediction_distance=max(apart),
-        tolerance=tolerance, passed=max(apart) <= tolerance,
+        gradient_distance=None if by_itself else gradients, tolerance=tolerance, passed=max(apart) <= tolerance,
     )  # fmt: skip
 
 
@@ -209,6 +234,30 @@ def _counted(job: Job, predicted: Array, lengths: Array | None) -> Array:
         return predicted
     found: Array = predicted[within(lengths, job.length)]
     return found
+
+
+def _gradients_apart(small: Job, parameters: Parameters, batch: Batch) -> float:
+    """How far a cell's backward pass is from differences of its step on this batch.
+
+    Raises:
+        WrongBackward: too far; names the first gradient that is.
+    """
+    assert small.own is not None
+    wide = {name: array.astype(np.float64) for name, array in parameters.items()}
+    steps = min(small.length if batch.lengths is None else int(batch.lengths.min()), SEEN)
+    found = own_cell.gradients_apart(small.own, small.model.hidden, wide, batch.x[:, :steps].astype(np.float64))
+    apart = {name: finite(each) for name, each in found.items()}
+    for name, each in apart.items():
+        if not each <= own_cell.GRADIENT_TOLERANCE:
+            gate = Gate(
+                steps=0, batch=small.batch, loss_distance=None, parameter_distance=None,
+                gradient_distance=max(apart.values()), tolerance=own_cell.GRADIENT_TOLERANCE, passed=False,
+            )  # fmt: skip
+            raise WrongBackward(
+                f"did not pass the gate: backward of {small.own.name} gives a gradient of {name} that is {each:.1e} "
+                f"from central differences of step, relatively; {own_cell.GRADIENT_TOLERANCE:.0e} is allowed", gate
+            )  # fmt: skip
+    return max(apart.values())
 
 
 def _check_finite(values: Array, what: str, update: int) -> None:

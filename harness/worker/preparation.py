@@ -122,7 +122,11 @@ def build(
 def _own(backend: Backend, job: Job, draw: Draw, clocks: Clocks, emit: Emit) -> Trainer:
     """As ``build``, for a user's own model, which starts from parameters of its own."""
     with clocks("gate"):
-        gate = own.pass_gate(backend, job, draw)
+        try:
+            gate = own.pass_gate(backend, job, draw)
+        except own.WrongBackward as error:
+            emit(GateDone(error.gate.model_dump()))
+            raise
     emit(GateDone(gate.model_dump() if gate else {}))
     if gate and not gate.passed:
         raise Diverged(

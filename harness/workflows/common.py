@@ -20,6 +20,6 @@ def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
     return True
 
 
-def complain(error: StoreError, stderr: Console) -> None:
-    """Say in one line what could not be kept."""
+def complain(error: Exception, stderr: Console) -> None:
+    """Say in one line what could not be kept, or done."""
     stderr.print(f"harness: {harmless(str(error), keep='')}", highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Literal
 
 import tasks
 from harness.analysis.difference import Accuracy, Difference, accuracy, difference
+from harness.analysis.disturbance import flags, meanings
 from harness.errors import CannotCompare, UsageError
 from harness.machine.topology import Choice
 from harness.presentation.progress import bar
@@ -16,11 +18,13 @@ from harness.presentation.screen import Screen
 from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.processes.supervise import execute
+from harness.records.base import Before
 from harness.records.figures import growth
 from harness.records.run import Record
 from harness.specs.run import RunSpec, differing
 from harness.specs.speed import ContestantSpec
 from harness.workflows.contest import MOST_ROUNDS, Contest, Settings, Tell, check_block
+from harness.workflows.quiet import NotQuiet, Quiet
 
 Side = Literal["A", "B"]
 #: Pairs of processes, of which each takes seconds: more than any comparison needs.
@@ -80,26 +84,46 @@ def shape(spec: RunSpec) -> ContestantSpec:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Time and memory of B relative to A; memory is None if it was not measured or did not grow."""
+    """Time and memory of B relative to A; memory is None if it was not measured or did not grow.
+
+    Attributes:
+        noise: of A and of B, in how many of the pairs of processes each flag was seen.
+        before: what others did before each pair of processes, where somebody looked.
+    """
 
     time: Difference
     memory: Difference | None
     variants: tuple[str, str]
+    noise: tuple[dict[str, int], dict[str, int]]
+    before: list[Before]
+
+    def disturbed(self) -> list[str]:
+        """For each side that something disturbed, a line that says what; then what the flags mean."""
+        found = [
+            f"{side} noisy: {', '.join(f'{flag} ({count})' for flag, count in seen.items())}"
+            for side, seen in zip("AB", self.noise, strict=True)
+            if seen
+        ]
+        said = meanings(flag for seen in self.noise for flag in seen)
+        return [*found, f"{said} In brackets: in how many pairs of processes."] if said else []
 
     def lines(self) -> list[str]:
         """The comparison in words: a line on memory, a line on time."""
         memory = self.memory.sentence("lighter", "starts") if self.memory else "not measured"
-        return [f"memory: {memory}", self.time.sentence("faster", "pairs")]
+        return [*self.disturbed(), f"memory: {memory}", self.time.sentence("faster", "pairs")]
 
 
-def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | None = None) -> Comparison:
+def compare(
+    a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | None = None, quiet: Quiet | None = None
+) -> Comparison:
     """Compare two specs, on the same CPUs if they have as many threads.
 
     Args:
         cpus: those to choose from; None for all that this process may use.
+        quiet: looks at what others compute before each pair of processes; None for no look.
 
     Raises:
-        CannotCompare: a side cannot run, fails, or compiles in the steady state.
+        CannotCompare: a side cannot run, fails, or compiles in the steady state; or quiet was required.
         TimedOut: a pair of processes took longer than ``effort.timeout``.
     """
     sides: dict[Side, ContestantSpec] = {"A": shape(a), "B": shape(b)}
@@ -107,14 +131,31 @@ def compare(a: RunSpec, b: RunSpec, effort: Effort, tell: Tell, cpus: Choice | N
     times: list[list[float]] = []
     growths: list[list[float]] = []
     variants: tuple[str, str] = ("", "")
+    noise: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    befores: list[Before] = []
     for restart, rounds in enumerate(effort.rounds()):
         tell(f"pair of processes {restart + 1} of {effort.restarts}")
+        before = _quiet(quiet, cpus, max(a.threads, b.threads), fixed=restart > 0)
+        befores += [before] if before else []
         ours, theirs = _contest(sides, Settings(rounds, effort.block_s, effort.timeout), restart, cpus)
         times.append(_ratios(ours, theirs))
         variants = (_variant(ours), _variant(theirs))
+        for seen, contestant in zip(noise, (ours, theirs), strict=True):
+            seen.update(flags(contestant.heard.noise))
         grown = [_growth(ours.heard), _growth(theirs.heard)]
         growths.append([grown[1] / grown[0]] if all(grown) else [])
-    return Comparison(difference(times), difference(growths) if all(growths) else None, variants)
+    memory = difference(growths) if all(growths) else None
+    return Comparison(difference(times), memory, variants, (dict(noise[0]), dict(noise[1])), befores)
+
+
+def _quiet(quiet: Quiet | None, cpus: Choice, threads: int, fixed: bool) -> Before | None:
+    """What ``Quiet.before`` finds. Raises CannotCompare where quiet was required and is not to be had."""
+    if quiet is None:
+        return None
+    try:
+        return quiet.before(cpus, threads, fixed)
+    except NotQuiet as error:
+        raise CannotCompare(str(error)) from None
 
 
 def _contest(
@@ -154,16 +195,19 @@ def _growth(heard: Heard) -> int:
     return growth(heard.ready.host_init_bytes if heard.ready else None, heard.peaks.host_peak_bytes) or 0
 
 
-def learned(sides: Sequence[Sequence[RunSpec]], timeout: float | None, cpus: Choice) -> Accuracy:
+def learned(
+    sides: Sequence[Sequence[RunSpec]], timeout: float | None, cpus: Choice, quiet: Quiet | None = None
+) -> Accuracy:
     """Run both sides to their ends, seed by seed, and compare their scores.
 
     Raises:
-        CannotCompare: a run has no result.
+        CannotCompare: a run has no result; or quiet was required.
     """
     stderr = Screen(stderr=True)
     runs: tuple[list[Record], list[Record]] = ([], [])
     for number, pair in enumerate(zip(*sides, strict=True), 1):
         for spec, records in zip(pair, runs, strict=True):
+            _quiet(quiet, cpus, spec.threads, fixed=True)
             with bar(spec, f"[seed {number}/{len(sides[0])}]", stderr) as on_progress:
                 records.append(execute(spec, timeout, on_progress, cpus=cpus))
     return accuracy(*runs)

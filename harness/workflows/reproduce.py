@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import backends
@@ -22,11 +23,14 @@ from harness.workflows.saving import found_for
 from harness.workflows.verify import missing_data, to_run_again, unknown
 
 
-def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
+def reproduce(path: Path, timeout: float | None, json_lines: bool, more: Sequence[str] = ()) -> int:
     """Verify the record in ``path`` under the versions that it names.
 
     Where they can be had, this process becomes ``harness verify`` in their environment: then there is no parent that a
     signal could end alone.
+
+    Args:
+        more: words for ``harness verify``.
 
     Returns:
         The exit status where they cannot be had.
@@ -48,6 +52,7 @@ def reproduce(path: Path, timeout: float | None, json_lines: bool) -> int:
     words = [str(interpreter), "-P", "-m", "harness", "verify", str(path.resolve())]
     words += ["--timeout", str(timeout)] if timeout is not None else []
     words += ["--json"] if json_lines else []
+    words += more
     # the code of this checkout with the libraries of the record, and nothing else of the caller's Python
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV")}
     sys.stdout.flush()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,58 @@ from rich.console import Console
 
 import tasks
 from backends import parameters
+from harness.errors import UsageError
 from harness.machine.topology import Choice
 from harness.presentation import screen
 from harness.presentation.progress import bar, line
 from harness.presentation.table import Column, Table
+from harness.processes import here
 from harness.processes import virtual_environments as environments
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
-from harness.processes.supervise import Interrupted, execute, refused
+from harness.processes.supervise import Interrupted, OnProgress, execute, refused
 from harness.records.run import Record
 from harness.records.saved import SavedParameters
 from harness.records.store import Store, StoreError
 from harness.specs.base import Optimizer
 from harness.specs.options import RUN, value_at
 from harness.specs.run import RunSpec, differing
+from harness.specs.study import TRIES
 from harness.text import counted
 from harness.workflows.common import complain, keep
+from harness.workflows.done import Done
+from harness.workflows.quiet import NotQuiet, Quiet
 from harness.workflows.saving import NotHandedOver, handing, with_saved
+from harness.workflows.trying import statuses, tried
 
 #: By backend, the versions of its framework to run it under; None stands for the version installed here.
 Versions = Mapping[str, Sequence[str | None]]
+
+
+@dataclass(frozen=True)
+class Resume:
+    """How a plan goes on where an earlier call stopped.
+
+    Attributes:
+        retry: statuses of records that do not make a run done.
+        tries: times that a run is tried again after a fault of the machine's.
+    """
+
+    retry: Sequence[str] = ()
+    tries: int = TRIES
+
+    @classmethod
+    def asked(cls, resume: bool, retry: str | None, tries: int | None) -> Resume | None:
+        """What ``--resume``, ``--retry`` and ``--tries`` say; None without the first.
+
+        Raises:
+            UsageError: one of the others without it, or a word that is no status.
+        """
+        if not resume:
+            for name, value in (("--retry", retry), ("--tries", tries)):
+                if value is not None:
+                    raise UsageError(f"{name} says how --resume goes on; give that, too")
+            return None
+        return cls(statuses(retry), TRIES if tries is None else tries)
 
 
 @dataclass
@@ -62,6 +95,8 @@ def run_all(
     cpus: Sequence[int] | None = None,
     start: SavedParameters | None = None,
     save: bool = False,
+    resume: Resume | None = None,
+    quiet: Quiet | None = None,
 ) -> bool:
     """``run_each``, and print what came out; True if all were ok and their records kept.
 
@@ -70,12 +105,12 @@ def run_all(
     """
     with terminated_as_interrupted():
         on_record = (lambda record: print(record.json_line(), flush=True)) if json_lines else None
-        runs = run_each(specs, store, timeout, versions, cpus, on_record, start, save)
+        runs = run_each(specs, store, timeout, versions, cpus, on_record, start, save, resume, quiet)
         if runs.stopped:
             screen.Screen(stderr=True).print(f"interrupted; {runs.left} runs not started", highlight=False)
         try:
             with may_stop():
-                if not json_lines:
+                if not json_lines and runs.records:
                     print_summary(runs.records)
         except KeyboardInterrupt:  # the user did not wait for the summary
             return False
@@ -91,6 +126,8 @@ def run_each(
     on_record: Callable[[Record], None] | None = None,
     start: SavedParameters | None = None,
     save: bool = False,
+    resume: Resume | None = None,
+    quiet: Quiet | None = None,
 ) -> Runs:
     """Run every spec under every version asked for.
 
@@ -101,6 +138,8 @@ def run_each(
         on_record: called with each record as soon as it is kept.
         start: what the specs start from that say so.
         save: whether parameters and predictions are kept beside each record.
+        resume: skip what is done already, and try again what faults of the machine end; None to do neither.
+        quiet: looks at what others compute before each run; None for no look.
 
     Raises:
         KeyboardInterrupt: the user stopped it before the first run had started.
@@ -108,15 +147,19 @@ def run_each(
     stderr = screen.Screen(stderr=True)
     runs = [(spec, version) for spec in specs for version in (versions or {}).get(spec.backend, [None])]
     found = Runs()
+    if resume and store:
+        runs = _left(runs, store, resume, save, found, stderr)
+    tries = resume.tries if resume else 0
     with terminated_as_interrupted():
         for number, (spec, version) in enumerate(runs, 1):
             saved = True
             try:
-                one = _Run(spec, version, timeout, Choice(cpus), start, store.folder if store and save else None)
-                record, saved = _run(one, f"[{number}/{len(runs)}]", stderr)
+                save_in = store.folder if store and save else None
+                one = OneRun(spec, version, timeout, Choice(cpus), start, save_in, quiet)
+                record, saved = tried(partial(run_one, one, f"[{number}/{len(runs)}]", stderr), tries)
             except Interrupted as interruption:
                 record = interruption.record
-            except KeyboardInterrupt:  # while an environment was built
+            except KeyboardInterrupt:  # while an environment was built, or quiet waited for
                 if not found.records:
                     raise
                 return replace(found, well=False, left=len(runs) - number + 1, stopped=True)
@@ -131,37 +174,70 @@ def run_each(
     return found
 
 
+def _left(
+    runs: list[tuple[RunSpec, str | None]], store: Store, resume: Resume, save: bool, found: Runs, stderr: Console
+) -> list[tuple[RunSpec, str | None]]:
+    """The runs that no record in the folder has the result of; says how many are done and left, in one line."""
+    done = Done(store.folder)
+    finished = [done.last([here.key(spec, version)], resume.retry, save) for spec, version in runs]
+    left = [run for run, record in zip(runs, finished, strict=True) if record is None]
+    not_ok = sum(record is not None and record.status != "ok" for record in finished)
+    found.well = not not_ok
+    note = f" ({not_ok} of them not ok; --retry runs those again)" if not_ok else ""
+    stderr.print(
+        f"{len(runs) - len(left)} of {counted(len(runs), 'run')} done in {store.folder}{note}, {len(left)} left",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
+    return left
+
+
 @dataclass(frozen=True)
-class _Run:
-    """One run of a plan; ``save_in`` is the folder in which what comes out of it is saved, None to save nothing."""
+class OneRun:
+    """One run of a plan.
+
+    Attributes:
+        save_in: the folder in which what comes out of it is saved; None to save nothing.
+        quiet: looks before it, one and the same for all runs of a plan; None for no look.
+    """
 
     spec: RunSpec
-    version: str | None
-    timeout: float | None
-    cpus: Choice
-    start: SavedParameters | None
-    save_in: Path | None
+    version: str | None = None
+    timeout: float | None = None
+    cpus: Choice = field(default_factory=Choice)
+    start: SavedParameters | None = None
+    save_in: Path | None = None
+    quiet: Quiet | None = None
 
 
-def _run(one: _Run, position: str, stderr: Console) -> tuple[Record, bool]:
+def run_one(one: OneRun, position: str, stderr: Console, on_progress: OnProgress | None = None) -> tuple[Record, bool]:
     """Execute a run; in a virtual environment if a version is asked for, or if the framework is not installed here.
+
+    Args:
+        position: of the run among all, for the bar.
+        on_progress: called with each report of the worker, in place of a bar.
 
     Returns:
         Its record, and whether what was to be saved is.
     """
     spec, version, python = one.spec, one.version, None
-    if version is not None or (find_spec(spec.backend) is None and spec.backend in environments.EXTRAS):
+    if environments.needed(spec.backend, version):
         try:
             with line(stderr) as tell, may_stop():
                 python = environments.find(spec.backend, version, tell)
         except environments.NotBuilt as error:
             return refused(spec, str(error), version), True
+    try:
+        with may_stop():
+            before = one.quiet.before(one.cpus, spec.threads) if one.quiet else None
+    except NotQuiet as error:
+        return refused(spec, str(error), version).model_copy(update={"before": error.before}), True
     parameters = one.start.parameters if one.start and spec.start else None
     folder = one.save_in or Path(tempfile.gettempdir())
     try:
         with handing(folder, parameters, one.save_in is not None) as files:
-            with bar(spec, position, stderr) as on_progress:
-                record = execute(spec, one.timeout, on_progress, python, version, one.cpus, files)
+            with nullcontext(on_progress) if on_progress else bar(spec, position, stderr) as report:
+                record = execute(spec, one.timeout, report, python, version, one.cpus, files)
+            record = record.model_copy(update={"before": before})
             return with_saved(record, files, folder), True
     except StoreError as error:
         complain(error, stderr)

@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,7 @@ from harness.workflows.common import keep
 from harness.workflows.contest import Contest as LiveContest
 from harness.workflows.contest import Settings as Settings
 from harness.workflows.contest import Tell
+from harness.workflows.quiet import NotQuiet, Quiet
 
 
 def measure(
@@ -44,14 +45,16 @@ def measure(
     out: Path,
     json_lines: bool,
     cpus: Sequence[int] | None = None,
+    quiet: Quiet | None = None,
 ) -> bool:
     """Hold every contest, print the results and draw them into ``out``; True if all is ok and was kept.
 
     Args:
         cpus: those that the user named; None for all that this process may use.
+        quiet: looks at what others compute before each contest; None for no look.
     """
     with terminated_as_interrupted():
-        record, well = hold_all(planned, settings, store, Choice(cpus))
+        record, well = hold_all(planned, settings, store, Choice(cpus), quiet)
         try:
             with may_stop():
                 return _presented(record, out, json_lines) and well
@@ -80,9 +83,17 @@ def _presented(record: SpeedRecord, out: Path, json_lines: bool) -> bool:
 
 
 def hold_all(
-    planned: Sequence[PlannedContest], settings: Settings, store: Store, cpus: Choice | None = None
+    planned: Sequence[PlannedContest],
+    settings: Settings,
+    store: Store,
+    cpus: Choice | None = None,
+    quiet: Quiet | None = None,
 ) -> tuple[SpeedRecord, bool]:
     """Hold every contest on the same CPUs, one after the other.
+
+    Args:
+        quiet: looks at what others compute before each contest; None for no look. One that is refused has a row for
+            each contestant that says so.
 
     Returns:
         Their record, and whether all were held, are ok and were kept.
@@ -95,9 +106,19 @@ def hold_all(
     identity = f"{now:%Y%m%dT%H%M%SZ}-speed-{uuid.uuid4().hex[:8]}"
     with terminated_as_interrupted():
         for number, each in enumerate(planned, 1):
+            before = None
+            try:
+                if quiet is not None:
+                    threads = max(entry.spec.threads for entry in each.contestants)
+                    with may_stop():
+                        before = quiet.before(cpus, threads, fixed=bool(contests))
+            except NotQuiet as error:
+                before, refused = error.before, str(error)
+                entries = [replace(entry, reason=entry.reason or refused) for entry in each.contestants]
+                each = replace(each, contestants=entries)
             with line(stderr) as tell:
                 held = hold(each, settings, partial(_with_position, tell, f"{number}/{len(planned)}"), cpus)
-            contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows()))
+            contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows(), before=before))
             record = _record(identity, now, contests, held)
             kept = keep(record, store, stderr) and kept
             left = len(planned) - number
@@ -165,6 +186,7 @@ class HeldContest:
             ready=heard.ready,
             blocks=[Timed(round=number, steps=b.steps, seconds=b.seconds) for number, b in blocks.items()],
             **vars(heard.peaks),
+            noise=heard.noise,
             limits=_pooled(heard.limits),
             log_tail=heard.log_tail if status in ("failed", "timeout") else None,
         )

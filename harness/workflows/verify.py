@@ -19,6 +19,7 @@ import tasks
 from harness.analysis.groups import seedless
 from harness.analysis.verdict import Judgement, Verdict, judge
 from harness.errors import UsageError
+from harness.machine.topology import Choice
 from harness.planning.limits import check_run
 from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
@@ -33,6 +34,7 @@ from harness.specs.own import noted, placed
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
+from harness.workflows.quiet import NotQuiet, Quiet
 from harness.workflows.saving import NotHandedOver, found_for, handing
 from tasks.base import TaskError
 from tasks.datasets import MissingData
@@ -63,6 +65,7 @@ def verify_all(
     within: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
     model: Path | None = None,
+    quiet: Quiet | None = None,
 ) -> tuple[list[Row], list[str]]:
     """Verify every run record in these files and folders, and every one that these reports name.
 
@@ -74,6 +77,7 @@ def verify_all(
         clock: in seconds.
         model: file of a user's own model, also as FILE:NAME, or folder of such, for records that are of one. Code
             beside a record is not run unless it is named: both may be a stranger's.
+        quiet: looks at what others compute before each run; None for no look.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
@@ -102,7 +106,7 @@ def verify_all(
                 others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
                 try:
                     place = path.resolve().parent
-                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr, model)
+                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr, model, quiet)
                 except KeyboardInterrupt as stop:
                     if store is not None and isinstance(stop, Interrupted):
                         keep(stop.record, store, stderr)
@@ -152,6 +156,7 @@ def _one(
     store: Store | None,
     stderr: Console,
     model: Path | None,
+    quiet: Quiet | None,
 ) -> Judgement:
     if record.metrics is None:
         return judge(record, record)
@@ -174,14 +179,18 @@ def _one(
     folder.mkdir(parents=True, exist_ok=True)
     with may_stop():
         turn = FileLock(folder / f"{record.digest}.lock").acquire()
+    cpus = Choice()
     try:
-        with (
-            turn,
-            handing(Path(tempfile.gettempdir()), start, save=False) as handed,
-            bar(spec, position, stderr) as progress,
-        ):
-            again = execute(spec, timeout, progress, files=handed)
-    except NotHandedOver as error:
+        with turn:
+            with may_stop():
+                before = quiet.before(cpus, spec.threads) if quiet else None
+            with (
+                handing(Path(tempfile.gettempdir()), start, save=False) as handed,
+                bar(spec, position, stderr) as progress,
+            ):
+                again = execute(spec, timeout, progress, cpus=cpus, files=handed)
+        again = again.model_copy(update={"before": before})
+    except (NotHandedOver, NotQuiet) as error:
         return Judgement("cannot run", str(error))
     if store is not None:
         keep(again, store, stderr)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 import backends
 import tasks
@@ -29,3 +33,17 @@ def test_a_checkout_that_is_not_installed_registers_the_same(tmp_path: Path) -> 
     assert {"adding", "copy", "sine", "sequential-mnist", "sequential-digits"} == ours[0]
     assert ours[1] <= set(backends.registry.names())
     assert {"numpy", "torch", "tensorflow", "jax"} == ours[1]
+
+
+def test_what_is_installed_while_this_process_runs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "late" not in tasks.registry.names()
+    time.sleep(0.05)  # file systems tell moments apart by some milliseconds
+    info = tmp_path / "late-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[harness.tasks]\nlate = late:Late\n")
+    assert "late" in tasks.registry.names()
+    assert not tasks.registry.is_ours("late")
+    shutil.rmtree(info)
+    assert "late" not in tasks.registry.names()

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from harness.analysis.disturbance import OTHERS, OUTSIDE_SHARE, STEAL_SHARE, SWITCHES_PER_S, contestant_flags, flags
+from harness.analysis.disturbance import (
+    OTHERS,
+    OUTSIDE_SHARE,
+    STEAL_SHARE,
+    SWITCHES_PER_S,
+    contestant_flags,
+    flags,
+    meanings,
+)
 from harness.records.base import Noise
 from tests.harness.conftest import made_contestant
 
@@ -50,4 +58,14 @@ def test_a_contestant_is_judged_by_how_far_apart_its_rounds_are(p10: float, p90:
     step_ms = row.figures.step_ms.model_copy(update={"p10": p10, "p90": p90})
     figures = row.figures.model_copy(update={"step_ms": step_ms})
     assert contestant_flags(row.model_copy(update={"figures": figures})) == expected
-    assert contestant_flags(row.model_copy(update={"figures": None})) == []
+    disturbed = row.model_copy(update={"figures": figures, "noise": Noise(outside_share=0.5, throttled=1)})
+    assert contestant_flags(disturbed) == ["load", "throttled", *expected]
+    assert contestant_flags(disturbed.model_copy(update={"figures": None})) == []
+
+
+def test_each_flag_has_its_meaning_for_below_a_table() -> None:
+    assert meanings([]) is None
+    assert meanings(["load", "drift", "load"]) == (
+        "noise: drift: the last third of the blocks was more than 5 % slower or faster than the first; "
+        "load: others used more than 10 % of its CPUs."
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.analysis.groups import groups, seedless
+from harness.records.run import Place
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,23 @@ def test_grouping_takes_time_in_proportion_to_the_specs(make_record: Any) -> Non
     found = groups(records)
     assert time.process_time() - before < 6  # comparing each with all others took half a minute
     assert len({group.slug for group in found}) == len(found) == 3000
+
+
+def made_on(node: str, share: int = 1, **more: Any) -> dict[str, Any]:
+    return {"record": {"place": Place(engine="ray", node=node, share=share)}, **more}
+
+
+def test_machines_of_one_kind_are_told_apart_and_others_never_mixed(make_record: Any) -> None:
+    """Nodes with the same processor and as many CPUs are repetitions of each other; another count is not."""
+    same = [make_record(seed=0, **made_on("a")), make_record(seed=0, number=1, **made_on("b"))]
+    larger = make_record(seed=0, number=2, **made_on("c", environment={"logical_cpus": 8}))
+    (group,) = groups(same)
+    assert [group.settings(record) for record in group.records] == ["on a", "on b"]
+    assert [len(runs) for runs in group.contenders().values()] == [2]
+    (group,) = groups([*same, larger])
+    assert sorted(len(runs) for runs in group.contenders().values()) == [1, 2]
+
+
+def test_a_run_that_shared_its_machine_says_so(make_record: Any) -> None:
+    (group,) = groups([make_record(**made_on("a", share=4))])
+    assert group.settings(group.records[0]) == "one of 4 side by side: speed not measured"

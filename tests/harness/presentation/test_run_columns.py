@@ -7,11 +7,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from harness.analysis.groups import TRAITS
 from harness.analysis.repeats import repetitions
-from harness.presentation.run_columns import COLUMNS, DEFAULT, DESCRIPTIONS, OF_A_GPU, REPORT, SUMMARY, SUMMARY_DEFAULT
+from harness.presentation.run_columns import (
+    COLUMNS,
+    DEFAULT,
+    DESCRIPTIONS,
+    KEPT,
+    KEPT_BESIDES,
+    OF_A_GPU,
+    REPORT,
+    SUMMARY,
+    SUMMARY_DEFAULT,
+)
 from harness.presentation.run_table import runs_frame
 from harness.presentation.table import Cell
 from harness.records.base import Noise
+from harness.records.facts import FACTS
+from harness.records.run import Place
 from harness.text import number
 
 
@@ -61,6 +74,21 @@ def test_what_a_gpu_took_has_columns(make_record: Any) -> None:
     (row,) = runs_frame([make_record(device="cuda", metrics=took)]).to_dict("records")
     names = ("energy_j", "joules_per_1000_sequences", "device_idle_share", "device_process_mib")
     assert [row[name] for name in names] == [10.0, 0.5, 0.25, 2.0]
+
+
+def test_where_a_run_was_made_has_columns(make_record: Any) -> None:
+    """The machine of a run is its GPU where it has one, else its processor."""
+    place = Place(engine="ray", node="a", share=2)
+    rows = runs_frame([
+        make_record(record={"place": place}, environment={"cpu": "Made-up CPU"}),
+        make_record(device="cuda", environment={"device_name": "Made-up GPU"}, number=1),
+    ]).to_dict("records")  # fmt: skip
+    assert [rows[0][name] for name in ("machine", "node", "engine", "share")] == ["Made-up CPU", "a", "ray", 2]
+    assert rows[1]["machine"] == "Made-up GPU"
+
+
+def test_what_an_index_keeps_has_one_meaning_under_each_name() -> None:
+    assert not KEPT_BESIDES.keys() & {*KEPT, *TRAITS, *FACTS}
 
 
 def test_a_former_name_of_a_variant_is_shown_as_the_present_one(make_record: Any) -> None:

@@ -12,7 +12,8 @@ from harness.analysis.groups import groups
 from harness.presentation.export import select_runs, write
 from harness.presentation.renderers import terminal
 from harness.presentation.run_columns import COLUMNS
-from harness.presentation.run_table import runs_frame, runs_table
+from harness.presentation.run_table import repeats_table, runs_frame, runs_table
+from harness.records.run import Place
 
 
 def test_frame_of_nothing_has_the_fixed_columns() -> None:
@@ -51,3 +52,11 @@ def test_a_run_whose_device_waited_for_the_host_is_marked_in_every_table(
     console = Console(file=StringIO(), width=200)
     console.print(terminal(runs_table([record])))
     assert ("launch-bound" in console.file.getvalue()) == bool(words)  # type: ignore[attr-defined]
+
+
+def test_a_table_says_how_many_runs_shared_a_machine(make_record: Any) -> None:
+    records = [make_record(record={"place": Place(engine="local", node="a", share=2)}), make_record(number=1)]
+    told = "1 of 2 runs shared their machine (--share): none of their speed was measured"
+    for table in (runs_table(records), repeats_table(records)):
+        assert told in str(table.notes)
+    assert "--share" not in str(runs_table(records[1:]).notes)

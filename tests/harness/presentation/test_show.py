@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness.presentation.show import BLOCKS, show, sparkline
+from harness.records.base import Before
 from harness.records.run import Saved
 
 
@@ -102,3 +103,15 @@ def test_what_a_gpu_took_is_told_and_that_it_waited_for_the_host(make_record: An
 
 def test_of_a_run_on_cpu_no_device_is_told(make_record: Any) -> None:
     assert "Device" not in shown(make_record())
+
+
+def test_what_others_did_before_a_run_is_told(make_record: Any) -> None:
+    def told(**before: Any) -> str:
+        return shown(make_record(record={"before": Before(**before)}))
+
+    text = told(share=0.47, over_s=0.5, busiest={"cc1plus\x1b[2J": 0.92}, waited_s=3)
+    assert "\x1b" not in text
+    assert "47.0% of its CPUs, over 0.5 s" in text
+    assert "92% of a CPU" in text
+    assert "3 s for quiet" in text
+    assert "not known" in told(share=None, over_s=0, refused=True)

@@ -8,10 +8,25 @@ import pytest
 
 import backends
 from backends.parameters import InitialisationSpec, initial
+from harness.analysis.disturbance import flags
 from harness.errors import RunFailed
-from harness.protocol import Armed, BlockDone, Event, Finish, Limits, Order, Peaks, ReadLimits, Steady, Turn
+from harness.protocol import (
+    Armed,
+    BlockDone,
+    Disturbance,
+    Event,
+    Finish,
+    Limits,
+    Order,
+    Peaks,
+    ReadLimits,
+    Steady,
+    Turn,
+)
+from harness.records.base import Noise
 from harness.specs.base import Model
 from harness.specs.speed import SpeedSpec
+from harness.worker import noise
 from harness.worker.contestant import READINGS, StagedTrainer, _follow, draw
 from harness.worker.preparation import Memory
 
@@ -65,7 +80,9 @@ def answers(*orders: Order, compilations: int = 0) -> list[Event]:
 
 
 def test_each_order_has_its_answer() -> None:
-    armed, block, limits, peaks = answers(Steady(), Turn(4), ReadLimits(), Finish(), Turn(4))
+    armed, block, limits, disturbed, peaks = answers(Steady(), Turn(4), ReadLimits(), Finish(), Turn(4))
+    assert isinstance(disturbed, Disturbance)
+    assert Noise(**disturbed.noise).paused_s == 0
     assert armed == Armed()
     assert isinstance(block, BlockDone)
     assert (block.steps, block.seconds > 0) == (4, True)
@@ -74,6 +91,23 @@ def test_each_order_has_its_answer() -> None:
     assert {len(readings) for readings in limits.readings.values()} == {READINGS}
     assert isinstance(peaks, Peaks)
     assert peaks.compilations == 0
+
+
+def test_what_disturbed_it_is_counted_in_its_turns_and_from_steady_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others use a CPU in between all of the time, and in its turns a quarter of it."""
+    outside = iter([0.0, 9.0, 20.0, 20.25, 30.0, 30.25])
+    walls = iter([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    monkeypatch.setattr(noise, "read", lambda _: noise.Counters(next(walls), 0.0, None, 0.0, next(outside), 0))
+    staged = a_trainer()
+    staged.turn(1)
+    assert staged.disturbed().outside_share == 9
+    staged.steady()
+    for _ in range(2):
+        staged.turn(1)
+    found = staged.disturbed()
+    assert found.outside_share == 0.25
+    assert found.involuntary_switches_per_s is None
+    assert flags(found) == ["load"]
 
 
 def test_what_compiles_after_steady_is_told_after_the_peaks() -> None:

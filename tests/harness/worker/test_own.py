@@ -17,7 +17,7 @@ from backends.job import Array, Job, ModelSpec, OptimizerSpec
 from backends.own import OWN, OwnModel
 from backends.synthetic import random_batches
 from harness.errors import RunFailed
-from harness.worker.own import MODULE, defined, explained_after_gate, inspected, pass_gate
+from harness.worker.own import MODULE, WrongBackward, defined, explained_after_gate, inspected, pass_gate
 from tasks.base import Batch
 from tests.conftest import ROOT
 
@@ -132,7 +132,10 @@ def test_modules_of_flax_nnx_train_on_jax() -> None:
 def test_one_step_is_a_cell_in_every_framework_and_in_the_reference(
     backend: str, name: str, changes: dict[str, Any]
 ) -> None:
-    assert set(inspected(str(MODELS / "cells.py"), name).backends) == {"torch", "jax", "tensorflow"}
+    found = inspected(str(MODELS / "cells.py"), name)
+    by_themselves = {"torch", "jax", "tensorflow"}
+    assert set(found.backends) == by_themselves | ({"numpy"} if name == "Minimal" else set())  # it brings its backward
+    assert found.lacking == ([] if name == "Minimal" else ["numpy"])
     of = job_of_a_cell(backend, name, **changes)
     gate = pass_gate(backends.load(backend), of, drawn(of))
     assert gate is not None
@@ -142,6 +145,22 @@ def test_one_step_is_a_cell_in_every_framework_and_in_the_reference(
     start = own_cell.parameters(of.own, of.model)  # type: ignore[arg-type]
     for drawn_one, array in start.items():
         np.testing.assert_array_equal(trained[drawn_one], array.astype(of.dtype))
+
+
+@pytest.mark.parametrize(("variable", "accumulate"), [(False, 1), (True, 5)])
+def test_numpy_holds_the_backward_pass_of_a_cell_to_differences(variable: bool, accumulate: int) -> None:
+    of, numpy = job_of_a_cell("numpy", "Minimal", variable=variable, accumulate=accumulate), backends.load("numpy")
+    gate = pass_gate(numpy, of, drawn(of))
+    assert gate is not None
+    assert gate.passed
+    assert gate.gradient_distance is not None
+    assert 0 < gate.gradient_distance < 1e-8
+    of = job_of_a_cell("numpy", "Backwards", variable=variable, accumulate=accumulate)
+    with pytest.raises(WrongBackward, match=r"a gradient of Uf that is 2\.0e\+00 from central differences of") as told:
+        pass_gate(numpy, of, drawn(of))
+    gate = told.value.gate
+    assert (gate.passed, gate.steps, gate.prediction_distance) == (False, 0, None)
+    assert gate.gradient_distance == pytest.approx(2)
 
 
 @pytest.mark.parametrize(

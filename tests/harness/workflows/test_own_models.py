@@ -148,6 +148,25 @@ def test_from_python_a_class_is_given_that_a_file_defines(tmp_path: Path, monkey
         harness.run(model=Here)
 
 
+def test_a_cell_is_numpys_with_its_backward_pass_and_unavailable_without(harness: Harness, tmp_path: Path) -> None:
+    shutil.copy(MODELS / "cells.py", tmp_path / "mine.py")
+    done = harness("run", "--model", "mine.py:Minimal", "--backend", "numpy", *SMALL, "--json")
+    record = json.loads(done.stdout)
+    assert (done.returncode, record["status"], record["variant"]) == (0, "ok", "own")
+    assert 0 < record["gate"]["gradient_distance"] < 1e-8
+    assert record["executed"].startswith("Python loop of Minimal, ")
+    done = harness("run", "--model", "mine.py:Two", "--backend", "numpy", *SMALL, "--json")
+    record = json.loads(done.stdout)
+    assert (done.returncode, record["status"]) == (1, "unavailable")
+    assert "Two brings no backward pass: add a function backward(xp, p, x, state, d_state)" in record["reason"]
+    done = harness("run", "--model", "mine.py:Backwards", "--backend", "numpy", *SMALL, "--json")
+    record = json.loads(done.stdout)
+    assert (done.returncode, record["status"], record["gate"]["passed"]) == (1, "failed", False)
+    assert record["reason"].startswith(
+        "did not pass the gate: backward of Backwards gives a gradient of Uf that is 2.0e+00"
+    )
+
+
 def test_one_that_trains_nothing_fails_before_the_clock(harness: Harness, tmp_path: Path) -> None:
     shutil.copy(MODELS / "torch_models.py", tmp_path / "mine.py")
     done = harness("run", "--model", "mine.py:Idle", *SMALL, "--json")

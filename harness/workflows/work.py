@@ -1,0 +1,201 @@
+"""A study at work: what is done of it, who works on what, and how a record becomes one of its own."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from harness.errors import UsageError
+from harness.planning.studies import Planned
+from harness.presentation.folders import facts
+from harness.presentation.progress import Overall
+from harness.presentation.screen import Screen
+from harness.presentation.study import Label, finished_line
+from harness.processes.leases import Lease, Leases
+from harness.processes.supervise import OnProgress
+from harness.records.packs import ENDING
+from harness.records.resume import NEVER_DONE, shape_of
+from harness.records.run import Engine, Place, Record
+from harness.records.store import Store, StoreError, read_record
+from harness.records.whole import write_whole
+from harness.specs.study import Study, flat
+from harness.text import counted, duration
+from harness.workflows.done import Done, Finished
+
+#: In the results folder, what a study keeps beside its records: they alone say what is done.
+STATE: Final = ".study"
+
+
+@dataclass
+class Outcome:
+    """How a call ended.
+
+    Attributes:
+        made: records that this call wrote.
+        stopped: whether the user stopped it.
+        elsewhere: runs that others still hold.
+        full: whether records could not be written any more.
+    """
+
+    made: int = 0
+    stopped: bool = False
+    elsewhere: int = 0
+    full: bool = False
+
+
+@dataclass
+class Work:
+    """A study with all that is known of its runs: what is done, and who works on what.
+
+    Attributes:
+        study: the file; runs: all of its runs.
+        retry: statuses of records that do not make a run done.
+        engine: what brought this process here.
+    """
+
+    study: Study
+    runs: Sequence[Planned]
+    retry: Sequence[str] = ()
+    engine: Engine = "local"
+    done: Done = field(init=False)
+    leases: Leases = field(init=False)
+    label: Label = field(init=False)
+    _shapes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.done = Done(self.study.results)
+        self.leases = Leases(self.study.results / STATE / "leases")
+        self.label = Label(name for axes in (self.study.axes, *self.study.zipped) for name, _ in flat(axes))
+
+    def claim_folder(self) -> None:
+        """Make the results folder this study's.
+
+        Raises:
+            StoreError: it cannot be written to.
+            UsageError: it is another study's.
+        """
+        Store(self.study.results).prepare()
+        name = self.study.results / STATE / "name"
+        try:
+            name.parent.mkdir(exist_ok=True)
+            if not name.exists():
+                write_whole(name, f"{self.study.name}\n")
+            found = name.read_text(errors="replace").strip()
+        except OSError as error:
+            raise StoreError(f"cannot write {name}: {error.strerror}") from None
+        if found != self.study.name:
+            raise UsageError(
+                f"{self.study.results} has the records of study {found[:64]!r}, not of {self.study.name!r}; "
+                f"give {self.study.path.name} another folder (results = …)"
+            )
+
+    def finished(self, planned: Planned) -> Finished | None:
+        """The record that makes a run done; None where it is left to do."""
+        return self.done.last((planned.key, planned.anywhere), self.retry)
+
+    def records(self) -> Iterator[tuple[Record, bool]]:
+        """The records of the study one after the other, in the order of its runs: of each the one that makes it done;
+        else the newest in the folder or in the study's pack, beside its file, and False: it is of another kind of
+        machine, or of another version of the code.
+        """
+        pack = self.study.path.with_name(f"{self.study.name}{ENDING}")
+        rows, _ = facts([place for place in (self.study.results, pack) if place.exists()], ("spec_digest", "status"))
+        newest = {row["spec_digest"]: Path(str(row["path"])) for row in rows if row["status"] not in NEVER_DONE}
+        for planned in self.runs:
+            finished = self.finished(planned)
+            path = finished.path if finished else newest.get(planned.spec.digest)
+            if path is not None:
+                yield read_record(path), finished is not None
+
+    def left(self) -> list[Planned]:
+        """The runs to do, in order."""
+        return [planned for planned in self.runs if self.finished(planned) is None]
+
+    def time_left(self) -> str:
+        """How long the runs that are left take, by those of the same shape that are done; "unknown" without any."""
+        if not self._shapes:
+            self._shapes = {planned.key: shape_of(planned.spec) for planned in self.runs}
+        seconds = {shape: statistics.median(each) for shape, each in self.done.seconds().items()}
+        shapes = Counter(self._shapes[planned.key] for planned in self.left())
+        known = sum(count * seconds[shape] for shape, count in shapes.items() if shape in seconds)
+        others = sum(count for shape, count in shapes.items() if shape not in seconds)
+        if not known:
+            return "unknown" if others else "0 s"
+        return f"about {duration(known)}" + (f", and {counted(others, 'run')} of unknown length" if others else "")
+
+    def take(self, planned: Planned) -> Lease | None:
+        """The lease of a run; None where it is another's, or was done meanwhile.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
+        lease = self.leases.take(planned.anywhere, self.label.of(planned.spec))
+        if lease is None:
+            return None
+        self.done.refresh()  # between looking and taking, its record may have come
+        if self.finished(planned) is not None:
+            lease.finish()
+            return None
+        return lease
+
+    def keep(self, record: Record, planned: Planned, lease: Lease) -> Record | None:
+        """Write the record of a run, with what the study knows of it, and end the lease; None if it was lost.
+
+        Args:
+            record: that says already where it was made and what came before; or not, where it was made here.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        if lease.lost:
+            lease.let_go()
+            return None
+        if record.place is None:
+            place = Place(engine=self.engine, node=platform.node())
+            known = {"study": self.study.mark, "place": place, "tries": lease.tries}
+            record = record.model_copy(update=known)
+        path = Store(self.study.results).write(record)
+        self.done.add(record, path)
+        with suppress(OSError):  # the record says it all
+            lease.finish()
+        return record
+
+
+class NoRoom(Exception):
+    """Records cannot be written any more."""
+
+    def __init__(self, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def taken(work: Work, planned: Planned) -> Lease | None:
+    """``Work.take``. Raises NoRoom."""
+    try:
+        return work.take(planned)
+    except OSError as error:
+        raise NoRoom(StoreError(f"cannot write to {work.leases.folder}: {error.strerror}")) from None
+
+
+class Told(Overall):
+    """What is printed of a study while it goes on."""
+
+    def __init__(self, work: Work, console: Screen) -> None:
+        self._work = work
+        left = len(work.left())
+        super().__init__(len(work.runs), len(work.runs) - left, console, work.time_left())
+
+    def record(self, record: Record) -> None:
+        """Print the line of a record that was written just now."""
+        self.time_left = self._work.time_left()
+        self.finished(finished_line(self.done + 1, self.total, self._work.label.of(record.spec), record))
+
+    def report(self, label: str) -> OnProgress:
+        """What a worker's reports are shown by."""
+        return lambda report: self.now(f"{label}, update {report['step']:,.0f}")
