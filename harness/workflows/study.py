@@ -94,6 +94,7 @@ def print_end(work: Work, outcome: Outcome) -> bool:
     if outcome.elsewhere:
         why = f"{counted(outcome.elsewhere, 'run')} with other processes, which go on by themselves"
     print("; ".join(filter(None, [", ".join(words), why, f"records in {work.study.results}"])))
+    work.index()
     return ok == len(finished)
 
 

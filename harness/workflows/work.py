@@ -30,6 +30,8 @@ from harness.workflows.done import Done, Finished
 
 #: In the results folder, what a study keeps beside its records: they alone say what is done.
 STATE: Final = ".study"
+#: Records after which the index learns of them: some tenths of a second, between two runs.
+INDEX_EVERY: Final = 200
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Work:
     leases: Leases = field(init=False)
     label: Label = field(init=False)
     _shapes: dict[str, str] = field(default_factory=dict)
+    _made: int = 0
 
     def __post_init__(self) -> None:
         self.done = Done(self.study.results)
@@ -162,9 +165,17 @@ class Work:
             record = record.model_copy(update=known)
         path = Store(self.study.results).write(record)
         self.done.add(record, path)
+        self._made += 1
+        if self._made % INDEX_EVERY == 0:
+            self.index()
         with suppress(OSError):  # the record says it all
             lease.finish()
         return record
+
+
+    def index(self) -> None:
+        """Bring the index of records up to date, between two runs, so that the next call need not parse them all."""
+        facts([self.study.results], ())
 
 
 class NoRoom(Exception):
