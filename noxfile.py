@@ -124,9 +124,9 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the harness itself costs, against bare scripts and at start-up; what denormals cost.
+    """What the harness itself costs, against bare scripts and at start-up; what denormals and many records cost.
 
-    Takes options that all three scripts have, such as ``-- --backend torch``.
+    Takes options that the first three scripts have, such as ``-- --backend torch``; the last takes ``--sizes 1000``.
     """
     install(session, "all")
     session.run("python", "tests/bench/overhead.py", *session.posargs)

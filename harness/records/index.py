@@ -12,7 +12,6 @@ import os
 import sqlite3
 import sys
 import time
-import uuid
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,7 +28,7 @@ from platformdirs import user_cache_path
 
 from harness.machine import software
 from harness.records.listing import Listed, listed
-from harness.records.store import StoreError, read
+from harness.records.store import StoreError, read, same
 
 #: The folder to keep the index in, in place of one in the user's cache; where it is empty, none is kept.
 FOLDER: Final = "HARNESS_INDEX"
@@ -38,12 +37,16 @@ LAYOUT: Final = 1
 Kind = Literal["", "boolean", "time", "shared"]
 #: A file written this recently may be written again without a change of its times: they count in ticks of the kernel.
 UNSETTLED_NS: Final = 2_000_000_000
+#: In the stamp of such a file, before the moment at which its reader began.
+_AT: Final = " @"
 #: Seconds that a reader waits for another that writes.
 PATIENCE_S: Final = 20.0
 #: Rows of one transaction: another reader waits for no more.
 BATCH: Final = 1000
 #: Files up to which each is looked up; beyond, all of their folder are.
 FEW: Final = 200
+#: Endings of the files that SQLite makes of one.
+_FILES: Final = ("", "-wal", "-shm")
 #: Days after which an index that no code has used is deleted.
 UNUSED_DAYS: Final = 30
 
@@ -146,13 +149,6 @@ class Index:
         """Let go of the file."""
         with suppress(sqlite3.Error):
             self._base.close()
-
-    def delete(self) -> None:
-        """Close it and delete its files."""
-        self.close()
-        if self.file is not None:
-            for end in ("", "-wal", "-shm"):
-                Path(f"{self.file}{end}").unlink(missing_ok=True)
 
     def begin(self) -> None:
         """From here on, see the database as it is now, whatever others write."""
@@ -312,7 +308,7 @@ def _sweep(place: Path) -> None:
     for path in place.glob("records-*.sqlite"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > UNUSED_DAYS * 86_400:
-                for end in ("", "-wal", "-shm"):
+                for end in _FILES:
                     Path(f"{path}{end}").unlink(missing_ok=True)
 
 
@@ -397,15 +393,10 @@ class Snapshot:
         try:
             return what()
         except (Damaged, sqlite3.Error):
-            self._index.delete()
-            self._note()
+            self._discard(self._index, self._index.file)
             self._index, rows = self._read()
             self._ids = [rows[key][0] for key in self._keys]
             return what()
-
-    def _note(self) -> None:
-        if not self.notes and self._index.file is not None:
-            self.notes.append(f"the index {self._index.file} was damaged; it is made anew from the records")
 
     def _read(self) -> tuple[Index, dict[bytes, tuple[Any, ...]]]:
         """An index that has every file as it is now, and the rows of all."""
@@ -426,11 +417,14 @@ class Snapshot:
         return index, self._brought_up_to_date(index)
 
     def _discard(self, index: Index | None, file: Path | None) -> None:
-        if not self.notes:
-            self.notes.append(f"the index {file} was damaged; it is made anew from the records")
+        """Delete an index that is damaged, and note it once."""
         if index is not None:
             index.close()
-        for end in ("", "-wal", "-shm"):
+        if file is None:
+            return
+        if not self.notes:
+            self.notes.append(f"the index {file} was damaged; it is made anew from the records")
+        for end in _FILES:
             with suppress(OSError):
                 Path(f"{file}{end}").unlink(missing_ok=True)
 
@@ -440,17 +434,17 @@ class Snapshot:
         Raises:
             sqlite3.OperationalError: another process changes them again and again.
         """
-        token = uuid.uuid4().hex
+        began_ns = time.time_ns()
         wanted: dict[bytes, tuple[str, str]] = {}
         for each in self._files:
-            wanted[each.key] = (each.path, _stamp(each, token))
+            wanted[each.key] = (each.path, _stamp(each, began_ns))
         for _ in range(4):
             index.begin()
             known = index.known(self._files)
             new = [
                 (path, key, stamp)
                 for key, (path, stamp) in wanted.items()
-                if key not in known or known[key][1] != stamp
+                if key not in known or not _holds(known[key][1], stamp)
             ]
             if not new:
                 return known
@@ -484,8 +478,8 @@ class Snapshot:
                 seen[identity] = each.path, seal
                 found.append((moment, identity, each.path, kind, number, each.key))
             else:
-                first, same = seen[identity]
-                if seal != same and not _equal(first, each.path):
+                first, first_seal = seen[identity]
+                if seal != first_seal and not _equal(first, each.path):
                     why = f"another record than {first}, under the same id, {identity}"
                     self.problems.append(f"{each.path}: {why}")
         found.sort()
@@ -499,16 +493,25 @@ class Snapshot:
 def _equal(first: str, second: str) -> bool:
     """Whether two files hold one record, written differently."""
     try:
-        return read(Path(first)) == read(Path(second))
+        return same(Path(first), read(Path(second)))
     except StoreError:
         return False
 
 
-def _stamp(file: Listed, token: str) -> str:
-    """What a file's content cannot change without; of one that it may, something that no other reader takes for it."""
+def _stamp(file: Listed, began_ns: int) -> str:
+    """What a file's content cannot change without; of one that it may, with when this reader began to look at it."""
     found = file.found()
     if found is None:
-        return token
-    newest = max(found.changed_ns)
-    settled = newest < time.time_ns() - UNSETTLED_NS
-    return found.text if settled else f"{found.text} {token}"
+        return f"{_AT}{began_ns}"
+    settled = max(found.changed_ns) < time.time_ns() - UNSETTLED_NS
+    return found.text if settled else f"{found.text}{_AT}{began_ns}"
+
+
+def _holds(kept: str, wanted: str) -> bool:
+    """Whether what was parsed under one stamp may stand for the file under another.
+
+    Of a file that is not settled, what another reader has parsed since this one began is as new as what it would find.
+    """
+    kept_text, _, kept_ns = kept.partition(_AT)
+    text, _, began_ns = wanted.partition(_AT)
+    return kept == wanted or (kept_text == text and bool(kept_ns) and bool(began_ns) and int(kept_ns) >= int(began_ns))

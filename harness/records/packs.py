@@ -7,6 +7,7 @@ Nothing that an archive of a stranger's says is believed: see ``members``.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -25,6 +26,8 @@ ENDING: Final = ".records.zip"
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 #: A regular file that its owner may write and all may read.
 _MODE: Final = (stat.S_IFREG | 0o644) << 16
+#: Names that need no closer look; each part of one begins with a letter or a digit.
+_USUAL: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 #: How many times as large as its share of the archive a member may be; a record is about 5 times as large.
 MOST_TIMES: Final = 200
 #: Members up to this size are let through whatever their share: they can do no harm.
@@ -90,11 +93,12 @@ def members(pack: Path, ending: str, largest: int) -> tuple[list[Member], list[s
 
 def _wrong(info: zipfile.ZipInfo, ending: str, largest: int) -> str | None:
     """Why a member cannot be one; None where it can."""
-    name = PurePosixPath(info.filename)
-    if name.is_absolute() or ".." in name.parts or "\\" in info.filename or ":" in info.filename or not name.parts:
-        return "leads out of the folder"
-    if info.orig_filename != info.filename or not info.filename.isprintable():
-        return "is no name of a file"
+    if not _USUAL.fullmatch(info.filename) or info.orig_filename != info.filename:
+        name = PurePosixPath(info.filename)
+        if name.is_absolute() or ".." in name.parts or "\\" in info.filename or ":" in info.filename or not name.parts:
+            return "leads out of the folder"
+        if info.orig_filename != info.filename or not info.filename.isprintable():
+            return "is no name of a file"
     mode = info.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is no regular file"

@@ -25,7 +25,7 @@ def _plain(value: Any) -> Any:
     """The content with whole floats as integers: to JSON, 5.0 and 5 are the same number."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < EXACT else value
-    if isinstance(value, str):  # most values: asking whether it is a mapping is slow
+    if value is None or isinstance(value, str | int):  # most values: asking whether it is a mapping is slow
         return value
     if isinstance(value, list):
         return [_plain(each) for each in value]

@@ -62,10 +62,13 @@ class Found:
 
 
 class Distinct:
-    """Records by their ids: copies of one are one record, and two that share an id are a problem."""
+    """Records by their ids: copies of one are one record, and two that share an id are a problem.
+
+    What is held is where each was, not the record: a folder may have very many.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[Path, Record | SpeedRecord]] = {}
+        self._seen: dict[str, Path] = {}
 
     def is_new(self, path: Path, record: Record | SpeedRecord) -> bool:
         """Whether no record of this id came before; of a copy, False.
@@ -74,11 +77,19 @@ class Distinct:
             StoreError: another record with this id came before; the message names both files.
         """
         if record.id not in self._seen:
-            self._seen[record.id] = path, record
+            self._seen[record.id] = path
             return True
-        first, same = self._seen[record.id]
-        if record != same:
+        first = self._seen[record.id]
+        if not same(first, record):
             raise StoreError(f"{path}: another record than {first}, under the same id, {record.id}")
+        return False
+
+
+def same(path: Path, record: Record | SpeedRecord) -> bool:
+    """Whether a file holds this record, in whatever layout."""
+    try:
+        return read(path) == record
+    except StoreError:
         return False
 
 

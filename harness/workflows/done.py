@@ -98,10 +98,14 @@ class Done:
             saved: whether its parameters have to be beside it.
         """
         found = (each for key in keys for each in self._by_key.get(key, ()))
-        newest = max(found, key=lambda each: (each.created, each.id), default=None)
+        newest = max(found, key=self._place, default=None)
         if newest is None or newest.status in NEVER_DONE or (saved and not newest.saved):
             return None
         return None if newest.status in but and newest.id in self._former else newest
+
+    def _place(self, one: Finished) -> tuple[bool, datetime, str]:
+        """Where it stands among the records of a run: what came since is the newest, even if a clock jumped back."""
+        return one.id not in self._former, one.created, one.id
 
     def seconds(self) -> dict[str, list[float]]:
         """By shape, what the finished runs took."""

@@ -16,6 +16,7 @@ from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_in
 from harness.processes.supervise import Interrupted
 from harness.records.run import Record
 from harness.records.store import StoreError
+from harness.text import counted
 from harness.workflows.common import complain
 from harness.workflows.quiet import Quiet
 from harness.workflows.run import OneRun, run_one
@@ -60,6 +61,7 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False, quie
                 outcome.elsewhere = len(held)
                 if all(work.leases.is_sure(planned.anywhere) for planned in held):
                     return outcome
+                told.now(f"waits for {counted(len(held), 'run')} that another machine may be at work on")
                 with may_stop():
                     time.sleep(LOOK_S)
         except KeyboardInterrupt:

@@ -21,6 +21,7 @@ from harness.planning.studies import runs_of
 from harness.presentation.screen import show
 from harness.presentation.study import combinations, status_table, summary_table
 from harness.records.run import Engine, Record
+from harness.records.store import StoreError
 from harness.records.whole import write_whole
 from harness.specs.study import MOST_RUNS, read
 from harness.specs.study_example import EXAMPLE
@@ -37,11 +38,19 @@ from tasks.registry import nearest
 def driving(work: Work) -> Iterator[bool]:
     """Whether this process is the only one on this machine that works through the study; held until the block ends."""
     lock = FileLock(work.study.results / STATE / f"{platform.node()}.lock")
+    alone = True
     try:
-        with lock.acquire(timeout=0):
-            yield True
+        lock.acquire(timeout=0)
     except Timeout:
-        yield False
+        alone = False
+    except NotImplementedError:  # no locks here: that no run is made twice is up to the leases in any case
+        pass
+    except OSError as error:
+        raise StoreError(f"cannot write {lock.lock_file}: {error.strerror}") from None
+    try:
+        yield alone
+    finally:
+        lock.release()
 
 
 def print_plan(work: Work, json_lines: bool = False) -> None:
@@ -85,6 +94,7 @@ def print_end(work: Work, outcome: Outcome) -> bool:
     if outcome.elsewhere:
         why = f"{counted(outcome.elsewhere, 'run')} with other processes, which go on by themselves"
     print("; ".join(filter(None, [", ".join(words), why, f"records in {work.study.results}"])))
+    work.index()
     return ok == len(finished)
 
 

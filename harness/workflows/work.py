@@ -30,6 +30,8 @@ from harness.workflows.done import Done, Finished
 
 #: In the results folder, what a study keeps beside its records: they alone say what is done.
 STATE: Final = ".study"
+#: Records after which the index learns of them: some tenths of a second, between two runs.
+INDEX_EVERY: Final = 200
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Work:
     leases: Leases = field(init=False)
     label: Label = field(init=False)
     _shapes: dict[str, str] = field(default_factory=dict)
+    _made: int = 0
 
     def __post_init__(self) -> None:
         self.done = Done(self.study.results)
@@ -162,9 +165,17 @@ class Work:
             record = record.model_copy(update=known)
         path = Store(self.study.results).write(record)
         self.done.add(record, path)
+        self._made += 1
+        if self._made % INDEX_EVERY == 0:
+            self.index()
         with suppress(OSError):  # the record says it all
             lease.finish()
         return record
+
+
+    def index(self) -> None:
+        """Bring the index of records up to date, between two runs, so that the next call need not parse them all."""
+        facts([self.study.results], ())
 
 
 class NoRoom(Exception):
@@ -194,6 +205,7 @@ class Told(Overall):
     def record(self, record: Record) -> None:
         """Print the line of a record that was written just now."""
         self.time_left = self._work.time_left()
+        self.done = self.total - len(self._work.left()) - 1  # others may have made some
         self.finished(finished_line(self.done + 1, self.total, self._work.label.of(record.spec), record))
 
     def report(self, label: str) -> OnProgress:

@@ -140,6 +140,18 @@ def test_a_file_that_was_written_just_now_is_not_taken_for_settled(
     assert len(parsed) == 3, "each content in a pack has its CRC"
 
 
+@pytest.mark.parametrize(
+    ("kept", "wanted", "holds"),
+    [
+        ("7 1", "7 1", True), ("7 1", "7 2", False), ("7 1 @5", "7 1", False), ("7 1", "7 1 @5", False),
+        ("7 1 @5", "7 1 @5", True), ("7 1 @6", "7 1 @5", True), ("7 1 @4", "7 1 @5", False),
+        ("7 2 @9", "7 1 @5", False),
+    ],
+)  # fmt: skip
+def test_of_an_unsettled_file_only_what_was_parsed_since_counts(kept: str, wanted: str, holds: bool) -> None:
+    assert index._holds(kept, wanted) is holds
+
+
 def test_what_a_column_does_not_have_comes_from_the_file_as_it_is_now(folder: Path, make_record: RecordFactory) -> None:
     run = folders.read_all([folder]).records[0]
     path = folder / f"{run.id}.json"

@@ -30,24 +30,35 @@ sys.stdin.readline()
 print(lease.lost, flush=True)
 """
 
-#: Takes what it can of many runs and finishes each, as one who has its record does; who had written it is told of.
+#: Takes what it can of many runs, in a folder that answers late, as shared ones do; keeps the leases, or finishes each
+#: run whose record is not there yet.
 RACE = """
-import sys
+import random, sys, time
 from pathlib import Path
-from harness.processes.leases import Leases
-folder, written = Path(sys.argv[1]), Path(sys.argv[2])
+from harness.processes import leases as module
+at_once = module._of
+def late(*words):
+    found = at_once(*words)
+    time.sleep(random.uniform(0, 0.003))
+    return found
+module._of = late
+leases, written, keeping = module.Leases(Path(sys.argv[1])), Path(sys.argv[2]), []
 print("ready", flush=True)
 sys.stdin.readline()
-leases = Leases(folder)
 for number in range(40):
     key = f"{number:064x}"
     lease = leases.take(key)
     if lease is None:
         continue
-    if not (written / key).exists():
+    if sys.argv[3] == "keep" or not (written / key).exists():
         with (written / key).open("a") as record:
             record.write("made\\n")
-    lease.finish()
+    if sys.argv[3] == "keep":
+        keeping.append(lease)
+    else:
+        lease.finish()
+print("done", flush=True)
+sys.stdin.readline()
 """
 
 
@@ -108,24 +119,25 @@ def test_a_lease_is_one_s_until_it_is_finished(tmp_path: Path) -> None:
     assert again.tries == []
 
 
-def test_of_many_who_want_the_same_runs_one_gets_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["keep", "finish"])
+def test_of_many_who_want_the_same_runs_one_gets_each(tmp_path: Path, what: str) -> None:
     written = tmp_path / "written"
     written.mkdir()
-    command = [sys.executable, "-c", RACE, str(tmp_path / "leases"), str(written)]
+    command = [sys.executable, "-c", RACE, str(tmp_path / "leases"), str(written), what]
     racers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
+    for said in ("ready\n", "done\n"):
+        for racer in racers:
+            assert racer.stdout is not None
+            assert racer.stdout.readline() == said
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write("go on\n")
+            racer.stdin.flush()
     for racer in racers:
         racer.communicate()
         assert racer.returncode == 0
-    made = Counter(path.read_text() for path in written.iterdir())
-    assert made == {"made\n": 40}
-    assert list((tmp_path / "leases").iterdir()) == []
+    assert Counter(path.read_text() for path in written.iterdir()) == {"made\n": 40}
+    assert len(list((tmp_path / "leases").iterdir())) == (40 if what == "keep" else 0)
 
 
 def test_the_lease_of_a_process_that_was_killed_is_free_at_once_and_says_so(tmp_path: Path) -> None:

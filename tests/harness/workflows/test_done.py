@@ -57,6 +57,16 @@ def test_what_came_since_is_not_asked_for_again(folder: Path) -> None:
     assert Done(folder).last([key], ["failed"]) is None
 
 
+def test_what_came_since_is_the_newest_even_if_the_clock_jumped_back(folder: Path) -> None:
+    key = kept(folder, 9, status="failed", reason="it broke")
+    done = Done(folder)
+    kept(folder, 1)
+    done.refresh()
+    newest = done.last([key], ["failed"])
+    assert newest is not None
+    assert newest.status == "ok"
+
+
 def test_a_run_that_was_stopped_is_never_done(folder: Path) -> None:
     key = kept(folder, 1, status="interrupted", reason="stopped by the user")
     assert Done(folder).last([key]) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -102,31 +103,31 @@ def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
 
 
 def test_a_study_that_is_stopped_and_killed_goes_on_and_makes_each_run_once(harness: Harness) -> None:
-    written(6, fixed='variant = "slow"\nsteps = 5\nchunk = 1')
-    assert "6 runs, 0 done, 6 left: unknown" in harness("study", "--plan").stdout
+    written(4, fixed='variant = "slow"\nsteps = 5\nchunk = 1')
+    assert "4 runs, 0 done, 4 left: unknown" in harness("study", "--plan").stdout
     with started() as driver:
         line = driver.stdout.readline()  # type: ignore[union-attr]
-        assert re.match(r"\[1/6\] echo lstm madeup seed 0: mse [\d.]+, [\d.]+ m?s$", line), line
+        assert re.match(r"\[1/4\] echo lstm madeup seed 0: mse [\d.]+, [\d.]+ m?s$", line), line
         worker_of(driver)
         driver.send_signal(signal.SIGINT)
         rest = driver.communicate()[0]
     assert driver.returncode == 1
-    assert rest == "1 of 6 runs ok, 5 left; stopped: the same command goes on; records in records\n"
+    assert rest == "1 of 4 runs ok, 3 left; stopped: the same command goes on; records in records\n"
     with started() as driver:
-        assert driver.stdout.readline().startswith("[2/6] ")  # type: ignore[union-attr]
+        assert driver.stdout.readline().startswith("[2/4] ")  # type: ignore[union-attr]
         worker = worker_of(driver)
         driver.kill()
         driver.wait()
         soon(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
     with started() as driver:
-        assert driver.stdout.readline().startswith("[3/6] ")  # type: ignore[union-attr]
+        assert driver.stdout.readline().startswith("[3/4] ")  # type: ignore[union-attr]
         worker_of(driver).kill()
         output = driver.communicate()[0]
     assert driver.returncode == 0, output
-    assert output.count("\n") == 4
-    assert output.endswith("6 of 6 runs ok; records in records\n")
+    assert output.count("\n") == 2
+    assert output.endswith("4 of 4 runs ok; records in records\n")
     found = records()
-    assert [(record.status, record.spec.seed) for record in found] == [("ok", seed) for seed in range(6)]
+    assert [(record.status, record.spec.seed) for record in found] == [("ok", seed) for seed in range(4)]
     assert left_behind() == []
     assert len({record.study for record in found}) == 1
     assert found[0].study is not None
@@ -227,6 +228,14 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"^cannot write records/\.study/name: "):
         run_study(work_on(file), Engines())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records", "study.toml"]
+
+
+def test_a_lock_that_cannot_be_made_is_one_line() -> None:
+    work = work_on(written(1))
+    work.claim_folder()
+    Path("records", ".study", f"{platform.node()}.lock").mkdir()
+    with pytest.raises(StoreError, match=r"^cannot write .*\.lock: "):
+        run_study(work, Engines())
 
 
 def taken(work: Work) -> Any:
