@@ -172,7 +172,6 @@ class Work:
             lease.finish()
         return record
 
-
     def index(self) -> None:
         """Bring the index of records up to date, between two runs, so that the next call need not parse them all."""
         facts([self.study.results], ())
