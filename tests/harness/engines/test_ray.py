@@ -148,7 +148,7 @@ def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Pa
     ("address", "words"),
     [
         (
-            f"127.0.0.1:{free_port()}",
+            "127.0.0.1:FREE",
             "no Ray cluster answers at .*: Connection refused; start one with ray start --head",
         ),
         ("ray://somewhere:10001", "--address ray://somewhere:10001: HOST:PORT of a cluster"),
@@ -157,6 +157,7 @@ def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Pa
     ],
 )
 def test_an_address_at_which_nobody_is_takes_one_line(address: str, words: str) -> None:
+    address = address.replace("FREE", str(free_port()))  # not in the name, which all processes of a test run share
     with pytest.raises(UsageError, match=words):
         engine.run_jobs([], lambda *_: None, address=address)
 
