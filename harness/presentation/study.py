@@ -138,10 +138,13 @@ def summary_table(name: str, found: Sequence[Combination]) -> Table:
                words_of=lambda one: f"{one.score_name} {with_interval(_mean(one), score_text)}" if one.scores else ""),
         Column("lowest", lambda one: min(one.scores, default=None), "", "float64", write=score_text),
         Column("highest", lambda one: max(one.scores, default=None), "", "float64", write=score_text),
-        Column("noisy", lambda one: one.noisy, "", "Int64", write=str),
-        Column("seq/s", lambda one: statistics.median(one.rates) if one.rates else None, "", "float64",
-               heading="median\ntrain seq/s"),
     ]  # fmt: skip
+    if any(one.rates for one in found):  # of runs that shared a machine, no speed was measured
+        columns += [
+            Column("noisy", lambda one: one.noisy, "", "Int64", write=str),
+            Column("seq/s", lambda one: statistics.median(one.rates) if one.rates else None, "", "float64",
+                   heading="median\ntrain seq/s"),
+        ]  # fmt: skip
     title = ", ".join([f"Study {name}", *shared])
     leaving = ("seq/s", "noisy", "highest", "lowest")
     return Table.of(columns, found, title=title, layout="airy", leaving=leaving, notes=[Cell(answer(found, varied))])
