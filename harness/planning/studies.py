@@ -56,12 +56,13 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
             raise UsageError(f"{study.path}: {error}") from None
         versions = by_version(given.get("backend", ["all"]))
         for spec in specs:
+            digest = spec.digest
             for version in versions.get(spec.backend, [None]):
                 excluded = [_is_excluded(spec, version, each) for each in study.exclude]
                 hits = list(map(operator.add, hits, excluded))
                 if not any(excluded):
-                    keys = here.key(spec, version), here.key_anywhere(spec, version)
-                    found.setdefault((spec.digest, version), Planned(spec, version, *keys))
+                    keys = here.keys(spec, digest, version)
+                    found.setdefault((digest, version), Planned(spec, version, *keys))
     if 0 in hits:
         raise UsageError(f"{study.path}, line {study.lines[hits.index(0)]}: this exclusion is of no run")
     if not found:

@@ -25,12 +25,17 @@ def key(spec: RunSpec, version: str | None = None) -> str:
     Args:
         version: of the framework, where a certain one is asked for.
     """
-    return resume.key(spec, _kind_of(spec, version).text)
+    return keys(spec, spec.digest, version)[0]
 
 
-def key_anywhere(spec: RunSpec, version: str | None = None) -> str:
-    """The key of this spec on every machine that has the code and libraries that are here; as ``key``."""
-    return resume.key(spec, _kind_of(spec, version).anywhere)
+def keys(spec: RunSpec, digest: str, version: str | None = None) -> tuple[str, str]:
+    """``key``, and the key of this spec on every machine that has the code and libraries that are here.
+
+    Args:
+        digest: the spec's, which takes longer to find than all else.
+    """
+    kind = _kind_of(spec, version)
+    return resume.key(digest, kind.text), resume.key(digest, kind.anywhere)
 
 
 def installed(spec: RunSpec, version: str | None = None) -> dict[str, Mapping[str, str]]:

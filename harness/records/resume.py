@@ -69,13 +69,14 @@ class Kind:
         return json.dumps({**vars(self), "processor": None, "memory": None}, sort_keys=True, default=dict)
 
 
-def key(spec: RunSpec, kind: str) -> str:
+def key(digest: str, kind: str) -> str:
     """The key of a spec on a kind of machine: SHA-256, in hexadecimal.
 
     Args:
+        digest: the spec's.
         kind: the ``text`` of a ``Kind``; or its ``anywhere``, for the key that it has on every machine.
     """
-    return hashlib.sha256(f"{spec.digest} {kind}".encode()).hexdigest()
+    return hashlib.sha256(f"{digest} {kind}".encode()).hexdigest()
 
 
 def key_of(record: Record) -> str | None:
@@ -83,13 +84,13 @@ def key_of(record: Record) -> str | None:
     run was refused because others were busy.
     """
     kind = _kind_of(record)
-    return None if kind is None else key(record.spec, kind.text)
+    return None if kind is None else key(record.spec.digest, kind.text)
 
 
 def key_anywhere(record: Record) -> str | None:
     """The key that the record of a run has on every machine, where an engine chose the machine; None of all others."""
     kind = _kind_of(record) if record.place is not None and record.place.engine != "local" else None
-    return None if kind is None else key(record.spec, kind.anywhere)
+    return None if kind is None else key(record.spec.digest, kind.anywhere)
 
 
 def _kind_of(record: Record) -> Kind | None:
