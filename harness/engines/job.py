@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -66,6 +67,14 @@ class NodeJob(Frozen):
         """
         record = refused(self.spec, reason, self.version).model_copy(update={"status": status})
         return self.placed(record, node)
+
+
+#: What a job does now: it waits in an engine, runs on a node, or was lost with one and is tried again.
+State = Literal["submitted", "running", "lost"]
+#: Called with a job, its tries included, and its record.
+OnRecord = Callable[[NodeJob, Record], None]
+#: Called with a job, what it does now, and the node or the reason.
+OnState = Callable[[NodeJob, State, str], None]
 
 
 def answered(answer: str) -> tuple[str, Record | None, str | None]:

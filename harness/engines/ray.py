@@ -23,22 +23,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from harness.engines.command import telling
-from harness.engines.job import NodeJob, answered
+from harness.engines.job import NodeJob, OnRecord, OnState, answered
 from harness.errors import UsageError
 from harness.processes.stopping import SIGNALS, may_stop
 from harness.records.run import Record
 
 #: The resource that a node offers: as many as runs may be made on it at a time, one per machine or GPU.
 RESOURCE: Final = "harness-slot"
-#: What a job does now: it waits in Ray, runs on a node, or was lost with one and is tried again.
-State = Literal["submitted", "running", "lost"]
-OnRecord = Callable[[NodeJob, Record], None]
-#: Called with a job, what it does now, and the node or the reason.
-OnState = Callable[[NodeJob, State, str], None]
-
 #: What a Ray of our own may take of the memory for answers: records are small.
 _STORE_BYTES: Final = 100_000_000
 #: Of this process's own Ray, in all calls: Ray reads it once.

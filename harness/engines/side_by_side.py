@@ -8,8 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Final
 
 from harness.engines.command import Starter
-from harness.engines.job import NodeJob, answered
-from harness.engines.ray import OnRecord, OnState
+from harness.engines.job import NodeJob, OnRecord, OnState, answered
 from harness.processes.stopping import may_stop
 
 #: Longest wait between two questions whether to stop.

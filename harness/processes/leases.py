@@ -21,7 +21,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -58,6 +58,7 @@ class Owner:
         label: the run in words, for people.
         since: when it began, as ISO 8601.
         fault: why the owner gave up, which ends the lease; None while it holds it.
+        locked: whether it could lock the file; where files have no locks, touches alone say that it is at work.
     """
 
     node: str = field(default_factory=platform.node)
@@ -66,17 +67,19 @@ class Owner:
     label: str = ""
     since: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     fault: str | None = None
+    locked: bool = True
 
     @classmethod
     def read(cls, path: Path) -> Owner:
         """From a lease's file; of one that cannot be understood, an unknown owner."""
         try:
-            found = json.loads(path.read_bytes())
+            found = {"locked": True, **json.loads(path.read_bytes())}
             owner = cls(**{name: found[name] for name in cls.__dataclass_fields__})
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return _UNKNOWN
         words = (owner.node, owner.kernel, owner.label, owner.since, owner.fault or "")
-        return owner if all(isinstance(word, str) for word in words) else _UNKNOWN
+        sound = all(isinstance(word, str) for word in words) and isinstance(owner.locked, bool)
+        return owner if sound else _UNKNOWN
 
 
 _UNKNOWN: Final = Owner(node="unknown", pid=0, kernel="", since="")
@@ -107,10 +110,16 @@ class Lease:
         newer = [number for number, _ in _of(self.path.parent, self.key)]
         return not newer or max(newer) > _number(self.path)
 
+    @property
+    def deleted(self) -> bool:
+        """Whether there is neither it nor another's: one has finished the run, or somebody has tidied up."""
+        return not _of(self.path.parent, self.key)
+
     def finish(self) -> None:
-        """Delete it and its tries: the record is written, or the run is another's."""
-        for _, path in _of(self.path.parent, self.key):
-            path.unlink(missing_ok=True)
+        """Delete it and its tries: the record is written, or the run is another's, whose lease stays."""
+        for number, path in _of(self.path.parent, self.key):
+            if number <= _number(self.path):
+                path.unlink(missing_ok=True)
         self.let_go()
 
     def give_up(self, fault: str) -> None:
@@ -154,10 +163,9 @@ class Leases:
             return None
         number = max((number for number, _ in former), default=-1) + 1
         tries = [found for _, path in former if (found := _try(path)) is not None]
-        owner = Owner(label=label)
         target = self.folder / f"{key}.{number}.lease"
-        file = _made(target, owner)
-        return None if file is None else Lease(key, target, tries, file, owner)
+        made = _made(target, Owner(label=label))
+        return None if made is None else Lease(key, target, tries, *made)
 
     def held(self) -> dict[str, Owner]:
         """Who holds a lease now, by key."""
@@ -172,17 +180,15 @@ class Leases:
         return any(self.is_held(path) and self._at_work(path) for _, path in _of(self.folder, key))
 
     def _at_work(self, path: Path) -> bool:
-        if fcntl is not None and Owner.read(path).kernel == this_kernel():
-            return True
-        return path in self._touched
+        return path in self._touched or _is_locked(path, Owner.read(path)) is True
 
     def is_held(self, path: Path) -> bool:
         """Whether the lease in this file is not over."""
         owner = Owner.read(path)
         if owner.fault is not None:
             return False
-        if fcntl is not None and owner.kernel == this_kernel():
-            return _is_locked(path)
+        if (locked := _is_locked(path, owner)) is not None:
+            return locked
         try:
             touched = path.stat().st_mtime_ns
         except OSError:  # deleted just now
@@ -216,16 +222,16 @@ def renewed(lease: Lease, beat_s: float = BEAT_S) -> Iterator[None]:
         thread.join()
 
 
-def _made(target: Path, owner: Owner) -> BinaryIO | None:
-    """The file, locked and complete from the moment at which it has its name; None where another has made it."""
+def _made(target: Path, owner: Owner) -> tuple[BinaryIO, Owner] | None:
+    """The file, locked and complete from the moment at which it has its name, and the owner as it says; None where
+    another has made it.
+    """
     temporary = target.with_name(f".{uuid.uuid4().hex}.lease.tmp")
     file = temporary.open("x+b")
     try:
+        owner = replace(owner, locked=_lock(file))
         file.write(json.dumps(asdict(owner)).encode())
         file.flush()
-        if fcntl is not None:
-            with suppress(OSError):  # no locks here: its touches have to do
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.link(temporary, target)
     except FileExistsError:
         file.close()
@@ -235,17 +241,33 @@ def _made(target: Path, owner: Owner) -> BinaryIO | None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
-    return file
+    return file, owner
 
 
-def _is_locked(path: Path) -> bool:
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file that nobody else knows yet; False where files have no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_locked(path: Path, owner: Owner) -> bool | None:
+    """Whether the owner of a lease holds its lock; None where no lock would show that: see ``Owner.locked``."""
+    if fcntl is None or not owner.locked or owner.kernel != this_kernel():
+        return None
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # deleted just now
+    except FileNotFoundError:  # deleted just now
         return False
+    except OSError:  # no locks for this process
+        return None
     return False
 
 

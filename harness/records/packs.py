@@ -78,17 +78,32 @@ def members(pack: Path, ending: str, largest: int) -> tuple[list[Member], list[s
     """
     with _opened(pack) as archive:
         found = archive.infolist()
-        names = [each.filename for each in found]
-        for each in found:
-            if why := _wrong(each, ending, largest):
-                raise PackError(f"{pack}: not read: {each.filename[:200]!r} {why}")
-        if len({name.casefold() for name in names}) < len(names):
-            raise PackError(f"{pack}: not read: it holds two files of one name")
-        if sum(each.compress_size for each in found) > pack.stat().st_size:
-            raise PackError(f"{pack}: not read: its files share bytes")
+        if why := _unsound(found, pack.stat().st_size, ending, largest):
+            raise PackError(f"{pack}: not read: {why}")
         records = [Member(each.filename, each.file_size, each.CRC) for each in found if each.filename.endswith(ending)]
         others = [each.filename for each in found if not each.filename.endswith((ending, "/"))]
     return sorted(records, key=lambda member: member.name.split("/")), others
+
+
+def _unsound(found: Sequence[zipfile.ZipInfo], size: int, ending: str, largest: int) -> str | None:
+    """Why an archive of so many bytes with these members cannot be a pack; None where it can."""
+    for each in found:
+        if why := _wrong(each, ending, largest):
+            return f"{each.filename[:200]!r} {why}"
+    files = {each.filename.casefold() for each in found}
+    if len(files) < len(found):
+        return "it holds two files of one name"
+    if folders := {parent for name in files for parent in _folders(name)} & files:
+        return f"{min(folders)[:200]!r} is a file and a folder"
+    if sum(each.compress_size for each in found) > size:
+        return "its files share bytes"
+    return None
+
+
+def _folders(name: str) -> Iterator[str]:
+    """The folders that a member's name leads through."""
+    while name := name.rstrip("/").rpartition("/")[0]:
+        yield name
 
 
 def _wrong(info: zipfile.ZipInfo, ending: str, largest: int) -> str | None:
@@ -152,21 +167,25 @@ def _archive(pack: str, seen: tuple[int, ...]) -> zipfile.ZipFile:
     return zipfile.ZipFile(pack)
 
 
-def pack(files: Sequence[tuple[str, Path]], out: Path) -> None:
+def pack(files: Sequence[tuple[str, Path]], out: Path, ending: str, largest: int) -> None:
     """Write files into a pack: whole or not at all, the same bytes for the same files.
 
     Args:
         files: the name of each in the pack, with slashes, and where it is.
+        ending, largest: as for ``members``, which reads what this writes.
 
     Raises:
-        PackError: one cannot be read, or ``out`` cannot be written.
+        PackError: one cannot be read, is none that ``members`` would let through, or ``out`` cannot be written.
     """
     try:
-        with whole(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            for name, path in files:
-                info = zipfile.ZipInfo(name, _MOMENT)
-                info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, _MODE
-                archive.writestr(info, _bytes(path))
+        with whole(out) as temporary:
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+                for name, path in files:
+                    info = zipfile.ZipInfo(name, _MOMENT)
+                    info.compress_type, info.create_system, info.external_attr = zipfile.ZIP_DEFLATED, 3, _MODE
+                    archive.writestr(info, _bytes(path))
+            if why := _unsound(archive.infolist(), temporary.stat().st_size, ending, largest):
+                raise PackError(f"{out}: not written: {why}")
     except OSError as error:
         raise PackError(f"cannot write {out}: {error.strerror}") from None
     except UnicodeEncodeError:

@@ -110,9 +110,8 @@ class Store:
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
-            raise StoreError(
-                f"cannot write results to {self.folder}: {error.strerror}; name another with --results"
-            ) from None
+            instead = "name another with --results, or with results = … in a study's file"
+            raise StoreError(f"cannot write results to {self.folder}: {error.strerror}; {instead}") from None
 
     def write(self, record: Record | SpeedRecord) -> Path:
         """Write ``record`` under its id: whole, or not at all.

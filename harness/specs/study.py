@@ -128,13 +128,8 @@ class _Reader:
     def study(self, document: Mapping[str, Any], sha256: str) -> Study:
         for key in document:
             if key not in _TOP:
-                where = [self._as_option(key)] if self._as_option(key) else []
-                known = (
-                    f"{nearest('key', key[:_SHOWN], list(_TOP))}"
-                    if not where
-                    else f"{key} belongs under [fixed] or [axes]"
-                )
-                self._wrong(known, key)
+                known = nearest("key", key[:_SHOWN], list(_TOP))
+                self._wrong(f"{key} belongs under [fixed] or [axes]" if self._as_option(key) else known, key)
         name = document.get("name", self.path.stem)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             needed = "small letters, digits, '.', '_' and '-', at most 64"

@@ -58,8 +58,8 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False, quie
                         return outcome
                 work.done.refresh()
                 held = [planned for planned in held if work.finished(planned) is None]
-                outcome.elsewhere = len(held)
                 if all(work.leases.is_sure(planned.anywhere) for planned in held):
+                    outcome.elsewhere = len(held)
                     return outcome
                 told.now(f"waits for {counted(len(held), 'run')} that another machine may be at work on")
                 with may_stop():

@@ -50,20 +50,17 @@ def pack(folder: Path, out: Path | None = None) -> Packed:
     if not names:
         raise UsageError(f"no records in {folder}")
     try:
-        written([(name, folder / name) for name in names], out)
+        written([(name, folder / name) for name in names], out, ENDING, LARGEST_BYTES)
     except PackError as error:
         raise UsageError(str(error)) from None
     return Packed(out, len(names), _left_out(_others(folder)))
 
 
 def _others(folder: Path) -> list[str]:
-    """Files that are no records', hidden ones aside: those are of writers that were killed."""
-    return [
-        name
-        for _, _, files in os.walk(folder)
-        for name in files
-        if not name.endswith(ENDING) and not name.startswith(".")
-    ]
+    """Files that are no records', hidden ones aside: those are of writers that were killed, and a study's leases."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    shown = (each for each in found if not any(part.startswith(".") for part in each.parts))
+    return [each.name for each in shown if each.suffix != ENDING]
 
 
 def _left_out(names: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.engines.job import NodeJob
+from harness.engines.job import NodeJob, OnRecord, OnState, State
 from harness.planning.studies import Planned
 from harness.presentation.screen import Screen
 from harness.processes.leases import Lease, renewed
@@ -15,7 +15,7 @@ from harness.processes.stopping import asked_to_stop, terminated_as_interrupted
 from harness.records.run import Record
 from harness.records.store import StoreError
 from harness.workflows.common import complain
-from harness.workflows.trying import NO_ROOM, STOPPED, Tries, given_up
+from harness.workflows.trying import ENDED, NO_ROOM, STOPPED, Tries, given_up
 from harness.workflows.work import NoRoom, Outcome, Told, Work, taken
 
 
@@ -25,8 +25,8 @@ class RunJobs(Protocol):
     def __call__(
         self,
         jobs: Iterable[NodeJob],
-        on_record: Callable[[NodeJob, Record], None],
-        on_state: Callable[..., None],
+        on_record: OnRecord,
+        on_state: OnState,
         tries: int,
         *,
         stopped: Callable[[], bool],
@@ -72,15 +72,15 @@ class _Flight:
                 return
             self._keep(record, planned, lease)
 
-    def on_state(self, job: NodeJob, state: str, what: str) -> None:
+    def on_state(self, job: NodeJob, state: State, what: str) -> None:
         """Say where runs are."""
         self.told.now(f"{self.work.label.of(job.spec)}: {state} {what}".rstrip())
 
-    def end(self) -> None:
-        """Give up the leases of what did not come back."""
+    def end(self, why: str) -> None:
+        """Give up the leases of what did not come back, saying why it did not."""
         for _, lease, renewing in self._sent.values():
             renewing.close()
-            lease.give_up(STOPPED)
+            lease.give_up(why)
 
     def _keep(self, record: Record, planned: Planned, lease: Lease) -> None:
         try:
@@ -103,7 +103,7 @@ def through(work: Work, engine: RunJobs, share: int = 1) -> Outcome:
     outcome, stderr = Outcome(), Screen(stderr=True)
     with terminated_as_interrupted(), Told(work, stderr).shown() as told:
         assert isinstance(told, Told)
-        flight = _Flight(work, told, share, outcome)
+        flight, why = _Flight(work, told, share, outcome), STOPPED
         try:
             engine(flight.jobs(), flight.on_record, flight.on_state, work.study.tries, stopped=asked_to_stop)
             outcome.stopped = asked_to_stop()
@@ -111,9 +111,12 @@ def through(work: Work, engine: RunJobs, share: int = 1) -> Outcome:
             outcome.stopped = True
         except NoRoom as full:
             complain(full.error, stderr)
-            outcome.full = True
+            outcome.full, why = True, f"{ENDED}: there was no room for another record"
+        except Exception as error:
+            why = f"{ENDED}: {error}"[:900]
+            raise
         finally:
-            flight.end()
+            flight.end(why)
         work.done.refresh()
         outcome.elsewhere = flight.held
     return outcome

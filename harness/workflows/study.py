@@ -66,7 +66,8 @@ def print_plan(work: Work, json_lines: bool = False) -> None:
         lines.append(f"{number:>{wide}}  {work.label.of(planned.spec)}{version}{status}")
     left = len(work.left())
     print("\n".join(lines))
-    print(f"{counted(len(work.runs), 'run')}, {len(work.runs) - left:,} done, {left:,} left: {work.time_left()}")
+    runs, done = counted(len(work.runs), "run"), len(work.runs) - left
+    print(f"{runs}, {done:,} done, {left:,} left: {work.time_left()}")
 
 
 def print_status(work: Work) -> None:
@@ -91,7 +92,7 @@ def print_end(work: Work, outcome: Outcome) -> bool:
     words = [f"{ok:,} of {counted(len(finished), 'run')} ok"]
     words += [f"{not_ok:,} not ok"] * bool(not_ok) + [f"{left:,} left"] * bool(left)
     why = "stopped: the same command goes on" if outcome.stopped else ""
-    if outcome.elsewhere:
+    if outcome.elsewhere and not outcome.stopped:
         why = f"{counted(outcome.elsewhere, 'run')} with other processes, which go on by themselves"
     print("; ".join(filter(None, [", ".join(words), why, f"records in {work.study.results}"])))
     work.index()

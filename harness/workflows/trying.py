@@ -21,6 +21,8 @@ from tasks.registry import nearest
 STOPPED: Final = "stopped by the user"
 #: How a lease begins to say that the run ended well and found no room: whoever has made some goes on.
 NO_ROOM: Final = "its record could not be written"
+#: And of a run that was under way when the study as a whole had to end.
+ENDED: Final = "ended with the study"
 
 
 def statuses(text: str | None) -> list[str]:
@@ -57,9 +59,10 @@ class Tries:
     @property
     def exhausted(self) -> bool:
         """Whether faults have ended it more often than it is tried again. A person who stops it ends no try; one who
-        calls again after there was no room has made some.
+        calls again after there was no room has made some; and what ended the whole study says nothing of this run.
         """
-        return len([each for each in self.former if not each.reason.startswith((STOPPED, NO_ROOM))]) > self.most
+        no_faults = (STOPPED, NO_ROOM, ENDED)
+        return len([each for each in self.former if not each.reason.startswith(no_faults)]) > self.most
 
     def note(self, reason: str) -> None:
         """Remember that a try ended now and here without a result."""

@@ -148,7 +148,8 @@ class Work:
         return lease
 
     def keep(self, record: Record, planned: Planned, lease: Lease) -> Record | None:
-        """Write the record of a run, with what the study knows of it, and end the lease; None if it was lost.
+        """Write the record of a run, with what the study knows of it, and end the lease; None if another has done the
+        run, or taken it over. A lease that somebody deleted says nothing: records do.
 
         Args:
             record: that says already where it was made and what came before; or not, where it was made here.
@@ -156,7 +157,8 @@ class Work:
         Raises:
             StoreError: it could not be written.
         """
-        if lease.lost:
+        self.done.refresh()
+        if self.finished(planned) is not None or (lease.lost and not lease.deleted):
             lease.let_go()
             return None
         if record.place is None:

@@ -23,7 +23,7 @@ from harness.processes.slot import FOLDER
 from harness.records.run import Record
 from harness.records.store import read_all
 from tests.conftest import PLUGIN, python_path
-from tests.harness.engines.clusters import Cluster, Node, cluster, free_port, waited_for
+from tests.harness.engines.clusters import Cluster, Node, cluster, free_port, study_in, waited_for
 
 pytestmark = [
     pytest.mark.usefixtures("plugin"),
@@ -38,16 +38,6 @@ def short() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def study_in(folder: Path, count: int, variant: str = "good", steps: int = 30) -> Path:
-    """A study of so many runs, whose records go to the folder ``results`` beside it."""
-    path = folder / "study.toml"
-    path.write_text(
-        f'name = "mine"\nresults = "results"\n[fixed]\nbackend = "madeup"\ntask = "echo"\nvariant = "{variant}"\n'
-        f'steps = {steps}\nthreads = 1\n[axes]\nseed = "0-{count - 1}"\n'
-    )
-    return path
 
 
 def driver(there: Cluster, study: Path) -> subprocess.Popen[str]:

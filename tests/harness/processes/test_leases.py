@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import leases as module
 from harness.processes.leases import STALE_S, Lease, Leases, Owner, renewed, this_kernel
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no worker runs there")
@@ -283,3 +285,36 @@ def test_a_full_disk_ends_giving_up_in_order(tmp_path: Path) -> None:
 
 def test_kernels_are_told_apart() -> None:
     assert this_kernel() == this_kernel() != ""
+
+
+def test_where_files_have_no_locks_touches_keep_a_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on some network file systems: two processes of one machine do not get one run."""
+
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(module.fcntl, "flock", none)
+    clock = Clock()
+    leases = Leases(tmp_path, clock)
+    lease = Leases(tmp_path).take(KEY)
+    assert lease is not None
+    assert leases.take(KEY) is None
+    assert not leases.is_sure(KEY)
+    clock.now += STALE_S / 2
+    os.utime(lease.path, (1, 1))
+    assert leases.take(KEY) is None
+    assert leases.is_sure(KEY)
+    assert not lease.lost
+    clock.now += STALE_S
+    assert leases.take(KEY) is not None
+    assert lease.lost
+
+
+def test_finishing_leaves_the_lease_of_who_took_over(tmp_path: Path) -> None:
+    lease = Leases(tmp_path).take(KEY)
+    assert lease is not None
+    newer = lease.path.with_name(f"{KEY}.1.lease")
+    newer.write_bytes(lease.path.read_bytes())
+    lease.finish()
+    assert newer.exists()
+    assert not lease.path.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Callable
@@ -195,3 +196,27 @@ def test_packing_what_cannot_be_packed_is_refused(folder: Path, tmp_path: Path) 
         with pytest.raises(UsageError, match=r"fifo\.json: not a regular file"):
             pack(tmp_path / "pipes")
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("blanks.json", " " * 3_000_000, "'blanks.json' would be blown up to more than any record"),
+        ("a:b.json", "{}", "'a:b.json' leads out of the folder"),
+        ("RUN.json", "{}", "it holds two files of one name"),
+    ],
+)
+def test_what_no_command_would_read_is_not_packed(name: str, content: str, why: str, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "run.json").write_text("{}")
+    (there / name).write_text(content)
+    with pytest.raises(UsageError, match=re.escape(f"there.records.zip: not written: {why}")):
+        pack(there)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_leases_of_a_study_are_not_named_as_left_out(folder: Path) -> None:
+    (folder / ".study" / "leases").mkdir(parents=True)
+    (folder / ".study" / "name").write_text("mine")
+    assert not any("name" in note for note in pack(folder).notes)

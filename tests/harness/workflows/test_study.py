@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from harness.processes.leases import Leases
 from harness.processes.slot import FOLDER
 from harness.processes.supervise import refused
 from harness.records.run import Record
-from harness.records.store import StoreError, read_record
+from harness.records.store import Store, StoreError, read_record
 from harness.workflows.one_by_one import local
 from harness.workflows.study import Engines, print_plan, print_status, run_study, work_on, write_example
 from harness.workflows.work import Work
@@ -255,6 +256,27 @@ def test_who_lost_the_lease_meanwhile_writes_no_record() -> None:
     assert work.keep(record, planned, lease) is None
     assert records() == []
     assert lease._file.closed
+
+
+def test_a_lease_that_somebody_deleted_costs_no_record() -> None:
+    """As of one who tidies up: records alone say what is done."""
+    work = work_on(written(1))
+    work.claim_folder()
+    lease = taken(work)
+    shutil.rmtree(lease.path.parent.parent)
+    record = refused(work.runs[0].spec, "as if", None)
+    assert work.keep(record, work.runs[0], lease) is not None
+    assert len(records()) == 1
+
+
+def test_a_run_that_another_has_done_meanwhile_gets_no_second_record() -> None:
+    work, other = work_on(written(1)), work_on(written(1))
+    work.claim_folder()
+    lease = taken(work)
+    record = refused(work.runs[0].spec, "as if", None)
+    Store(other.study.results).write(record)
+    assert work.keep(record.model_copy(update={"id": f"{record.id[:-8]}00000000"}), work.runs[0], lease) is None
+    assert len(records()) == 1
 
 
 def test_what_was_done_between_looking_and_taking_is_not_done_again() -> None:
