@@ -14,9 +14,10 @@ from harness.presentation import parsing
 from harness.presentation.curves import curve_of
 from harness.presentation.run_columns import COLUMNS, KEPT, KEPT_BESIDES, KEPT_BY_PREFIX
 from harness.records.facts import FACTS, Fact
-from harness.records.index import Kind, Layout, Row, Snapshot
+from harness.records.index import Kind, Layout, Row
 from harness.records.kept import Kept
 from harness.records.run import Record
+from harness.records.snapshot import Snapshot
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found, StoreError, read, sealed
 

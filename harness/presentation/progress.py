@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -63,7 +64,7 @@ class Overall:
         self._task = self._progress.add_task("", total=total, completed=done, now="") if self._progress else None
 
     @contextmanager
-    def shown(self) -> Iterator[Overall]:
+    def shown(self) -> Iterator[Self]:
         """Show it until the block ends."""
         with _drawn(self._progress) if self._progress else nullcontext():
             yield self

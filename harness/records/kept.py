@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.records.base import Status
-from harness.records.index import Snapshot
 from harness.records.run import Record
+from harness.records.snapshot import Snapshot
 from harness.records.store import StoreError, read_record
 
 Value = TypeVar("Value")

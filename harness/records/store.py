@@ -27,8 +27,8 @@ from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
 if TYPE_CHECKING:
-    from harness.records.index import Snapshot
     from harness.records.kept import Run
+    from harness.records.snapshot import Snapshot
 
 #: A record's id in a report's text; it cannot contain a path separator.
 ID = re.compile(r"\b\d{8}T\d{6}Z-[A-Za-z0-9._-]{1,180}?-[0-9a-f]{8}\b")

@@ -38,7 +38,6 @@ def local(work: Work, cpus: Sequence[int] | None = None, one: bool = False, quie
     stderr = Screen(stderr=True)
     outcome = Outcome()
     with terminated_as_interrupted(), Told(work, stderr).shown() as told:
-        assert isinstance(told, Told)
         if quiet:
             quiet.tell = lambda text: told.say(f"harness: {text}")
         try:

@@ -102,7 +102,6 @@ def through(work: Work, engine: RunJobs, share: int = 1) -> Outcome:
     """
     outcome, stderr = Outcome(), Screen(stderr=True)
     with terminated_as_interrupted(), Told(work, stderr).shown() as told:
-        assert isinstance(told, Told)
         flight, why = _Flight(work, told, share, outcome), STOPPED
         try:
             engine(flight.jobs(), flight.on_record, flight.on_state, work.study.tries, stopped=asked_to_stop)

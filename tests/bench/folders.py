@@ -33,7 +33,7 @@ SAMPLE = ROOT / "tests" / "fixtures" / "records" / "schema-6.json"
 SEEDS, CELLS, BACKENDS = 20, ("lstm", "gru", "rnn"), ("numpy", "torch", "tensorflow", "jax")
 IN_A_SET = SEEDS * len(CELLS) * len(BACKENDS)
 LOOK_S = 0.05
-#: Files that were written just now are not taken for settled: see ``harness/records/index.py``.
+#: Files that were written just now are not taken for settled: see ``harness/records/snapshot.py``.
 SETTLED_S = 3
 #: Name, words and whether the index is deleted before.
 COMMANDS = (

@@ -20,7 +20,7 @@ from harness.presentation import folders, parsing, run_columns
 from harness.presentation.curves import Curve, curve_of
 from harness.presentation.frames import frame
 from harness.presentation.run_table import runs_frame
-from harness.records import index, store
+from harness.records import snapshot, store
 from harness.records.kept import Kept
 from harness.records.listing import listed
 from harness.records.run import Record
@@ -37,7 +37,7 @@ SAMPLES = ROOT / "tests" / "fixtures" / "records"
 def kept_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index of this test's own, which takes files for settled at once."""
     monkeypatch.setenv("HARNESS_INDEX", str(tmp_path / "index"))
-    monkeypatch.setattr(index, "UNSETTLED_NS", 0)
+    monkeypatch.setattr(snapshot, "UNSETTLED_NS", 0)
     return tmp_path / "index"
 
 
@@ -131,7 +131,7 @@ def test_only_what_is_new_or_changed_is_parsed(folder: Path, parsed: list[str]) 
 def test_a_file_that_was_written_just_now_is_not_taken_for_settled(
     folder: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "UNSETTLED_NS", 10**18)
+    monkeypatch.setattr(snapshot, "UNSETTLED_NS", 10**18)
     assert [values_in(folder) for _ in range(2)] == [[0, 1, 2]] * 2
     assert len(parsed) == 6
     pack(folder)
@@ -149,7 +149,7 @@ def test_a_file_that_was_written_just_now_is_not_taken_for_settled(
     ],
 )  # fmt: skip
 def test_of_an_unsettled_file_only_what_was_parsed_since_counts(kept: str, wanted: str, holds: bool) -> None:
-    assert index._holds(kept, wanted) is holds
+    assert snapshot._holds(kept, wanted) is holds
 
 
 def test_what_a_column_does_not_have_comes_from_the_file_as_it_is_now(folder: Path, make_record: RecordFactory) -> None:
