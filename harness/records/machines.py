@@ -13,8 +13,8 @@ _LONGEST: Final = 80
 
 
 def slug(environment: Environment) -> str:
-    """A machine as one word for a file's or a folder's name: its processor, how many CPUs it has, and the GPU if one was
-    used, as in ``amd-epyc-2-cpus`` or ``intel-xeon-platinum-8480-64-cpus-nvidia-h200``.
+    """A machine as one word for a file's or a folder's name: its processor, how many CPUs it has, and the GPU if
+    one was used, as in ``amd-epyc-2-cpus`` or ``intel-xeon-platinum-8480-64-cpus-nvidia-h200``.
 
     Machines of one kind share it, on purpose: their figures may be compared, and it names nobody. Whatever a record
     says, it is small letters, digits, dots and hyphens, begins with a letter or digit, and leads to no other folder.
