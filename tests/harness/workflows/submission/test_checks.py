@@ -141,6 +141,16 @@ def test_a_record_that_was_changed_and_not_sealed_again_is_altered(
     assert not results["schema"]
 
 
+def test_what_lies_beside_the_records_is_refused_links_too(
+    tmp_path: Path, documents: list[Document], found: Checked
+) -> None:
+    folder = written(tmp_path / MACHINE, documents)
+    (folder / "run.sh").write_text("echo")
+    (folder / "x.json").symlink_to("/etc/hostname")
+    said = [each.what for each in found(folder)["schema"]]
+    assert said == [f"{name}: neither a record nor a study's file; leave it out" for name in ("run.sh", "x.json")]
+
+
 def test_what_is_published_stays_as_it_is(
     clone: Path, documents: list[Document], found: Checked, tmp_path: Path
 ) -> None:
