@@ -26,6 +26,7 @@ from harness.cli import (
     show,
     speed,
     study,
+    submission,
     table,
     verify,
 )
@@ -50,6 +51,8 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "report": report.report,
     "export": export.export,
     "pack": pack.pack,
+    "submit": submission.submit,
+    "check-submission": submission.check_submission,
     "data": data.data,
     "env": env.env,
 }
