@@ -31,6 +31,10 @@ def _measured(name: str) -> Callable[[Record], Any]:
     return lambda record: getattr(record.metrics, name, None)
 
 
+def _machine(record: Record) -> str:
+    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
+
+
 #: What groups need to know of a run, by name. An index keeps it, so that no record is read for it; what a column of
 #: tables shows too has the column's name.
 TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
@@ -48,7 +52,10 @@ TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "tier": attrgetter("tier"),
     "device": attrgetter("spec.device"),
     "device_name": attrgetter("environment.device_name"),
+    "machine": _machine,
     "logical_cpus": attrgetter("environment.logical_cpus"),
+    "harness": lambda record: record.environment.versions.get("harness"),
+    "git_commit": attrgetter("environment.git_commit"),
     "os": attrgetter("environment.os"),
     "python": attrgetter("environment.python"),
     "node": lambda record: record.place.node if record.place else None,

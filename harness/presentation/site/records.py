@@ -18,7 +18,7 @@ from harness.presentation import contest_table, parsing
 from harness.presentation.contest_words import machine
 from harness.presentation.curves import curve_of
 from harness.presentation.show import AGAIN, BAR, CURVE, Section, sections
-from harness.presentation.site import badges, charts
+from harness.presentation.site import badges, charts, machines, studies
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Entry, Frame, Site, page_of
 from harness.presentation.table import Column, Table
@@ -52,7 +52,12 @@ def write(site: Site) -> None:
     """Write the page and the JSON of every record, and the list of all."""
     index = site.found.index
     assert index is not None
-    wanted = [Wanted(path, seal) for path, seal in zip(index.paths, index.seals, strict=True)]
+    links = {run.id: [*machines.of_record(site, run), *studies.of_run(site, run)] for run in site.found.records}
+    links |= {record.id: machines.of_record(site, record) for record in site.found.speeds}
+    wanted = [
+        Wanted(path, seal, links.get(identity, []))
+        for path, seal, identity in zip(index.paths, index.seals, index.columns["id"], strict=True)
+    ]
     for problem in parsing.each(wanted, partial(page, site.frame)):
         if problem:
             site.notes.append(problem)
