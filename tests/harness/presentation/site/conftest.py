@@ -147,6 +147,6 @@ def site(filed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of these."""
     out = tmp_path_factory.mktemp("site") / "out"
     told: list[str] = []
-    sites.write(read_all([filed]), out, tell=told.append)
+    sites.write(read_all([filed]), out, tell=told.append, drawn=False)
     assert told == []
     return out

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.presentation import site as sites
+from harness.presentation.folders import read_all
 from harness.presentation.show import sections, show
 from harness.presentation.site import badges
 from harness.presentation.site.frame import Frame
@@ -97,3 +99,20 @@ def test_a_badge_is_a_picture_whose_words_fit(tmp_path: Path, left: str, right: 
     assert next(each.text for each in texts) == left
     ends = [float(each.attrib["x"]) + float(each.attrib["textLength"]) for each in texts]
     assert ends[-1] <= float(picture.attrib["width"])
+
+
+def test_figures_name_their_command_and_records(tmp_path: Path, filed: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    names = ["adding-lstm-torch-0-0030.json", "adding-lstm-torch-1-0031.json", "20260102T030405Z-speed-0123abcd.json"]
+    for path in filed.glob("*.json"):
+        if path.name in names or path.stem.startswith("adding-lstm-numpy-0"):
+            (few / path.name).write_bytes(path.read_bytes())
+    sites.write(read_all([few]), tmp_path / "out")
+    page = (tmp_path / "out" / "figures" / "index.html").read_text()
+    (curves,) = (tmp_path / "out" / "figures").glob("curves-*.svg")
+    assert f'href="{curves.stem}.pdf"' in page
+    for form, whole in (("svg", curves.read_bytes()), ("pdf", curves.with_suffix(".pdf").read_bytes())):
+        assert b"harness plot FOLDER --only" in whole, form
+        assert b"adding-lstm-numpy-0-0000" in whole, form
+        assert b"speed-0123abcd" not in whole, form
