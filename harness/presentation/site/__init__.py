@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import explore, index, records
+from harness.presentation.site import explore, feed, index, records
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -16,6 +16,7 @@ PARTS: tuple[ModuleType, ...] = (
     index,
     explore,
     records,
+    feed,
 )
 
 

@@ -18,7 +18,7 @@ from harness.presentation import contest_table, parsing
 from harness.presentation.contest_words import machine
 from harness.presentation.curves import curve_of
 from harness.presentation.show import AGAIN, BAR, CURVE, Section, sections
-from harness.presentation.site import charts
+from harness.presentation.site import badges, charts
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Entry, Frame, Site, page_of
 from harness.presentation.table import Column, Table
@@ -26,7 +26,7 @@ from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import StoreError, contents, parsed
-from harness.text import printable, score_text
+from harness.text import counted, number, printable, score_text
 
 NAVIGATION: Final = (Entry("records/index.html", "Records"),)
 #: Records on one page of the list.
@@ -71,8 +71,23 @@ def page(frame: Frame, wanted: Wanted) -> str:
     frame.write(f"records/{seal}.json", content)
     told = _run(record) if isinstance(record, Record) else _speed(record)
     shared = {"record": record, "seal": seal, "links": wanted.links, "size": len(content)}
+    words = told["title"], _gist(record)
+    badge = badges.write(frame, seal, *words, badges.GOOD if record.status == "ok" else badges.BAD)
+    told |= {"badge": badge, "badge_words": ": ".join(words), "opinions": None}
     frame.page(page_of(seal), "record", **told, **shared)  # type: ignore[arg-type]
     return ""
+
+
+def _gist(record: Record | SpeedRecord) -> str:
+    """What a badge says of it."""
+    if isinstance(record, SpeedRecord):
+        return f"{counted(len(record.contests), 'contest')} on {record.environment.cpu}"
+    metrics = record.metrics
+    if metrics is None:
+        return record.status
+    speed = metrics.train_sequences_per_second
+    parts = [f"{metrics.main_score} {score_text(metrics.score[metrics.main_score])}"]
+    return ", ".join([*parts, *([f"{number(speed.median)} sequences/s"] if speed else [])])
 
 
 def _run(record: Record) -> dict[str, Any]:
@@ -152,6 +167,6 @@ def listing(site: Site) -> None:
     ][::-1]
     parts = [rows[start : start + LISTED] for start in range(0, len(rows), LISTED)] or [[]]
     addresses = ["records/index.html", *(f"records/page-{number}.html" for number in range(2, len(parts) + 1))]
-    for number, (part, address) in enumerate(zip(parts, addresses, strict=True)):
+    for at, (part, address) in enumerate(zip(parts, addresses, strict=True)):
         entries = [Entry(each.removeprefix("records/"), str(place + 1)) for place, each in enumerate(addresses)]
-        site.page(address, "records", "Records", rows=part, count=len(rows), pages=entries, place=number)
+        site.page(address, "records", "Records", rows=part, count=len(rows), pages=entries, place=at)
