@@ -42,7 +42,7 @@ class Visit:
         # those far below the window are not drawn yet
         self.page.evaluate("document.querySelectorAll('[data-chart]').forEach(each => each.scrollIntoView())")
         self.page.wait_for_function(
-            "[...document.querySelectorAll('[data-chart]')].every(each => each.dataset.drawn || each.textContent)"
+            "() => [...document.querySelectorAll('[data-chart]')].every(each => each.dataset.drawn || each.textContent)"
         )
 
     def sideways(self) -> int:

@@ -134,7 +134,9 @@
       }
       made.push(dataRow(row, columns, ticked));
     }
+    const focused = document.activeElement && document.activeElement.dataset.key;
     body.replaceChildren(...made);
+    if (focused) [...body.querySelectorAll("input")].find((each) => each.dataset.key === focused)?.focus({ preventScroll: true });
     drawPages(pages);
   }
 
