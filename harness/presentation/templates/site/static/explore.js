@@ -50,7 +50,13 @@
   function arrive() {
     const next = parsed(location.hash);
     if (state && written(next) === written(state)) return;
+    const onlyTicks = state && written({ ...next, ticked: [] }) === written({ ...state, ticked: [] });
     state = next;
+    if (onlyTicks) { // nothing is drawn anew: the focus stays where it is
+      for (const box of body.querySelectorAll("input")) box.checked = state.ticked.includes(box.dataset.key);
+      drawControls();
+      return;
+    }
     if (find("where").value !== state.where) find("where").value = state.where;
     draw();
   }
@@ -134,9 +140,7 @@
       }
       made.push(dataRow(row, columns, ticked));
     }
-    const focused = document.activeElement && document.activeElement.dataset.key;
     body.replaceChildren(...made);
-    if (focused) [...body.querySelectorAll("input")].find((each) => each.dataset.key === focused)?.focus({ preventScroll: true });
     drawPages(pages);
   }
 
