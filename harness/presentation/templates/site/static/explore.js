@@ -44,6 +44,7 @@
     clearTimeout(typing);
     if (written(next) === written(state)) return;
     location.hash = written(next);
+    arrive(); // at once: the event comes later, maybe after the next change
   }
 
   /** Take over the state of the address. */
