@@ -7,7 +7,7 @@ in seconds unless the name says otherwise; null stands for "not measured".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -250,6 +250,7 @@ def _only_a_run(command: str | None) -> str | None:
 class Record(Execution, Sealed):
     """One run."""
 
+    KIND: ClassVar[str] = "run"
     schema_version: Literal[6] = SCHEMA_VERSION
     spec: RunSpec
     deterministic: Annotated[

@@ -27,6 +27,7 @@ from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, execute
+from harness.records.kinds import about
 from harness.records.naming import run_name
 from harness.records.run import Record
 from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
@@ -42,6 +43,8 @@ from tasks.registry import UnknownName
 
 #: Endings of reports: the records that they name are verified.
 PAGES = (".html", ".md")
+#: Kinds of records that are about other records: they lie beside these, and are passed over.
+OPINIONS = ("verdict", "claim")
 GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
 STYLES: dict[Verdict, str] = {
     "bit-identical": "green", "same result": "green", "different": "red", "other task": "yellow",
@@ -142,8 +145,8 @@ def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row],
             continue
         if isinstance(record, Record):
             found.append((path, record))
-        else:
-            problems.append(f"{path}: of a speed contest; only a run can be verified")
+        elif path in places or record.KIND not in OPINIONS:
+            problems.append(f"{path}: {about(record).what}; only a run can be verified")
     return found, rows, problems
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from harness.analysis.groups import groups, trait
 from harness.presentation import run_columns
 from harness.presentation.contest_words import title as contest_title
+from harness.presentation.run_table import settings_of, with_scores_named
 from harness.presentation.site.frame import Entry, Site, page_of, slug
 from harness.presentation.table import Column, Table
 from harness.records.base import Environment
@@ -175,14 +176,16 @@ def _newest(runs: Sequence[Run]) -> str:
 
 def runs_table(runs: Sequence[Run]) -> Table:
     """The newest of these runs, each with a link to its page."""
-    of = run_columns.COLUMNS
+    of, shown = run_columns.COLUMNS, list(runs)[::-1][:MOST_NAMED]
+    settings = settings_of(shown)
     columns: list[Column[Run]] = [
         Column("when", lambda run: f"{trait(run, 'created'):%Y-%m-%d %H:%M}"),
         Column("run", run_name, link=lambda run: page_of(seal_of(run)), prose=True),
-        *(of[name] for name in ("seed", "status", "score_name", "score", "train_seq_s", "train_s", "host_growth_mib")),
+        Column("setting", lambda run: settings[run.id], prose=True),
+        *(of[name] for name in ("status", "score_name", "score", "train_seq_s", "train_s", "host_growth_mib")),
         Column("noise", lambda run: trait(run, "flags"), prose=True),
     ]
-    return Table.of(columns, list(runs)[::-1][:MOST_NAMED])
+    return with_scores_named(Table.of(columns, shown))
 
 
 def seal_of(run: Run) -> str:

@@ -13,9 +13,10 @@ from harness.presentation.folders import read_all
 from tests.fixtures.hostile_records import TITLE, hostile
 from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
 
-#: Of each folder one page stands for the others, but this many of records: a run, one that failed, a speed record.
+#: A page of each kind; capitals stand for one of several.
 KINDS = (
-    "index.html", "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html",
+    "index.html", "trade-offs.html", "history.html", "machines/index.html", "machines/ANY.html", "studies/index.html",
+    "studies/ANY.html", "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html",
 )  # fmt: skip
 
 
