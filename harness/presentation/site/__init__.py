@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import feed, history, index, machines, records, studies, trade_offs
+from harness.presentation.site import explore, feed, history, index, machines, records, studies, trade_offs
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -14,6 +14,7 @@ from harness.records.store import Found
 #: of the navigation; and where it has nothing to show for some records, ``wanted(found)``.
 PARTS: tuple[ModuleType, ...] = (
     index,
+    explore,
     trade_offs,
     history,
     machines,
