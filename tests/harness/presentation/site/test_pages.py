@@ -17,13 +17,14 @@ from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
 KINDS = (
     "index.html", "explore.html", "trade-offs.html", "history.html", "machines/index.html", "machines/ANY.html",
     "studies/index.html", "studies/ANY.html", "records/index.html", "records/RUN.html", "records/FAILED.html",
-    "records/SPEED.html",
+    "records/SPEED.html", "records/JUDGED.html", "records/VERDICT.html",
 )  # fmt: skip
 
 
 def address(kind: str, site: Path) -> str:
     """The address of a page of a kind."""
     marks = {"RUN": "Curve of the loss", "FAILED": "the loss is not finite", "SPEED": "Speed contests of"}
+    marks |= {"JUDGED": "Made again on 2 machines", "VERDICT": "Verdict on"}
     place = Path(kind)
     if place.stem == "ANY":
         return min(path.relative_to(site).as_posix() for path in (site / place.parent).glob("[!i]*.html"))
