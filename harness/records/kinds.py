@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from harness.records.base import Sealed
-from harness.records.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS, NotMigrated, Step, check_seal
+from harness.records.claim import ClaimRecord
+from harness.records.migrations import (
+    CLAIM_CURRENT,
+    CLAIM_STEPS,
+    CURRENT,
+    SPEED_CURRENT,
+    SPEED_STEPS,
+    STEPS,
+    NotMigrated,
+    Step,
+    check_seal,
+)
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 
@@ -46,6 +57,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             SpeedRecord, SPEED_CURRENT, SPEED_STEPS, 2, "speed", "the record of a speed contest", "speed contests",
             "speeds",
         ),
+        Kind(ClaimRecord, CLAIM_CURRENT, CLAIM_STEPS, 1, "claim", "the record of a claim", "claims", "claims"),
     )
 }  # fmt: skip
 
