@@ -30,9 +30,15 @@ def verify(
     places: Folders = None,
     timeout: Annotated[float, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = LONGEST_AGAIN_S,
     within: Annotated[float, typer.Option(min=0, help="Longest that all runs together may take.")] = LONGEST_ALL_S,
-    results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder to keep the new runs' records and the verdicts in.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="File (or FILE:NAME), or folder, of the model of your own that a record is of.")
+    ] = None,
+    updates: Annotated[
+        int | None,
+        typer.Option(min=1, help="Make about so many updates of each run again, and no more.", show_default="all"),
     ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
     **options: Any,
@@ -55,7 +61,14 @@ def verify(
     with terminated_as_interrupted():
         try:
             rows, problems = verify_all(
-                places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model, quiet=quiet
+                places or [DEFAULT_RESULTS],
+                timeout,
+                store,
+                json_lines,
+                within,
+                model=model,
+                quiet=quiet,
+                updates=updates,
             )
         except UsageError as error:
             fail(error)

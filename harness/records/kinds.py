@@ -17,12 +17,15 @@ from harness.records.migrations import (
     SPEED_CURRENT,
     SPEED_STEPS,
     STEPS,
+    VERDICT_CURRENT,
+    VERDICT_STEPS,
     NotMigrated,
     Step,
     check_seal,
 )
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
+from harness.records.verdict import VerdictRecord
 
 
 class Kind(NamedTuple):
@@ -57,6 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             SpeedRecord, SPEED_CURRENT, SPEED_STEPS, 2, "speed", "the record of a speed contest", "speed contests",
             "speeds",
         ),
+        Kind(VerdictRecord, VERDICT_CURRENT, VERDICT_STEPS, 1, "verdict", "a verdict on a run", "verdicts", "verdicts"),
         Kind(ClaimRecord, CLAIM_CURRENT, CLAIM_STEPS, 1, "claim", "the record of a claim", "claims", "claims"),
     )
 }  # fmt: skip

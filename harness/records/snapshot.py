@@ -44,7 +44,7 @@ class Snapshot:
     """The records of some places, copies only once, in the order of their making: columns of what is kept of them.
 
     Attributes:
-        paths: of the records' files, as they were listed.
+        paths: of the records' files, as they were listed; seals: their digests there, by id.
         problems: a line for each file that is no record, or another one under an id that one has already.
         notes: what was wrong with the index itself.
     """
@@ -61,6 +61,7 @@ class Snapshot:
         self._index, rows = self._read()
         self.paths: list[str] = []
         self.kinds: list[str] = []
+        self.seals: dict[str, str] = {}
         self._ids: list[int] = []
         self._keys: list[bytes] = []
         self._order(rows)
@@ -197,6 +198,7 @@ class Snapshot:
                 if seal != first_seal and not _equal(first, each.path):
                     why = f"another record than {first}, under the same id, {identity}"
                     self.problems.append(f"{each.path}: {why}")
+        self.seals = {identity: seal for identity, (_, seal) in seen.items()}
         found.sort()
         for _, _, path, kind, number, key in found:
             self.paths.append(path)
