@@ -25,8 +25,10 @@ from harness.cli import (
     reproduce,
     run,
     show,
+    site,
     speed,
     study,
+    submission,
     table,
     verify,
 )
@@ -50,8 +52,11 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "table": table.table,
     "plot": plot.plot,
     "report": report.report,
+    "site": site.site,
     "export": export.export,
     "pack": pack.pack,
+    "submit": submission.submit,
+    "check-submission": submission.check_submission,
     "data": data.data,
     "env": env.env,
 }
