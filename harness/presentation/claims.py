@@ -22,7 +22,7 @@ STYLES: Final[Mapping[str, str]] = {
 
 def in_words(figure: ClaimFigure) -> str:
     """A figure with its interval and the bounds, in words."""
-    return f"{figure.what}: {figure_text(figure)}, {bounds_text(figure)}"
+    return f"{figure.what}: {figure_text(figure)}; {bounds_text(figure)}"
 
 
 def figure_text(figure: ClaimFigure) -> str:
@@ -33,10 +33,10 @@ def figure_text(figure: ClaimFigure) -> str:
 
 
 def bounds_text(figure: ClaimFigure) -> str:
-    """ "above 1 holds"."""
+    """ "it holds above 1"."""
     above = [f"above {figure.above:g}"] if figure.above is not None else []
     below = [f"below {figure.below:g}"] if figure.below is not None else []
-    return f"{' and '.join([*above, *below])} holds"
+    return f"it holds {' and '.join([*above, *below])}"
 
 
 def source_text(claim: Claim) -> str:
@@ -90,7 +90,7 @@ def _shown(record: ClaimRecord) -> Iterator[RenderableType]:
     yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
     yield from lines_of("Verdict", [("", record.why), ("scope", record.scope)])
     if record.figures:
-        yield from lines_of("Figures", [(each.verdict, f"{each.what}: {figure_text(each)}, {bounds_text(each)}")
+        yield from lines_of("Figures", [(each.verdict, f"{each.what}: {figure_text(each)}; {bounds_text(each)}")
                                         for each in record.figures])  # fmt: skip
     if record.evidence:
         yield from lines_of("Records", [(each.kind, f"{each.id}, SHA-256 {each.digest}") for each in record.evidence])

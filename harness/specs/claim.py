@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
@@ -17,6 +17,7 @@ from harness.errors import UsageError
 from harness.specs.base import Frozen, Positive, StudyMark
 from harness.specs.options import SPEED, Option
 from harness.specs.study import Reader, Study, Values, flat, toml
+from harness.specs.study import read as read_study
 from harness.specs.values import value
 from tasks.registry import nearest
 
@@ -332,12 +333,25 @@ class _ClaimReader:
         return found, chosen
 
     def study(self, table: Mapping[str, Any], within: str = "study") -> Study:
+        if "file" in table:
+            return self._of_file(table, within)
         for key in ("name", "results"):
             if key in table:
                 self.wrong(f"{key}: a claim's study has the claim's", key, within)
         return Reader(self.path, self.text, within).study(
             {**table, "name": self.id, "results": os.path.relpath(self.results, self.path.parent)}, self.sha256
         )
+
+    def _of_file(self, table: Mapping[str, Any], within: str) -> Study:
+        """A study that has a file of its own, and its records in a folder of its own."""
+        file = table["file"]
+        if len(table) > 1:
+            other = next(key for key in table if key != "file")
+            self.wrong("file stands alone: all else is in the study's file", other, within)
+        if not isinstance(file, str) or not file:
+            self.wrong("file: the path of a study's file, as text", "file", within)
+        found = read_study(self.path.parent / file)
+        return replace(found, path=Path(os.path.normpath(found.path)))
 
     def speed(self, table: Mapping[str, Any]) -> Values:
         known = [each.name for each in SPEED if each.name not in _NOT_IN_SPEED]

@@ -326,9 +326,9 @@ class _SpeedMeasurement(Measurement):
     def measure(self, found: Figures) -> None:
         record = self.held()
         if record is None:
-            record, _ = speeds.hold_all(
-                self.contests(), self.settings, Store(self.folder), self.choice, self.asked.quiet
-            )
+            store = Store(self.folder)
+            store.prepare()
+            record, _ = speeds.hold_all(self.contests(), self.settings, store, self.choice, self.asked.quiet)
         if record.status == "interrupted":
             raise Stopped
         found.evidence = [Evidence(id=record.id, kind="speed", digest=record.digest)]
@@ -465,7 +465,7 @@ class _ParityMeasurement(Measurement):
             if rule.at > self.updates:
                 raise UsageError(f"{self.claim.path}: at: no update after {self.updates} is compared")
             pairs = len(curves) * (len(curves) - 1) // 2
-            what = f"relative distance of losses before update {rule.at}, over {pairs} pairs of backends"
+            what = f"relative distance of losses before update {rule.at}, over {counted(pairs, 'pair')} of backends"
             found.add(number, rule, what, judging.drift(curves, rule.at), pairs)
 
     def _drawn(self) -> _Curves:
