@@ -211,6 +211,15 @@ class Ceiling:
     source: Source
 
 
+class Limit(NamedTuple):
+    """What a device gives: rates of a large matrix product (GFLOP/s) and of a large copy (10⁹ bytes/s), and when."""
+
+    gemm_gflops: float
+    copy_gb_per_s: float | None
+    measured: datetime
+    source: Source
+
+
 @dataclass(frozen=True)
 class Answer:
     """Which backend trains fastest, and how sure that is.
@@ -275,7 +284,7 @@ class Answer:
     @property
     def backends(self) -> set[str]:
         """All that took part, whether they count or not."""
-        return {each.backend for each in (*self.standing, *self.left_out)}
+        return {each.backend for each in self.standing} | {each.backend for each in self.left_out}
 
 
 def answers(runs: Iterable[Run], speeds: Iterable[SpeedRecord], figure: Figure) -> list[Answer]:
@@ -533,6 +542,20 @@ def _ceiling(standing: Sequence[Contender], held: Sequence[_Held]) -> Ceiling | 
         roof.gemm_gflops, roof.copy_gb_per_s, share, share * steps.median / steps.p90, share * steps.median / steps.p10,
         last.source,
     )  # fmt: skip
+
+
+def limits(speeds: Iterable[SpeedRecord]) -> dict[Place, Limit]:
+    """What each machine gives, from the last call there that measured it."""
+    found: dict[Place, Limit] = {}
+    for record in sorted(speeds, key=lambda record: record.created):
+        rows = (row for contest in record.contests for row in contest.rows)
+        for row in rows:
+            roof = record.roofs.get(row.spec.device)
+            if roof is not None and roof.gemm_gflops is not None:
+                place = _place_of(row, record.environment)
+                source = Source(record.id)
+                found[place] = Limit(roof.gemm_gflops, roof.copy_gb_per_s, record.created, source)
+    return found
 
 
 # -- both ---------------------------------------------------------------------------------------------
