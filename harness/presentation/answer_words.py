@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answers import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source
+from harness.analysis.answers import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source, answers
 from harness.analysis.disturbance import MEANINGS
 from harness.presentation import contest_words
+from harness.presentation.folders import prepared
+from harness.presentation.run_columns import COLUMNS
+from harness.records.store import Found
 from harness.text import counted, number, printable, score_text
 
 #: What people call backends; a third party's keeps its name.
@@ -16,6 +20,15 @@ NAMES: Final = {"numpy": "NumPy", "torch": "PyTorch", "tensorflow": "TensorFlow"
 CELLS: Final = {
     "lstm": "LSTM", "gru": "GRU", "rnn": "plain RNN", "gru-reset-before": "GRU (reset before the product)",
 }  # fmt: skip
+
+
+#: The question that most people ask first: an LSTM of so many units.
+USUAL_CELL, USUAL_HIDDEN = "lstm", 128
+#: Columns of runs that answers need.
+_NEEDED: Final = (
+    "train_seq_s", "train_seq_s_p10", "train_seq_s_p90", "host_growth_mib", "host_peak_mib", "device_peak_mib", "score",
+    "train_s",
+)  # fmt: skip
 
 
 class Sentence(NamedTuple):
@@ -51,6 +64,23 @@ class Said(NamedTuple):
         """All of them, the most important first."""
         some = [self.verdict, self.memory, self.sure, self.apart, *self.gains, self.ceiling]
         return [each for each in some if each is not None]
+
+
+def answered(found: Found) -> list[Answer]:
+    """What these records say, the answers first that are nearest to the question that most people ask."""
+    with prepared(found, _NEEDED):
+        every = answers(found.records, found.speeds, lambda run, column: COLUMNS[column].get(run))
+    return sorted(every, key=nearness)
+
+
+def nearness(answer: Answer) -> tuple[Any, ...]:
+    """How far an answer is from the question that most people ask: its cell, its size, its layers and the rest."""
+    question = answer.question
+    apart = abs(math.log2(question.hidden / USUAL_HIDDEN))
+    return (
+        question.cell != USUAL_CELL, apart, question.layers + question.bidirectional, question.place.device != "cpu",
+        question.kind, -answer.last.timestamp(), question.shared,
+    )  # fmt: skip
 
 
 def said(answer: Answer) -> Said:

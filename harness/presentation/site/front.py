@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answers import Answer, Contender, Lead, Limit, Place, Source, answers, limits
+from harness.analysis.answers import Answer, Contender, Lead, LeftOut, Limit, Place, Source, limits
 from harness.analysis.groups import trait
 from harness.presentation import answer_words
 from harness.presentation.answer_words import Sentence
-from harness.presentation.folders import prepared
 from harness.presentation.look import colour_of
-from harness.presentation.run_columns import COLUMNS
 from harness.presentation.site import charts, explore, machines, rows
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Site, page_of, slug
@@ -26,13 +23,6 @@ from harness.text import counted, number, printable, score_text
 MOST_SHOWN: Final = 60
 #: Rows that a link names one by one.
 MOST_NAMED: Final = 100
-#: The question that the page opens with: an LSTM of so many units.
-USUAL_CELL, USUAL_HIDDEN = "lstm", 128
-#: Columns of runs that answers need, read at once.
-_NEEDED: Final = (
-    "train_seq_s", "train_seq_s_p10", "train_seq_s_p90", "host_growth_mib", "host_peak_mib", "device_peak_mib", "score",
-    "train_s",
-)  # fmt: skip
 
 
 class Line(NamedTuple):
@@ -95,10 +85,9 @@ class Machine(NamedTuple):
 def write(site: Site) -> None:
     """Write ``index.html``."""
     found = site.found
-    with prepared(found, _NEEDED):
-        every = answers(found.records, found.speeds, lambda run, column: COLUMNS[column].get(run))
+    every = answer_words.answered(found)
     asked = [answer for answer in every if len(answer.backends) > 1]
-    shown = sorted(asked, key=_nearness)[:MOST_SHOWN]
+    shown = asked[:MOST_SHOWN]
     specs = _specs(site, shown)
     of_machines = limits(found.speeds)
     by_place: dict[Place, list[Card]] = {}
@@ -113,19 +102,9 @@ def write(site: Site) -> None:
         charts=[card.chart for cards in by_place.values() for card in cards if card.chart],
         first=first, also=[card for cards in by_place.values() for card in cards
                            if first and card is not first and card.asked == first.asked],
-        exact=bool(shown) and _nearness(shown[0])[:3] == (0, 0.0, 1),
+        exact=bool(shown) and answer_words.nearness(shown[0])[:3] == (0, 0.0, 1),
         machines=[_machine(site, place, of_machines.get(place), cards) for place, cards in by_place.items()],
         counts=_counts(site, every, asked, shown), everything=explore.address(),
-    )  # fmt: skip
-
-
-def _nearness(answer: Answer) -> tuple[Any, ...]:
-    """How far an answer is from the question that the page opens with: an order."""
-    question = answer.question
-    apart = abs(math.log2(question.hidden / USUAL_HIDDEN))
-    return (
-        question.cell != USUAL_CELL, apart, question.layers + question.bidirectional, question.place.device != "cpu",
-        question.kind, -answer.last.timestamp(), question.shared,
     )  # fmt: skip
 
 
@@ -135,7 +114,9 @@ def _counts(site: Site, every: Sequence[Answer], asked: Sequence[Answer], shown:
     if len(every) > len(asked):
         lines.append(f"In {counted(len(every) - len(asked), 'further set')} only one backend was measured.")
     if len(asked) > len(shown):
-        lines.append(f"Shown are the {len(shown)} nearest to an LSTM of {USUAL_HIDDEN} units; Explore has them all.")
+        lines.append(
+            f"Shown are the {len(shown)} nearest to an LSTM of {answer_words.USUAL_HIDDEN} units; Explore has them all."
+        )
     return lines
 
 
@@ -214,13 +195,13 @@ def _commands(site: Site, answer: Answer, specs: dict[str, RunSpec]) -> list[tup
         return []
     first, others = answer.standing[0], answer.standing[1:]
     if answer.contest is not None:
-        who = list(dict.fromkeys((each.backend, each.variant) for each in (*answer.standing, *answer.open)))
+        who = list(dict.fromkeys([*map(_who, answer.standing), *map(_who, answer.open)]))
         line = contest(answer.contest.rows[0].spec, who)
         return [("the same contest, in a few minutes", line)] if line else []
     spec, found = specs[first.sources[0].id], []
     # what would settle it: those that were disturbed, else the nearest
-    if against := [*answer.open, *others]:
-        a, b = ((each.backend, each.variant) for each in (first, against[0]))
+    if against := [*map(_who, answer.open), *map(_who, others)]:
+        a, b = _who(first), against[0]
         what = f"{answer_words.name(a[0])} against {answer_words.name(b[0])}, live, in turns"
         found.append((what, comparison(spec, a, b)))
     seal = site.seals[first.sources[0].id]
@@ -231,6 +212,10 @@ def _commands(site: Site, answer: Answer, specs: dict[str, RunSpec]) -> list[tup
         )
     )
     return found
+
+
+def _who(each: Contender | LeftOut) -> tuple[str, str]:
+    return each.backend, each.variant
 
 
 # -- the chart ----------------------------------------------------------------------------------------
