@@ -123,6 +123,16 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """The site of the published results and studies, into results/published/site; ``-- --out FOLDER`` elsewhere."""
+    install(session, "site,parquet")
+    title = "Recurrent networks, measured"
+    studies = sorted(map(str, Path("results/studies").glob("*.records.zip")))
+    places = ("results/published", *studies)
+    session.run("harness", "site", *places, "--out", "results/published/site", "--title", title, *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """What the harness itself costs, against bare scripts and at start-up; what denormals and many records cost.
 

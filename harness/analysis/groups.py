@@ -19,6 +19,7 @@ from backends.own import OWN
 from harness.analysis.disturbance import flags
 from harness.records.base import Environment
 from harness.records.kept import Kept, Run
+from harness.records.machines import slug
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 
@@ -63,6 +64,7 @@ TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "device": attrgetter("spec.device"),
     "device_name": attrgetter("environment.device_name"),
     "machine": _machine,
+    "machine_slug": lambda record: slug(record.environment),
     "logical_cpus": attrgetter("environment.logical_cpus"),
     "harness": lambda record: record.environment.versions.get("harness"),
     "git_commit": attrgetter("environment.git_commit"),

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from harness.records.base import Sealed
-from harness.records.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS, NotMigrated, Step, check_seal
+from harness.records.migrations import (
+    CURRENT,
+    SPEED_CURRENT,
+    SPEED_STEPS,
+    STEPS,
+    VERDICT_CURRENT,
+    VERDICT_STEPS,
+    NotMigrated,
+    Step,
+    check_seal,
+)
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
+from harness.records.verdict import VerdictRecord
 
 
 class Kind(NamedTuple):
@@ -46,6 +57,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             SpeedRecord, SPEED_CURRENT, SPEED_STEPS, 2, "speed", "the record of a speed contest", "speed contests",
             "speeds",
         ),
+        Kind(VerdictRecord, VERDICT_CURRENT, VERDICT_STEPS, 1, "verdict", "a verdict on a run", "verdicts", "verdicts"),
     )
 }  # fmt: skip
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from harness.records.seal import digest
 
-#: Of run records, and of speed records.
+#: Of run records, of speed records, and of verdicts.
 CURRENT: Final = 6
 SPEED_CURRENT: Final = 4
+VERDICT_CURRENT: Final = 1
 Document = dict[str, Any]
 #: From one version to the next.
 Step = Callable[[Document], Document]
@@ -120,3 +121,4 @@ NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
 SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
+VERDICT_STEPS: dict[int, Step] = {}

@@ -25,6 +25,7 @@ from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
 from harness.records.seal import digest
 from harness.records.speed import SpeedRecord
+from harness.records.verdict import VerdictRecord
 from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
@@ -49,7 +50,8 @@ class Found:
     """Records read, one line for each file that is not one, and notes on what went otherwise than usual.
 
     ``index`` has the columns of the runs, where they come from one. Of each kind the records are in the order of their
-    making.
+    making. ``seals`` has, by id, the digest of every record as its file has it: a record that is brought to a newer
+    schema has another one in memory.
     """
 
     records: Sequence[Run] = field(default_factory=list)
@@ -57,8 +59,9 @@ class Found:
     speeds: list[SpeedRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     index: Snapshot | None = None
-    verdicts: list[Sealed] = field(default_factory=list)
+    verdicts: list[VerdictRecord] = field(default_factory=list)
     claims: list[Sealed] = field(default_factory=list)
+    seals: dict[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Record]:
@@ -66,7 +69,7 @@ class Found:
         return [run if isinstance(run, Record) else run.record for run in self.records]
 
     def add(self, record: Sealed) -> None:
-        """Put a record where those of its kind are."""
+        """Put a record where those of its kind are; its seal is not noted."""
         getattr(self, about(record).held).append(record)
 
 
@@ -298,12 +301,17 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
     A file that is not a record is named in ``problems``, and never fatal; so is another record under an id that one has
     already.
     """
+    return ((path, record) for path, record, _ in _each_sealed(places, problems))
+
+
+def _each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
+    """The same, with their digests there."""
     distinct = Distinct()
     for path in files(places, problems):
         try:
-            record = read(path)
+            record, seal = sealed(path)
             if distinct.is_new(path, record):
-                yield path, record
+                yield path, record, seal
         except StoreError as error:
             problems.append(str(error))
 
@@ -311,7 +319,10 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
 def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
     found = Found()
-    every = [record for _, record in each_of(places, found.problems)]
+    every: list[Sealed] = []
+    for _, record, seal in _each_sealed(places, found.problems):
+        every.append(record)
+        found.seals[record.id] = seal
     for record in sorted(every, key=lambda record: (record.created, record.id)):
         found.add(record)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import explore, feed, front, history, machines, records, studies, trade_offs
+from harness.presentation.site import explore, feed, figures, front, history, machines, records, studies, trade_offs
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -19,6 +19,7 @@ PARTS: tuple[ModuleType, ...] = (
     history,
     machines,
     studies,
+    figures,
     records,
     feed,
 )
@@ -29,6 +30,7 @@ def write(
     out: Path,
     title: str = "Recurrent networks, measured",
     tell: Callable[[str], None] = lambda line: None,
+    drawn: bool = True,
 ) -> Path:
     """Write the site of these records into the folder ``out``, whole or not at all; the address of its front page.
 
@@ -36,12 +38,14 @@ def write(
         found: from folders, with an index: see ``harness.presentation.folders.read_all``.
         title: of the site.
         tell: is told what could not be shown.
+        drawn: whether there are figures for papers too, which take most of the time.
 
     Raises:
         UsageError: ``out`` holds something else, or a package that the site needs is not installed.
         OSError: it cannot be written; what was there before still is.
     """
     parts = [part for part in PARTS if not hasattr(part, "wanted") or part.wanted(found)]
+    parts = [part for part in parts if drawn or part is not figures]
     navigation = [entry for part in parts for entry in getattr(part, "NAVIGATION", ())]
     with folder(out) as made:
         site = Site(made, title, navigation, found)

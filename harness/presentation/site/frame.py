@@ -133,12 +133,7 @@ class Site(Frame):
     @property
     def seals(self) -> Mapping[str, str]:
         """By the ids of all records, the digests in their files, which are their addresses."""
-        return self.once("seals", self._seals)
-
-    def _seals(self) -> dict[str, str]:
-        index = self.found.index
-        assert index is not None
-        return dict(zip(index.columns["id"], index.seals, strict=True))
+        return self.found.seals
 
     @property
     def frame(self) -> Frame:

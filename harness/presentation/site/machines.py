@@ -4,94 +4,71 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from harness.analysis.groups import groups, trait
 from harness.presentation import run_columns
 from harness.presentation.contest_words import title as contest_title
 from harness.presentation.run_table import settings_of, with_scores_named
-from harness.presentation.site.frame import Entry, Site, page_of, slug
+from harness.presentation.site.frame import Entry, Site, page_of
 from harness.presentation.table import Column, Table
 from harness.records.base import Environment
 from harness.records.kept import Kept, Run
+from harness.records.machines import slug as machine_slug
 from harness.records.naming import run_name
 from harness.records.speed import SpeedRecord
-from harness.text import counted, printable
+from harness.text import counted, number, printable
 
 NAVIGATION: Final = (Entry("machines/index.html", "Machines"),)
 #: Records that a machine's or a study's page names one by one, the newest.
 MOST_NAMED: Final = 200
 
 
-class Key(NamedTuple):
-    """What makes a machine another one.
-
-    Attributes:
-        name: of its GPU, where one was used, else of its processor.
-        cpu, logical_cpus: its processor.
-        gib: its memory, in whole GiB, since kernels keep back more or less of it; None where it is not known.
-    """
-
-    name: str
-    cpu: str
-    logical_cpus: int
-    gib: int | None
-
-    @property
-    def words(self) -> str:
-        """The machine in one line."""
-        memory = [f"{self.gib} GiB"] if self.gib else []
-        on = [self.cpu] if self.name != self.cpu else []
-        return printable(", ".join([self.name, *on, counted(self.logical_cpus, "logical CPU"), *memory]))
-
-
 @dataclass
 class Machine:
-    """A machine, the address of its page, and what ran there."""
+    """A kind of machine, and what ran on those of it: see ``harness.records.machines.slug``.
 
-    key: Key
+    Attributes:
+        address: of its page; its stem is also the name of its folder of submissions.
+        name: in words.
+    """
+
     address: str
+    name: str
     runs: list[Run] = field(default_factory=list)
     speeds: list[SpeedRecord] = field(default_factory=list)
 
 
-def machines(site: Site) -> dict[Key, Machine]:
-    """All machines, in the order of their names; found once for a site."""
+def machines(site: Site) -> dict[str, Machine]:
+    """All machines by their slugs; found once for a site."""
     return site.once("machines", lambda: _machines(site))
 
 
-def _machines(site: Site) -> dict[Key, Machine]:
-    found: dict[Key, tuple[list[Run], list[SpeedRecord]]] = {}
+def _machines(site: Site) -> dict[str, Machine]:
+    found: dict[str, Machine] = {}
     for run in site.found.records:
-        found.setdefault(_of_run(run), ([], []))[0].append(run)
+        which = trait(run, "machine_slug")
+        _of(found, which, "" if which in found else _named(run)).runs.append(run)
     for record in site.found.speeds:
-        for key in dict.fromkeys(_of_speed(record)):
-            found.setdefault(key, ([], []))[1].append(record)
-    taken: dict[str, str] = {}
-    made = {}
-    for key in sorted(found, key=lambda key: key.words):
-        name = slug(key.words, taken)
-        taken[name] = name
-        made[key] = Machine(key, f"machines/{name}.html", *found[key])
-    return made
+        place = record.environment
+        name = _words(place.device_name or place.gpu.get("name") or place.cpu, place.cpu, place.logical_cpus)
+        _of(found, machine_slug(place), name).speeds.append(record)
+    return dict(sorted(found.items()))
 
 
-def _of_run(run: Run) -> Key:
-    memory = json.loads(run_columns.machine_of(run))["memory"]
-    return Key(trait(run, "machine"), run_columns.COLUMNS["cpu"].get(run), trait(run, "logical_cpus"), _gib(memory))
+def _of(found: dict[str, Machine], which: str, name: str) -> Machine:
+    return found.setdefault(which, Machine(f"machines/{which or 'unnamed'}.html", name))
 
 
-def _of_speed(record: SpeedRecord) -> Iterator[Key]:
-    place = record.environment
-    for contest in record.contests:
-        for row in contest.rows:
-            yield Key(row.device_name or place.cpu, place.cpu, place.logical_cpus, _gib(place.memory_bytes))
+def _named(run: Run) -> str:
+    return _words(trait(run, "machine"), run_columns.COLUMNS["cpu"].get(run), trait(run, "logical_cpus"))
 
 
-def _gib(size: int | None) -> int | None:
-    return round(size / 2**30) if size else None
+def _words(name: str, cpu: str, logical_cpus: int) -> str:
+    """A machine in one line."""
+    return printable(", ".join([name, *([cpu] if name != cpu else []), counted(logical_cpus, "logical CPU")]))
 
 
 def write(site: Site) -> None:
@@ -100,7 +77,7 @@ def write(site: Site) -> None:
     for machine in made.values():
         _page(site, machine)
     columns: list[Column[Machine]] = [
-        Column("machine", lambda machine: machine.key.words, link=lambda machine: machine.address, prose=True),
+        Column("machine", lambda machine: machine.name, link=lambda machine: machine.address, prose=True),
         Column("runs", lambda machine: len(machine.runs), kind="Int64"),
         Column("calls of speed", lambda machine: len(machine.speeds), kind="Int64"),
         Column("first record", lambda machine: f"{min(_moments(machine)):%Y-%m-%d}"),
@@ -123,25 +100,29 @@ def _page(site: Site, machine: Machine) -> None:
     if machine.speeds:
         tables.append(("Calls of harness speed", _speeds_table(site, machine.speeds)))
     about = [f"{counted(len(machine.runs), 'run')}, {counted(len(machine.speeds), 'call')} of harness speed."]
-    site.page(machine.address, "tables", machine.key.words, about=about, facts_shown=_facts(machine), tables=tables)
+    site.page(machine.address, "tables", machine.name, about=about, facts_shown=_facts(machine), tables=tables)
 
 
 def _facts(machine: Machine) -> list[tuple[str, str]]:
     """What the machine is and which software was seen on it, the last first."""
-    columns, key = run_columns.COLUMNS, machine.key
-    facts = [("processor", f"{key.cpu}, {counted(key.logical_cpus, 'logical CPU')}")]
-    facts += [("GPU", key.name)] if key.name != key.cpu else []
-    facts += [("memory", f"{key.gib} GiB")] if key.gib else []
+    columns = run_columns.COLUMNS
     places: list[Environment] = [record.environment for record in machine.speeds]
     systems = [*(columns["os"].get(run) for run in machine.runs), *(place.os for place in places)]
     pythons = [*(columns["python"].get(run) for run in machine.runs), *(place.python for place in places)]
     commits = [*(trait(run, "git_commit") for run in machine.runs), *(place.git_commit for place in places)]
+    told = [json.loads(text) for text in dict.fromkeys(map(run_columns.machine_of, machine.runs))]
     versions: dict[str, dict[str, None]] = {}
-    told = [json.loads(text)["versions"] for text in dict.fromkeys(map(run_columns.machine_of, machine.runs))]
-    for each in [*told, *(place.versions for place in places)]:
+    for each in [*(each["versions"] for each in told), *(place.versions for place in places)]:
         for name, version in each.items():
             versions.setdefault(name, {})[version] = None
-    facts += [
+    sizes = {size for size in [*(each["memory"] for each in told), *(place.memory_bytes for place in places)] if size}
+    cpus = [f"{columns['cpu'].get(run)}, {trait(run, 'logical_cpus')} logical" for run in machine.runs]
+    cpus += [f"{place.cpu}, {place.logical_cpus} logical" for place in places]
+    gpus = [*(trait(run, "device_name") for run in machine.runs), *(place.gpu.get("name") for place in places)]
+    facts = [
+        ("processor", "; ".join(dict.fromkeys(cpus))),
+        ("GPU", "; ".join(dict.fromkeys(filter(None, gpus)))),
+        ("memory", ", ".join(dict.fromkeys(f"{number(size / 2**30)} GiB" for size in sorted(sizes)))),
         ("system", ", ".join(dict.fromkeys(systems))),
         ("Python", ", ".join(dict.fromkeys(pythons))),
         ("versions", "; ".join(f"{name} {', '.join(each)}" for name, each in sorted(versions.items()))),
@@ -207,7 +188,7 @@ def _speeds_table(site: Site, records: Sequence[SpeedRecord]) -> Table:
 
 
 def of_record(site: Site, record: Run | SpeedRecord) -> list[Entry]:
-    """Links to the machines that a record is of."""
-    keys = _of_speed(record) if isinstance(record, SpeedRecord) else [_of_run(record)]
-    made = machines(site)
-    return [Entry(made[key].address, f"Machine: {key.words}") for key in dict.fromkeys(keys)]
+    """A link to the machine that a record is of."""
+    which = machine_slug(record.environment) if isinstance(record, SpeedRecord) else trait(record, "machine_slug")
+    machine = machines(site)[which]
+    return [Entry(machine.address, f"Machine: {machine.name}")]

@@ -17,7 +17,7 @@ from harness.records.base import Spread
 from harness.records.run import Record
 from harness.records.store import Store
 from harness.specs.base import StudyMark
-from tests.harness.conftest import made_contestant, made_record, made_speed
+from tests.harness.conftest import made_contestant, made_record, made_speed, made_verdict
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (360, 1280)
@@ -139,6 +139,9 @@ def filed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for record in records():
         store.write(record)
     store.write(made_speed([made_contestant("numpy", 2.0), made_contestant("torch", 1.0)]))
+    judged = records()[0]
+    store.write(made_verdict(judged))
+    store.write(made_verdict(judged, "same result", 1, cpu="Another processor"))
     return folder
 
 
@@ -147,6 +150,6 @@ def site(filed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of these."""
     out = tmp_path_factory.mktemp("site") / "out"
     told: list[str] = []
-    sites.write(read_all([filed]), out, tell=told.append)
+    sites.write(read_all([filed]), out, tell=told.append, drawn=False)
     assert told == []
     return out

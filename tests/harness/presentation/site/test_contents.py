@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.presentation import site as sites
+from harness.presentation.folders import read_all
 from harness.presentation.show import sections, show
 from harness.presentation.site import badges
 from harness.presentation.site.frame import Frame
@@ -38,7 +40,8 @@ def test_a_record_page_says_everything_that_show_says(site: Path) -> None:
                     assert " ".join(name.split()) in page
                     assert " ".join(value.rstrip(" █").split()) in page, heading
         assert record.command is None or record.command in page
-        assert "Nobody has made this again yet" in page
+        again = "ade again on 2 machines, its own among them: 1 bit-identical, 1 same result" in page
+        assert again != ("Not made again by anyone yet" in page)
 
 
 def test_a_record_leads_to_its_machine_and_its_study_and_back(site: Path) -> None:
@@ -52,6 +55,16 @@ def test_a_record_leads_to_its_machine_and_its_study_and_back(site: Path) -> Non
         assert f'href="../records/{member.name}"' in page.read_text()
     assert "the loss is not finite" in words(study)
     assert "3 runs: 2 ok, 1 failed" in words(study)
+
+
+def test_second_opinions_lead_to_their_verdicts_and_those_to_the_record(site: Path) -> None:
+    (judged,) = [path for path in (site / "records").glob("*.html") if "Made again on 2 machines" in words(path)]
+    verdicts = [path for path in (site / "records").glob("*.html") if "<h1>Verdict on" in path.read_text()]
+    assert len(verdicts) == 2
+    for verdict in verdicts:
+        assert f'href="../records/{judged.name}"' in verdict.read_text()
+        assert f'href="../records/{verdict.name}"' in judged.read_text()
+    assert "made again on 2 machines" in (site / "badges" / f"{judged.stem}.svg").read_text()
 
 
 def test_a_change_over_versions_is_marked(visitor: Visitor, site: Path) -> None:
@@ -92,8 +105,25 @@ def test_the_feed_is_atom_and_names_the_newest_first(site: Path) -> None:
 def test_a_badge_is_a_picture_whose_words_fit(tmp_path: Path, left: str, right: str) -> None:
     address = badges.write(Frame(tmp_path, "a site"), "a", left, right)
     picture = ElementTree.parse(tmp_path / address).getroot()
-    assert picture.attrib["aria-label"] == f"{left}: {right if len(right) < 61 else right[:59] + '…'}"
+    assert picture.attrib["aria-label"] == f"{left}: {right if len(right) < 121 else right[:119] + '…'}"
     texts = [each for each in picture.iter() if each.tag.endswith("text")]
     assert next(each.text for each in texts) == left
     ends = [float(each.attrib["x"]) + float(each.attrib["textLength"]) for each in texts]
     assert ends[-1] <= float(picture.attrib["width"])
+
+
+def test_figures_name_their_command_and_records(tmp_path: Path, filed: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    names = ["adding-lstm-torch-0-0030.json", "adding-lstm-torch-1-0031.json", "20260102T030405Z-speed-0123abcd.json"]
+    for path in filed.glob("*.json"):
+        if path.name in names or path.stem.startswith("adding-lstm-numpy-0"):
+            (few / path.name).write_bytes(path.read_bytes())
+    sites.write(read_all([few]), tmp_path / "out")
+    page = (tmp_path / "out" / "figures" / "index.html").read_text()
+    (curves,) = (tmp_path / "out" / "figures").glob("curves-*.svg")
+    assert f'href="{curves.stem}.pdf"' in page
+    for form, whole in (("svg", curves.read_bytes()), ("pdf", curves.with_suffix(".pdf").read_bytes())):
+        assert b"harness plot FOLDER --only" in whole, form
+        assert b"adding-lstm-numpy-0-0000" in whole, form
+        assert b"speed-0123abcd" not in whole, form
