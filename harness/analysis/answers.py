@@ -35,6 +35,7 @@ from harness.analysis.interval import FEWEST
 from harness.records.base import Environment
 from harness.records.figures import mib
 from harness.records.kept import Run
+from harness.records.machines import slug
 from harness.records.speed import Contest, Row, SpeedRecord
 from harness.specs.speed import SpeedSpec
 
@@ -85,6 +86,7 @@ class Question:
         shared: everything in common but machine and project, as JSON.
         differing: what distinguishes runs from other sets of their task and preset, in words.
         about: everything that runs have in common, in words.
+        machine: the place's kind, as ``harness.records.machines.slug`` names it.
     """
 
     kind: Literal["contest", "runs"]
@@ -104,6 +106,7 @@ class Question:
     shared: str
     differing: str = ""
     about: str = ""
+    machine: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -318,6 +321,7 @@ def _of_runs(runs: Iterable[Run], figure: Figure) -> Iterator[Answer]:
                 kind="runs", task=trait(same[0], "task"), preset=trait(same[0], "preset"), cell=cell,
                 **{name: common[name] for name in _OF_ALL}, length=None, features=None, place=place, project=project_,
                 shared=f"{shared}{source or ''}", differing=group.differing, about=group.about,
+                machine=trait(same[0], "machine_slug"),
             )  # fmt: skip
             yield _of_set(question, same, figure)
 
@@ -456,7 +460,7 @@ def _of_held(held: Sequence[_Held]) -> Answer:
         kind="contest", task="", preset="", cell=spec.model.name, hidden=spec.model.hidden, layers=spec.model.layers,
         bidirectional=spec.model.bidirectional, batch=spec.batch, length=spec.length, features=spec.features,
         threads=spec.threads, precision=spec.precision, place=_place_of(newest.row, where), project=project(where),
-        shared=_shape(spec),
+        shared=_shape(spec), machine=slug(where),
     )  # fmt: skip
     left_out: list[LeftOut] = []
     counting: dict[tuple[str, str | None, str], list[_Held]] = {}

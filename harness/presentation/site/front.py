@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answers import Answer, Contender, Lead, LeftOut, Limit, Place, Source, limits
+from harness.analysis.answers import Answer, Contender, Lead, LeftOut, Limit, Place, Question, Source, limits
 from harness.analysis.groups import trait
 from harness.presentation import answer_words
 from harness.presentation.answer_words import Sentence
@@ -91,11 +91,13 @@ def write(site: Site) -> None:
     specs = _specs(site, shown)
     of_machines = limits(found.speeds)
     by_place: dict[Place, list[Card]] = {}
+    questions: dict[Place, Question] = {}
     first: Card | None = None
     taken: dict[str, str] = {}
     for answer in shown:
         card = _card(site, answer, specs, taken)
         first = first or card
+        questions.setdefault(answer.question.place, answer.question)
         by_place.setdefault(answer.question.place, []).append(card)
     site.page(
         "index.html", "index", site.title, scripts=["static/front.js"],
@@ -103,7 +105,7 @@ def write(site: Site) -> None:
         first=first, also=[card for cards in by_place.values() for card in cards
                            if first and card is not first and card.asked == first.asked],
         exact=bool(shown) and answer_words.nearness(shown[0])[:3] == (0, 0.0, 1),
-        machines=[_machine(site, place, of_machines.get(place), cards) for place, cards in by_place.items()],
+        machines=[_machine(site, questions[place], of_machines.get(place), cards) for place, cards in by_place.items()],
         counts=_counts(site, every, asked, shown), everything=explore.address(),
     )  # fmt: skip
 
@@ -127,15 +129,11 @@ def _specs(site: Site, shown: Sequence[Answer]) -> dict[str, RunSpec]:
     return {name: RunSpec.model_validate_json(trait(run, "seedless")) for name, run in found.items()}
 
 
-def _machine(site: Site, place: Place, limit: Limit | None, cards: list[Card]) -> Machine:
-    key = machines.Key(place.name, place.cpu, place.logical_cpus, place.gib)
-    page = machines.machines(site).get(key)
-    return Machine(
-        f"{key.words}{', on its GPU' if place.device == 'cuda' else ''}",
-        page.address if page else "",
-        _limit(site, limit),
-        cards,
-    )
+def _machine(site: Site, question: Question, limit: Limit | None, cards: list[Card]) -> Machine:
+    place, page = question.place, machines.machines(site).get(question.machine)
+    memory = f", {place.gib} GiB" if place.gib else ""
+    words = f"{answer_words.place(place)}{memory}, Python {printable(place.python)}"
+    return Machine(words, page.address if page else "", _limit(site, limit), cards)
 
 
 def _limit(site: Site, limit: Limit | None) -> Line | None:

@@ -15,10 +15,12 @@
   for (const [name, words] of asked) {
     const label = document.createElement("label");
     const select = document.createElement("select");
-    select.name = name;
+    const both = document.createElement("span");
+    select.id = label.htmlFor = `choose-${name}`;
     select.addEventListener("change", () => { wanted[name] = select.value; choose(); });
-    label.append(words, " ", select);
-    place.append(label);
+    label.textContent = words;
+    both.append(label, " ", select);
+    place.append(both);
     selects.set(name, select);
   }
   place.hidden = false;
