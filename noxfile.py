@@ -134,15 +134,16 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the harness itself costs, against bare scripts and at start-up; what denormals and many records cost.
+    """What the harness itself costs, against bare scripts and at start-up; what denormals, many records, a site cost.
 
-    Takes options that the first three scripts have, such as ``-- --backend torch``; the last takes ``--sizes 1000``.
+    Takes options that the first three scripts have, such as ``-- --backend torch``; the last two take ``--sizes 1000``.
     """
-    install(session, "all")
+    install(session, "all,test")
     session.run("python", "tests/bench/overhead.py", *session.posargs)
     session.run("python", "tests/bench/startup.py", *session.posargs)
     session.run("python", "tests/bench/denormals.py", *session.posargs)
     session.run("python", "tests/bench/folders.py", *session.posargs)
+    session.run("python", "tests/bench/site.py", *session.posargs)
 
 
 @nox.session
