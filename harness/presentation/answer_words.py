@@ -244,7 +244,7 @@ def _solved(answer: Answer) -> str:
 
 # -- how sure that is ---------------------------------------------------------------------------------
 _BASES: Final[dict[Basis, str]] = {
-    "runs": "Brackets: intervals over {count} runs or more of each, with different seeds{family}.",
+    "runs": "Brackets: intervals over {count} runs or more of each{family}.",
     "calls": "Brackets: intervals over {count} calls of the contest, each with processes of its own{family}.",
     "rounds": (
         "Brackets: intervals over {count} rounds, in which all took turns, of one process each{family}; as another "
@@ -262,10 +262,11 @@ def _sure(answer: Answer) -> Sentence:
     when = days[0] if days[0] == days[1] else f"{days[0]} to {days[1]}"
     question = answer.question
     versions = [f"{name(each.backend)} {printable(each.version)}" for each in answer.standing if each.version]
-    seeds = [each.seeds for each in answer.standing]
+    seeds = sorted(each.seeds for each in answer.standing)
     how = ""
     if question.kind == "runs" and seeds:
-        how = f", {counted(min(seeds), 'seed')}" + (f" to {max(seeds)}" if max(seeds) > min(seeds) else "") + " of each"
+        fewest = f"{seeds[0]} to " if seeds[0] < seeds[-1] else ""
+        how = f", {fewest}{counted(seeds[-1], 'seed')} of each"
     text = f"Measured on {place(question.place, question.threads)}, {question.precision}, {when}{how}"
     text += f" ({', '.join(versions)})." if versions else "."
     for basis in dict.fromkeys(lead.basis for lead in answer.leads):

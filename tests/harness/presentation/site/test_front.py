@@ -59,7 +59,9 @@ def test_another_question_is_chosen_without_a_server(visitor: Visitor, asked: Pa
         visit.page.keyboard.press("ArrowDown")
         assert "Intel(R) Xeon(R)" in text(visit, ".ask .question")
         assert text(visit, ".ask .gist") == "PyTorch"
-        assert "3 runs or more of each, with different seeds" in text(visit, ".ask .core")
+        assert "3 seeds of each (PyTorch 2.11.0, NumPy 2.11.0). Brackets: intervals over 3 runs or more" in text(
+            visit, ".ask .core"
+        )
         assert "harness compare --a '--backend torch --variant nn' --b '--backend numpy" in text(visit, ".ask .core")
         visit.page.get_by_label("cell").select_option("GRU")
         assert "a GRU of 128 units" in text(visit, ".ask .question")
