@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import explore, feed, figures, history, index, machines, records, studies, trade_offs
+from harness.presentation.site import explore, feed, figures, front, history, machines, records, studies, trade_offs
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
 #: The kinds of pages, a module each, in the order of the navigation. Each has ``write(site)``; ``NAVIGATION``, entries
 #: of the navigation; and where it has nothing to show for some records, ``wanted(found)``.
 PARTS: tuple[ModuleType, ...] = (
-    index,
+    front,
     explore,
     trade_offs,
     history,
