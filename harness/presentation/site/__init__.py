@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import explore, feed, index, records
+from harness.presentation.site import compare, explore, feed, index, records
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -15,6 +15,7 @@ from harness.records.store import Found
 PARTS: tuple[ModuleType, ...] = (
     index,
     explore,
+    compare,
     records,
     feed,
 )

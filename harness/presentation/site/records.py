@@ -18,7 +18,7 @@ from harness.presentation import contest_table, parsing
 from harness.presentation.contest_words import machine
 from harness.presentation.curves import curve_of
 from harness.presentation.show import AGAIN, BAR, CURVE, Section, sections
-from harness.presentation.site import badges, charts
+from harness.presentation.site import badges, charts, compare
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Entry, Frame, Site, page_of
 from harness.presentation.table import Column, Table
@@ -69,6 +69,7 @@ def page(frame: Frame, wanted: Wanted) -> str:
     if seal != wanted.seal:
         return f"no page for {wanted.path}: it changed while it was being looked at"
     frame.write(f"records/{seal}.json", content)
+    compare.write_record(frame, record, seal)
     told = _run(record) if isinstance(record, Record) else _speed(record)
     shared = {"record": record, "seal": seal, "links": wanted.links, "size": len(content)}
     words = told["title"], _gist(record)

@@ -15,7 +15,8 @@ from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
 
 #: Of each folder one page stands for the others, but this many of records: a run, one that failed, a speed record.
 KINDS = (
-    "index.html", "explore.html", "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html",
+    "index.html", "explore.html", "compare.html",
+    "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html",
 )  # fmt: skip
 
 
