@@ -266,7 +266,7 @@ def verify(
         places: files and folders of records, and reports that name them.
         timeout: longest that one run may take, in seconds.
         within: longest that all of them together may take.
-        results: folder to keep the new runs' records in; None to keep none.
+        results: folder to keep the new runs' records and the verdicts in; None to keep none.
         data: folder that holds ``mnist/``.
         model: file, also as FILE:NAME, or folder, of the model of your own that a record is of.
         look, wait_quiet, require_quiet: as for ``run``.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from harness.analysis.causes import causes, short_digest
 from harness.records.base import Environment
 from harness.records.figures import mib
 from harness.records.run import CurvePoint, Metrics, Record
+from harness.records.verdict import Word
 
-Verdict = Literal["bit-identical", "same result", "different", "other task", "cannot run", "altered"]
 #: With fewer recorded seeds, their spread is no basis for a tolerance.
 FEWEST_SEEDS = 3
 #: In that case a score may differ by this share of what was learned, its distance from the baseline.
@@ -26,7 +26,7 @@ SPEED_TOLERANCE = 0.10
 class Judgement(NamedTuple):
     """The verdict on a record, the reason for it, and remarks on speed and memory, which do not change it."""
 
-    verdict: Verdict
+    verdict: Word
     why: str
     speed: str = ""
     memory: str = ""
@@ -59,6 +59,12 @@ def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgem
     if abs(scored - score) <= allowed:
         found = f"the curves are {curve:.0%} of their range apart at the median, {curve_allowed:.0%} is allowed"
     return Judgement("different", f"{found}; {apart}", speed, memory, tuple(causes(record, again)))
+
+
+def updates_of(record: Record) -> int:
+    """The updates that a run made: all of its spec's, or those after which it ended for want of patience."""
+    stopped = record.metrics.stopped_at if record.metrics is not None else None
+    return stopped or record.spec.steps
 
 
 def other_task(record: Record, again: Record, apart: bool) -> Iterator[str]:

@@ -27,6 +27,7 @@ from harness.cli import (
     site,
     speed,
     study,
+    submission,
     table,
     verify,
 )
@@ -52,6 +53,8 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "site": site.site,
     "export": export.export,
     "pack": pack.pack,
+    "submit": submission.submit,
+    "check-submission": submission.check_submission,
     "data": data.data,
     "env": env.env,
 }

@@ -7,16 +7,12 @@ from harness.cli.common import NOT_OK, RecordFile, fail
 
 def show(record: RecordFile) -> None:
     """Show one record in readable form."""
-    from harness.presentation import contest_table, screen
-    from harness.presentation.show import show as describe
-    from harness.records.run import Record
+    from harness.presentation import screen
+    from harness.presentation.kinds import shown
     from harness.records.store import StoreError, read
 
     try:
-        found = read(record)
-        if isinstance(found, Record):
-            screen.show(describe(found))
-        else:
-            screen.show(contest_table.terminal(found), width=120)
+        drawn, width = shown(read(record))
     except StoreError as error:
         fail(error, NOT_OK)
+    screen.show(drawn, width=width)

@@ -15,6 +15,7 @@ def site(
     out: Annotated[Path, typer.Option(help="Folder for the site; one made before is replaced.")] = DEFAULT_RESULTS
     / "site",
     title: Annotated[str, typer.Option(help="Its heading.")] = "Recurrent networks, measured",
+    figures: Annotated[bool, typer.Option(help="Also every figure as SVG and PDF, for papers.")] = True,
 ) -> None:
     """Published results as a site of static pages: answers, tables, charts, and a page per record."""
     from harness.errors import UsageError
@@ -22,7 +23,7 @@ def site(
 
     found = read_records(places)
     try:
-        front = sites.write(found, out, title, tell)
+        front = sites.write(found, out, title, tell, figures)
     except UsageError as error:
         fail(error)
     except OSError as error:

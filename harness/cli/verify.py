@@ -30,7 +30,9 @@ def verify(
     places: Folders = None,
     timeout: Annotated[float, typer.Option(min=0, help="Longest that one run may take, in seconds.")] = LONGEST_AGAIN_S,
     within: Annotated[float, typer.Option(min=0, help="Longest that all runs together may take.")] = LONGEST_ALL_S,
-    results: Annotated[Path | None, typer.Option(help="Folder to keep the new runs' records in.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder to keep the new runs' records and the verdicts in.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="File (or FILE:NAME), or folder, of the model of your own that a record is of.")
     ] = None,

@@ -37,8 +37,11 @@ class Planned:
     anywhere: str
 
 
-def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
+def runs_of(study: Study, limit: int = MOST_RUNS, anywhere: bool = False) -> list[Planned]:
     """Every run of a study, each once, in the order of its axes.
+
+    Args:
+        anywhere: as for ``plan``.
 
     Raises:
         UsageError: something that no run can have, or more runs than ``limit``.
@@ -51,7 +54,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
     found: dict[tuple[str, str | None], Planned] = {}
     for given in _combined(study):
         try:
-            specs = plan(given)
+            specs = plan(given, anywhere)
         except UsageError as error:
             raise UsageError(f"{study.path}: {error}") from None
         versions = by_version(given.get("backend", ["all"]))

@@ -18,7 +18,6 @@ from harness.records.index import Kind, Layout, Row
 from harness.records.kept import Kept
 from harness.records.run import Record
 from harness.records.snapshot import Snapshot
-from harness.records.speed import SpeedRecord
 from harness.records.store import Found, StoreError, read, sealed
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,11 +46,11 @@ def row(path: str) -> Row:
         return Row(path, problem=str(error).removeprefix(f"{Path(path)}: "))
     if isinstance(record, Record):
         values: Sequence[Any] = [get(record) for get in OF_RUNS.values()]
+        curve: bytes | None = curve_of(record).packed()
     else:
-        values = [FACTS[name](record) if name in FACTS else None for name in OF_RUNS]
+        values, curve = [FACTS[name](record) if name in FACTS else None for name in OF_RUNS], None
     moment = (record.created - _EPOCH) // _MICROSECOND
-    kind, curve = ("run", curve_of(record).packed()) if isinstance(record, Record) else ("speed", None)
-    return Row(path, None, kind, record.id, seal, moment, values, curve)
+    return Row(path, None, record.KIND, record.id, seal, moment, values, curve)
 
 
 def snapshot(places: Iterable[Path]) -> Snapshot:
@@ -81,20 +80,18 @@ def facts(places: Iterable[Path], names: Sequence[str] = tuple(FACTS)) -> tuple[
 
 def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders, packs and files, in the order of their making: runs as the index keeps
-    them, speed contests themselves.
+    them, records of other kinds themselves.
     """
-    found = snapshot(places)
-    runs = [Kept(found, place) for place, kind in enumerate(found.kinds) if kind == "run"]
-    speeds: list[SpeedRecord] = []
-    for place, kind in enumerate(found.kinds):
-        if kind == "speed":
+    snap = snapshot(places)
+    runs = [Kept(snap, place) for place, kind in enumerate(snap.kinds) if kind == Record.KIND]
+    found = Found(runs, snap.problems, notes=snap.notes, index=snap, seals=snap.seal_of)
+    for place, kind in enumerate(snap.kinds):
+        if kind != Record.KIND:
             try:
-                record = read(Path(found.paths[place]))
-                assert isinstance(record, SpeedRecord)
-                speeds.append(record)
+                found.add(read(Path(snap.paths[place])))
             except StoreError as error:  # it went since
-                found.problems.append(str(error))
-    return Found(runs, found.problems, speeds, found.notes, found)
+                snap.problems.append(str(error))
+    return found
 
 
 @contextmanager

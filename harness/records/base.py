@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import AfterValidator, AwareDatetime, Field, computed_field
@@ -228,8 +228,13 @@ class Execution(Frozen):
 
 
 class Sealed(Frozen):
-    """A document with an identity and a digest of its own contents."""
+    """A document with an identity and a digest of its own contents.
 
+    Attributes:
+        KIND: the word for its kind in ``harness.records.kinds``.
+    """
+
+    KIND: ClassVar[str]
     schema_version: int
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
     created: Moment

@@ -1,19 +1,22 @@
 """Records of earlier schemas brought to the present one, by a function from each version to the next.
 
-Records of runs and of speed contests have versions of their own, and pass through the same steps here.
+Each kind of record has versions of its own: see ``harness.records.kinds``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from harness.records.seal import digest
 
-#: Of run records, and of speed records.
+#: Of run records, of speed records, and of verdicts.
 CURRENT: Final = 6
 SPEED_CURRENT: Final = 4
+VERDICT_CURRENT: Final = 1
 Document = dict[str, Any]
+#: From one version to the next.
+Step = Callable[[Document], Document]
 
 
 class NotMigrated(ValueError):
@@ -24,29 +27,35 @@ class Altered(NotMigrated):
     """The contents do not match the record's own digest: it was changed after it was written."""
 
 
-def to_current(document: Document) -> Document:
+def to_current(document: Document, current: int, steps: Mapping[int, Step], sealed_since: int = 1) -> Document:
     """A record's JSON in the present schema of its kind, its digest checked and removed.
+
+    Args:
+        current: the version of that schema.
+        steps: from each version to the next.
+        sealed_since: the first version whose records have a digest.
 
     Raises:
         NotMigrated: the version is invalid, or newer than this harness.
         Altered: something in it was changed since it was written.
     """
     # ``kind`` is covered by the digest too: a changed one is found below, whichever steps it leads to
-    current, steps = (SPEED_CURRENT, SPEED_STEPS) if document.get("kind") == "speed" else (CURRENT, STEPS)
     version = document.get("schema_version", 1)
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise NotMigrated(f"schema_version: a whole number from 1 to {current}, not {str(version)[:40]!r}")
     if version > current:
         raise NotMigrated(f"schema version {version} is newer than this harness reads ({current}): upgrade harness")
-    if version > 1:
-        _check_seal(document)
-    content = {name: value for name, value in document.items() if name != "digest"} if version > 1 else document
+    content = document
+    if version >= sealed_since:
+        check_seal(document)
+        content = {name: value for name, value in document.items() if name != "digest"}
     for step in range(version, current):
         content = steps[step](content)
     return content
 
 
-def _check_seal(document: Document) -> None:
+def check_seal(document: Mapping[str, Any]) -> None:
+    """Raise Altered where a document's contents do not match its digest."""
     if document.get("digest") != digest(document):
         raise Altered("altered since it was written: its contents do not match its digest")
 
@@ -110,5 +119,6 @@ def _refuse(newer: set[str], document: Document) -> None:
 #: Fields of a record that version 2 introduced.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
-STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
-SPEED_STEPS: dict[int, Callable[[Document], Document]] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
+STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
+SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
+VERDICT_STEPS: dict[int, Step] = {}

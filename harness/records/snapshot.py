@@ -44,7 +44,7 @@ class Snapshot:
     """The records of some places, copies only once, in the order of their making: columns of what is kept of them.
 
     Attributes:
-        paths: of the records' files, as they were listed.
+        paths: of the records' files, as they were listed; seals: their digests there; seal_of: likewise, by id.
         problems: a line for each file that is no record, or another one under an id that one has already.
         notes: what was wrong with the index itself.
     """
@@ -61,8 +61,8 @@ class Snapshot:
         self._index, rows = self._read()
         self.paths: list[str] = []
         self.kinds: list[str] = []
-        #: The digests that the records carry in their files; of one of schema 1, that of its contents.
         self.seals: list[str] = []
+        self.seal_of: dict[str, str] = {}
         self._ids: list[int] = []
         self._keys: list[bytes] = []
         self._order(rows)
@@ -199,6 +199,7 @@ class Snapshot:
                 if seal != first_seal and not _equal(first, each.path):
                     why = f"another record than {first}, under the same id, {identity}"
                     self.problems.append(f"{each.path}: {why}")
+        self.seal_of = {identity: seal for identity, (_, seal) in seen.items()}
         found.sort()
         for _, _, path, kind, number, key, seal in found:
             self.seals.append(seal)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -192,6 +192,7 @@ class Contest(Frozen):
 class SpeedRecord(Sealed):
     """One call of ``harness speed``."""
 
+    KIND: ClassVar[str] = "speed"
     kind: Literal["speed"] = "speed"
     schema_version: Literal[4] = SCHEMA_VERSION
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]

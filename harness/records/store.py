@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.records import packs
+from harness.records.base import Sealed
+from harness.records.kinds import about, kind_of
 from harness.records.listing import LARGEST_BYTES as LARGEST_BYTES
 from harness.records.listing import listed
 from harness.records.migrations import Altered, NotMigrated, to_current
 from harness.records.run import Record
 from harness.records.seal import digest
 from harness.records.speed import SpeedRecord
+from harness.records.verdict import VerdictRecord
 from harness.records.whole import write_whole
 from harness.specs.base import one_line
 
@@ -46,7 +49,9 @@ class AlteredRecord(StoreError):
 class Found:
     """Records read, one line for each file that is not one, and notes on what went otherwise than usual.
 
-    ``index`` has the columns of the runs, where they come from one.
+    ``index`` has the columns of the runs, where they come from one. Of each kind the records are in the order of their
+    making. ``seals`` has, by id, the digest of every record as its file has it: a record that is brought to a newer
+    schema has another one in memory.
     """
 
     records: Sequence[Run] = field(default_factory=list)
@@ -54,11 +59,18 @@ class Found:
     speeds: list[SpeedRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     index: Snapshot | None = None
+    verdicts: list[VerdictRecord] = field(default_factory=list)
+    claims: list[Sealed] = field(default_factory=list)
+    seals: dict[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Record]:
         """The runs, each of them whole: an index reads it for that."""
         return [run if isinstance(run, Record) else run.record for run in self.records]
+
+    def add(self, record: Sealed) -> None:
+        """Put a record where those of its kind are; its seal is not noted."""
+        getattr(self, about(record).held).append(record)
 
 
 class Distinct:
@@ -70,7 +82,7 @@ class Distinct:
     def __init__(self) -> None:
         self._seen: dict[str, Path] = {}
 
-    def is_new(self, path: Path, record: Record | SpeedRecord) -> bool:
+    def is_new(self, path: Path, record: Sealed) -> bool:
         """Whether no record of this id came before; of a copy, False.
 
         Raises:
@@ -85,7 +97,7 @@ class Distinct:
         return False
 
 
-def same(path: Path, record: Record | SpeedRecord) -> bool:
+def same(path: Path, record: Sealed) -> bool:
     """Whether a file holds this record, in whatever layout."""
     try:
         return read(path) == record
@@ -113,7 +125,7 @@ class Store:
             instead = "name another with --results, or with results = … in a study's file"
             raise StoreError(f"cannot write results to {self.folder}: {error.strerror}; {instead}") from None
 
-    def write(self, record: Record | SpeedRecord) -> Path:
+    def write(self, record: Sealed) -> Path:
         """Write ``record`` under its id: whole, or not at all.
 
         Raises:
@@ -141,8 +153,8 @@ def _keep_elsewhere(name: str, text: str) -> str:
     return f"the record is kept in {refuge}"
 
 
-def read(path: Path) -> Record | SpeedRecord:
-    """The record in one file, of a run or of a speed contest.
+def read(path: Path) -> Sealed:
+    """The record in one file, of whatever kind.
 
     Raises:
         StoreError: the file is missing, too large, not JSON or not a record; the message says which, in one line.
@@ -151,7 +163,7 @@ def read(path: Path) -> Record | SpeedRecord:
     return sealed(path)[0]
 
 
-def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
+def sealed(path: Path) -> tuple[Sealed, str]:
     """The record in one file, and its digest there; of schema 1, which had none, that of its contents. Raises as
     ``read``.
     """
@@ -164,7 +176,7 @@ def sealed(path: Path) -> tuple[Record | SpeedRecord, str]:
     return parsed(content, str(path))
 
 
-def parsed(content: bytes, whence: str) -> tuple[Record | SpeedRecord, str]:
+def parsed(content: bytes, whence: str) -> tuple[Sealed, str]:
     """The record in a text, and its digest there, as ``sealed``.
 
     Args:
@@ -175,8 +187,9 @@ def parsed(content: bytes, whence: str) -> tuple[Record | SpeedRecord, str]:
     """
     try:
         document = _document(content)
-        kind = SpeedRecord if document.get("kind") == "speed" else Record
-        record = kind.model_validate_json(json.dumps(to_current(document)))
+        kind = kind_of(document)
+        current = to_current(document, kind.current, kind.steps, kind.sealed_since)
+        record = kind.model.model_validate_json(json.dumps(current))
         return record, str(document.get("digest") or digest(document))
     except Altered as error:
         raise AlteredRecord(f"{whence}: {error}") from None
@@ -251,11 +264,11 @@ def read_record(path: Path) -> Record:
     """The record of a run in one file.
 
     Raises:
-        StoreError: as ``read``, and for the record of a speed contest.
+        StoreError: as ``read``, and for a record of another kind.
     """
     record = read(path)
     if not isinstance(record, Record):
-        raise StoreError(f"{path}: the record of a speed contest, not of a run")
+        raise StoreError(f"{path}: {about(record).what}, not of a run")
     return record
 
 
@@ -282,31 +295,34 @@ def named_in(page: Path) -> Iterator[Path]:
         yield next((place for place in places if place.exists()), places[-1])
 
 
-def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Record | SpeedRecord]]:
+def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed]]:
     """The records in folders, their subfolders and files, with their files and copies only once.
 
     A file that is not a record is named in ``problems``, and never fatal; so is another record under an id that one has
     already.
     """
+    return ((path, record) for path, record, _ in _each_sealed(places, problems))
+
+
+def _each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
+    """The same, with their digests there."""
     distinct = Distinct()
     for path in files(places, problems):
         try:
-            record = read(path)
+            record, seal = sealed(path)
             if distinct.is_new(path, record):
-                yield path, record
+                yield path, record, seal
         except StoreError as error:
             problems.append(str(error))
 
 
 def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
-    records: list[Record] = []
-    found = Found(records)
-    for _, record in each_of(places, found.problems):
-        if isinstance(record, Record):
-            records.append(record)
-        else:
-            found.speeds.append(record)
-    records.sort(key=lambda record: (record.created, record.id))
-    found.speeds.sort(key=lambda record: (record.created, record.id))
+    found = Found()
+    every: list[Sealed] = []
+    for _, record, seal in _each_sealed(places, found.problems):
+        every.append(record)
+        found.seals[record.id] = seal
+    for record in sorted(every, key=lambda record: (record.created, record.id)):
+        found.add(record)
     return found

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from harness.records.run import Record
-from harness.records.speed import SpeedRecord
+from harness.records.base import Sealed
 from harness.records.store import Store, StoreError
 from harness.text import harmless
 
 
-def keep(record: Record | SpeedRecord, store: Store, stderr: Console) -> bool:
+def keep(record: Sealed, store: Store, stderr: Console) -> bool:
     """Write the record; where that fails, print why and return False."""
     try:
         store.write(record)

@@ -19,6 +19,7 @@ from backends.exported import NoEqual
 from backends.job import ModelSpec, Parameters
 from harness.errors import UsageError
 from harness.presentation.tracking.tracked import Tracked, tracked
+from harness.records.kinds import about
 from harness.records.run import Record
 from harness.records.saved import PREDICTIONS, check_installed, read
 from harness.records.store import each_of
@@ -86,9 +87,9 @@ def export(places: Sequence[Path], target: str, out: Path | None = None) -> Expo
 def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Exported:
     module = import_module(TRACKERS[target])
     problems: list[str] = []
-    contests: list[Path] = []
+    others: list[str] = []
     out = out or module.FOLDER
-    runs = _runs(places, problems, contests)
+    runs = _runs(places, problems, others)
     first = next(runs, None)  # a store is opened for runs alone
     if first is None:
         raise UsageError("; ".join([f"no runs in {', '.join(map(str, places))}", *problems]))
@@ -99,7 +100,7 @@ def _to_tracker(places: Sequence[Path], target: str, out: Path | None) -> Export
     except OSError as error:
         raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
     there = f", {written.known} were there already" if written.known else ""
-    left = [f"speed contests left out, for trackers keep runs: {len(contests)}"] if contests else []
+    left = [f"{kind} left out, for trackers keep runs: {others.count(kind)}" for kind in dict.fromkeys(others)]
     told = [f"{counted(written.new, 'run')} written{there}", *left, *problems]
     return Exported(out, f"{written.look}\n", told, ok=not problems)
 
@@ -109,13 +110,13 @@ def _needs(target: str) -> UsageError:
     return UsageError(f"--to {target} needs {target}: pip install '{DISTRIBUTION}[{target}]'")
 
 
-def _runs(places: Sequence[Path], problems: list[str], contests: list[Path]) -> Iterator[Tracked]:
-    """The runs among the records in ``places``; the files of speed contests go to ``contests``."""
+def _runs(places: Sequence[Path], problems: list[str], others: list[str]) -> Iterator[Tracked]:
+    """The runs among the records in ``places``; what kind each other one is of goes to ``others``, in words."""
     for path, record in each_of(places, problems):
         if isinstance(record, Record):
             yield tracked(record, path)
         else:
-            contests.append(path)
+            others.append(about(record).plural)
 
 
 def _to_framework(file: Path, target: str, out: Path | None) -> Exported:

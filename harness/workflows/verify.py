@@ -17,7 +17,7 @@ from rich.console import Console
 import backends
 import tasks
 from harness.analysis.groups import seedless
-from harness.analysis.verdict import Judgement, Verdict, judge
+from harness.analysis.verdict import Judgement, judge
 from harness.errors import UsageError
 from harness.machine.topology import Choice
 from harness.planning.limits import check_run
@@ -25,28 +25,30 @@ from harness.planning.runs import check_threads
 from harness.presentation.progress import bar
 from harness.presentation.screen import Screen
 from harness.presentation.table import Column, Table
+from harness.presentation.verdict_words import STYLES
 from harness.processes.stopping import asked_to_stop, may_stop, terminated_as_interrupted
 from harness.processes.supervise import Interrupted, execute
+from harness.records.kinds import about
 from harness.records.naming import run_name
 from harness.records.run import Record
-from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, read
+from harness.records.store import AlteredRecord, Distinct, Store, StoreError, files, named_in, sealed
+from harness.records.verdict import SO_FAR, WHOLE, Word
 from harness.specs.own import noted, placed
 from harness.specs.run import RunSpec
 from harness.text import printable
 from harness.workflows.common import keep
 from harness.workflows.quiet import NotQuiet, Quiet
 from harness.workflows.saving import NotHandedOver, found_for, handing
+from harness.workflows.verdicts import opinion
 from tasks.base import TaskError
 from tasks.datasets import MissingData
 from tasks.registry import UnknownName
 
 #: Endings of reports: the records that they name are verified.
 PAGES = (".html", ".md")
-GOOD: tuple[Verdict, ...] = ("bit-identical", "same result")
-STYLES: dict[Verdict, str] = {
-    "bit-identical": "green", "same result": "green", "different": "red", "other task": "yellow",
-    "cannot run": "yellow", "altered": "red",
-}  # fmt: skip
+#: Kinds of records that are about other records: they lie beside these, and are passed over.
+OPINIONS = ("verdict", "claim")
+GOOD: tuple[Word, ...] = (*WHOLE, *SO_FAR)
 
 
 class Row(NamedTuple):
@@ -71,7 +73,7 @@ def verify_all(
 
     Args:
         timeout: of each run, in seconds.
-        store: where the new runs' records are kept; None to keep none.
+        store: where the new runs' records and the verdicts are kept; None to keep none.
         json_lines: print each judgement as a line of JSON as soon as it is made.
         within: seconds that all runs together may take; what is left then is cut short or not run.
         clock: in seconds.
@@ -94,35 +96,45 @@ def verify_all(
     for row in rows:
         _say(row, json_lines)
     seeds: dict[str, list[Record]] = {}
-    for _, record in found:
+    for _, record, _ in found:
         seeds.setdefault(seedless(record), []).append(record)
     end, why_not = clock() + within, ""
     with terminated_as_interrupted():
-        for number, (path, record) in enumerate(found, 1):
+        for number, (path, record, digest) in enumerate(found, 1):
             if not why_not and (left := end - clock()) <= 0:
                 why_not = f"all runs together have taken {within:g} s (--within)"
-            judgement = Judgement("cannot run", why_not)
+            tried = Tried(Judgement("cannot run", why_not))
             if not why_not:
                 others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
                 try:
                     place = path.resolve().parent
-                    judgement = _one(record, place, others, position, min(timeout, left), store, stderr, model, quiet)
+                    tried = _one(record, place, others, position, min(timeout, left), store, stderr, model, quiet)
                 except KeyboardInterrupt as stop:
                     if store is not None and isinstance(stop, Interrupted):
                         keep(stop.record, store, stderr)
                     why_not = "interrupted"
-                    judgement = Judgement("cannot run", why_not)
-            rows.append(Row(path, record, judgement))
+                    tried = Tried(Judgement("cannot run", why_not))
+            if store is not None and (made := opinion(record, digest, tried.judgement, tried.again, tried.kept)):
+                keep(made, store, stderr)
+            rows.append(Row(path, record, tried.judgement))
             _say(rows[-1], json_lines)
     return rows, problems
 
 
-def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row], list[str]]:
-    """The runs in these places, copies only once; a row for each file that is altered or no record, and a line for each
-    other problem.
+class Tried(NamedTuple):
+    """A judgement, the new run that it is of, where there was one, and whether that one's record was kept."""
+
+    judgement: Judgement
+    again: Record | None = None
+    kept: bool = False
+
+
+def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record, str]], list[Row], list[str]]:
+    """The runs in these places with their files' digests, copies only once; a row for each file that is altered or no
+    record, and a line for each other problem.
     """
     distinct = Distinct()
-    found: list[tuple[Path, Record]] = []
+    found: list[tuple[Path, Record, str]] = []
     rows: list[Row] = []
     problems: list[str] = []
     paths: list[Path] = []
@@ -133,17 +145,17 @@ def _read(places: Sequence[Path]) -> tuple[list[tuple[Path, Record]], list[Row],
             problems.append(str(error))
     for path in paths:
         try:
-            record = read(path)
+            record, digest = sealed(path)
             if not distinct.is_new(path, record):
                 continue
         except StoreError as error:
-            verdict: Verdict = "altered" if isinstance(error, AlteredRecord) else "cannot run"
+            verdict: Word = "altered" if isinstance(error, AlteredRecord) else "cannot run"
             rows.append(Row(path, None, Judgement(verdict, str(error).removeprefix(f"{path}: "))))
             continue
         if isinstance(record, Record):
-            found.append((path, record))
-        else:
-            problems.append(f"{path}: of a speed contest; only a run can be verified")
+            found.append((path, record, digest))
+        elif path in places or record.KIND not in OPINIONS:
+            problems.append(f"{path}: {about(record).what}; only a run can be verified")
     return found, rows, problems
 
 
@@ -157,23 +169,23 @@ def _one(
     stderr: Console,
     model: Path | None,
     quiet: Quiet | None,
-) -> Judgement:
+) -> Tried:
     if record.metrics is None:
-        return judge(record, record)
+        return Tried(judge(record, record))
     if asked_to_stop():
         raise KeyboardInterrupt
     try:
         spec = with_own_model(to_run_again(record), model)
     except UsageError as error:
-        return Judgement("cannot run", str(error))
+        return Tried(Judgement("cannot run", str(error)))
     if why := unknown(spec):
-        return Judgement("cannot run", why)
+        return Tried(Judgement("cannot run", why))
     if missing := missing_data(spec):
-        return missing
+        return Tried(missing)
     try:
         start = found_for(spec, place)
     except UsageError as error:
-        return Judgement("cannot run", str(error))
+        return Tried(Judgement("cannot run", str(error)))
     # one verify of a record at a time: two would disturb each other's speed and memory
     folder = user_cache_path("harness") / "verifying"
     folder.mkdir(parents=True, exist_ok=True)
@@ -191,10 +203,9 @@ def _one(
                 again = execute(spec, timeout, progress, cpus=cpus, files=handed)
         again = again.model_copy(update={"before": before})
     except (NotHandedOver, NotQuiet) as error:
-        return Judgement("cannot run", str(error))
-    if store is not None:
-        keep(again, store, stderr)
-    return judge(record, again, others)
+        return Tried(Judgement("cannot run", str(error)))
+    kept = store is not None and keep(again, store, stderr)
+    return Tried(judge(record, again, others), again, kept)
 
 
 def to_run_again(record: Record) -> RunSpec:
@@ -278,7 +289,7 @@ def table(rows: Sequence[Row]) -> Table:
     return Table.of(columns, rows, layout="airy")
 
 
-def _verdict(row: Row) -> Verdict:
+def _verdict(row: Row) -> Word:
     return row.judgement.verdict
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -162,7 +161,7 @@ class Work:
             lease.let_go()
             return None
         if record.place is None:
-            place = Place(engine=self.engine, node=platform.node())
+            place = Place.on(None, self.engine)
             known = {"study": self.study.mark, "place": place, "tries": lease.tries}
             record = record.model_copy(update=known)
         path = Store(self.study.results).write(record)

@@ -15,9 +15,12 @@ import pytest
 
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.records.base import Environment, Gate, Ratio, Spread
+from harness.records.naming import run_name
 from harness.records.run import CurvePoint, Metrics, Record
 from harness.records.speed import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
 from harness.records.store import read
+from harness.records.verdict import Figures as VerdictFigures
+from harness.records.verdict import Harness, Judged, VerdictRecord
 from harness.specs.base import Initialisation, Model, Optimizer
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
@@ -164,6 +167,28 @@ def made_speed(*contests: list[Row], **fields: Any) -> SpeedRecord:
         id="20260102T030405Z-speed-0123abcd", created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), status="ok", rounds=4,
         block_s=0.1, contests=made, roofs=roofs,
         environment=Environment(cpu="Made-up CPU", logical_cpus=2, os="Linux", python="3.11.9", versions={}), **fields,
+    )  # fmt: skip
+
+
+def made_verdict(
+    record: Record | None = None,
+    verdict: str = "bit-identical",
+    number: int = 0,
+    updates: int | None = 2000,
+    **environment: Any,
+) -> VerdictRecord:
+    """Made up, not measured: a verdict on a record, made on a machine of this environment."""
+    record = record or made_record()
+    judged = Judged(
+        id=record.id, digest=record.digest, name=run_name(record), seed=record.spec.seed, spec_digest=record.spec.digest
+    )
+    return VerdictRecord(
+        id=f"20260102T030405Z-verdict-{number:08x}", created=datetime(2026, 1, 2, 3, 4, number, tzinfo=UTC),
+        judged=judged, verdict=verdict, why="made up",  # type: ignore[arg-type]
+        updates=updates, updates_recorded=record.spec.steps, speed="as recorded (1.00×)", differences=["processor: A"],
+        recorded=VerdictFigures.of(record), found=VerdictFigures(), environment_recorded=record.environment,
+        environment=record.environment.model_copy(update=environment) if updates else None,
+        harness=Harness(version="0.1.0", sources={"harness": "a" * 64}, commit="b" * 40, dirty=True),
     )  # fmt: skip
 
 

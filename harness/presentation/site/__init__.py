@@ -6,7 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import compare, explore, feed, index, records
+from harness.presentation.site import (
+    compare,
+    explore,
+    feed,
+    figures,
+    history,
+    index,
+    machines,
+    records,
+    studies,
+    trade_offs,
+)
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -16,6 +27,11 @@ PARTS: tuple[ModuleType, ...] = (
     index,
     explore,
     compare,
+    trade_offs,
+    history,
+    machines,
+    studies,
+    figures,
     records,
     feed,
 )
@@ -26,6 +42,7 @@ def write(
     out: Path,
     title: str = "Recurrent networks, measured",
     tell: Callable[[str], None] = lambda line: None,
+    drawn: bool = True,
 ) -> Path:
     """Write the site of these records into the folder ``out``, whole or not at all; the address of its front page.
 
@@ -33,12 +50,14 @@ def write(
         found: from folders, with an index: see ``harness.presentation.folders.read_all``.
         title: of the site.
         tell: is told what could not be shown.
+        drawn: whether there are figures for papers too, which take most of the time.
 
     Raises:
         UsageError: ``out`` holds something else, or a package that the site needs is not installed.
         OSError: it cannot be written; what was there before still is.
     """
     parts = [part for part in PARTS if not hasattr(part, "wanted") or part.wanted(found)]
+    parts = [part for part in parts if drawn or part is not figures]
     navigation = [entry for part in parts for entry in getattr(part, "NAVIGATION", ())]
     with folder(out) as made:
         site = Site(made, title, navigation, found)

@@ -14,7 +14,7 @@ GOOD, BAD, NEUTRAL = "#1a7f37", "#b42318", "#57606a"
 _CHARACTER: Final = 6.6
 _MARGIN: Final = 7
 #: Characters of either half.
-LONGEST: Final = 60
+LONGEST: Final = 120
 
 
 def address(name: str) -> str:

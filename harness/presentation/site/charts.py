@@ -56,8 +56,10 @@ def colours(names: Sequence[str], of: Mapping[str, str]) -> dict[str, Any]:
 
 #: Beyond this ratio of its largest to its smallest value, an axis of positive values is logarithmic.
 WIDE = 20
-#: How ticks are written: thousands separated, no zeros at the end.
-TICKS = ",~g"
+#: How ticks are written, thousands separated, no zeros at the end: of a linear axis, and of a logarithmic one.
+TICKS, LOG_TICKS = ",~f", ",~g"
+#: Of what belongs to no contender, such as a front: told apart from either theme's paper.
+GREY = "#8a949e"
 
 
 def axis(field: str, title: str, values: Sequence[float], zero: bool = False, linear: bool = False) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def axis(field: str, title: str, values: Sequence[float], zero: bool = False, li
         scale = {"type": "log"}
     return {
         "field": field, "type": "quantitative", "title": title, "scale": scale,
-        "axis": {"format": TICKS, "tickCount": 6},
+        "axis": {"format": LOG_TICKS if "type" in scale else TICKS, "tickCount": 6},
     }  # fmt: skip
 
 

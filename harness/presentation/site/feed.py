@@ -8,6 +8,7 @@ from typing import Final
 
 from harness.presentation import pages
 from harness.presentation.site.frame import Site, page_of
+from harness.presentation.site.records import entries
 
 #: Records in the feed, the newest first.
 NEWEST: Final = 50
@@ -15,17 +16,14 @@ NEWEST: Final = 50
 
 def write(site: Site) -> None:
     """Write ``feed.xml``. It has no moment of its own: the same records give the same bytes."""
-    index = site.found.index
-    assert index is not None
-    index.fetch(["created", "name", "status", "id"])
-    columns = [index.columns[name] for name in ("created", "name", "status", "id")]
-    entries = [
+    shown = [
         {
-            "seal": seal, "address": page_of(seal), "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "title": f"{name or 'speed contests'}: {status}", "id": identity,
+            "seal": each["seal"], "address": page_of(each["seal"]), "id": each["id"],
+            "created": each["created"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "title": ": ".join(filter(None, [each["name"], each["status"]])),
         }
-        for seal, created, name, status, identity in list(zip(index.seals, *columns, strict=True))[-NEWEST:][::-1]
+        for each in entries(site)[-NEWEST:][::-1]
     ]  # fmt: skip
-    updated = entries[0]["created"] if entries else datetime(1970, 1, 1, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    updated = shown[0]["created"] if shown else datetime(1970, 1, 1, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     about = {"title": site.title, "id": hashlib.sha256(site.title.encode()).hexdigest(), "updated": updated}
-    site.write("feed.xml", pages.html().get_template("site/feed.xml.j2").render(about, entries=entries))
+    site.write("feed.xml", pages.html().get_template("site/feed.xml.j2").render(about, entries=shown))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from markupsafe import Markup
 
@@ -32,6 +32,7 @@ POLICY: Final = (
 )
 #: What a page that draws charts loads.
 CHARTS: Final = ("static/vega.js", "static/charts.js")
+Made = TypeVar("Made")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 
@@ -120,6 +121,19 @@ class Site(Frame):
 
     found: Found = field(default_factory=Found)
     notes: list[str] = field(default_factory=list)
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives, made at the first call with this name: what several kinds of pages need."""
+        if name not in self._made:
+            self._made[name] = make()
+        found: Made = self._made[name]
+        return found
+
+    @property
+    def seals(self) -> Mapping[str, str]:
+        """By the ids of all records, the digests in their files, which are their addresses."""
+        return self.found.seals
 
     @property
     def frame(self) -> Frame:

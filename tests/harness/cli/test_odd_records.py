@@ -11,14 +11,15 @@ import pytest
 from rich.console import Console
 
 from harness.analysis import regression
+from harness.analysis.opinions import opinions
 from harness.errors import UsageError
-from harness.presentation import contest_figures, contest_table, report, run_figures
+from harness.presentation import contest_figures, report, run_figures
 from harness.presentation.export import FOR_PEOPLE, render
+from harness.presentation.kinds import shown
 from harness.presentation.regression_table import table
 from harness.presentation.renderers import terminal
 from harness.presentation.run_table import repeats_table, runs_table
 from harness.presentation.show import show
-from harness.records.run import Record
 from harness.records.store import Found, StoreError, read, read_all
 from harness.workflows.verify import verify_all
 from tests.fixtures.odd_records import Mutant, mutants
@@ -42,7 +43,8 @@ def accepted(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Found]
         except StoreError as error:
             refusals.append(str(error))
             continue
-        found.append((mutant.name, Found([record]) if isinstance(record, Record) else Found(speeds=[record])))
+        found.append((mutant.name, Found()))
+        found[-1][1].add(record)
     assert not [line for line in refusals if "\n" in line]
     return found
 
@@ -60,15 +62,20 @@ def read_in_every_way(found: Found) -> None:
         for pair in ((record, GOOD), (GOOD, record)):
             with suppress(UsageError):
                 regression.sentences(*pair, *regression.pair(*pair))
-    for speed in found.speeds:
-        console.print(contest_table.terminal(speed))
+    for other in (*found.speeds, *found.verdicts):
+        console.print(shown(other)[0])
+    opinions(found.verdicts, {each.judged.id: each.judged.digest for each in found.verdicts})
     if found.records:
         console.print(terminal(table(regression.against(found.records, [*found.records, GOOD], 0.05))))
 
 
 def together(found: Iterable[Found]) -> Found:
     parts = list(found)
-    return Found([r for part in parts for r in part.records], speeds=[r for part in parts for r in part.speeds])
+    whole = Found()
+    for part in parts:
+        for record in (*part.runs, *part.speeds, *part.verdicts):
+            whole.add(record)
+    return whole
 
 
 def test_many_mutants_are_records_and_most_are_refused(accepted: list[tuple[str, Found]]) -> None:
@@ -111,5 +118,6 @@ def test_verify_names_every_mutant_that_it_cannot_read(tmp_path: Path) -> None:
     some = [mutant for mutant in mutants(60) if b"metrics" not in mutant.text or b'"status": "failed"' in mutant.text]
     folder = written(tmp_path, *some)
     rows, problems = verify_all([folder], 1, None, json_lines=False)
-    assert len(rows) + len(problems) == len(some)
+    verdicts = read_all([folder]).verdicts
+    assert len(rows) + len(problems) + len(verdicts) == len(some), "those are passed over"
     assert len(read_all([folder]).problems) == len([row for row in rows if row.record is None])

@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 
 from harness.presentation.report import write
-from harness.records.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS
+from harness.records.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS, VERDICT_CURRENT
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import AlteredRecord, Store, StoreError, read, read_all, read_record
+from harness.records.verdict import VerdictRecord
 from tests.harness.conftest import made_record, made_speed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,6 +65,17 @@ def test_a_speed_record_of_every_schema_reads(version: int) -> None:
     assert record.contests[0].rows[0].figures is not None
 
 
+@pytest.mark.parametrize("version", range(1, VERDICT_CURRENT + 1))
+def test_a_verdict_of_every_schema_reads_and_an_altered_one_is_found_out(tmp_path: Path, version: int) -> None:
+    sample = ROOT / "tests" / "fixtures" / "records" / f"verdict-{version}.json"
+    record = read(sample)
+    assert isinstance(record, VerdictRecord)
+    assert record.verdict == "bit-identical"
+    (tmp_path / "altered.json").write_text(sample.read_text().replace("bit-identical", "same result"))
+    with pytest.raises(AlteredRecord, match="altered since it was written"):
+        read(tmp_path / "altered.json")
+
+
 def test_there_is_a_step_from_every_version() -> None:
     assert sorted(STEPS) == list(range(1, CURRENT))
     assert sorted(SPEED_STEPS) == list(range(1, SPEED_CURRENT))
@@ -82,6 +94,7 @@ def test_a_version_that_cannot_be_read_is_told(tmp_path: Path, make: Make, versi
 
 SAMPLES = [*(f"schema-{version}" for version in range(1, CURRENT + 1)),
            *(f"speed-{version}" for version in range(1, SPEED_CURRENT + 1))]  # fmt: skip
+VERDICTS = [f"verdict-{version}" for version in range(1, VERDICT_CURRENT + 1)]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -96,7 +109,7 @@ def test_a_record_of_every_schema_is_drawn_and_reported(tmp_path: Path, sample: 
     assert all(identity in page.read_text(encoding="utf-8") for page in pages[:2])
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("sample", [*SAMPLES, *VERDICTS])
 def test_the_schema_that_a_record_was_written_by_describes_it(sample: str) -> None:
     """Published schemas of former versions stay as they were; the first of runs was not published."""
     schema = ROOT / "harness" / "records" / "schema" / f"{sample.replace('schema', 'record')}.json"

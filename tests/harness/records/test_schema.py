@@ -10,14 +10,14 @@ from collections.abc import Callable
 import jsonschema
 import pytest
 
-from harness.records.migrations import CURRENT, SPEED_CURRENT
+from harness.records.kinds import KINDS
 from harness.records.run import Record
 from harness.records.schema import json_schema
 from tests.conftest import ROOT
-from tests.harness.conftest import made_speed
+from tests.harness.conftest import made_speed, made_verdict
 
 SCHEMAS = ROOT / "harness" / "records" / "schema"
-PUBLISHED = {"run": f"record-{CURRENT}.json", "speed": f"speed-{SPEED_CURRENT}.json"}
+PUBLISHED = {word: f"{kind.schema}-{kind.current}.json" for word, kind in KINDS.items()}
 
 
 @pytest.mark.parametrize("kind", PUBLISHED)
@@ -31,6 +31,7 @@ def test_the_published_schema_is_the_one_in_force(kind: str) -> None:
 def test_records_satisfy_it(make_record: Callable[..., Record]) -> None:
     jsonschema.validate(json.loads(make_record().model_dump_json()), json_schema("run"))
     jsonschema.validate(json.loads(made_speed().model_dump_json()), json_schema("speed"))
+    jsonschema.validate(json.loads(made_verdict().model_dump_json()), json_schema("verdict"))
 
 
 def test_it_is_printed_by_its_kind() -> None:
@@ -39,6 +40,7 @@ def test_it_is_printed_by_its_kind() -> None:
         return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
 
     assert json.loads(asked("speed").stdout) == json_schema("speed")
+    usage = f"usage: python -m harness.records.schema {'|'.join(KINDS)}\n"
     for words in ([], ["neither"], ["run", "speed"]):
         refused = asked(*words)
-        assert (refused.returncode, refused.stderr) == (1, "usage: python -m harness.records.schema run|speed\n")
+        assert (refused.returncode, refused.stderr) == (1, usage)

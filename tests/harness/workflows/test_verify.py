@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from harness.analysis.opinions import opinions
+from harness.presentation import folders
 from harness.presentation.report import write
 from harness.records import seal
 from harness.records.run import Record
-from harness.records.store import Found, Store, StoreError, named_in, read, read_record
+from harness.records.store import Found, Store, StoreError, named_in, read, read_all, read_record
 from harness.workflows.verify import to_run_again, unknown, verify_all
 from tests.conftest import python_path
 from tests.harness.conftest import made_speed
@@ -86,9 +88,10 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert record.command
     assert record.command.startswith("harness run --backend numpy")
     assert record.noise is not None
-    done = harness("verify", "kept", "--json", cwd=tmp_path)
+    done = harness("verify", "kept", "--json", "--results", "kept", cwd=tmp_path)
     assert json.loads(done.stdout)["verdict"] == "bit-identical", done.stderr
     assert done.returncode == 0
+    told(tmp_path / "kept", record)
     path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 0.9'))
     (tmp_path / "kept" / "broken.json").write_text("{")
     speed = Store(tmp_path / "kept").write(made_speed())
@@ -98,6 +101,30 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert "altered" in done.stdout
     assert "not JSON" in done.stdout
     assert "3 records: 1 cannot run, 2 altered" in done.stdout
+
+
+def told(folder: Path, record: Record) -> None:
+    """The verdict lies beside the record and the new run, names both, counts for it, and leaves with the latter."""
+    found = read_all([folder])
+    assert found.problems == []
+    assert folders.read_all([folder]).verdicts == found.verdicts
+    (verdict,) = found.verdicts
+    (again,) = [each for each in found.runs if each.id != record.id]
+    assert verdict.judged.digest == record.digest
+    assert verdict.again is not None
+    assert (verdict.again.id, verdict.again.digest) == (again.id, again.digest)
+    assert (verdict.updates, verdict.updates_recorded) == (20, 20)
+    assert verdict.found.step_ms is not None
+    assert verdict.harness.sources == verdict.environment_recorded.sources
+    counted = opinions(found.verdicts, found.seals)
+    assert counted.uncounted == []
+    assert counted.of(record.digest).sentence == "made again on 1 machine, its own: bit-identical"
+    file = folder / f"{verdict.id}.json"
+    shown = harness("show", str(file), cwd=folder)
+    assert "The record judged" in shown.stdout, shown.stderr
+    assert record.digest in shown.stdout
+    file.unlink()
+    (folder / f"{again.id}.json").unlink()
 
 
 THEIRS = """

@@ -13,9 +13,11 @@ import pytest
 
 from harness.presentation import site as sites
 from harness.presentation.folders import read_all
+from harness.records.base import Spread
 from harness.records.run import Record
 from harness.records.store import Store
-from tests.harness.conftest import made_contestant, made_record, made_speed
+from harness.specs.base import StudyMark
+from tests.harness.conftest import made_contestant, made_record, made_speed, made_verdict
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (360, 1280)
@@ -37,13 +39,9 @@ class Visit:
         page.on("request", lambda request: self._asked(request.url))
 
     def go(self, address: str) -> None:
-        """Open a page of the site; its charts are drawn afterwards."""
+        """Open a page of the site; when this ends, its charts are drawn."""
         self.page.goto(f"{self._folder.as_uri()}/{address}")
-        # those far below the window are not drawn yet
-        self.page.evaluate("document.querySelectorAll('[data-chart]').forEach(each => each.scrollIntoView())")
-        self.page.wait_for_function(
-            "() => [...document.querySelectorAll('[data-chart]')].every(each => each.dataset.drawn || each.textContent)"
-        )
+        self.page.wait_for_selector("[data-chart]:not([data-drawn])", state="detached")
 
     def sideways(self) -> int:
         """By how many pixels the page is wider than the window."""
@@ -115,13 +113,22 @@ def records() -> list[Record]:
         made_record(
             "adding", "torch", "lstm", seed=seed, number=100 + seed,
             environment={"versions": {"harness": "0.1.0", "numpy": "2.3.0", "torch": "2.12.0"}},
-            metrics={"energy_j": 120.0 + seed},
+            metrics={"energy_j": 120.0 + seed, "train_sequences_per_second": _rate(9000 + 50 * seed)},
         )
         for seed in range(3)
     ]  # fmt: skip
-    found += [made_record("copy", backend, number=200 + place) for place, backend in enumerate(("torch", "jax"))]
-    failed = made_record("copy", "numpy", "gru", number=300, status="failed", reason="the loss is not finite")
+    study = {"study": StudyMark(name="two-backends", sha256="a" * 64)}
+    found += [
+        made_record("copy", backend, number=200 + place, record=study) for place, backend in enumerate(("torch", "jax"))
+    ]
+    failed = made_record(
+        "copy", "numpy", "gru", number=300, status="failed", reason="the loss is not finite", record=study
+    )
     return [*found, failed]
+
+
+def _rate(median: float) -> Spread:
+    return Spread(median=median, p10=median * 0.97, p90=median * 1.02, blocks=38)
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +139,9 @@ def filed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for record in records():
         store.write(record)
     store.write(made_speed([made_contestant("numpy", 2.0), made_contestant("torch", 1.0)]))
+    judged = records()[0]
+    store.write(made_verdict(judged))
+    store.write(made_verdict(judged, "same result", 1, cpu="Another processor"))
     return folder
 
 
@@ -140,6 +150,6 @@ def site(filed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of these."""
     out = tmp_path_factory.mktemp("site") / "out"
     told: list[str] = []
-    sites.write(read_all([filed]), out, tell=told.append)
+    sites.write(read_all([filed]), out, tell=told.append, drawn=False)
     assert told == []
     return out

@@ -16,10 +16,10 @@ from tests.conftest import Harness
 
 
 def test_the_command_writes_a_site_and_says_where(harness: Harness, filed: Path, tmp_path: Path) -> None:
-    done = harness("site", str(filed), "--out", "out", "--title", "Ours & theirs")
+    done = harness("site", str(filed), "--out", "out", "--title", "Ours & theirs", "--no-figures")
     assert (done.returncode, done.stdout, done.stderr) == (0, "out/index.html\n", "")
     assert "<h1>Ours &amp; theirs</h1>" in (tmp_path / "out/index.html").read_text()
-    assert harness("site", str(filed), "--out", "out").returncode == 0, "one made before is replaced"
+    assert harness("site", str(filed), "--out", "out", "--no-figures").returncode == 0, "one made before is replaced"
     assert [path.name for path in tmp_path.iterdir() if path.name != "datasets"] == ["out"], "nothing beside it"
 
 
@@ -36,7 +36,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(harness: Harness, file
 def test_what_was_there_stays_where_a_new_one_cannot_be_made(
     filed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sites.write(read_all([filed]), tmp_path / "out")
+    sites.write(read_all([filed]), tmp_path / "out", drawn=False)
     before = sorted((tmp_path / "out").rglob("*"))
 
     def broken(site: object) -> None:

@@ -20,7 +20,7 @@ window.harnessSite = window.harnessSite || {};
       },
       legend: {
         labelColor: ink, titleColor: ink, labelFontSize: 12, titleFontSize: 12, orient: "bottom",
-        labelLimit: 280, symbolSize: 90, symbolStrokeWidth: 2,
+        labelLimit: 280, symbolSize: 90, symbolStrokeWidth: 2, symbolBaseFillColor: soft, symbolBaseStrokeColor: soft,
       },
       title: { color: ink }, header: { labelColor: ink, titleColor: ink },
       text: { color: ink }, rule: { color: soft }, line: { strokeWidth: 2 },
@@ -97,13 +97,29 @@ window.harnessSite = window.harnessSite || {};
     waiting = setTimeout(() => again(false), 150);
   });
 
-  // Those of the page itself: drawn when they come near the window, so that a long page shows at once.
+  // Those of the page itself: first what is near the window, so that a long page shows at once, then one after the
+  // other the rest, so that all are there when it is printed.
+  const begun = new Set();
   function start(element) {
+    if (begun.has(element)) return Promise.resolve();
+    begun.add(element);
+    near.unobserve(element);
     const spec = JSON.parse(document.getElementById(element.dataset.chart).textContent);
-    harnessSite.chart(element, spec).catch((error) => { element.textContent = "This chart could not be drawn: " + error; });
+    return harnessSite.chart(element, spec).catch((error) => {
+      element.textContent = "This chart could not be drawn: " + error;
+      element.dataset.drawn = "no";
+      console.error(error);
+    });
   }
   const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) { near.unobserve(entry.target); start(entry.target); }
-  }, { rootMargin: "600px" });
-  for (const element of document.querySelectorAll("[data-chart]")) near.observe(element);
+    for (const entry of entries) if (entry.isIntersecting) start(entry.target);
+  }, { rootMargin: "300px" });
+  const all = [...document.querySelectorAll("[data-chart]")];
+  for (const element of all) near.observe(element);
+  const idle = window.requestIdleCallback || ((call) => setTimeout(call, 50));
+  function rest() {
+    const next = all.find((element) => !begun.has(element));
+    if (next) idle(() => start(next).then(rest));
+  }
+  addEventListener("load", () => setTimeout(rest, 300));
 })();
