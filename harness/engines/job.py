@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -42,8 +40,7 @@ class NodeJob(Frozen):
 
     def after(self, node: str, reason: str) -> NodeJob:
         """The same job once more, after a try that ended just now on ``node`` for that reason."""
-        ended = datetime.now(UTC).replace(microsecond=0)
-        return self.model_copy(update={"tries": (*self.tries, Try(ended=ended, node=node[:200], reason=reason[:1000]))})
+        return self.model_copy(update={"tries": (*self.tries, Try.on(node, reason))})
 
     def placed(self, record: Record, node: str | None = None) -> Record:
         """The record of this job's run, with the study, the machine and the tries; without speed where it was shared.
@@ -51,7 +48,7 @@ class NodeJob(Frozen):
         Args:
             node: the machine's name; None for this one.
         """
-        place = Place(engine=self.engine, node=(node or platform.node())[:200], share=self.share)
+        place = Place.on(node, self.engine, self.share)
         metrics = record.metrics
         if metrics is not None and self.share > 1:
             metrics = metrics.without_speed()

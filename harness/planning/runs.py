@@ -46,7 +46,7 @@ BETWEEN = tuple(
 )
 
 
-def plan(given: Mapping[str, Any]) -> list[RunSpec]:
+def plan(given: Mapping[str, Any], anywhere: bool = False) -> list[RunSpec]:
     """The specs of all runs asked for, in the order in which they will run: the last axis changes first.
 
     The axes are ``BEFORE``, ``BETWEEN`` and ``AFTER``, in this order.
@@ -54,6 +54,8 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
     Args:
         given: options of ``harness run`` by their names in Python (``evaluate_every``); the others have their defaults.
             Those that are repeatable have one value or a list of them.
+        anywhere: the runs were, or will be, made on another machine: what this one could not run is not refused, no
+            backend is started to ask what it has, and the variant ``all`` stays open, as ``auto``.
 
     Raises:
         UsageError: a name, size or combination that cannot be right, in one line.
@@ -68,13 +70,13 @@ def plan(given: Mapping[str, Any]) -> list[RunSpec]:
         backend_names = expand(list(by_version(options["backend"])), backends.registry.names(), backends.registry.check)
         cells = [OWN] if own else expand(options["cell"], CELLS, check_cell)
         variants = options["variant"] or ["auto"]
-        probes = _probes(variants, backend_names)
+        probes = {} if anywhere else _probes(variants, backend_names)
         presets = [(name, *each) for name in task_names for each in _presets(name, task_names, options)]
         between = {name: list(dict.fromkeys(options[name] or [None])) for name in BETWEEN}
         axes = {"cell": cells, **between, "seed": seeds, "backend": backend_names,
                 "device": list(dict.fromkeys(map(check_device, options["device"])))}  # fmt: skip
         rest = {**options, "variant": None, "model": None}
-        limits = _Limits.here(named_cpus(options["cpus"]))
+        limits = _Limits.none() if anywhere else _Limits.here(named_cpus(options["cpus"]))
         specs = [
             _spec(
                 {**rest, "task": task, "parameter": parameters, **dict(zip(axes, values, strict=True))},
@@ -255,15 +257,22 @@ class _Limits(NamedTuple):
         cpus: those that the user named; None for all that this process may use.
         threads: the default number.
         memory: bytes that this process may use; None where unknown.
+        checked: whether a run must fit.
     """
 
     cpus: Sequence[int] | None
     threads: int
     memory: int | None
+    checked: bool = True
 
     @classmethod
     def here(cls, cpus: Sequence[int] | None) -> _Limits:
         return cls(cpus, default_threads(cpus).number, usable_memory())
+
+    @classmethod
+    def none(cls) -> _Limits:
+        """Those of a machine that nobody knows."""
+        return cls(None, DEFAULT_THREADS, None, checked=False)
 
 
 def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any], limits: _Limits) -> RunSpec:
@@ -285,6 +294,8 @@ def _spec(chosen: Mapping[str, Any], preset: Preset, own: Mapping[str, Any], lim
     fields.setdefault("chunk", max(1, min(DEFAULT_CHUNK, steps // 10)))
     fields.setdefault("evaluate_every", max(1, min(preset.evaluate_every, steps)))
     spec = RunSpec.model_validate(nested(fields))
+    if not limits.checked:
+        return spec
     check_threads(spec.threads, limits.cpus)
     size = _training_sequences(spec, limits.memory)
     if size is not None and spec.batch > size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -37,8 +37,11 @@ class Planned:
     anywhere: str
 
 
-def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
+def runs_of(study: Study, limit: int = MOST_RUNS, anywhere: bool = False) -> list[Planned]:
     """Every run of a study, each once, in the order of its axes.
+
+    Args:
+        anywhere: as for ``plan``.
 
     Raises:
         UsageError: something that no run can have, or more runs than ``limit``.
@@ -51,14 +54,14 @@ def runs_of(study: Study, limit: int = MOST_RUNS) -> list[Planned]:
     found: dict[tuple[str, str | None], Planned] = {}
     for given in _combined(study):
         try:
-            specs = plan(given)
+            specs = plan(given, anywhere)
         except UsageError as error:
             raise UsageError(f"{study.path}: {error}") from None
         versions = by_version(given.get("backend", ["all"]))
         for spec in specs:
             digest = spec.digest
             for version in versions.get(spec.backend, [None]):
-                excluded = [_is_excluded(spec, version, each) for each in study.exclude]
+                excluded = [matches(spec, version, each) for each in study.exclude]
                 hits = list(map(operator.add, hits, excluded))
                 if not any(excluded):
                     keys = here.keys(spec, digest, version)
@@ -121,8 +124,9 @@ def _words(parameters: Any) -> list[str]:
     return [f"{name}={each}" for name, values in parameters.items() for each in values]
 
 
-def _is_excluded(spec: RunSpec, version: str | None, excluded: Mapping[str, Sequence[Any]]) -> bool:
-    return all(_has(spec, version, name, values) for name, values in excluded.items())
+def matches(spec: RunSpec, version: str | None, which: Mapping[str, Any]) -> bool:
+    """Whether a spec has, of each of these options, one of the values: as an exclusion of a study names runs."""
+    return all(_has(spec, version, name, values) for name, values in which.items())
 
 
 def _has(spec: RunSpec, version: str | None, name: str, values: Any) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from harness.machine.personal import impersonal
 from harness.machine.process import LIFELINE
 from harness.processes import environment
 from harness.processes.stopping import may_stop
@@ -178,11 +179,10 @@ class Channel:
         self.process.wait()
 
     def tail(self) -> str | None:
-        """The end of what the worker and its libraries printed, without the user's home folder; None for nothing."""
+        """The end of what the worker and its libraries printed, without names of the user; None for nothing."""
         self.log.seek(0, os.SEEK_END)
         self.log.seek(max(0, self.log.tell() - LOG_TAIL_BYTES))
-        home = os.environ.get("HOME") or "~"
-        return self.log.read().decode(errors="replace").replace(home, "~").strip() or None
+        return impersonal(self.log.read().decode(errors="replace")).strip() or None
 
 
 def _wait(selector: selectors.BaseSelector, deadline: float | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.machine import cgroups
+from harness.machine.personal import impersonal
 from harness.machine.process import available_cpus
 from harness.machine.software import library_versions, packages, source_state, sources
 from harness.machine.system import container, cpu_flags, cpu_model, memory_bytes, read_line
@@ -89,18 +90,12 @@ def worker_environment(
         name: value for name, value in caller.items() if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
     strays = {
-        name: _without_home(value, caller)
+        name: impersonal(value)
         for name, value in sorted(caller.items())
         if name.startswith(STRAY_PREFIXES) and not name.startswith(NO_STRAY_PREFIXES)
         if name not in inherited and variables.get(name) != value
     }
     return {**inherited, **variables, "PYTHONUNBUFFERED": "1"}, strays
-
-
-def _without_home(value: str, caller: Mapping[str, str]) -> str:
-    """Records are published: they need not name the user's home folder."""
-    home = caller.get("HOME", "")
-    return value.replace(home, "~") if len(home) > 1 else value
 
 
 def describe(variables: Mapping[str, str], strays: Mapping[str, str], chosen: Chosen | None = None) -> Environment:
@@ -120,7 +115,7 @@ def describe(variables: Mapping[str, str], strays: Mapping[str, str], chosen: Ch
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
         versions=library_versions(),
-        variables=dict(variables),
+        variables={name: impersonal(value) for name, value in variables.items()},
         strays=dict(strays),
         git_commit=commit,
         git_dirty=dirty,

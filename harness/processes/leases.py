@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from harness.machine.personal import alias
 from harness.records.run import Try
 
 try:
@@ -280,8 +281,8 @@ def _try(path: Path) -> Try | None:
         ended = datetime.now(UTC).replace(microsecond=0)
     except OSError:
         return None
-    gone = f"the process that ran it is gone ({owner.node}, started {owner.since})"
-    return Try(ended=ended, node=owner.node[:200], reason=(owner.fault or gone)[:1000])
+    gone = f"the process that ran it is gone ({alias(owner.node)}, started {owner.since})"
+    return Try.on(owner.node, owner.fault or gone, ended)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import backends
 from harness.machine import software, system
+from harness.machine.personal import impersonal
 from harness.machine.topology import Choice
 from harness.processes import environment, here
 from harness.processes.channel import COMMAND, Channel, TimedOut, WorkerDied, until
@@ -254,7 +255,7 @@ def _record(spec: RunSpec, heard: Heard, where: Environment, version: str | None
         id=f"{now:%Y%m%dT%H%M%SZ}-{spec.task}-{spec.backend}-{spec.model.cell}-{uuid.uuid4().hex[:8]}",
         created=now,
         status=heard.status,
-        reason=heard.reason,
+        reason=heard.reason and impersonal(heard.reason),
         spec=spec,
         **heard.ran(),
         deterministic=heard.decided.deterministic if heard.decided else None,

@@ -7,10 +7,12 @@ in seconds unless the name says otherwise; null stands for "not measured".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from harness.machine.personal import alias, impersonal
 from harness.records import figures
 from harness.records.base import (
     Amount,
@@ -242,10 +244,15 @@ class Place(Frozen):
     """Where a study's run was made, and by what it was brought there."""
 
     engine: Annotated[Engine, Field(description="what started it: local, ray or slurm")]
-    node: Annotated[str, Field(max_length=200, description="the machine's name in its network")]
+    node: Annotated[str, Field(max_length=200, description="the machine, by a name that leads to nobody")]
     share: Annotated[
         Positive, Field(description="runs side by side on the machine; above 1, no figure of speed was measured")
     ] = 1
+
+    @classmethod
+    def on(cls, node: str | None, engine: Engine, share: int = 1) -> Place:
+        """The place that a machine is, by its name in its network; None for this one."""
+        return cls(engine=engine, node=alias(node), share=share)
 
 
 class Try(Frozen):
@@ -254,6 +261,12 @@ class Try(Frozen):
     ended: Annotated[Moment, Field(description="when that was noticed")]
     node: Annotated[str, Field(max_length=200, description="the machine on which it ran")]
     reason: Annotated[str, Field(max_length=1000)]
+
+    @classmethod
+    def on(cls, node: str | None, reason: str, ended: datetime | None = None) -> Try:
+        """A try that ended on a machine, by its name in its network (None for this one): just now, unless told."""
+        ended = ended or datetime.now(UTC).replace(microsecond=0)
+        return cls(ended=ended, node=alias(node), reason=impersonal(reason)[:1000])
 
 
 def _only_a_run(command: str | None) -> str | None:

@@ -16,6 +16,7 @@ import backends
 from harness.analysis.ratios import ratio
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.machine import software, system
+from harness.machine.personal import impersonal
 from harness.machine.topology import Choice
 from harness.planning.contests import BackendOnDevice, PlannedContest
 from harness.planning.contests import Contestant as PlannedContestant
@@ -171,7 +172,7 @@ class HeldContest:
 
     def _row(self, entry: PlannedContestant, reference: Contestant | None) -> Row:
         if entry.reason is not None:
-            return Row(spec=entry.spec, status="unavailable", reason=entry.reason, variant=_named(entry))
+            return Row(spec=entry.spec, status="unavailable", reason=impersonal(entry.reason), variant=_named(entry))
         contestant = self.contest.contestants.get(entry)
         heard = contestant.heard if contestant else Heard()
         blocks = contestant.blocks if contestant else {}
@@ -179,7 +180,7 @@ class HeldContest:
         row = Row(
             spec=entry.spec,
             status=status,
-            reason=reason,
+            reason=reason and impersonal(reason),
             added=entry.added,
             **{"variant": _named(entry), **heard.ran(), **heard.in_force()},
             versions=heard.decided.versions if heard.decided else {},

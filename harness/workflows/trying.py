@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, get_args
 
 from harness.errors import UsageError
@@ -66,7 +64,7 @@ class Tries:
 
     def note(self, reason: str) -> None:
         """Remember that a try ended now and here without a result."""
-        self.former.append(Try(ended=datetime.now(UTC).replace(microsecond=0), node=platform.node(), reason=reason))
+        self.former.append(Try.on(None, reason))
 
 
 def given_up(spec: RunSpec, tries: Sequence[Try], version: str | None) -> Record:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.machine.personal import alias
 from harness.processes import leases as module
 from harness.processes.leases import STALE_S, Lease, Leases, Owner, renewed, this_kernel
 
@@ -152,7 +153,7 @@ def test_the_lease_of_a_process_that_was_killed_is_free_at_once_and_says_so(tmp_
         lease = leases.take(KEY)
     assert lease is not None
     (gone,) = lease.tries
-    assert gone.node == Owner().node
+    assert gone.node == alias()
     assert gone.reason.startswith("the process that ran it is gone (")
     lease.finish()
     assert list(tmp_path.iterdir()) == []
@@ -202,7 +203,7 @@ def test_a_lease_of_another_machine_is_over_when_nobody_touched_it_for_long(tmp_
     clock.now += 1
     taken = leases.take(KEY)
     assert taken is not None
-    assert [each.node for each in taken.tries] == ["elsewhere"]
+    assert [each.node for each in taken.tries] == [alias("elsewhere")]
     assert Leases(tmp_path, clock).held()[KEY].node == Owner().node
 
 

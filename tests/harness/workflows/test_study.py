@@ -21,6 +21,7 @@ import psutil
 import pytest
 
 from harness.errors import UsageError
+from harness.machine.personal import alias
 from harness.processes.leases import Leases
 from harness.processes.slot import FOLDER
 from harness.processes.supervise import refused
@@ -300,7 +301,7 @@ def test_a_machine_that_is_gone_is_waited_for_and_its_run_taken_over(monkeypatch
     monkeypatch.setattr("harness.workflows.one_by_one.LOOK_S", 0.1)
     assert local(later).made == 1
     (record,) = records()
-    assert [each.node for each in record.tries] == ["gone"]
+    assert [each.node for each in record.tries] == [alias("gone")]
     lease.let_go()
     assert left_behind() == []
 
