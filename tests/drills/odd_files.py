@@ -341,6 +341,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as scratch,
         mock.patch("harness.workflows.verify.execute", return_value=made_record(seed=3)),
+        mock.patch("harness.workflows.reproduce.fetch"),
         mock.patch("harness.workflows.reproduce.python", side_effect=NotBuilt("not in a drill")),
     ):
         Path(scratch).chmod(0o755)
