@@ -191,6 +191,8 @@ def study(
         raise UsageError(f"on takes a name, not {on!r:.60}")
     if not share or share < 1:
         raise UsageError(f"share is at least 1, not {share}")
+    if not isinstance(file, str | Path):
+        raise UsageError(f"a study is a file, not {file!r:.60}")
     engines = studying.Engines(on=on, share=share, address=address)
     work = studying.work_on(Path(file), retry, on=on)
     ok = studying.run_study(work, engines, cpus)

@@ -246,6 +246,8 @@ def test_arrays_become_a_data_set_whose_run_is_saved_and_exported(own_data: Path
         ({"share": None}, "share is at least 1, not None"),
         ({"share": 1.5}, "share takes a whole number, not 1.5"),
         ({"share": "2"}, "share takes a whole number, not '2'"),
+        ({"share": 9999}, "--share 9999: each run has CPUs of its own, and .* can be used"),
+        ({"file": 3}, "a study is a file, not 3"),
         ({"on": None}, "on takes a name, not None"),
         ({"retry": 3}, "retry takes a name, not 3"),
         ({"retry": ["failed"]}, "retry takes one value"),
@@ -256,5 +258,5 @@ def test_what_a_study_is_asked_for_is_checked(given: dict[str, Any], words: str,
     file = tmp_path / "study.toml"
     file.write_text('name = "mine"\n[fixed]\ntask = "sine"\nbackend = "numpy"\n[axes]\nseed = [1]\n')
     with pytest.raises(UsageError, match=words):
-        harness.study(file, **given)
+        harness.study(**{"file": file} | given)
     assert not (tmp_path / "mine").exists()
