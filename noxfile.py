@@ -123,16 +123,27 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
-def bench(session: nox.Session) -> None:
-    """What the harness itself costs, against bare scripts and at start-up; what denormals and many records cost.
+def site(session: nox.Session) -> None:
+    """The site of the published results and studies, into results/published/site; ``-- --out FOLDER`` elsewhere."""
+    install(session, "site,parquet")
+    title = "Recurrent networks, measured"
+    studies = sorted(map(str, Path("results/studies").glob("*.records.zip")))
+    places = ("results/published", *studies)
+    session.run("harness", "site", *places, "--out", "results/published/site", "--title", title, *session.posargs)
 
-    Takes options that the first three scripts have, such as ``-- --backend torch``; the last takes ``--sizes 1000``.
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What the harness itself costs, against bare scripts and at start-up; what denormals, many records, a site cost.
+
+    Takes options that the first three scripts have, such as ``-- --backend torch``; the last two take ``--sizes 1000``.
     """
-    install(session, "all")
+    install(session, "all,test")
     session.run("python", "tests/bench/overhead.py", *session.posargs)
     session.run("python", "tests/bench/startup.py", *session.posargs)
     session.run("python", "tests/bench/denormals.py", *session.posargs)
     session.run("python", "tests/bench/folders.py", *session.posargs)
+    session.run("python", "tests/bench/site.py", *session.posargs)
 
 
 @nox.session

@@ -81,16 +81,40 @@ def difference(ratios: Sequence[Sequence[float]]) -> Difference:
     return Difference(medians, math.exp(mean), math.exp(low), math.exp(high), p, verdict, sum(map(len, ratios)))
 
 
-def student(values: Sequence[float]) -> tuple[float, float, float, float]:
-    """Mean of independent values, its 95 % interval (low, high), and how often chance alone is as far from 0 (p)."""
+def student(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float, float]:
+    """Mean of independent values, its interval (low, high), and how often chance alone is as far from 0 (p).
+
+    Args:
+        values: at least two.
+        confidence: of the interval, 95 % unless given.
+    """
     from scipy.stats import t  # slow to import
 
     mean, n = statistics.fmean(values), len(values)
     error = statistics.stdev(values) / math.sqrt(n)
     if not error:
         return mean, mean, mean, float(not mean)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+    half = float(t.ppf((1 + confidence) / 2, n - 1)) * error
     return mean, mean - half, mean + half, 2 * float(t.sf(abs(mean) / error, n - 1))
+
+
+def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """The mean of ``b`` less the mean of ``a``, with its interval: variances need not be equal.
+
+    Args:
+        a, b: independent values, at least two of each.
+        confidence: of the interval, 95 % unless given.
+    """
+    mean = statistics.fmean(b) - statistics.fmean(a)
+    of_a, of_b = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
+    if not (both := of_a + of_b):
+        return mean, mean, mean  # the same seeds give the same scores to the last bit
+    from scipy.stats import t  # slow to import; its ttest_ind warns of sides that do not vary, which ours may not
+
+    # Welch (1947), with Satterthwaite's degrees of freedom; by shares, since no float holds an absurd variance's square
+    freedom = 1 / ((of_a / both) ** 2 / (len(a) - 1) + (of_b / both) ** 2 / (len(b) - 1))
+    half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(both)
+    return mean, mean - half, mean + half
 
 
 @dataclass(frozen=True)

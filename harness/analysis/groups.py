@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import statistics
@@ -16,7 +17,9 @@ import backends
 from backends.job import CELLS
 from backends.own import OWN
 from harness.analysis.disturbance import flags
+from harness.records.base import Environment
 from harness.records.kept import Kept, Run
+from harness.records.machines import slug
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 
@@ -29,6 +32,18 @@ LAUNCH_BOUND = 0.5
 def _measured(name: str) -> Callable[[Record], Any]:
     """One of the metrics; None where there are none."""
     return lambda record: getattr(record.metrics, name, None)
+
+
+def _machine(record: Record) -> str:
+    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
+
+
+def project(environment: Environment) -> str:
+    """Which source of this project it was, as the start of a digest; of records without one, by its commit."""
+    if environment.sources:
+        return hashlib.sha256(json.dumps(environment.sources, sort_keys=True).encode()).hexdigest()[:12]
+    changed = ", changed" * bool(environment.git_dirty)
+    return f"commit {environment.git_commit[:12]}{changed}" if environment.git_commit else "unknown"
 
 
 #: What groups need to know of a run, by name. An index keeps it, so that no record is read for it; what a column of
@@ -48,7 +63,13 @@ TRAITS: Final[Mapping[str, Callable[[Record], Any]]] = {
     "tier": attrgetter("tier"),
     "device": attrgetter("spec.device"),
     "device_name": attrgetter("environment.device_name"),
+    "machine": _machine,
+    "machine_slug": lambda record: slug(record.environment),
     "logical_cpus": attrgetter("environment.logical_cpus"),
+    "harness": lambda record: record.environment.versions.get("harness"),
+    "git_commit": attrgetter("environment.git_commit"),
+    "project": lambda record: project(record.environment),
+    "memory_bytes": attrgetter("environment.memory_bytes"),
     "os": attrgetter("environment.os"),
     "python": attrgetter("environment.python"),
     "node": lambda record: record.place.node if record.place else None,

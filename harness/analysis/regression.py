@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.analysis.difference import welch
 from harness.analysis.disturbance import flags
 from harness.analysis.groups import present_spec, seedless
 from harness.analysis.verdict import same_kind
@@ -20,7 +21,6 @@ from harness.records.run import Record
 from harness.specs.run import flat
 from harness.text import printable, score_text
 
-CONFIDENCE = 0.95
 #: Below this many bytes the kernel's pages and an allocator's slack are what differs.
 SLACK_BYTES = 4 * MIB
 #: The exponential of more is no longer a finite number.
@@ -121,7 +121,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
         if record.metrics is None:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
-        raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
+        raise UsageError(f"only runs of one task can be compared; A is of {task_words(a)}, B of {task_words(b)}")
     if other := _other_data([a], [b]):
         raise UsageError(f"{other}: only runs of one task can be compared")
     ours, theirs = flat(present_spec(a)), flat(present_spec(b))
@@ -130,7 +130,8 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
     ]
 
 
-def _task(record: Record) -> str:
+def task_words(record: Record) -> str:
+    """A task and its parameters: only runs of one are compared."""
     parameters = ", ".join(f"{name}={value}" for name, value in record.spec.parameters.items())
     return printable(f"{record.spec.task} ({parameters})")
 
@@ -245,23 +246,9 @@ def _grown(ratio: float, low: float, high: float, tolerance: float, what: str) -
 def _welch(old: Sequence[float], new: Sequence[float]) -> tuple[float, float, float]:
     """The ratio of the geometric means, new over old, with Welch's 95 % interval over logarithms."""
     a, b = ([math.log(value) for value in side] for side in (old, new))
-    mean, low, high = _welch_difference(a, b)
+    mean, low, high = welch(a, b)
     # two runs may lie so far apart that no float holds the interval's end
     return math.exp(mean), math.exp(low), math.exp(min(high, LARGEST_LOG))
-
-
-def _welch_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of b less the mean of a, with its 95 % interval: variances need not be equal."""
-    mean = statistics.fmean(b) - statistics.fmean(a)
-    of_a, of_b = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
-    if not (both := of_a + of_b):
-        return mean, mean, mean  # the same seeds give the same scores to the last bit
-    from scipy.stats import t  # slow to import; its ttest_ind warns of sides that do not vary, which ours may not
-
-    # Welch (1947), with Satterthwaite's degrees of freedom; by shares, since no float holds an absurd variance's square
-    freedom = 1 / ((of_a / both) ** 2 / (len(a) - 1) + (of_b / both) ** 2 / (len(b) - 1))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(both)
-    return mean, mean - half, mean + half
 
 
 def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> Change:
@@ -279,7 +266,7 @@ def _score(then: Sequence[Record], now: Sequence[Record], tolerance: float) -> C
         return Change("worse", f"{text}: no longer solved")
     learned = abs(a - measured.baseline.get(name, 0.0))
     if min(len(old), len(new)) >= 2:
-        _, low, high = _welch_difference(old, new)
+        _, low, high = welch(old, new)
         low, high = sorted((sign * low, sign * high))
         allowed = tolerance * learned
     else:

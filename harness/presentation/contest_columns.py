@@ -175,6 +175,10 @@ _FIXED: Sequence[Column[Entry]] = (
         "what disturbed its turns; spread, where p90 of its rounds is more than twice p10; none where nothing did",
         words_of=lambda entry: " ".join(contestant_flags(entry.row)), whole=True,
     ),
+    Column(
+        "machine", lambda entry: entry.row.device_name or entry.record.environment.cpu,
+        "the GPU of a contestant on one, else the processor",
+    ),
     Column("cpu", attrgetter("record.environment.cpu"), "the processor"),
     Column("logical_cpus", attrgetter("record.environment.logical_cpus"), "logical processors of the machine", "Int64"),
     Column("gemm_gflops", lambda entry: _roof(entry).gemm_gflops, "of a large matrix product on the device", "float64"),

@@ -97,7 +97,7 @@ def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Conte
     shown = f"Throughput against {name}: {title(contests[0], without=(name,))}"
     legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=_columns(record))
     about = f"Sequences per second against {name}, both on logarithmic axes; ranges from p10 to p90."
-    return Drawn(stem, shown, about, figure)
+    return Drawn(stem, shown, about, figure, [record.id])
 
 
 # -- ratios -----------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
         heading = f"Times as fast as the stock layer of the same {same}, with the 95 % interval"
         legend(figure, heading, [])
         stem = f"ratios-{page}-{record.id}" if len(numbered) > 1 else f"ratios-{record.id}"
-        yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure)
+        yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure, [record.id])
 
 
 def _ratio_panel(axis: Axes, contest: Contest, rows: Sequence[Row]) -> None:
@@ -193,7 +193,7 @@ def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
         "GFLOP/s of each contestant against the FLOPs per byte of an update (bytes: a lower bound), below the rates of "
         "a large matrix product and of a large copy measured in the same call. "
     ) + " ".join(_latencies(known))
-    yield Drawn(f"roofline-{record.id}", "Roofline", about.strip(), figure)
+    yield Drawn(f"roofline-{record.id}", "Roofline", about.strip(), figure, [record.id])
 
 
 def _draw_roofs(axis: Axes, known: Mapping[Device, Rates], left: float, right: float) -> Iterator[Line2D]:
@@ -295,7 +295,7 @@ def _side_by_side(record: SpeedRecord) -> Iterator[Drawn]:
             "How many times as fast as the CPU the GPU is, over batch and hidden size, each with its fastest variant "
             f"of tier default or best. {'; '.join(grid.wins())}."
         )
-        yield Drawn(f"devices-{number_drawn}-{record.id}", shown, about, figure)
+        yield Drawn(f"devices-{number_drawn}-{record.id}", shown, about, figure, [record.id])
 
 
 def _map(axis: Axes, grid: Grid, backend: str, reach: float) -> None:

@@ -5,6 +5,7 @@ Figures are built through matplotlib's ``Figure``, not pyplot: no state is share
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +19,7 @@ from matplotlib.figure import Figure
 from harness.presentation.fold import FOLDED
 from harness.presentation.look import STYLE, legible
 from harness.records.whole import whole
+from harness.text import printable
 
 WIDTH = 9.0
 PANELS_PER_FIGURE = 6
@@ -26,30 +28,56 @@ NOTES_SHOWN = 6
 MOST_DRAWN = 30
 #: The same of a folder of many runs: one page of panels. A figure takes as long as thousands of records.
 MOST_DRAWN_OF_MANY = 6
+#: Ids of records in a figure's metadata.
+MOST_NAMED = 200
 Panel = TypeVar("Panel")
 Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure, the stem of its file names, its title, and what it shows in words."""
+    """A figure.
+
+    Attributes:
+        name: the stem of its file names.
+        title, about: what it shows, in words.
+        ids: of the records that it is drawn from.
+        heading: what ``harness plot --only`` draws it by; empty where it is drawn from all records.
+    """
 
     name: str
     title: str
     about: str
     figure: Figure
+    ids: Sequence[str] = ()
+    heading: str = ""
+
+    @property
+    def command(self) -> str:
+        """What draws it again from a folder of its records."""
+        return shlex.join(["harness", "plot", "FOLDER", *(["--only", self.heading] if self.heading else [])])
 
     def save(self, path: Path) -> Path:
-        """Write whole, as the kind that ``path``'s suffix says: .png or .svg, without date or version."""
+        """Write whole, as the kind that ``path``'s suffix says: .png, .svg or .pdf, without date or version."""
         with whole(path) as temporary:
             self.write(temporary, path.suffix[1:])
         return path
 
     def write(self, file: Path | IO[bytes], form: str) -> None:
-        """Write as ``png`` or ``svg``."""
-        metadata: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[form]
+        """Write as ``png``, ``svg`` or ``pdf``; the latter two say in their metadata how, and from which records."""
         with style.context(["default", STYLE]):
-            self.figure.savefig(file, format=form, metadata=metadata)
+            self.figure.savefig(file, format=form, metadata=self._metadata(form))
+
+    def _metadata(self, form: str) -> dict[str, Any]:
+        if form == "png":
+            return {"Software": None}
+        more = [f"and {len(self.ids) - MOST_NAMED:,} more"] if len(self.ids) > MOST_NAMED else []
+        records = ", ".join([*self.ids[:MOST_NAMED], *more])
+        told = {"Title": printable(self.title), "Creator": printable(self.command)}
+        if form == "svg":
+            return {**told, "Date": None, "Description": printable(self.about), "Source": printable(records)}
+        subject = {"Subject": printable(self.about), "Keywords": printable(records)}
+        return {**told, **subject, "CreationDate": None, "Producer": None}
 
     def _repr_png_(self) -> bytes:
         """The picture that a notebook shows."""

@@ -84,7 +84,7 @@ def read_all(places: Iterable[Path]) -> Found:
     """
     snap = snapshot(places)
     runs = [Kept(snap, place) for place, kind in enumerate(snap.kinds) if kind == Record.KIND]
-    found = Found(runs, snap.problems, notes=snap.notes, index=snap, seals=snap.seals)
+    found = Found(runs, snap.problems, notes=snap.notes, index=snap, seals=snap.seal_of)
     for place, kind in enumerate(snap.kinds):
         if kind != Record.KIND:
             try:

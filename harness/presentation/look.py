@@ -18,7 +18,7 @@ STYLE = {
     "font.family": "DejaVu Sans", "font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
     "grid.color": "#e3e3e3", "grid.linewidth": 0.7, "legend.frameon": False, "legend.fontsize": 8.5,
-    "svg.hashsalt": "harness", "svg.fonttype": "path", "savefig.dpi": 144,
+    "svg.hashsalt": "harness", "svg.fonttype": "path", "pdf.fonttype": 42, "savefig.dpi": 144,
     "lines.scale_dashes": False, "lines.dash_capstyle": "butt",
     "text.parse_math": False,  # a dollar sign in a record is a dollar sign
 }  # fmt: skip

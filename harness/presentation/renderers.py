@@ -110,18 +110,22 @@ def _piped(cells: Any) -> str:
     return f"|{'|'.join(cells)}|"
 
 
-def page_html(table: Table, label: str) -> Markup:
+def page_html(table: Table, label: str, root: str = "") -> Markup:
     """The table alone for an HTML page, in a region that scrolls; nothing in it is markup.
 
     Args:
         label: what it shows, for screen readers.
+        root: of a site, before the addresses of its pages.
     """
     head = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(_class("number" * column.numeric), column.title)
         for column in table.columns
     )
     rows = Markup("\n").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(map(_html_cell, table.columns, row))) for row in table.rows
+        Markup("<tr>{}</tr>").format(
+            Markup("").join(_html_cell(*pair, root) for pair in zip(table.columns, row, strict=True))
+        )
+        for row in table.rows
     )
     return Markup(
         '<div class="scroll" role="region" tabindex="0" aria-label="{}">\n<table class="results">\n<thead>\n'
@@ -129,9 +133,10 @@ def page_html(table: Table, label: str) -> Markup:
     ).format(label, head, rows)
 
 
-def _html_cell(column: Column[Any], cell: Cell) -> Markup:
+def _html_cell(column: Column[Any], cell: Cell, root: str) -> Markup:
     kind = "number" if column.numeric else "yes" if cell.style == "green" else "long" if column.prose else ""
-    return Markup("<td{}>{}</td>").format(_class(kind), escape(cell.text))
+    words = Markup('<a href="{}{}">{}</a>').format(root, cell.link, cell.text) if cell.link else escape(cell.text)
+    return Markup("<td{}>{}</td>").format(_class(kind), words)
 
 
 def _class(name: str) -> Markup:

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from harness.analysis.groups import Group, groups, trait
 from harness.analysis.repeats import repetitions_in
 from harness.errors import UsageError
-from harness.presentation import contest_figures, contest_table, renderers, run_columns, run_figures
+from harness.presentation import contest_figures, contest_table, pages, run_columns, run_figures
 from harness.presentation.contest_words import machine
 from harness.presentation.figure import Drawn, left_out
 from harness.presentation.fold import FOLDED
@@ -30,7 +27,7 @@ from harness.records.naming import reason_of, run_name
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
-from harness.text import counted, harmless, markdown_escape, number, printable, score_text
+from harness.text import counted, number, printable, score_text
 
 FIGURES = "figures"
 #: Columns that a report needs of all runs.
@@ -104,10 +101,10 @@ def write(
         pictures = _pictures(run_figures.figures(found.records, only, comparable), out / FIGURES)
         contests = _pictures(contest_figures.figures(found.speeds, only), out / FIGURES)
         about = _content(found, comparable, pictures, contests) | {"title": printable(title), "not_drawn": missing}
-    pages = [out / "report.md", out / "report.html"]
-    write_whole(pages[0], _markdown().get_template("report.md.j2").render(about))
-    write_whole(pages[1], _html().get_template("report.html.j2").render(about))
-    return pages + [out / picture.png for picture in [*pictures, *contests]]
+    written = [out / "report.md", out / "report.html"]
+    write_whole(written[0], pages.markdown().get_template("report.md.j2").render(about))
+    write_whole(written[1], pages.html().get_template("report.html.j2").render(about))
+    return written + [out / picture.png for picture in [*pictures, *contests]]
 
 
 def not_drawn(found: Found, only: Sequence[str], comparable: Sequence[Group] | None = None) -> list[str]:
@@ -128,27 +125,6 @@ def not_drawn(found: Found, only: Sequence[str], comparable: Sequence[Group] | N
         left_out(len(calls), len(found.speeds), "calls of harness speed", only),
     )
     return [sentence for sentence in sentences if sentence]
-
-
-def _html() -> Environment:
-    """Every value is escaped, and no character of it controls a terminal or turns the direction of text."""
-    return _environment(
-        autoescape=True, finalize=lambda value: value if isinstance(value, Markup) else harmless(str(value), keep="")
-    )
-
-
-def _markdown() -> Environment:
-    """Every value is escaped as Markdown, unless the template marks it as safe."""
-    return _environment(finalize=lambda value: value if isinstance(value, Markup) else markdown_escape(str(value)))
-
-
-def _environment(**options: Any) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("harness.presentation"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True, **options,
-    )  # fmt: skip
-    environment.filters |= {"markdown": renderers.page_markdown, "html": renderers.page_html}
-    return environment
 
 
 def _pictures(figures: Iterable[Drawn], folder: Path) -> list[Picture]:

@@ -71,10 +71,6 @@ def _versions(record: Record) -> str:
     return " ".join(f"{name}={version}" for name, version in sorted(record.environment.versions.items()))
 
 
-def _machine(record: Record) -> str:
-    return (record.environment.device_name if record.spec.device == "cuda" else None) or record.environment.cpu
-
-
 def _spread(name: str, field: str, about: str, heading: str = "", whole: bool = False) -> Iterator[Column[Record]]:
     """Three columns: the median over timed blocks, and the 10th and 90th percentile."""
     yield Column(
@@ -224,7 +220,7 @@ _FIXED: Sequence[Column[Record]] = (
         "what disturbed the run: drift, bimodal, preempted, steal, load, throttled, paused; none where nothing did",
         prose=True,
     ),
-    Column("machine", _machine, "the GPU of a run on one, else the processor: never compared across these"),
+    Column("machine", TRAITS["machine"], "the GPU of a run on one, else the processor: never compared across these"),
     Column("node", TRAITS["node"], "the machine of a study's run, by a name that leads to nobody"),
     Column("engine", _at("place.engine"), "what brought a study's run there: local, ray or slurm"),
     Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
@@ -236,7 +232,7 @@ _FIXED: Sequence[Column[Record]] = (
     Column("os", _at("environment.os"), "the operating system"),
     Column("python", _at("environment.python"), "version of Python"),
     Column("versions", _versions, "of all libraries, as name=version"),
-    Column("git_commit", _at("environment.git_commit"), "commit of the harness"),
+    Column("git_commit", TRAITS["git_commit"], "commit of the harness"),
     Column("git_dirty", _at("environment.git_dirty"), "whether its code differed from that commit", "boolean"),
 )
 #: Every column that all records have, by name. Further ones come with the records: see ``PREFIXES``.

@@ -94,7 +94,8 @@ def _bars(found: Sequence[Group], name: str, title: str, bar: Callable[[list[Run
         device = any(made.mark is not None for _, bars in shown for made in bars.values())
         legend(figure, title, _memory_key(device) if name == "memory" else [])
         suffix = f"-{page + 1}" if len(numbered) > 1 else ""
-        yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure)
+        ids = [record.id for group in groups_shown for record in group.records]
+        yield Drawn(f"{name}{suffix}", title, f"{title}. {'; '.join(g.title for g in groups_shown)}.", figure, ids)
 
 
 def _bar_panel(axis: Axes, bars: Mapping[tuple[str, str], Bar]) -> None:
@@ -212,7 +213,7 @@ def _curves(group: Group, score: str, lines: Lines) -> Drawn:
         axis.xaxis.set_major_formatter(FuncFormatter(tick))
     legend(figure, title, _key(group))
     about = f"{score} and loss on the validation split against updates. {_ends(group)}"
-    return Drawn(f"curves-{group.slug}", title, about, figure)
+    return Drawn(f"curves-{group.slug}", title, about, figure, _ids(group), group.title)
 
 
 def _against_time(group: Group, score: str, lines: Lines) -> Drawn:
@@ -234,7 +235,11 @@ def _against_time(group: Group, score: str, lines: Lines) -> Drawn:
     axis.set_xlabel("seconds inside training steps, compilation included")
     legend(figure, title, _key(group))
     about = f"{score} on the validation split against seconds inside training steps. {_ends(group)}"
-    return Drawn(f"time-{group.slug}", title, about, figure)
+    return Drawn(f"time-{group.slug}", title, about, figure, _ids(group), group.title)
+
+
+def _ids(group: Group) -> list[str]:
+    return [record.id for record in group.records]
 
 
 def _draw_lines(

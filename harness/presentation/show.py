@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -20,7 +21,9 @@ from harness.text import number, printable, score_text
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 60
-BAR_WIDTH = 30
+BAR, BAR_WIDTH = "█", 30
+#: Headings of what a page shows in its own way.
+CURVE, AGAIN = "Validation loss", "Make it again"
 Facts = list[tuple[str, str]]
 #: What a record keeps of a GPU, in words.
 GPU_WORDS = {
@@ -29,6 +32,13 @@ GPU_WORDS = {
     "clocks.max.sm": "clock at most", "clocks.mem": "memory clock", "clocks.max.mem": "memory clock at most",
     "power.limit": "power limit", "temperature.gpu": "temperature",
 }  # fmt: skip
+
+
+class Section(NamedTuple):
+    """A heading, and lines of name and value below it."""
+
+    heading: str
+    lines: Facts
 
 
 def show(record: Record) -> Group:
@@ -43,30 +53,40 @@ def _parts(record: Record) -> Iterator[RenderableType]:
     if record.reason:
         yield Text(f"  {printable(record.reason)}", style=STATUS_STYLES[record.status])
     yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
-    yield from lines_of("What was run", _what(record))
-    if metrics := record.metrics:
-        yield from lines_of("Scores", _scores(record, metrics))
-    if len(record.curve) > 1:
-        yield from lines_of("Validation loss", _curve(record))
-    if metrics := record.metrics:
-        yield from lines_of("Speed", _speed(metrics))
-        yield from lines_of("Time", _time(metrics))
-        yield from lines_of("Memory", _memory(metrics))
-        yield from lines_of("Device", _device(record, metrics))
-    if record.gate:
-        yield from lines_of("Gate", _gate(record))
-    if record.noise:
-        yield from lines_of("Noise", _noise(record.noise))
-    if record.before:
-        yield from lines_of("Before it", _before(record.before))
-    if record.command:
-        yield from lines_of("Make it again", [("", record.command)])
-    yield from lines_of("Environment", _environment(record))
-    if record.environment.strays:
-        yield from lines_of("Kept from the worker", sorted(record.environment.strays.items()))
+    for section in sections(record):
+        yield from lines_of(section.heading, section.lines)
     if record.log_tail:
         yield Text("\nEnd of the log", style="bold")
         yield Text("\n".join(f"  {printable(line)}" for line in record.log_tail.splitlines()), style="dim")
+
+
+def sections(record: Record) -> Iterator[Section]:
+    """All that is told of a record but its name, its end and its log; no section is empty."""
+    return (section for section in _sections(record) if section.lines)
+
+
+def _sections(record: Record) -> Iterator[Section]:
+    yield Section("What was run", _what(record))
+    if metrics := record.metrics:
+        yield Section("Scores", _scores(record, metrics))
+    if len(record.curve) > 1:
+        yield Section(CURVE, _curve(record))
+    if metrics := record.metrics:
+        yield Section("Speed", _speed(metrics))
+        yield Section("Time", _time(metrics))
+        yield Section("Memory", _memory(metrics))
+        yield Section("Device", _device(record, metrics))
+    if record.gate:
+        yield Section("Gate", _gate(record))
+    if record.noise:
+        yield Section("Noise", _noise(record.noise))
+    if record.before:
+        yield Section("Before it", _before(record.before))
+    if record.command:
+        yield Section(AGAIN, [("", record.command)])
+    yield Section("Environment", _environment(record))
+    if record.environment.strays:
+        yield Section("Kept from the worker", sorted(record.environment.strays.items()))
 
 
 def _what(record: Record) -> Facts:
@@ -181,7 +201,7 @@ def _time(m: Metrics) -> Facts:
         parts.append(("rest", rest))
     longest = max(seconds for _, seconds in parts) or 1.0
     facts = [
-        (name, f"{_seconds(seconds)}  {'█' * round(BAR_WIDTH * seconds / longest)}".rstrip()) for name, seconds in parts
+        (name, f"{_seconds(seconds)}  {BAR * round(BAR_WIDTH * seconds / longest)}".rstrip()) for name, seconds in parts
     ]
     facts.append(("in all", _seconds(m.wall_s)))
     if m.compile_s is not None:

@@ -40,7 +40,7 @@ def words(value: Any) -> str:
 
 
 def unstyled(item: Any) -> str:
-    """No style."""
+    """Neither style nor link."""
     return ""
 
 
@@ -53,10 +53,11 @@ def decimal_mark(text: str) -> Decimal:
 
 
 class Cell(NamedTuple):
-    """Words, and the style in which a terminal shows them, such as "red"."""
+    """Words, the style in which a terminal shows them, such as "red", and in a site the page that they lead to."""
 
     text: str
     style: str = ""
+    link: str = ""
 
 
 def _of_part(of_item: Callable[[Any], Any], part: Callable[[Any], Any], whole: Any) -> Any:
@@ -76,6 +77,7 @@ class Column(Generic[Item]):
         write: how a value is written for people.
         words_of: how an item's cell is written, where that takes more than the value.
         style: of an item's cell.
+        link: the page of a site that an item's cell leads to.
         right: whether it is aligned right; as its kind says, unless given.
         whole: a terminal does not break its lines.
         prose: it holds sentences: a page may break them, and a narrow terminal shows them below the row.
@@ -90,6 +92,7 @@ class Column(Generic[Item]):
     write: Callable[[Any], str] = words
     words_of: Callable[[Item], str] | None = None
     style: Callable[[Item], str] = unstyled
+    link: Callable[[Item], str] = unstyled
     right: bool | None = None
     whole: bool = False
     prose: bool = False
@@ -108,7 +111,7 @@ class Column(Generic[Item]):
     def within(self, part: Callable[[Whole], Item]) -> Column[Whole]:
         """The same column of things that have an item as a part."""
         fields: dict[str, Any] = dict(vars(self))
-        for name in ("get", "words_of", "style"):
+        for name in ("get", "words_of", "style", "link"):
             if (of_item := fields[name]) is not None:
                 fields[name] = partial(_of_part, of_item, part)
         return Column(**fields)
@@ -116,7 +119,7 @@ class Column(Generic[Item]):
     def cell(self, item: Item) -> Cell:
         """What people see of an item. However it is written, it controls neither a terminal nor a page."""
         text = self.words_of(item) if self.words_of else self.words(self.get(item))
-        return Cell(harmless(text, keep="\n"), self.style(item))
+        return Cell(harmless(text, keep="\n"), self.style(item), self.link(item))
 
     def words(self, value: Any) -> str:
         """A value for people; nothing for a missing one."""

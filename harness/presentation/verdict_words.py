@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from harness.presentation.renderers import facts as lines_of
+from harness.presentation.show import Section
 from harness.records.base import Environment, Spread
 from harness.records.figures import mib
 from harness.records.verdict import Figures, VerdictRecord, Word
@@ -40,14 +41,22 @@ def _parts(record: VerdictRecord) -> Iterator[RenderableType]:
     yield head
     yield Text(f"  {printable(record.why)}")
     yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
-    yield from lines_of("The record judged", [("id", record.judged.id), ("digest", record.judged.digest)])
-    yield from lines_of("Made again", _again(record))
-    yield from lines_of("Figures, recorded and found", _figures(record.recorded, record.found))
-    yield from lines_of("What differs, the likeliest cause first", [("", each) for each in record.differences])
-    yield from lines_of("Recorded on", machine(record.environment_recorded))
-    if record.environment is not None:
-        yield from lines_of("Made again on", machine(record.environment))
-    yield from lines_of("By", _by(record))
+    for section in sections(record):
+        yield from lines_of(section.heading, section.lines)
+
+
+def sections(record: VerdictRecord) -> Iterator[Section]:
+    """All that is told of a verdict but its word and why; no section is empty."""
+    found = [
+        Section("The record judged", [("id", record.judged.id), ("digest", record.judged.digest)]),
+        Section("Made again", _again(record)),
+        Section("Figures, recorded and found", _figures(record.recorded, record.found)),
+        Section("What differs, the likeliest cause first", [("", each) for each in record.differences]),
+        Section("Recorded on", machine(record.environment_recorded)),
+        Section("Made again on", machine(record.environment) if record.environment is not None else []),
+        Section("By", _by(record)),
+    ]
+    return (section for section in found if section.lines)
 
 
 def _again(record: VerdictRecord) -> Facts:

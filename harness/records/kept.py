@@ -55,6 +55,11 @@ class Kept:
         return Path(self._of.paths[self._place])
 
     @property
+    def seal(self) -> str:
+        """The digest that its file carries: the address of its page, whatever schema it has."""
+        return self._of.seals[self._place]
+
+    @property
     def packed_curve(self) -> bytes | None:
         """Its evaluations as the index keeps them; None without."""
         return self._of.curve(self._place)

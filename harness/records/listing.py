@@ -13,6 +13,8 @@ from harness.records.packs import PackError, is_pack, members
 
 #: Of a record's file.
 ENDING: Final = ".json"
+#: In a folder that ``harness site`` wrote: its records are copies, and none are looked for there.
+SITE: Final = "made-by-harness-site.txt"
 #: Far more than any record needs: a larger file is not read into memory.
 LARGEST_BYTES: Final = 64 * 2**20
 
@@ -113,6 +115,8 @@ def _walk(folder: str, within: str, problems: list[str]) -> Iterator[str]:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         problems.append(f"{Path(folder, within)}: {error.strerror}")
+        return
+    if any(entry.name == SITE for entry in found):
         return
     for entry in found:
         name = f"{within}{entry.name}"

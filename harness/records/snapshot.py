@@ -44,7 +44,7 @@ class Snapshot:
     """The records of some places, copies only once, in the order of their making: columns of what is kept of them.
 
     Attributes:
-        paths: of the records' files, as they were listed; seals: their digests there, by id.
+        paths: of the records' files, as they were listed; seals: their digests there; seal_of: likewise, by id.
         problems: a line for each file that is no record, or another one under an id that one has already.
         notes: what was wrong with the index itself.
     """
@@ -61,7 +61,8 @@ class Snapshot:
         self._index, rows = self._read()
         self.paths: list[str] = []
         self.kinds: list[str] = []
-        self.seals: dict[str, str] = {}
+        self.seals: list[str] = []
+        self.seal_of: dict[str, str] = {}
         self._ids: list[int] = []
         self._keys: list[bytes] = []
         self._order(rows)
@@ -185,22 +186,23 @@ class Snapshot:
     def _order(self, rows: Mapping[bytes, tuple[Any, ...]]) -> None:
         """Find copies and clashes in the order of the files, as ``Distinct`` does, and put the records in theirs."""
         seen: dict[str, tuple[str, str]] = {}
-        found: list[tuple[int, str, str, str, int, bytes]] = []
+        found: list[tuple[int, str, str, str, int, bytes, str]] = []
         for each in self._files:
             number, _, problem, kind, identity, seal, moment = rows[each.key]
             if problem is not None:
                 self.problems.append(f"{each.path}: {problem}")
             elif identity not in seen:
                 seen[identity] = each.path, seal
-                found.append((moment, identity, each.path, kind, number, each.key))
+                found.append((moment, identity, each.path, kind, number, each.key, seal))
             else:
                 first, first_seal = seen[identity]
                 if seal != first_seal and not _equal(first, each.path):
                     why = f"another record than {first}, under the same id, {identity}"
                     self.problems.append(f"{each.path}: {why}")
-        self.seals = {identity: seal for identity, (_, seal) in seen.items()}
+        self.seal_of = {identity: seal for identity, (_, seal) in seen.items()}
         found.sort()
-        for _, _, path, kind, number, key in found:
+        for _, _, path, kind, number, key, seal in found:
+            self.seals.append(seal)
             self.paths.append(path)
             self.kinds.append(sys.intern(kind))
             self._ids.append(number)

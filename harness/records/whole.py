@@ -1,10 +1,11 @@
-"""Files that are written whole or not at all, and what writers that were killed have left of theirs."""
+"""Files and folders that are written whole or not at all, and what writers that were killed have left of theirs."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+import shutil
 import stat
 import time
 import uuid
@@ -56,6 +57,39 @@ def whole(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(target: Path, mark: str) -> Iterator[Path]:
+    """A temporary folder beside ``target``, which takes its place if the block ends well.
+
+    What is at ``target`` goes with all that is in it: a caller looks before what it is.
+
+    Args:
+        mark: the name of a file that the folder has from the start; its lock is held, so that ``sweep`` spares it.
+
+    Raises:
+        OSError: it cannot be written; ``target`` is as it was.
+    """
+    target = Path(os.path.realpath(target))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target.parent)
+    ending = f"{_HOST}-{os.getpid()}.harness.tmp"
+    temporary, former = target.with_name(f".{target.name}.{ending}"), target.with_name(f".{target.name}.old.{ending}")
+    try:
+        temporary.mkdir()
+        with _locked(temporary / mark):
+            yield temporary
+            if target.exists():
+                target.rename(former)
+            try:
+                temporary.rename(target)
+            except OSError:
+                former.rename(target)
+                raise
+    finally:
+        for folder in (temporary, former):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_whole(target: Path, content: str | bytes) -> None:
     """Write bytes, or text in UTF-8, its line ends as they are: whole, or not at all. Raises OSError."""
     with whole(target) as temporary:
@@ -99,6 +133,13 @@ def sweep(folder: Path) -> None:
 
 def _sweep(path: Path, at_once: bool) -> None:
     if fcntl is None or not (at_once or time.time() - path.stat().st_mtime > OLD_S):
+        return
+    if path.is_dir():
+        # a folder's writer holds the lock of the one file that it has from the start: see ``whole_folder``
+        for mark in path.glob("*.txt"):
+            with mark.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
         return
     with path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,85 @@
+"""Every page of the site in a real browser: it loads, asks for nothing from elsewhere, and anyone can read it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from harness.presentation import site as sites
+from harness.presentation.folders import read_all
+from tests.fixtures.hostile_records import TITLE, hostile
+from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
+
+#: A page of each kind; capitals stand for one of several.
+KINDS = (
+    "index.html", "explore.html", "compare.html", "trade-offs.html", "history.html", "machines/index.html",
+    "machines/ANY.html", "studies/index.html", "studies/ANY.html", "records/index.html", "records/RUN.html",
+    "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html", "records/VERDICT.html",
+)  # fmt: skip
+
+
+def address(kind: str, site: Path) -> str:
+    """The address of a page of a kind."""
+    marks = {"RUN": "Curve of the loss", "FAILED": "the loss is not finite", "SPEED": "Speed contests of"}
+    marks |= {"JUDGED": "Made again on 2 machines", "VERDICT": "Verdict on"}
+    place = Path(kind)
+    if place.stem == "ANY":
+        return min(path.relative_to(site).as_posix() for path in (site / place.parent).glob("[!i]*.html"))
+    if place.stem not in marks:
+        return kind
+    found = [page for page in sorted(site.glob("records/*.html")) if f"{marks[place.stem]}" in page.read_text()]
+    return found[0].relative_to(site).as_posix()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_pages_load_without_a_fault_and_axe_finds_nothing(visitor: Visitor, site: Path, width: int, theme: str) -> None:
+    with visitor(site, width, theme) as visit:
+        for kind in KINDS:
+            visit.go(address(kind, site))
+            assert visit.faults == [], kind
+            assert visit.sideways() <= 0, kind
+            assert visit.unreadable() == [], kind
+
+
+def test_no_link_leads_nowhere(site: Path) -> None:
+    lost = []
+    for page in site.rglob("*.html"):
+        for target in re.findall(r'(?:href|src)="([^"]*)"', page.read_text()):
+            path, fragment = urldefrag(unquote(target))
+            there = (page.parent / path).resolve() if path else page
+            element = fragment and "=" not in fragment  # else a view of explore
+            if not there.is_file() or (element and f'id="{fragment}"' not in there.read_text()):
+                lost.append(f"{page.relative_to(site)}: {target}")
+            assert not target.startswith(("http:", "https:", "/")), target
+    assert lost == []
+
+
+def test_arrow_keys_tell_the_marks_of_a_chart(visitor: Visitor, site: Path) -> None:
+    with visitor(site) as visit:
+        visit.go(address("records/RUN.html", site))
+        visit.page.locator(".drawn").first.focus()
+        visit.page.keyboard.press("ArrowRight")
+        visit.page.keyboard.press("End")
+        told = visit.page.locator(".told").first.text_content()
+        assert "updates: 2,000" in told or "updates: 2000" in told
+
+
+def test_a_record_full_of_markup_runs_nothing(visitor: Visitor, tmp_path: Path) -> None:
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    for number, record in enumerate(hostile(400)):
+        if any(words in record.name for words in ("script", "attribute", "markdown link", "template", "bidi")):
+            (folder / f"{number}.json").write_bytes(record.text)
+    sites.write(read_all([folder]), tmp_path / "out", title=f"<script>document.title='{TITLE}'</script>", drawn=False)
+    pages = sorted((tmp_path / "out").rglob("*.html"))
+    assert len(pages) > 20
+    with visitor(tmp_path / "out") as visit:
+        for page in [*pages[::6], tmp_path / "out" / "index.html"]:
+            visit.go(page.relative_to(tmp_path / "out").as_posix())
+            assert visit.page.title() != TITLE
+            assert visit.page.evaluate("window.hit") is None
+            assert visit.faults == [], page
