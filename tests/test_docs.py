@@ -161,11 +161,12 @@ def hands_in(harness: Harness, words: list[str], folder: Path) -> None:
     """Have two records of known code in the folder that a line takes them from, or where they are filed."""
     if not (ROOT / ".git").exists():
         pytest.skip("what is known of the code is in a clone")
-    (folder / "results" / "local").mkdir(parents=True)
+    source = "results/local" if words[0] == "check-submission" else words[1]
+    (folder / source).mkdir(parents=True)
     for file in sorted((ROOT / "results" / "published").rglob("*-sine-*-gru-*.json"))[:2]:
-        shutil.copy(file, folder / "results" / "local")
+        shutil.copy(file, folder / source)
     if words[0] == "check-submission":
-        assert harness("submit", "results/local").returncode == 0
+        assert harness("submit", source).returncode == 0
 
 
 @pytest.mark.parametrize("line", distinct(commands()))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +279,8 @@ def files(places: Iterable[Path], problems: list[str] | None = None) -> Iterator
 
 
 def named_in(page: Path) -> Iterator[Path]:
-    """The files of the records that a report names, each in the nearest folder above the page that has it.
+    """The files of the records that a report names, each in the nearest folder above the page that has it, or that
+    holds one that does.
 
     Raises:
         StoreError: the page cannot be read, or names no record.
@@ -292,7 +294,8 @@ def named_in(page: Path) -> Iterator[Path]:
     folders = [page.parent, *list(page.resolve().parents)[1:3]]
     for name in names:
         places = [folder / f"{name}.json" for folder in folders]
-        yield next((place for place in places if place.exists()), places[-1])
+        inside = (place for folder in folders for place in sorted(folder.glob(f"*/{name}.json")))
+        yield next(chain((place for place in places if place.exists()), inside), places[-1])
 
 
 def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed]]:
