@@ -259,6 +259,7 @@ def verify(
     look: float | None = None,
     wait_quiet: float | None = None,
     require_quiet: bool = False,
+    updates: int | None = None,
 ) -> Verified:
     """Run records again here and judge each, as ``harness verify``.
 
@@ -270,11 +271,14 @@ def verify(
         data: folder that holds ``mnist/``.
         model: file, also as FILE:NAME, or folder, of the model of your own that a record is of.
         look, wait_quiet, require_quiet: as for ``run``.
+        updates: make about so many updates of each run again, and no more; None for all.
 
     Raises:
-        UsageError: there is no such file or folder as ``model`` names.
+        UsageError: there is no such file or folder as ``model`` names, or no update is asked for.
         StoreError: the folder of ``results`` cannot be written to.
     """
+    if updates is not None and (not isinstance(updates, int) or isinstance(updates, bool) or updates < 1):
+        raise UsageError(f"updates is a whole number from 1 on, not {updates!r:.40}")
     look_for_data_in(None if data is None else Path(data))
     store = None if results is None else Store(Path(results))
     if store:
@@ -282,7 +286,7 @@ def verify(
     own = None if model is None else Path(model)
     quiet = Quiet.asked(look, wait_quiet, require_quiet)
     rows, problems = verifying.verify_all(
-        _paths(places), timeout, store, json_lines=False, within=within, model=own, quiet=quiet
+        _paths(places), timeout, store, json_lines=False, within=within, model=own, quiet=quiet, updates=updates
     )
     return Verified(rows, problems)
 

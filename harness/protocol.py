@@ -93,6 +93,7 @@ class Run(Message):
         keep: file for the parameters that are scored and, under ``predictions``, what they predict of the test split;
             None to keep neither.
         model: file of the user's own model that the spec is of; None for a cell.
+        updates: after which to end, which is at the end of a block; None for all.
     """
 
     spec: Fields
@@ -100,6 +101,7 @@ class Run(Message):
     start: str | None = None
     keep: str | None = None
     model: str | None = None
+    updates: int | None = None
 
 
 class Contest(Message):

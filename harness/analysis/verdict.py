@@ -49,13 +49,13 @@ def judge(record: Record, again: Record, seeds: Sequence[Record] = ()) -> Judgem
         return Judgement("other task", why, causes=(*other, *causes(record, again)))
     speed, memory = _speed(record, again), _memory(record, again)
     if apart is None:
-        return Judgement("bit-identical", f"same losses to the last bit{_changed(record, again)}", speed, memory)
+        return Judgement("bit-identical", f"same losses to the last bit{changed_model(record, again)}", speed, memory)
     allowed, whence = tolerance(record, seeds)
     score, scored = _score(record.metrics), _score(again.metrics)
     curve, curve_allowed = curve_distance(record.curve, again.curve), SHARE_OF_CURVE
     found = f"{record.metrics.main_score} {scored:.4g}, recorded {score:.4g}; {allowed:.2g} apart is allowed ({whence})"
     if abs(scored - score) <= allowed and curve <= curve_allowed:
-        return Judgement("same result", f"{found}; {apart}{_changed(record, again)}", speed, memory)
+        return Judgement("same result", f"{found}; {apart}{changed_model(record, again)}", speed, memory)
     if abs(scored - score) <= allowed:
         found = f"the curves are {curve:.0%} of their range apart at the median, {curve_allowed:.0%} is allowed"
     return Judgement("different", f"{found}; {apart}", speed, memory, tuple(causes(record, again)))
@@ -78,15 +78,26 @@ def other_task(record: Record, again: Record, apart: bool) -> Iterator[str]:
     """
     assert record.metrics is not None
     assert again.metrics is not None
-    pairs = [("data", record.metrics.data_sha256, again.metrics.data_sha256)]
+    then, now = record.metrics.data_sha256, again.metrics.data_sha256
+    if then and then != now:
+        yield digests_differ("data", then, now)
     if apart:
-        pairs.append(("task's code", *_plugins("task", record, again)))
-    for what, then, now in pairs:
-        if then and then != now:
-            yield f"the {what} differs (SHA-256 {_start(now)}, recorded {_start(then)})"
+        yield from changed_code(record, again)
 
 
-def _changed(record: Record, again: Record) -> str:
+def changed_code(record: Record, again: Record) -> Iterator[str]:
+    """That the code of a third party's task is another one, where it is."""
+    then, now = _plugins("task", record, again)
+    if then and then != now:
+        yield digests_differ("task's code", then, now)
+
+
+def digests_differ(what: str, then: str | None, now: str | None) -> str:
+    """The sentence for it."""
+    return f"the {what} differs (SHA-256 {_start(now)}, recorded {_start(then)})"
+
+
+def changed_model(record: Record, again: Record) -> str:
     """To go on with: that the file of a user's own model is another one by now; nothing where it is not."""
     then, now = record.spec.model.sha256, again.spec.model.sha256
     return "" if then == now else f"; the model's source has changed (SHA-256 {_start(now)}, recorded {_start(then)})"
@@ -108,7 +119,7 @@ def first_difference(record: Record, again: Record) -> str | None:
     """Where two runs of one spec first differ in any bit of their results; None where they do not."""
     before = 0
     for ours, theirs in zip(record.curve, again.curve, strict=False):
-        if _bits(ours, theirs):
+        if bits(ours, theirs):
             return f"losses first differ between updates {before:,} and {ours.step:,}" if ours.step else "at the start"
         before = ours.step
     if len(record.curve) != len(again.curve):
@@ -119,21 +130,24 @@ def first_difference(record: Record, again: Record) -> str | None:
     return None
 
 
-def _bits(a: CurvePoint, b: CurvePoint) -> bool:
+def bits(a: CurvePoint, b: CurvePoint) -> bool:
     """Whether two points differ. A record of schema 1 has only the mean of its losses, no digest of them."""
     digests = a.losses_sha256 and b.losses_sha256 and a.losses_sha256 != b.losses_sha256
     return bool(digests) or (a.step, a.loss, a.train_loss, a.scores) != (b.step, b.loss, b.train_loss, b.scores)
 
 
-def tolerance(record: Record, seeds: Sequence[Record]) -> tuple[float, str]:
+def tolerance(record: Record, seeds: Sequence[Record], step: int | None = None) -> tuple[float, str]:
     """By how much the main score of a second run may differ, and what that follows from.
+
+    Args:
+        step: the score is that of the evaluation after so many updates; None for the score reported.
 
     With the scores of enough seeds: the half width of the 95 % prediction interval of one more run,
     t · s · √(1 + 1/n). With fewer seeds: a share of what was learned.
     """
     assert record.metrics is not None
     name = record.metrics.main_score
-    scores = [r.metrics.score[name] for r in seeds if r.metrics is not None and name in r.metrics.score]
+    scores = [score for each in seeds if (score := _score_at(each, name, step)) is not None]
     if len(scores) >= FEWEST_SEEDS:
         from scipy.stats import t
 
@@ -142,6 +156,13 @@ def tolerance(record: Record, seeds: Sequence[Record]) -> tuple[float, str]:
         return half, f"the spread of {n} seeds"
     learned = abs(record.metrics.baseline.get(name, 0.0) - _score(record.metrics))
     return SHARE_OF_LEARNED * learned, f"{SHARE_OF_LEARNED:.0%} of what was learned: fewer than {FEWEST_SEEDS} seeds"
+
+
+def _score_at(record: Record, name: str, step: int | None) -> float | None:
+    """A score that is reported, or of an evaluation; None where there is none."""
+    if record.metrics is None or step is None:
+        return record.metrics.score.get(name) if record.metrics is not None else None
+    return next((point.scores.get(name) for point in record.curve if point.step == step), None)
 
 
 def curve_distance(a: Sequence[CurvePoint], b: Sequence[CurvePoint]) -> float:

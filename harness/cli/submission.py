@@ -38,7 +38,7 @@ def submit(
 
     history = _history(repository, base, to)
     try:
-        filed = filing.submit(records, to, _specs_of, history, _studies(history), write=not dry_run)
+        filed = filing.submit(records, to, specs_of, history, _studies(history), write=not dry_run)
     except UsageError as error:
         fail(error)
     for result in filed.results:
@@ -73,7 +73,7 @@ def check_submission(
     try:
         for folder in folders:
             history = _history(repository, base, folder)
-            of = submission_in(folder, _specs_of, history, _studies(history))
+            of = submission_in(folder, specs_of, history, _studies(history))
             results = check(of)
             well &= bool(of.handed) and all(each.verdict != "refused" for each in results)
             parts.append(renderers.markdown(table(of, results)))
@@ -118,7 +118,7 @@ def _studies(history: History | None) -> list[Path]:
     return sorted((history.root / STUDIES).glob(f"*{STUDY_ENDING}")) if history else []
 
 
-def _specs_of(command: str) -> list[RunSpec]:
+def specs_of(command: str) -> list[RunSpec]:
     """The specs that a record's command leads to, on whatever machine. Raises UsageError."""
     from harness.cli.parameters import parse
     from harness.planning.runs import plan

@@ -36,6 +36,10 @@ def verify(
     model: Annotated[
         Path | None, typer.Option(help="File (or FILE:NAME), or folder, of the model of your own that a record is of.")
     ] = None,
+    updates: Annotated[
+        int | None,
+        typer.Option(min=1, help="Make about so many updates of each run again, and no more.", show_default="all"),
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="A JSON line per record, as it is judged.")] = False,
     **options: Any,
 ) -> None:
@@ -57,7 +61,14 @@ def verify(
     with terminated_as_interrupted():
         try:
             rows, problems = verify_all(
-                places or [DEFAULT_RESULTS], timeout, store, json_lines, within, model=model, quiet=quiet
+                places or [DEFAULT_RESULTS],
+                timeout,
+                store,
+                json_lines,
+                within,
+                model=model,
+                quiet=quiet,
+                updates=updates,
             )
         except UsageError as error:
             fail(error)

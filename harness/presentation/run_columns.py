@@ -221,7 +221,7 @@ _FIXED: Sequence[Column[Record]] = (
         prose=True,
     ),
     Column("machine", TRAITS["machine"], "the GPU of a run on one, else the processor: never compared across these"),
-    Column("node", TRAITS["node"], "the machine's name in its network, of a study's run"),
+    Column("node", TRAITS["node"], "the machine of a study's run, by a name that leads to nobody"),
     Column("engine", _at("place.engine"), "what brought a study's run there: local, ray or slurm"),
     Column("share", TRAITS["share"], "a study's runs side by side there; above 1, no speed was measured", "Int64"),
     Column("tries", lambda record: len(record.tries), "earlier tries that a fault of the machines ended", "Int64"),

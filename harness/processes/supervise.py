@@ -79,6 +79,7 @@ def execute(
     version: str | None = None,
     cpus: Choice | None = None,
     files: Files | None = None,
+    updates: int | None = None,
 ) -> Record:
     """Execute ``spec`` in a worker; returns its record, however the run ends.
 
@@ -89,6 +90,7 @@ def execute(
         version: of the framework, if one was asked for; the record's command then names it.
         cpus: those to choose the worker's from; None for all that this process may use.
         files: through which arrays pass; None for none.
+        updates: after which to end, as if for want of patience; None for all. The record of such a run is none to keep.
 
     Raises:
         Interrupted: the user stopped it; the worker is gone and the exception has the record.
@@ -101,7 +103,7 @@ def execute(
         command, extra = (str(python), *COMMAND[1:]), {"PYTHONPATH": str(software.SOURCE)}
     files = files or Files()
     start, keep = (None if each is None else str(each) for each in (files.start, files.keep))
-    request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep, file_of(spec.model))
+    request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep, file_of(spec.model), updates)
     with Channel(environment.worker_variables(spec), command, extra) as worker:
         try:
             for event in worker.conversation(request, until(timeout)):

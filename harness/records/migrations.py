@@ -11,7 +11,7 @@ from typing import Any, Final
 from harness.records.seal import digest
 
 #: Of run records, of speed records, and of verdicts.
-CURRENT: Final = 6
+CURRENT: Final = 7
 SPEED_CURRENT: Final = 4
 VERDICT_CURRENT: Final = 1
 Document = dict[str, Any]
@@ -88,6 +88,13 @@ def _from_5(document: Document) -> Document:
     return {**document, "schema_version": 6}
 
 
+def _from_6(document: Document) -> Document:
+    """Version 7 adds to the metrics what a run of only the first updates can be held to; before, there were the points
+    of the curve alone.
+    """
+    return {**document, "schema_version": 7}
+
+
 def _speed_from_1(document: Document) -> Document:
     """In version 1 a call had one device, and its limits stood directly in the record."""
     _refuse(SPEED_NEW_IN_2, document)
@@ -119,6 +126,6 @@ def _refuse(newer: set[str], document: Document) -> None:
 #: Fields of a record that version 2 introduced.
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
-STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5}
+STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5, 6: _from_6}
 SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
 VERDICT_STEPS: dict[int, Step] = {}

@@ -55,6 +55,15 @@ class CurvePoint(Frozen):
     ] = None
 
 
+class Mark(Frozen):
+    """What a run of only the first updates can be held to, between evaluations too; noted on no clock."""
+
+    step: Annotated[Positive, Field(description="updates done so far")]
+    train_loss: Annotated[Finite, Field(description="mean training loss of all of them")]
+    losses_sha256: Annotated[Digest, Field(description="of their training losses, as in a point of the curve")]
+    data_sha256: Annotated[Digest, Field(description="of the data, as data_sha256 would be if the run ended here")]
+
+
 class DataSet(Frozen):
     """A data set of a user's own that a run learned from; never where it lies or came from."""
 
@@ -154,6 +163,12 @@ class Metrics(SetUp):
         Field(description="passes over the training data, what filled no batch aside; null where endless"),
     ] = None
     compilations: Annotated[Count, Field(description="traces and compilations, all before the steady state")]
+    marks: Annotated[
+        list[Mark],
+        Field(
+            description="after the first update, and after 1, 2, 5, 10, … of them in whole chunks; none before schema 7"
+        ),
+    ] = []
 
     @model_validator(mode="after")
     def _scored(self) -> Metrics:
@@ -264,7 +279,7 @@ class Record(Execution, Sealed):
     """One run."""
 
     KIND: ClassVar[str] = "run"
-    schema_version: Literal[6] = SCHEMA_VERSION
+    schema_version: Literal[7] = SCHEMA_VERSION
     spec: RunSpec
     deterministic: Annotated[
         bool | None,

@@ -59,11 +59,11 @@ def measure(request: Run, started: float, numpy_s: float, emit: Emit) -> None:
     start = _handed(request, job.model) if spec.start else None
     with data.explained(), own.explained_after_gate(job):
         trainer = preparation.build(backend, job, data.draw, drawn, clocks, emit, start=start)
-        meter = _meter(spec, clocks)
+        meter = _meter(spec, clocks, request.updates)
         training = Training(spec, task, trainer, clocks, _throttled(emit), _emit_point(emit), meter, data,
                             keep=request.keep is not None)  # fmt: skip
         memory = preparation.Memory(trainer)
-        outcome = _observed(training, emit)
+        outcome = _observed(training, emit, request.updates)
     emit(Gpu(meter.gpu))
     metrics = Metrics(
         **known, **_learned(task, outcome), **_spent(clocks),
@@ -112,18 +112,18 @@ def _keep(path: Path, training: Training) -> str | None:
     return None
 
 
-def _meter(spec: RunSpec, clocks: Clocks) -> energy.Meter:
-    ends = None if spec.patience is None else spec.evaluate_every
+def _meter(spec: RunSpec, clocks: Clocks, updates: int | None) -> energy.Meter:
+    ends = updates or (None if spec.patience is None else spec.evaluate_every)
     meter, why_unread = energy.of_run(spec.device, clocks, spec.chunk, spec.steps, ends)
     if why_unread:
         print(f"energy and idle time of the device are not measured: {why_unread}", file=sys.stderr)
     return meter
 
 
-def _observed(training: Training, emit: Emit) -> Outcome:
+def _observed(training: Training, emit: Emit, updates: int | None) -> Outcome:
     """Train, and report what disturbed it."""
     before = noise.read(time.perf_counter())
-    outcome = training()
+    outcome = training(updates)
     after = noise.read(time.perf_counter())
     disturbed = noise.judge(
         outcome.train_blocks, before, after, training.spec.threads, (outcome.predict_blocks, outcome.prepared)
@@ -142,6 +142,7 @@ def _learned(task: Task, outcome: Outcome) -> dict[str, Any]:
         "higher_is_better": task.higher_is_better,
         "solved": task.solved(outcome.scores),
         "steps_to": first_crossings(task, outcome.curve),
+        "marks": outcome.marks,
     }
 
 

@@ -19,7 +19,7 @@ from harness.errors import Diverged, RunFailed
 from harness.protocol import Progress
 from harness.records.base import Scores
 from harness.records.figures import Block
-from harness.records.run import CurvePoint
+from harness.records.run import CurvePoint, Mark
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
 from harness.worker.data import Data
@@ -42,6 +42,7 @@ class Outcome:
         train_blocks, predict_blocks: of the steady state; a step is an update, or a sequence predicted.
         prepared: drawing and staging the batches of each training block of the steady state.
         compilations: traces and compilations, all in the warm-up.
+        marks: what a run of only the first updates can be held to.
     """
 
     updates: int
@@ -55,6 +56,18 @@ class Outcome:
     predict_blocks: list[Block]
     prepared: list[Block]
     compilations: int
+    marks: list[Mark]
+
+
+def marked(steps: int, chunk: int) -> set[int]:
+    """Updates after which a run notes its digests so far: the first, and 1, 2, 5, 10, … of them in whole chunks. Each
+    ends a block.
+    """
+    found, decade = {1}, 1
+    while decade <= steps:
+        found |= {-(-many * decade // chunk) * chunk for many in (1, 2, 5)}
+        decade *= 10
+    return {each for each in found if each <= steps}
 
 
 def block_sizes(steps: int, chunk: int, evaluate_every: int) -> Iterator[int]:
@@ -100,6 +113,7 @@ class Training:
         self.dtype = host_dtype(spec.precision)
         self.clocks, self.on_progress, self.on_point, self.between = clocks, on_progress, on_point, between
         self.curve: list[CurvePoint] = []
+        self.marks: list[Mark] = []
         self.train_blocks: list[Block] = []
         self.predict_blocks: list[Block] = []
         self.prepared: list[Block] = []
@@ -114,8 +128,12 @@ class Training:
         with clocks("data"):
             self.held_out = {split: self.data.held_out(split) for split in splits}
 
-    def __call__(self) -> Outcome:
+    def __call__(self, until: int | None = None) -> Outcome:
         """Train to the last step, or until patience ends, evaluating on the way.
+
+        Args:
+            until: end after so many updates, at the end of a block; None to go on. What is computed up to there is
+                what the whole run computes: the spec, and with it the schedule of the learning rate, is the same.
 
         Raises:
             Diverged: a loss is not finite.
@@ -127,7 +145,7 @@ class Training:
         done, first_step_s, compiled = 0, 0.0, 0
         since_evaluation: list[float] = []
         best: tuple[float, int, float, Scores] | None = None
-        ended = False
+        ended, total, marks = False, 0.0, marked(spec.steps, spec.chunk)
         self.between(0)
         for size in block_sizes(spec.steps, spec.chunk, spec.evaluate_every):
             unprepared = self.clocks["data"] + self.clocks["stage"]
@@ -136,6 +154,9 @@ class Training:
             self.between(done)
             since_evaluation += losses
             self.losses.update(np.asarray(losses, "<f8").tobytes())
+            total += sum(losses)
+            if done in marks:
+                self._mark(done, total)
             if done == 1:
                 first_step_s = seconds
             if done <= spec.chunk:  # warm-up: the first chunk
@@ -152,13 +173,24 @@ class Training:
                     self._copy()
                 ended = self._out_of_patience()
             self._report(done, losses[-1])
-            if ended:
+            if ended or (until is not None and done >= until):
                 break
         self._refuse_compilation(compiled, done)
         _, step, loss, scores = best or (0.0, done, *self._test())
         blocks = self.train_blocks, self.predict_blocks, self.prepared
         stopped_at = done if done < spec.steps else None
-        return Outcome(done, stopped_at, loss, scores, step, self.curve, first_step_s, *blocks, compiled)
+        return Outcome(done, stopped_at, loss, scores, step, self.curve, first_step_s, *blocks, compiled, self.marks)
+
+    def _mark(self, done: int, total: float) -> None:
+        """Note the digests so far: between blocks, on no clock."""
+        self.marks.append(
+            Mark(
+                step=done,
+                train_loss=total / done,
+                losses_sha256=self.losses.hexdigest(),
+                data_sha256=self.data.digest(),
+            )
+        )
 
     def _train(self, done: int, size: int) -> tuple[list[float], float]:
         with self.clocks("data"):

@@ -16,6 +16,7 @@ from rich.console import Console
 
 import backends
 import tasks
+from harness.analysis.first_updates import judge_first, nearest
 from harness.analysis.groups import seedless
 from harness.analysis.verdict import Judgement, judge
 from harness.errors import UsageError
@@ -68,6 +69,7 @@ def verify_all(
     clock: Callable[[], float] = time.monotonic,
     model: Path | None = None,
     quiet: Quiet | None = None,
+    updates: int | None = None,
 ) -> tuple[list[Row], list[str]]:
     """Verify every run record in these files and folders, and every one that these reports name.
 
@@ -80,6 +82,8 @@ def verify_all(
         model: file of a user's own model, also as FILE:NAME, or folder of such, for records that are of one. Code
             beside a record is not run unless it is named: both may be a stranger's.
         quiet: looks at what others compute before each run; None for no look.
+        updates: make about so many updates of each run again, and no more; None for all. See
+            ``harness.analysis.first_updates``.
 
     Returns:
         A row for each record and for each file that is no record, and a line for each file that cannot be verified for
@@ -108,7 +112,9 @@ def verify_all(
                 others, position = seeds[seedless(record)], f"[{number}/{len(found)}]"
                 try:
                     place = path.resolve().parent
-                    tried = _one(record, place, others, position, min(timeout, left), store, stderr, model, quiet)
+                    tried = _one(
+                        record, place, others, position, min(timeout, left), store, stderr, model, quiet, updates
+                    )
                 except KeyboardInterrupt as stop:
                     if store is not None and isinstance(stop, Interrupted):
                         keep(stop.record, store, stderr)
@@ -169,6 +175,7 @@ def _one(
     stderr: Console,
     model: Path | None,
     quiet: Quiet | None,
+    updates: int | None,
 ) -> Tried:
     if record.metrics is None:
         return Tried(judge(record, record))
@@ -192,6 +199,7 @@ def _one(
     with may_stop():
         turn = FileLock(folder / f"{record.digest}.lock").acquire()
     cpus = Choice()
+    until = None if updates is None else nearest(record, updates)
     try:
         with turn:
             with may_stop():
@@ -200,10 +208,12 @@ def _one(
                 handing(Path(tempfile.gettempdir()), start, save=False) as handed,
                 bar(spec, position, stderr) as progress,
             ):
-                again = execute(spec, timeout, progress, cpus=cpus, files=handed)
+                again = execute(spec, timeout, progress, cpus=cpus, files=handed, updates=until)
         again = again.model_copy(update={"before": before})
     except (NotHandedOver, NotQuiet) as error:
         return Tried(Judgement("cannot run", str(error)))
+    if updates is not None and until is not None:
+        return Tried(judge_first(record, again, updates, others), again)
     kept = store is not None and keep(again, store, stderr)
     return Tried(judge(record, again, others), again, kept)
 

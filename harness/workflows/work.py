@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from harness.errors import UsageError
+from harness.machine.software import SOURCE
 from harness.planning.studies import Planned
 from harness.presentation.folders import facts
 from harness.presentation.progress import Overall
@@ -31,6 +33,18 @@ from harness.workflows.done import Done, Finished
 STATE: Final = ".study"
 #: Records after which the index learns of them: some tenths of a second, between two runs.
 INDEX_EVERY: Final = 200
+
+
+@cache
+def _published_seconds() -> dict[str, float]:
+    """By shape, what published runs took in the median; nothing where this is no checkout."""
+    place = SOURCE / "results" / "published"
+    rows = facts([place], ("shape", "took_s"))[0] if place.is_dir() else ()
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if isinstance(row["took_s"], float):
+            found.setdefault(str(row["shape"]), []).append(row["took_s"])
+    return {shape: statistics.median(each) for shape, each in found.items()}
 
 
 @dataclass
@@ -120,16 +134,22 @@ class Work:
         return [planned for planned in self.runs if self.finished(planned) is None]
 
     def time_left(self) -> str:
-        """How long the runs that are left take, by those of the same shape that are done; "unknown" without any."""
+        """How long the runs that are left take, by those of the same shape that are done; else by published ones of that
+        shape, whatever machine these were made on; "unknown" without any.
+        """
         if not self._shapes:
             self._shapes = {planned.key: shape_of(planned.spec) for planned in self.runs}
         seconds = {shape: statistics.median(each) for shape, each in self.done.seconds().items()}
         shapes = Counter(self._shapes[planned.key] for planned in self.left())
+        published = _published_seconds() if shapes.keys() - seconds.keys() else {}
         known = sum(count * seconds[shape] for shape, count in shapes.items() if shape in seconds)
-        others = sum(count for shape, count in shapes.items() if shape not in seconds)
+        guessed = {shape: published[shape] for shape in shapes if shape not in seconds and shape in published}
+        known += sum(shapes[shape] * each for shape, each in guessed.items())
+        others = sum(count for shape, count in shapes.items() if shape not in seconds and shape not in guessed)
         if not known:
             return "unknown" if others else "0 s"
-        return f"about {duration(known)}" + (f", and {counted(others, 'run')} of unknown length" if others else "")
+        by = ", as published runs took" if guessed else ""
+        return f"about {duration(known)}{by}" + (f", and {counted(others, 'run')} of unknown length" if others else "")
 
     def take(self, planned: Planned) -> Lease | None:
         """The lease of a run; None where it is another's, or was done meanwhile.

@@ -43,7 +43,8 @@ def test_tasks_and_backends_are_found_by_their_entry_points() -> None:
     import tasks
 
     ours = {name: {e.name for e in entry_points(group=f"harness.{name}")} for name in ("tasks", "backends")}
-    assert ours["tasks"] == {"adding", "copy", "sine", "sequential-mnist", "sequential-digits"}
+    expected = {"adding", "copy", "sine", "sequential-mnist", "sequential-mnist-14", "sequential-digits"}
+    assert ours["tasks"] == expected
     assert ours["backends"] == {"numpy", "torch", "tensorflow", "jax"}
     assert ours["tasks"] == set(tasks.registry.registered())
     assert ours["backends"] == set(backends.registry.registered())

@@ -23,6 +23,8 @@ CASES: list[tuple[str, dict[str, Scalar]]] = [
     ("sequential-mnist", {"order": "row"}),
     ("sequential-mnist", {"order": "pixel"}),
     ("sequential-mnist", {"order": "permuted"}),
+    ("sequential-mnist-14", {"order": "row"}),
+    ("sequential-mnist-14", {"order": "permuted"}),
 ]
 every_task = pytest.mark.parametrize(("name", "parameters"), CASES, ids=[f"{n}-{p}" for n, p in CASES])
 
@@ -31,7 +33,7 @@ every_task = pytest.mark.parametrize(("name", "parameters"), CASES, ids=[f"{n}-{
 def _only_data_that_is_here(data: Path | None, request: pytest.FixtureRequest) -> None:
     """Nothing is downloaded for a test: MNIST is read from a folder, or its cases are skipped."""
     case = request.node.callspec.params if hasattr(request.node, "callspec") else {}
-    if data is None and case.get("name") == "sequential-mnist" and "parameters" in case:
+    if data is None and str(case.get("name")).startswith("sequential-mnist") and "parameters" in case:
         pytest.skip("MNIST is not here: set HARNESS_DATA to a folder that holds mnist/")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks import mnist_files
-from tasks.mnist import SequentialMnist
+from tasks.mnist import SequentialMnist, SmallSequentialMnist
 
 
 @pytest.mark.parametrize(("split", "count"), [("validation", 5_000), ("test", 10_000)])
@@ -31,6 +31,16 @@ def test_permuting_reorders_the_pixels_and_nothing_else(real: Path) -> None:
     assert sorted(order) == list(range(784))
     np.testing.assert_array_equal(SequentialMnist().permutation, order)
     np.testing.assert_array_equal(permuted, pixel[:, order])
+
+
+def test_small_pixels_are_the_means_of_four(real: Path) -> None:
+    large, small = (task.batch("test", 2, 30).x for task in (SequentialMnist(), SmallSequentialMnist()))
+    assert small.shape == (30, 14, 14)
+    corners = [large[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    np.testing.assert_allclose(small, np.mean(corners, axis=0), atol=1e-7)
+    pixel, permuted = (SmallSequentialMnist(order=o).batch("test", 2, 30).x for o in ("pixel", "permuted"))
+    np.testing.assert_array_equal(pixel[..., 0], small.reshape(30, 196))
+    np.testing.assert_array_equal(permuted, pixel[:, np.random.RandomState(92916).permutation(196)])
 
 
 def test_training_never_shows_a_validation_image(real: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_checkout_that_is_not_installed_registers_the_same(tmp_path: Path) -> 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     ours = [set(line.split()) for line in done.stdout.splitlines()]
     assert ours[0] <= set(tasks.registry.names())
-    assert {"adding", "copy", "sine", "sequential-mnist", "sequential-digits"} == ours[0]
+    assert {"adding", "copy", "sine", "sequential-mnist", "sequential-mnist-14", "sequential-digits"} == ours[0]
     assert ours[1] <= set(backends.registry.names())
     assert {"numpy", "torch", "tensorflow", "jax"} == ours[1]
 

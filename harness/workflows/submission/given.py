@@ -131,8 +131,9 @@ def submission_in(
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; check-submission takes a machine's, as in results/published/MACHINE")
     found = sorted(folder.iterdir())
-    records = [path for path in found if path.name.endswith(ENDING)]
-    theirs = [path for path in found if path.name.endswith(STUDY_ENDING)]
+    plain = [path for path in found if not path.is_symlink()]  # what a link leads to is not what is handed in
+    records = [path for path in plain if path.name.endswith(ENDING)]
+    theirs = [path for path in plain if path.name.endswith(STUDY_ENDING)]
     others = [path for path in found if path not in records and path not in theirs]
     if not records and any(path.is_dir() for path in others):
         names = ", ".join(str(path) for path in others if path.is_dir())

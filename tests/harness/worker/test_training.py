@@ -16,7 +16,7 @@ from harness.records.base import Spread
 from harness.records.figures import Block, rates
 from harness.specs.run import RunSpec
 from harness.worker.clocks import Clocks
-from harness.worker.training import Training, block_sizes, first_crossings
+from harness.worker.training import Training, block_sizes, first_crossings, marked
 
 
 class Clock:
@@ -57,6 +57,32 @@ def test_blocks_cover_every_step_and_end_at_chunks_and_evaluations(steps: int, c
         ends.add(done)
     assert done == steps
     assert {1, *range(chunk, steps + 1, chunk), *range(every, steps + 1, every)} <= ends
+
+
+@given(st.integers(1, 3000), st.integers(1, 40), st.integers(1, 100))
+def test_every_mark_ends_a_block(steps: int, chunk: int, every: int) -> None:
+    ends, done = set(), 0
+    for size in block_sizes(steps, chunk, every):
+        done += size
+        ends.add(done)
+    assert {1} <= marked(steps, chunk) <= ends
+    assert len(marked(steps, chunk)) <= 12
+
+
+@pytest.mark.parametrize("until", [1, 3, 6, 9])
+def test_the_first_updates_are_those_of_the_whole_run(until: int) -> None:
+    """With a rate that falls to the last update of the whole run, whose marks are where its points are."""
+    spec = a_spec(optimizer={"lr": 0.1, "schedule": "cosine"})
+    run, first = a_run(spec), a_run(spec)
+    whole, part = run(), first(until)
+    assert (part.updates, part.stopped_at) == (until, until)
+    assert [point.loss for point in part.curve] == [point.loss for point in whole.curve if point.step <= until]
+    assert [mark.step for mark in whole.marks] == [1, 3, 6, 12]
+    assert part.marks == [mark for mark in whole.marks if mark.step <= until]
+    digests = {point.step: point.losses_sha256 for point in whole.curve}
+    assert [mark.losses_sha256 for mark in whole.marks[2:]] == [digests[6], digests[12]]
+    assert whole.marks[-1].data_sha256 == run.data.digest() != part.marks[-1].data_sha256
+    assert whole.marks[2].train_loss == pytest.approx(whole.curve[1].train_loss)
 
 
 def test_only_training_after_the_first_chunk_enters_the_throughput() -> None:

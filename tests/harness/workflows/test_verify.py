@@ -92,6 +92,13 @@ def test_verify_from_the_command_line(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["verdict"] == "bit-identical", done.stderr
     assert done.returncode == 0
     told(tmp_path / "kept", record)
+    done = harness("verify", "kept", "--updates", "11", "--results", "kept", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 records: 1 bit-identical so far" in done.stdout
+    (part,) = read_all([tmp_path / "kept"]).verdicts
+    assert (part.updates, part.updates_recorded, part.again) == (10, 20, None)
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 2, "a run of the first updates is no record"
+    (tmp_path / "kept" / f"{part.id}.json").unlink()
     path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 0.9'))
     (tmp_path / "kept" / "broken.json").write_text("{")
     speed = Store(tmp_path / "kept").write(made_speed())
