@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from harness.analysis.causes import causes
 from harness.analysis.verdict import (
     SHARE_OF_CURVE,
     Judgement,
     bits,
-    causes,
     changed_code,
     changed_model,
     digests_differ,

@@ -121,7 +121,7 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
         if record.metrics is None:
             raise UsageError(f"{side} has no result to compare: its run was {record.status}")
     if (a.spec.task, a.spec.parameters) != (b.spec.task, b.spec.parameters):
-        raise UsageError(f"only runs of one task can be compared; A is of {_task(a)}, B of {_task(b)}")
+        raise UsageError(f"only runs of one task can be compared; A is of {task_words(a)}, B of {task_words(b)}")
     if other := _other_data([a], [b]):
         raise UsageError(f"{other}: only runs of one task can be compared")
     ours, theirs = flat(present_spec(a)), flat(present_spec(b))
@@ -130,7 +130,8 @@ def pair(a: Record, b: Record, tolerance: float = 0.0) -> tuple[Row, list[str]]:
     ]
 
 
-def _task(record: Record) -> str:
+def task_words(record: Record) -> str:
+    """A task and its parameters: only runs of one are compared."""
     parameters = ", ".join(f"{name}={value}" for name, value in record.spec.parameters.items())
     return printable(f"{record.spec.task} ({parameters})")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from harness.analysis.causes import causes, short_digest
 from harness.records.base import Environment
 from harness.records.figures import mib
-from harness.records.former import current_packages, current_wording
 from harness.records.run import CurvePoint, Metrics, Record
 from harness.records.verdict import Word
 
@@ -94,21 +94,18 @@ def changed_code(record: Record, again: Record) -> Iterator[str]:
 
 def digests_differ(what: str, then: str | None, now: str | None) -> str:
     """The sentence for it."""
-    return f"the {what} differs (SHA-256 {_start(now)}, recorded {_start(then)})"
+    return f"the {what} differs (SHA-256 {short_digest(now)}, recorded {short_digest(then)})"
 
 
 def changed_model(record: Record, again: Record) -> str:
     """To go on with: that the file of a user's own model is another one by now; nothing where it is not."""
     then, now = record.spec.model.sha256, again.spec.model.sha256
-    return "" if then == now else f"; the model's source has changed (SHA-256 {_start(now)}, recorded {_start(then)})"
+    digests = f"SHA-256 {short_digest(now)}, recorded {short_digest(then)}"
+    return "" if then == now else f"; the model's source has changed ({digests})"
 
 
 def _plugins(what: str, record: Record, again: Record) -> tuple[str | None, str | None]:
     return record.environment.plugins.get(what), again.environment.plugins.get(what)
-
-
-def _start(digest: str | None) -> str:
-    return f"{digest[:12]}…" if digest else "none"
 
 
 def _score(metrics: Metrics) -> float:
@@ -176,11 +173,17 @@ def curve_distance(a: Sequence[CurvePoint], b: Sequence[CurvePoint]) -> float:
     return statistics.median(apart) / span if span else math.inf if max(apart) else 0.0
 
 
+def kind_of(environment: Environment) -> dict[str, str | int | None]:
+    """What two machines must share for speed and memory on them to be comparable, by name."""
+    return {
+        "processor": environment.cpu, "logical CPUs": environment.logical_cpus, "GPU": environment.device_name,
+    }  # fmt: skip
+
+
 def same_kind(a: Environment, b: Environment) -> str | None:
     """Why speed and memory on these two machines are not comparable; None where they are."""
-    kinds = {"processor": (a.cpu, b.cpu), "logical CPUs": (a.logical_cpus, b.logical_cpus),
-             "GPU": (a.device_name, b.device_name)}  # fmt: skip
-    return next((f"another {what}: {now}, recorded {then}" for what, (then, now) in kinds.items() if then != now), None)
+    kinds = zip(kind_of(a).items(), kind_of(b).values(), strict=True)
+    return next((f"another {what}: {now}, recorded {then}" for (what, then), now in kinds if then != now), None)
 
 
 def _speed(record: Record, again: Record) -> str:
@@ -212,53 +215,3 @@ def _memory(record: Record, again: Record) -> str:
     if abs(now - then) <= max(4.0, SPEED_TOLERANCE * then):
         return f"as recorded ({now:.1f} MiB, recorded {then:.1f})"
     return f"{'more' if now > then else 'less'} than recorded ({now:.1f} MiB, recorded {then:.1f})"
-
-
-def causes(record: Record, again: Record) -> Iterator[str]:
-    """What differs between the two runs' environments, the most likely cause first."""
-    a, b = record.environment, again.environment
-    framework = record.spec.backend
-    first: list[tuple[str, str | None, str | None]] = []
-    if record.spec.model.sha256:
-        then, now = (f"SHA-256 {_start(each.spec.model.sha256)}" for each in (record, again))
-        first.append(("the model's source", then, now))
-    first.append(("what computed the recurrence", current_wording(record.executed), current_wording(again.executed)))
-    if a.plugins.get("backend"):
-        first.append(("the backend's code", *_plugins("backend", record, again)))
-    if a.sources and b.sources:
-        first += [(f"source of {floor}", a.sources.get(floor), b.sources.get(floor)) for floor in b.sources]
-    else:
-        first += [("commit of the harness", a.git_commit, b.git_commit)]
-    versions = [name for name in (framework, "numpy") if name in a.versions or name in b.versions]
-    had, has = current_packages(a.packages), current_packages(b.packages)
-    rest: list[tuple[str, Any, Any]] = [
-        *first,
-        *((name, a.versions.get(name), b.versions.get(name)) for name in versions),
-        ("processor", a.cpu, b.cpu),
-        ("processor features", _less(a.cpu_flags, b.cpu_flags), _less(b.cpu_flags, a.cpu_flags)),
-        *(("kernels of matrix products", _kernels(e), _kernels(f)) for e, f in [(a, b)] if e.blas and f.blas),
-        ("number of CPUs", len(a.affinity), len(b.affinity)),
-        ("threads", a.threads, b.threads),
-        ("GPU", a.device_name, b.device_name),
-        ("Python", a.python, b.python),
-        ("C library", a.libc or b.libc, b.libc),
-        ("operating system", a.os, b.os),
-        *((name, had.get(name), has.get(name)) for name in sorted({*had, *has}) if had and name not in versions),
-    ]  # fmt: skip
-    for what, recorded, found in rest:
-        if recorded != found:
-            yield f"{what}: {_short(found)}, recorded {_short(recorded)}"
-
-
-def _less(these: Sequence[str], those: Sequence[str]) -> list[str]:
-    """What only these have, where both were recorded."""
-    return sorted(set(these) - set(those)) if these and those else []
-
-
-def _kernels(environment: Environment) -> str:
-    return ", ".join(f"{each.library} {each.version} {each.kernel}" for each in environment.blas)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

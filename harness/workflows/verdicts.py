@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-from harness.analysis.verdict import Judgement, causes, updates_of
+from harness.analysis.causes import causes
+from harness.analysis.verdict import Judgement, updates_of
 from harness.machine import software
 from harness.records.naming import run_name
 from harness.records.run import Record

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from harness.presentation.site import explore, feed, figures, history, index, machines, records, studies, trade_offs
+from harness.presentation.site import (
+    compare,
+    explore,
+    feed,
+    figures,
+    history,
+    index,
+    machines,
+    records,
+    studies,
+    trade_offs,
+)
 from harness.presentation.site.frame import Site, folder
 from harness.records.store import Found
 
@@ -15,6 +26,7 @@ from harness.records.store import Found
 PARTS: tuple[ModuleType, ...] = (
     index,
     explore,
+    compare,
     trade_offs,
     history,
     machines,

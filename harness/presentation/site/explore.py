@@ -12,7 +12,7 @@ from harness.presentation.site.frame import Entry, Site
 PAGE: Final = "explore.html"
 NAVIGATION: Final = (Entry(PAGE, "Explore"),)
 #: Its scripts, each of which needs those before it.
-SCRIPTS: Final = ("static/words.js", "static/export.js", "static/rows.js", "static/explore.js")
+SCRIPTS: Final = ("static/page.js", "static/words.js", "static/export.js", "static/rows.js", "static/explore.js")
 
 
 def address(where: str = "", ids: Iterable[str] = (), **state: str) -> str:

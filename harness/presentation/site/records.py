@@ -20,7 +20,7 @@ from harness.presentation import contest_table, parsing, verdict_words
 from harness.presentation.contest_words import machine
 from harness.presentation.curves import curve_of
 from harness.presentation.show import AGAIN, BAR, CURVE, Section, sections
-from harness.presentation.site import badges, charts, machines, studies
+from harness.presentation.site import badges, charts, compare, machines, studies
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Entry, Frame, Site, page_of
 from harness.presentation.table import Column, Table
@@ -114,6 +114,8 @@ def page(frame: Frame, wanted: Wanted) -> str:
     if seal != wanted.seal:
         return f"no page for {wanted.path}: it changed while it was being looked at"
     frame.write(f"records/{seal}.json", content)
+    if isinstance(record, Record | SpeedRecord):
+        compare.write_record(frame, record, seal)
     told: dict[str, Any] = {
         "status": "", "reason": "", "sections": [], "charts": [], "command": None, "tables": [], "legend": [],
         "log_tail": None, "good": True, **_told(record),

@@ -112,11 +112,9 @@ def fields(found: Found, of: Sequence[Row]) -> list[Field]:
 def _fields(of: Sequence[Row]) -> Iterator[Field]:
     yield Field("kind", "run, or contestant of a speed contest", "text", [_kind(row) for row in of])
     contests = {ALIKE.get(name, name): each for name, each in contest_columns.COLUMNS.items() if each.exported}
-    # what contests have instead of a task
-    yield _field("shape", contests.pop("shape"), [None] * len(of), of, contest_columns.COLUMNS["shape"])
+    yield _field("shape", of, None, contests.pop("shape"))  # what contests have instead of a task
     for name, column in run_columns.COLUMNS.items():
-        yield _field(name, column, [None if row.run is None else column.get(row.run) for row in of], of,
-                     contests.pop(name, None))  # fmt: skip
+        yield _field(name, of, column, contests.pop(name, None))
     for prefix, (about, get) in run_columns.PREFIXES.items():
         found = [{} if row.run is None else get(row.run) for row in of]
         for name in sorted({name for values in found for name in values}):
@@ -124,21 +122,26 @@ def _fields(of: Sequence[Row]) -> Iterator[Field]:
             form = "text" if any(isinstance(value, str) for value in values) else "number"
             form = "score" if prefix in ("score.", "baseline.") else "plain" if name == "seed" else form
             yield Field(printable(f"{prefix}{name}"), about, form, [_plain(value) for value in values])
-    for name, column in contests.items():
-        yield _field(name, column, [None] * len(of), of, column)
+    for name, contest in contests.items():
+        yield _field(name, of, None, contest)
 
 
 def _kind(row: Row) -> str:
     return "contestant" if row.run is None else "run"
 
 
-def _field(
-    name: str, column: Column[Any], values: list[Any], of: Sequence[Row], contest: Column[Entry] | None
-) -> Field:
-    if contest is not None:
-        values = [value if row.entry is None else contest.get(row.entry) for value, row in zip(values, of, strict=True)]
-    form = {score_text: "score", str: "plain"}.get(column.write, _FORMS[column.kind])  # type: ignore[call-overload]
-    return Field(name, column.about, form, [_plain(value) for value in values])
+def _field(name: str, of: Sequence[Row], run: Column[Run] | None, contest: Column[Entry] | None) -> Field:
+    """A column that runs have, contestants, or both."""
+
+    def value(row: Row) -> Any:
+        if row.run is not None:
+            return None if run is None else run.get(row.run)
+        return None if contest is None or row.entry is None else contest.get(row.entry)
+
+    column: Column[Any] | None = run or contest
+    assert column is not None
+    form = {score_text: "score", str: "plain"}.get(column.write, _FORMS[column.kind])
+    return Field(name, column.about, form, [_plain(value(row)) for row in of])
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.analysis.verdict import causes, judge
+from harness.analysis.causes import causes
+from harness.analysis.verdict import judge
 from harness.records.run import Record
 
 RecordFactory = Callable[..., Record]

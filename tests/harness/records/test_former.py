@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.analysis.verdict import causes
+from harness.analysis.causes import causes
 from harness.records.former import current_packages, current_wording
 from harness.records.run import Record
 

@@ -67,7 +67,8 @@
     state = { ...state, where: find("where").value, page: 1 };
     draw();
     clearTimeout(typing);
-    typing = setTimeout(() => location.replace(written(state)), 400);
+    const before = location.hash;
+    typing = setTimeout(() => { if (location.hash === before) location.replace(written(state)); }, 400);
   }
 
   // -- what follows from the state ---------------------------------------------------------------------

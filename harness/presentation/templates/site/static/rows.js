@@ -11,7 +11,7 @@ window.harnessSite = window.harnessSite || {};
   const byText = new Intl.Collator("en", { numeric: true }).compare;
   const columns = new Map(table.columns.map((column) => [column.name, column]));
   const seals = unpacked(table.seals), places = unpacked(table.places), names = unpacked(table.names);
-  const loaded = new Map(), loading = new Map(), ranked = new Map();
+  const loaded = new Map(), ranked = new Map();
   let texts = null;
 
   /** A column's different values (`of`), and which of them each row has (`at`). */
@@ -25,19 +25,6 @@ window.harnessSite = window.harnessSite || {};
     return column.of[column.at ? column.at[row] : row];
   }
 
-  /** Load a script below data/; a promise of its being there. */
-  function script(address) {
-    if (!loading.has(address)) {
-      loading.set(address, new Promise((resolve, reject) => {
-        const element = harnessSite.element("script", {
-          src: address, load: resolve, error: () => reject(new Error(`${address} could not be loaded`)),
-        });
-        document.head.append(element);
-      }));
-    }
-    return loading.get(address);
-  }
-
   function column(name) {
     if (!loaded.has(name)) loaded.set(name, unpacked(harnessSite[`columns${columns.get(name).chunk}`][name]));
     return loaded.get(name);
@@ -46,8 +33,7 @@ window.harnessSite = window.harnessSite || {};
   /** Load the columns of these names that are not there yet; a promise. Unknown names are passed over. */
   function ready(wanted) {
     const chunks = new Set(wanted.filter((name) => columns.has(name)).map((name) => columns.get(name).chunk));
-    const missing = [...chunks].filter((chunk) => !harnessSite[`columns${chunk}`]);
-    return Promise.all(missing.map((chunk) => script(`data/columns${chunk}.js`)));
+    return Promise.all([...chunks].map((chunk) => harnessSite.load(`columns${chunk}`)));
   }
 
   /** The place of each row in the order of a column's values; -1 where it has none. */
@@ -168,7 +154,6 @@ window.harnessSite = window.harnessSite || {};
     });
   }
 
-  harnessSite.script = script;
   harnessSite.rows = {
     count: table.count, usual: table.usual, columns, ready, named, chosen, sort, ranks,
     /** A value as a condition's word has it. */

@@ -55,15 +55,4 @@ window.harnessSite = window.harnessSite || {};
     /** 1 row, 2 rows. */
     counted: (count, what) => `${withCommas.format(count)} ${what}${count === 1 ? "" : "s"}`,
   };
-
-  /** An element with attributes (a function is a listener, null is left out) and children; texts stay texts. */
-  harnessSite.element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) {
-      if (typeof value === "function") made.addEventListener(key, value);
-      else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
-    }
-    made.append(...children.filter((child) => child !== null && child !== undefined));
-    return made;
-  };
 })();
