@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import (
+    answers,
     compare,
     data,
     doctor,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "doctor": doctor.doctor,
     "show": show.show,
     "table": table.table,
+    "answers": answers.answers,
     "plot": plot.plot,
     "report": report.report,
     "site": site.site,
