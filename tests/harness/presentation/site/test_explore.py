@@ -76,6 +76,14 @@ def test_words_choose_rows_as_those_of_table_do(visit: Visit, where: str, said: 
     assert visit.page.locator("#where").input_value() == where
 
 
+def test_rows_without_a_value_come_last_whichever_way_they_are_sorted(visit: Visit) -> None:
+    for word in ("energy_j", "-energy_j"):
+        go(visit, address(sort=word, columns="energy_j"))
+        found = cells(visit, "energy_j")
+        assert [bool(each) for each in found] == sorted((bool(each) for each in found), reverse=True)
+        assert found[0] == ("120" if word == "energy_j" else "122")
+
+
 @pytest.mark.parametrize(
     ("where", "why"),
     [
