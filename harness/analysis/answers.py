@@ -35,6 +35,7 @@ from harness.analysis.interval import FEWEST
 from harness.records.base import Environment
 from harness.records.figures import mib
 from harness.records.kept import Run
+from harness.records.machines import slug
 from harness.records.speed import Contest, Row, SpeedRecord
 from harness.specs.speed import SpeedSpec
 
@@ -85,6 +86,7 @@ class Question:
         shared: everything in common but machine and project, as JSON.
         differing: what distinguishes runs from other sets of their task and preset, in words.
         about: everything that runs have in common, in words.
+        machine: the place's kind, as ``harness.records.machines.slug`` names it.
     """
 
     kind: Literal["contest", "runs"]
@@ -104,6 +106,7 @@ class Question:
     shared: str
     differing: str = ""
     about: str = ""
+    machine: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,15 @@ class Ceiling:
     source: Source
 
 
+class Limit(NamedTuple):
+    """What a device gives: rates of a large matrix product (GFLOP/s) and of a large copy (10⁹ bytes/s), and when."""
+
+    gemm_gflops: float
+    copy_gb_per_s: float | None
+    measured: datetime
+    source: Source
+
+
 @dataclass(frozen=True)
 class Answer:
     """Which backend trains fastest, and how sure that is.
@@ -275,7 +287,7 @@ class Answer:
     @property
     def backends(self) -> set[str]:
         """All that took part, whether they count or not."""
-        return {each.backend for each in (*self.standing, *self.left_out)}
+        return {each.backend for each in self.standing} | {each.backend for each in self.left_out}
 
 
 def answers(runs: Iterable[Run], speeds: Iterable[SpeedRecord], figure: Figure) -> list[Answer]:
@@ -309,6 +321,7 @@ def _of_runs(runs: Iterable[Run], figure: Figure) -> Iterator[Answer]:
                 kind="runs", task=trait(same[0], "task"), preset=trait(same[0], "preset"), cell=cell,
                 **{name: common[name] for name in _OF_ALL}, length=None, features=None, place=place, project=project_,
                 shared=f"{shared}{source or ''}", differing=group.differing, about=group.about,
+                machine=trait(same[0], "machine_slug"),
             )  # fmt: skip
             yield _of_set(question, same, figure)
 
@@ -447,7 +460,7 @@ def _of_held(held: Sequence[_Held]) -> Answer:
         kind="contest", task="", preset="", cell=spec.model.name, hidden=spec.model.hidden, layers=spec.model.layers,
         bidirectional=spec.model.bidirectional, batch=spec.batch, length=spec.length, features=spec.features,
         threads=spec.threads, precision=spec.precision, place=_place_of(newest.row, where), project=project(where),
-        shared=_shape(spec),
+        shared=_shape(spec), machine=slug(where),
     )  # fmt: skip
     left_out: list[LeftOut] = []
     counting: dict[tuple[str, str | None, str], list[_Held]] = {}
@@ -533,6 +546,20 @@ def _ceiling(standing: Sequence[Contender], held: Sequence[_Held]) -> Ceiling | 
         roof.gemm_gflops, roof.copy_gb_per_s, share, share * steps.median / steps.p90, share * steps.median / steps.p10,
         last.source,
     )  # fmt: skip
+
+
+def limits(speeds: Iterable[SpeedRecord]) -> dict[Place, Limit]:
+    """What each machine gives, from the last call there that measured it."""
+    found: dict[Place, Limit] = {}
+    for record in sorted(speeds, key=lambda record: record.created):
+        rows = (row for contest in record.contests for row in contest.rows)
+        for row in rows:
+            roof = record.roofs.get(row.spec.device)
+            if roof is not None and roof.gemm_gflops is not None:
+                place = _place_of(row, record.environment)
+                source = Source(record.id)
+                found[place] = Limit(roof.gemm_gflops, roof.copy_gb_per_s, record.created, source)
+    return found
 
 
 # -- both ---------------------------------------------------------------------------------------------

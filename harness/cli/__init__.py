@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import (
+    answers,
+    claims,
     compare,
     data,
     doctor,
@@ -35,19 +37,21 @@ from harness.cli.common import fail
 from harness.cli.output import guarded
 from harness.cli.parameters import click_command
 
-#: Commands by name; ``data`` and ``env`` are groups of them.
+#: Commands by name; ``claims``, ``data`` and ``env`` are groups of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "run": run.run,
     "study": study.study,
     "compare": compare.compare,
     "parity": parity.parity,
     "speed": speed.speed,
+    "claims": claims.claims,
     "verify": verify.verify,
     "reproduce": reproduce.reproduce,
     "list": listing.list_,
     "doctor": doctor.doctor,
     "show": show.show,
     "table": table.table,
+    "answers": answers.answers,
     "plot": plot.plot,
     "report": report.report,
     "site": site.site,
@@ -59,7 +63,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "env": env.env,
 }
 #: Commands that start workers, which Windows cannot: their pipes are waited for with ``select``.
-WITH_WORKERS = ("run", "study", "compare", "parity", "speed", "verify", "reproduce", "list", "doctor")
+WITH_WORKERS = ("run", "study", "compare", "parity", "speed", "claims", "verify", "reproduce", "list", "doctor")
 #: Commands that also take the options of ``run``, which they parse themselves.
 WITH_RUN_OPTIONS = ("compare", "parity")
 

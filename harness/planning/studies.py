@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -61,7 +61,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS, anywhere: bool = False) -> lis
         for spec in specs:
             digest = spec.digest
             for version in versions.get(spec.backend, [None]):
-                excluded = [_is_excluded(spec, version, each) for each in study.exclude]
+                excluded = [matches(spec, version, each) for each in study.exclude]
                 hits = list(map(operator.add, hits, excluded))
                 if not any(excluded):
                     keys = here.keys(spec, digest, version)
@@ -124,8 +124,9 @@ def _words(parameters: Any) -> list[str]:
     return [f"{name}={each}" for name, values in parameters.items() for each in values]
 
 
-def _is_excluded(spec: RunSpec, version: str | None, excluded: Mapping[str, Sequence[Any]]) -> bool:
-    return all(_has(spec, version, name, values) for name, values in excluded.items())
+def matches(spec: RunSpec, version: str | None, which: Mapping[str, Any]) -> bool:
+    """Whether a spec has, of each of these options, one of the values: as an exclusion of a study names runs."""
+    return all(_has(spec, version, name, values) for name, values in which.items())
 
 
 def _has(spec: RunSpec, version: str | None, name: str, values: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.console import RenderableType
 
-from harness.presentation import contest_table, verdict_words
+from harness.presentation import claims, contest_table, verdict_words
 from harness.presentation.show import show
 from harness.records.base import Sealed
 
@@ -16,6 +16,7 @@ SHOWN: Final[Mapping[str, tuple[Callable[[Any], RenderableType], int | None]]] =
     "run": (show, None),
     "speed": (contest_table.terminal, 120),
     "verdict": (verdict_words.show, None),
+    "claim": (claims.show, None),
 }
 
 

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from harness.records.base import Sealed
+from harness.records.claim import ClaimRecord
 from harness.records.migrations import (
+    CLAIM_CURRENT,
+    CLAIM_STEPS,
     CURRENT,
     SPEED_CURRENT,
     SPEED_STEPS,
@@ -58,6 +61,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             "speeds",
         ),
         Kind(VerdictRecord, VERDICT_CURRENT, VERDICT_STEPS, 1, "verdict", "a verdict on a run", "verdicts", "verdicts"),
+        Kind(ClaimRecord, CLAIM_CURRENT, CLAIM_STEPS, 1, "claim", "the record of a claim", "claims", "claims"),
     )
 }  # fmt: skip
 

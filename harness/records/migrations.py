@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from harness.records.seal import digest
 
-#: Of run records, of speed records, and of verdicts.
+#: Of run records, of speed records, of verdicts, and of claims.
 CURRENT: Final = 7
 SPEED_CURRENT: Final = 4
 VERDICT_CURRENT: Final = 1
+CLAIM_CURRENT: Final = 1
 Document = dict[str, Any]
 #: From one version to the next.
 Step = Callable[[Document], Document]
@@ -128,4 +129,5 @@ NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5, 6: _from_6}
 SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
+CLAIM_STEPS: dict[int, Step] = {}
 VERDICT_STEPS: dict[int, Step] = {}

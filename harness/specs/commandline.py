@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
 from harness.specs.base import SOURCE, Optimizer
-from harness.specs.options import RUN, WITHOUT_OPTION, value_at
+from harness.specs.options import RUN, SPEED, WITHOUT_OPTION, WITHOUT_SPEED_OPTION, value_at
 from harness.specs.run import RunSpec
+from harness.specs.shapes import DEFAULT_SHAPE
+from harness.specs.speed import SpeedSpec
+
+#: A backend and one of its variants.
+Contender = tuple[str, str]
 
 #: A model of a user's own, in the folder where the command is given.
 _SOURCE = re.compile(SOURCE)
@@ -40,6 +46,52 @@ def command_line(spec: RunSpec, version: str | None = None) -> str | None:
         if value_at(spec, path) != getattr(usual, path.removeprefix("optimizer.")):
             return None
     return shlex.join(words(spec, version))
+
+
+#: What decides how long an update of a run takes; and of a contest, what its command always names.
+_OF_SPEED = frozenset({
+    "task", "preset", "cell", "model", "device", "precision", "hidden", "layers", "bidirectional", "batch",
+    "accumulate", "parameter", "threads", "denormals",
+})  # fmt: skip
+_NAMED = frozenset({"cell", "batch", "length", "features", "hidden", "threads"})
+
+
+def comparison(spec: RunSpec, a: Contender, b: Contender) -> str:
+    """``harness compare`` of the speed of two contenders, live, at a run's sizes; usual values go without saying.
+
+    Args:
+        a, b: backend and variant of each.
+    """
+    found = ["harness", "compare"]
+    for side, (backend, variant) in (("--a", a), ("--b", b)):
+        found += [side, f"--backend {backend} --variant {variant}"]
+    usual = {name: field.default for name, field in RunSpec.model_fields.items() if not field.is_required()}
+    for option in RUN:
+        if option.name in _OF_SPEED and option.fills:
+            value = value_at(spec, option.fills)
+            if option.fills not in usual or value != usual[option.fills]:
+                found += option.words(value)
+    return shlex.join(found)
+
+
+def contest(spec: SpeedSpec, contenders: Sequence[Contender]) -> str | None:
+    """``harness speed`` of these contenders; usual values go without saying. None where no option can give a value.
+
+    Args:
+        spec: of one of them.
+        contenders: backend and variant of each.
+    """
+    usual = SpeedSpec.of_shape(DEFAULT_SHAPE, backend=spec.backend, threads=spec.threads)
+    if any(value_at(spec, path) != value_at(usual, path) for path in WITHOUT_SPEED_OPTION):
+        return None
+    found = ["harness", "speed", "--backend", ",".join(dict.fromkeys(backend for backend, _ in contenders))]
+    found += ["--variant", ",".join(f"{backend}:{variant}" for backend, variant in contenders)]
+    for option in SPEED:
+        if option.fills and option.name not in ("backend", "variant"):
+            value = value_at(spec, option.fills)
+            if option.name in _NAMED or value != value_at(usual, option.fills):
+                found += option.words(value)
+    return shlex.join(found)
 
 
 def runs_only(command: str) -> bool:

@@ -91,6 +91,19 @@ def read(path: Path) -> Study:
     Raises:
         UsageError: it cannot be read, or something in it cannot be right; names the line where one is to blame.
     """
+    content, text, document = toml(path, "study file", "; harness study --init writes an example")
+    return Reader(path, text).study(document, hashlib.sha256(content).hexdigest())
+
+
+def toml(path: Path, what: str, instead: str = "") -> tuple[bytes, str, dict[str, Any]]:
+    """A TOML file's bytes, its text and what that says.
+
+    Args:
+        what: the file should be; instead: what else to do where it cannot be read, for the messages.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
     if "\0" in str(path):
         raise UsageError(f"{str(path)!r} is no name of a file")
     try:
@@ -99,9 +112,9 @@ def read(path: Path) -> Study:
         with path.open("rb") as file:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; harness study --init writes an example") from None
+        raise UsageError(f"{path}: {error.strerror}{instead}") from None
     if len(content) > LARGEST_BYTES:
-        raise UsageError(f"{path}: larger than any study file ({LARGEST_BYTES // 2**20} MiB)")
+        raise UsageError(f"{path}: larger than any {what} ({LARGEST_BYTES // 2**20} MiB)")
     try:
         text = content.decode("utf-8-sig")  # as some editors write it
         document = tomllib.loads(text)
@@ -115,32 +128,41 @@ def read(path: Path) -> Study:
         raise UsageError(f"{path}: not TOML: nested too deeply") from None
     except ValueError as error:  # a number of thousands of digits
         raise UsageError(f"{path}: {str(error).partition(';')[0]}") from None
-    return _Reader(path, text).study(document, hashlib.sha256(content).hexdigest())
+    return content, text, document
 
 
 @dataclass
-class _Reader:
-    """Of one file; ``text`` is what the messages count lines in."""
+class Reader:
+    """Of one file; ``text`` is what the messages count lines in, ``within`` the table that holds the study, if any."""
 
     path: Path
     text: str
+    within: str = ""
 
     def study(self, document: Mapping[str, Any], sha256: str) -> Study:
+        """The study that a document, or a table of one, says.
+
+        Args:
+            sha256: of the file.
+
+        Raises:
+            UsageError: something in it cannot be right.
+        """
         for key in document:
             if key not in _TOP:
                 known = nearest("key", key[:_SHOWN], list(_TOP))
-                self._wrong(f"{key} belongs under [fixed] or [axes]" if self._as_option(key) else known, key)
+                self.wrong(f"{key} belongs under [fixed] or [axes]" if self._as_option(key) else known, key)
         name = document.get("name", self.path.stem)
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             needed = "small letters, digits, '.', '_' and '-', at most 64"
-            self._wrong(f"name: {needed}" if "name" in document else f'a name is needed: name = "…", {needed}', "name")
+            self.wrong(f"name: {needed}" if "name" in document else f'a name is needed: name = "…", {needed}', "name")
         results = document.get("results", name)
         if not isinstance(results, str) or not results or "\0" in results:
-            self._wrong("results: a folder, as text", "results")
+            self.wrong("results: a folder, as text", "results")
         try:
             folder = Path(results).expanduser()
         except RuntimeError:
-            self._wrong(f"results: there is no home folder {Path(results).parts[0]:.60}", "results")
+            self.wrong(f"results: there is no home folder {Path(results).parts[0]:.60}", "results")
         zips, excluded = self._tables(document, "zip"), self._tables(document, "exclude")
         found = Study(
             mark=StudyMark(name=name, sha256=sha256),
@@ -148,8 +170,8 @@ class _Reader:
             results=Path(os.path.normpath(self.path.parent / folder)),
             timeout=self._number(document, "timeout", 0.0),
             tries=self._tries(document),
-            fixed=self._fixed(self._table(document, "fixed"), "fixed"),
-            axes=self._axes(self._table(document, "axes"), "axes"),
+            fixed=self.fixed(self.table(document, "fixed"), "fixed"),
+            axes=self.axes(self.table(document, "axes"), "axes"),
             zipped=[self._zipped(each, number) for number, each in enumerate(zips)],
             exclude=[self._excluded(each, number) for number, each in enumerate(excluded)],
             lines=[line_of(self.text, "exclude", None, number) for number in range(len(excluded))],
@@ -169,7 +191,7 @@ class _Reader:
             for key, _ in flat(axes):
                 if other := seen.get(key):
                     said = key if key.startswith("parameter.") else option_named(key).name
-                    self._wrong(f"{said} is in {other} already", key, section, number)
+                    self.wrong(f"{said} is in {other} already", key, section, number)
                 seen[key] = name
 
     def _number(self, document: Mapping[str, Any], key: str, least: float) -> float | None:
@@ -177,28 +199,30 @@ class _Reader:
         if found is None:
             return None
         if isinstance(found, bool) or not isinstance(found, int | float) or not least < found < 1e12:
-            self._wrong(f"{key}: seconds, above {least:g}", key)
+            self.wrong(f"{key}: seconds, above {least:g}", key)
         return float(found)
 
     def _tries(self, document: Mapping[str, Any]) -> int:
         found = document.get("tries", TRIES)
         if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= 1000:
-            self._wrong("tries: a whole number from 0 to 1000", "tries")
+            self.wrong("tries: a whole number from 0 to 1000", "tries")
         return found
 
-    def _table(self, document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    def table(self, document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        """The table of that name; empty where there is none. Raises UsageError."""
         found = document.get(key, {})
         if not isinstance(found, dict):
-            self._wrong(f"{key} is a table: [{key}], then one option in each line", key)
+            self.wrong(f"{key} is a table: [{key}], then one option in each line", key)
         return found
 
     def _tables(self, document: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
         found = document.get(key, [])
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            self._wrong(f"{key} is one table or more: [[{key}]], then one option in each line", key)
+            self.wrong(f"{key} is one table or more: [[{key}]], then one option in each line", key)
         return found
 
-    def _fixed(self, table: Mapping[str, Any], section: str) -> Values:
+    def fixed(self, table: Mapping[str, Any], section: str) -> Values:
+        """One value for each option of a table. Raises UsageError."""
         found: Values = {}
         for key, given in table.items():
             option = self._new(key, found, section)
@@ -207,14 +231,15 @@ class _Reader:
                 self._single(each, f"{key}.{name}", section)
         return found
 
-    def _axes(self, table: Mapping[str, Any], section: str, number: int = 0) -> dict[str, Any]:
+    def axes(self, table: Mapping[str, Any], section: str, number: int = 0) -> dict[str, Any]:
+        """Several values for each option of a table. Raises UsageError."""
         found: dict[str, Any] = {}
         for key, given in table.items():
             option = self._new(key, found, section, number)
             if option.kind is dict:
                 if not isinstance(given, dict):
                     what = f"{key} is a table: [{section}.{key}], then one task parameter in each line"
-                    self._wrong(what, key, section, number)
+                    self.wrong(what, key, section, number)
                 found[option.parameter] = {
                     name: self._parameters(each, f"{key}.{name}", section, number) for name, each in given.items()
                 }
@@ -227,23 +252,23 @@ class _Reader:
 
     def _zipped(self, table: Mapping[str, Any], number: int) -> dict[str, Any]:
         found = {name: list(each) if isinstance(each, range) else each
-                 for name, each in self._axes(table, "zip", number).items()}  # fmt: skip
+                 for name, each in self.axes(table, "zip", number).items()}  # fmt: skip
         lengths = {name: len(each) for name, each in flat(found)}
         if not lengths:
-            self._wrong("zipped axes: name two options at least", "zip", None, number)
+            self.wrong("zipped axes: name two options at least", "zip", None, number)
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            self._wrong(f"zipped axes are of one length: {counts}", next(iter(table)), "zip", number)
+            self.wrong(f"zipped axes are of one length: {counts}", next(iter(table)), "zip", number)
         return found
 
     def _excluded(self, table: Mapping[str, Any], number: int) -> Values:
-        found = self._axes(table, "exclude", number)
+        found = self.axes(table, "exclude", number)
         if not flat(found):
-            self._wrong("an exclusion names one option at least", "exclude", None, number)
+            self.wrong("an exclusion names one option at least", "exclude", None, number)
         for key in table:
             option = self._option(key, "exclude", number)
             if not option.fills and option.name not in ("backend", "task"):
-                self._wrong(f"{key} decides no spec, so nothing can be excluded by it", key, "exclude", number)
+                self.wrong(f"{key} decides no spec, so nothing can be excluded by it", key, "exclude", number)
         return found
 
     def _unrolled(self, option: Option, given: Any, section: str, number: int) -> Sequence[Any]:
@@ -252,13 +277,13 @@ class _Reader:
             values = range(int(ends[1]), int(ends[2]) + 1)
             if not values:
                 what = f'{option.name}: "{given.strip()}" has no values: the smaller number comes first'
-                self._wrong(what, option.name, section, number)
+                self.wrong(what, option.name, section, number)
             return values
         return _listed(given)
 
     def _filled(self, values: Sequence[Any], key: str, section: str, number: int) -> Sequence[Any]:
         if not values:
-            self._wrong(f"{key} has no values: name one at least, or leave it out", key, section, number)
+            self.wrong(f"{key} has no values: name one at least, or leave it out", key, section, number)
         return values
 
     def _parameters(self, given: Any, key: str, section: str, number: int) -> list[Any]:
@@ -269,7 +294,7 @@ class _Reader:
         """``given``, which is one value."""
         if isinstance(given, list | dict):
             where = "here; several are under [axes]" if section == "fixed" else f"in each place, not {given!r:.60}"
-            self._wrong(f"{key} takes one value {where}", key, section, number)
+            self.wrong(f"{key} takes one value {where}", key, section, number)
         return given
 
     def _typed(self, option: Option, given: Any, key: str, section: str, number: int = 0) -> Any:
@@ -279,7 +304,7 @@ class _Reader:
             found = value(option, given)
             return found[0] if isinstance(found, list) and option.kind is not dict else found
         except UsageError as error:
-            self._wrong(str(error), key, section, number)
+            self.wrong(str(error), key, section, number)
 
     def _as_option(self, key: str) -> Option | None:
         return next((each for each in RUN if key in (each.name, each.parameter)), None)
@@ -287,20 +312,22 @@ class _Reader:
     def _option(self, key: str, section: str, number: int = 0) -> Option:
         found = self._as_option(key)
         if found is not None and found.name in _NOT_HERE:
-            self._wrong(_NOT_HERE[found.name], key, section, number)
+            self.wrong(_NOT_HERE[found.name], key, section, number)
         if found is None or found.group == "Output":
             known = [each.name for each in RUN if each.group != "Output" and each.name not in _NOT_HERE]
-            self._wrong(nearest("option", key[:_SHOWN], known), key, section, number)
+            self.wrong(nearest("option", key[:_SHOWN], known), key, section, number)
         return found
 
     def _new(self, key: str, found: Mapping[str, Any], section: str, number: int = 0) -> Option:
         option = self._option(key, section, number)
         if option.parameter in found:  # with "-" and with "_"
-            self._wrong(f"{key} is given twice", key, section, number)
+            self.wrong(f"{key} is given twice", key, section, number)
         return option
 
-    def _wrong(self, what: str, key: str, section: str | None = None, number: int = 0) -> NoReturn:
-        raise UsageError(f"{self.path}, line {line_of(self.text, key, section, number)}: {what}")
+    def wrong(self, what: str, key: str, section: str | None = None, number: int = 0) -> NoReturn:
+        """Raise UsageError that says ``what`` is not right, and in which line: see ``line_of``."""
+        inside = ".".join(filter(None, (self.within, section))) or None
+        raise UsageError(f"{self.path}, line {line_of(self.text, key, inside, number)}: {what}")
 
 
 def _listed(given: Any) -> list[Any]:
@@ -320,10 +347,10 @@ def line_of(text: str, key: str, section: str | None = None, number: int = 0) ->
     """The line in which a key stands, counted from 1; that of its table, or the first, where it is not found.
 
     Args:
-        section: the table that it is in; None for the top.
+        section: the table that it is in, with dots between the words of its name; None for the top.
         number: of several tables of that name, counted from 0.
     """
-    wanted = [*([section] if section else []), *key.split(".")]
+    wanted = [*(section.split(".") if section else []), *key.split(".")]
     best, closest = (0, 0), 1
     for line, path, of in _statements(text):
         if of in (number, -1):
@@ -360,12 +387,18 @@ def _statements(text: str) -> Iterator[tuple[int, list[str], int]]:
             if found["open"]:
                 table = path
                 if found["open"] == "[[":
-                    numbers[path[0]] = numbers.get(path[0], -1) + 1
-                number = numbers.get(path[0], -1)
+                    numbers[".".join(path)] = numbers.get(".".join(path), -1) + 1
+                number = _number(path, numbers)
                 yield line, table, number
                 continue
             yield line, [*table, *path], number
         depth, quote = _open(stripped, depth, quote)
+
+
+def _number(path: Sequence[str], numbers: Mapping[str, int]) -> int:
+    """Which of the tables of one name a table is, or is in; -1 where it is in none."""
+    known = (numbers.get(".".join(path[:end])) for end in range(len(path), 0, -1))
+    return next((number for number in known if number is not None), -1)
 
 
 def _open(line: str, depth: int, quote: str) -> tuple[int, str]:

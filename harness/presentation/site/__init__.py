@@ -11,8 +11,8 @@ from harness.presentation.site import (
     explore,
     feed,
     figures,
+    front,
     history,
-    index,
     machines,
     records,
     studies,
@@ -24,7 +24,7 @@ from harness.records.store import Found
 #: The kinds of pages, a module each, in the order of the navigation. Each has ``write(site)``; ``NAVIGATION``, entries
 #: of the navigation; and where it has nothing to show for some records, ``wanted(found)``.
 PARTS: tuple[ModuleType, ...] = (
-    index,
+    front,
     explore,
     compare,
     trade_offs,

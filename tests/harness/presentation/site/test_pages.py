@@ -51,7 +51,8 @@ def test_no_link_leads_nowhere(site: Path) -> None:
         for target in re.findall(r'(?:href|src)="([^"]*)"', page.read_text()):
             path, fragment = urldefrag(unquote(target))
             there = (page.parent / path).resolve() if path else page
-            if not there.is_file() or (fragment and f'id="{fragment}"' not in there.read_text()):
+            element = fragment and "=" not in fragment  # else a view of explore
+            if not there.is_file() or (element and f'id="{fragment}"' not in there.read_text()):
                 lost.append(f"{page.relative_to(site)}: {target}")
             assert not target.startswith(("http:", "https:", "/")), target
     assert lost == []

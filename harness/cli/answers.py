@@ -1,0 +1,30 @@
+"""``harness answers``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.common import NOT_OK, Folders, fail, print_lines, read_records
+
+
+def answers(
+    places: Folders = None,
+    json_lines: Annotated[bool, typer.Option("--json", help="Each answer as a line of JSON.")] = False,
+) -> None:
+    """What records say: which backend trains fastest, how sure that is, what tuning gains, what is possible."""
+    from harness.presentation import answer_words
+
+    found = read_records(places)
+    every = [answer for answer in answer_words.answered(found) if len(answer.backends) > 1]
+    if not every:
+        fail("no two backends were measured at the same sizes on the same machine: there is nothing to compare", NOT_OK)
+    if json_lines:
+        print_lines(map(answer_words.as_json, every))
+        return
+    lines: list[str] = []
+    for answer in every:
+        said = answer_words.said(answer)
+        lines += [f"{answer_words.title(answer)}: {said.gist}", *(f"  {each.text}" for each in said.sentences), ""]
+    print_lines(lines[:-1])

@@ -1,0 +1,121 @@
+"""Claims in words and as tables: what was said, what was measured, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from harness.presentation.renderers import facts as lines_of
+from harness.presentation.table import Column, Table
+from harness.records.claim import ClaimFigure, ClaimRecord
+from harness.specs.claim import Claim
+from harness.text import counted, printable
+
+#: Of each verdict, how a terminal shows it.
+STYLES: Final[Mapping[str, str]] = {
+    "holds here": "green", "does not hold here": "red", "cannot be told": "yellow", "cannot run here": "dim",
+}  # fmt: skip
+
+
+def in_words(figure: ClaimFigure) -> str:
+    """A figure with its interval and the bounds, in words."""
+    return f"{figure.what}: {figure_text(figure)}; {bounds_text(figure)}"
+
+
+def figure_text(figure: ClaimFigure) -> str:
+    """ "1.42 (95 % interval 1.39–1.46, 4 values)"."""
+    ends = [("…" if each is None else f"{each:.3g}") for each in (figure.low, figure.high)]
+    value = "unknown" if figure.value is None else f"{figure.value:.3g}"
+    return f"{value} (95 % interval {ends[0]}–{ends[1]}, {counted(figure.count, 'value')})"
+
+
+def bounds_text(figure: ClaimFigure) -> str:
+    """ "it holds above 1"."""
+    above = [f"above {figure.above:g}"] if figure.above is not None else []
+    below = [f"below {figure.below:g}"] if figure.below is not None else []
+    return f"it holds {' and '.join([*above, *below])}"
+
+
+def source_text(claim: Claim) -> str:
+    """Who published it, and where: "Tallec & Ollivier 2018, arXiv:1804.11188"."""
+    source = claim.source
+    where = "said widely, published nowhere in particular" if source.folklore else source.where
+    return ", ".join(filter(None, (source.who, where, source.place)))
+
+
+def table(claims: Sequence[Claim], records: Mapping[str, ClaimRecord]) -> Table:
+    """A row per claim: the statement, the verdict here, and its first figure.
+
+    Args:
+        records: by claim, the newest of each.
+    """
+
+    def verdict(claim: Claim) -> str:
+        found = records.get(claim.id)
+        if found is None:
+            return "not measured"
+        return found.verdict if found.sha256 == claim.sha256 else f"{found.verdict} (of a former text)"
+
+    def figure(claim: Claim) -> str | None:
+        found = records.get(claim.id)
+        if found is None or not found.figures:
+            return None
+        of = next((each for each in found.figures if each.verdict == found.verdict), found.figures[0])
+        more = f", and {counted(len(found.figures) - 1, 'other')}" if len(found.figures) > 1 else ""
+        return printable(f"{figure_text(of)}{more}")
+
+    columns: list[Column[Claim]] = [
+        Column("claim", lambda each: each.id),
+        Column("statement", lambda each: printable(each.words.statement), prose=True),
+        Column("here", verdict, style=lambda each: STYLES[records[each.id].verdict] if each.id in records else ""),
+        Column("figure", figure, prose=True),
+        Column("measured by", lambda each: each.measurement),
+    ]
+    return Table.of(columns, claims, title="Claims", layout="airy")
+
+
+def show(record: ClaimRecord) -> RenderableType:
+    """A claim's record for a screen."""
+    return Group(*_shown(record))
+
+
+def _shown(record: ClaimRecord) -> Iterator[RenderableType]:
+    head = Text(record.claim, style="bold")
+    head.append(f"  {record.verdict}", style=STYLES[record.verdict])
+    yield head
+    yield Text(f"  {printable(record.statement)}")
+    yield Text(f"{record.id}, {record.created:%Y-%m-%d %H:%M:%S %Z}", style="dim")
+    yield from lines_of("Verdict", [("", record.why), ("scope", record.scope)])
+    if record.figures:
+        yield from lines_of("Figures", [(each.verdict, f"{each.what}: {figure_text(each)}; {bounds_text(each)}")
+                                        for each in record.figures])  # fmt: skip
+    if record.evidence:
+        yield from lines_of("Records", [(each.kind, f"{each.id}, SHA-256 {each.digest}") for each in record.evidence])
+    if record.compared:
+        yield from lines_of("Comparisons", [("", f"A: {each.a}  B: {each.b}") for each in record.compared])
+
+
+def about(claim: Claim) -> Iterator[tuple[str, str]]:
+    """What a claim's file says, a name and a text each."""
+    source, words = claim.source, claim.words
+    yield "statement", words.statement
+    yield "source", source_text(claim)
+    for name, said in (("figure", source.figure), ("on", source.hardware), ("against", source.baseline)):
+        if said:
+            yield f"claimed {name}", said
+    if words.reduction:
+        yield "reduced", words.reduction
+    yield "otherwise", words.otherwise
+    needs = [*claim.needs.missing, *(["a GPU with CUDA"] if claim.needs.gpu else [])]
+    if needs:
+        yield "needs", "; ".join(needs)
+    if claim.measurement:
+        yield "measured by", claim.measurement
+
+
+def said(claim: Claim) -> RenderableType:
+    """A claim's file for a screen."""
+    return Group(Text(claim.id, style="bold"), *lines_of("Claim", list(about(claim))))

@@ -1,0 +1,429 @@
+"""A claim file: what somebody published of recurrent networks, what measures it here, and the rule that decides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from harness.errors import UsageError
+from harness.specs.base import Frozen, Positive, StudyMark
+from harness.specs.options import SPEED, Option
+from harness.specs.study import Reader, Study, Values, flat, toml
+from harness.specs.study import read as read_study
+from harness.specs.values import value
+from tasks.registry import nearest
+
+#: Where the claims of this project are.
+CLAIMS: Final = Path("results/claims")
+ENDING: Final = ".toml"
+#: What may hold the specs that test a claim: one of them, or none where this harness cannot measure it.
+MEASUREMENTS: Final = ("study", "speed", "compare", "parity")
+#: Options of ``harness speed`` that the command decides, or that decide no figure.
+_NOT_IN_SPEED: Final = ("results", "out", "json", "cpus", "look", "wait-quiet", "require-quiet")
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+#: Letters of a word in a message.
+_SHOWN: Final = 60
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+_WHERE = re.compile(r"https://\S+|arXiv:\d{4}\.\d{4,5}|doi:10\.\S+")
+
+
+def _a_place(where: str) -> str:
+    if not _WHERE.fullmatch(where):
+        raise ValueError("an address (https://…), arXiv:NUMBER or doi:10.…")
+    return where
+
+
+class Source(Frozen):
+    """Who published it, where, and what was claimed on.
+
+    Attributes:
+        who: authors and year, a project, or whoever says so.
+        where: an address, arXiv number or DOI; None for what everybody says and nobody published (``folklore``).
+        place: in it, such as a table or a section.
+        figure: as it was claimed; hardware: it was claimed on; baseline: what was compared with.
+    """
+
+    who: Text
+    where: Annotated[str, Field(max_length=500), AfterValidator(_a_place)] | None = None
+    place: Text | None = None
+    figure: Text | None = None
+    hardware: Text | None = None
+    baseline: Text | None = None
+    folklore: bool = False
+
+    @model_validator(mode="after")
+    def _found(self) -> Self:
+        if self.folklore == (self.where is not None):
+            raise ValueError("where says where it was published; folklore = true stands for nowhere in particular")
+        return self
+
+
+class Needs(Frozen):
+    """What measuring it takes that not every machine has, or that this harness has not.
+
+    Attributes:
+        gpu: a CUDA device.
+        missing: what no machine has: variants, cells or records that this harness would need.
+    """
+
+    gpu: bool = False
+    missing: Annotated[tuple[Text, ...], Field(max_length=10)] = ()
+
+
+#: Options and their values, which choose runs of a study.
+Which = dict[str, Any]
+
+
+class Rule(Frozen):
+    """A figure and the bounds that decide: it holds where the whole interval lies within, fails where it lies outside.
+
+    Attributes:
+        above, below: the bounds; at least one.
+    """
+
+    above: Annotated[float | None, Field(ge=-1e100, le=1e100)] = None
+    below: Annotated[float | None, Field(ge=-1e100, le=1e100)] = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.above is None and self.below is None:
+            raise ValueError("a rule has a bound: above = …, below = …, or both")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError("above is the lower bound: it is less than below")
+        return self
+
+
+class RatioRule(Rule):
+    """How many times as fast, or as heavy, one is as another: of rows of a contest, or of a comparison's sides.
+
+    Attributes:
+        of, to: of a contest, BACKEND:VARIANT; of a comparison a and b.
+        quantity: ``speed`` in sequences per second, or ``memory``, the growth beyond the level after initialisation.
+    """
+
+    kind: Literal["ratio"]
+    of: Text
+    to: Text
+    quantity: Literal["speed", "memory"] = "speed"
+
+
+class ShareRule(Rule):
+    """The share of seeds that solve the task, or reach a level.
+
+    Attributes:
+        of: which runs of the study.
+        level: one of the levels of the task, as ``steps_to`` of a record has them; None for what the task calls solved.
+    """
+
+    kind: Literal["share"]
+    of: Which
+    level: Text | None = None
+
+
+class MeanRule(Rule):
+    """The mean of a test score over seeds.
+
+    Attributes:
+        score: its name; None for the score that decides whether the task is solved.
+    """
+
+    kind: Literal["mean"]
+    of: Which
+    score: Text | None = None
+
+
+class StepsRule(Rule):
+    """How many times as many updates one needs as another to reach a level, seed by seed."""
+
+    kind: Literal["steps"]
+    of: Which
+    to: Which
+    level: Text
+
+
+class SpreadRule(Rule):
+    """How far seeds scatter: updates to a level of the slowest twentieth of seeds over those of the fastest."""
+
+    kind: Literal["spread"]
+    of: Which
+    level: Text
+
+
+class DriftRule(Rule):
+    """How far the losses of two backends are apart that start from the same numbers: relative, over all pairs.
+
+    Attributes:
+        at: the update.
+    """
+
+    kind: Literal["drift"]
+    at: Positive
+
+
+_RULES: Final[Mapping[str, type[Rule]]] = {
+    "ratio": RatioRule, "share": ShareRule, "mean": MeanRule, "steps": StepsRule, "spread": SpreadRule,
+    "drift": DriftRule,
+}  # fmt: skip
+#: What each kind of measurement can be judged by.
+_JUDGED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "study": ("share", "mean", "steps", "spread"), "speed": ("ratio",), "compare": ("ratio",), "parity": ("drift",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two sides of a comparison, each a study of as many specs as the other: the first of A is compared with that of B.
+
+    Attributes:
+        pairs, restarts, block: as of ``harness compare``.
+    """
+
+    a: Study
+    b: Study
+    pairs: int = 40
+    restarts: int = 4
+    block: float = 0.1
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Backends whose losses are compared over some updates: a study of one spec for each of them."""
+
+    study: Study
+    updates: int
+
+
+class Words(Frozen):
+    """What a claim file says in words.
+
+    Attributes:
+        statement: the claim, in our words.
+        otherwise: what a different outcome would mean.
+        reduction: what is smaller here than where it was claimed, and how the test differs; None where it is the same.
+        minutes: that measuring it takes on two cores, about.
+    """
+
+    statement: Text
+    otherwise: Text
+    reduction: Text | None = None
+    minutes: Annotated[float, Field(gt=0, le=100_000)] | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a claim file says.
+
+    Attributes:
+        id: the file's name without its ending.
+        results: the folder of its records.
+        text: of the file; sha256: its digest.
+        measurement: one of ``MEASUREMENTS``; None where this harness cannot measure it.
+        study, speed, compare, parity: of these the one that is the measurement.
+        which: for each rule, the runs of the study that ``of`` and ``to`` choose: options with lists of values.
+    """
+
+    id: str
+    path: Path
+    results: Path
+    text: str
+    sha256: str
+    words: Words
+    source: Source
+    needs: Needs
+    rules: list[Rule]
+    which: list[dict[str, dict[str, Any]]]
+    study: Study | None = None
+    speed: Values | None = None
+    compare: Sides | None = None
+    parity: Drift | None = None
+
+    @property
+    def measurement(self) -> str | None:
+        """Which kind of measurement tests it."""
+        return next((name for name in MEASUREMENTS if getattr(self, name) is not None), None)
+
+
+def files(folder: Path = CLAIMS) -> list[Path]:
+    """The claim files of a folder, by name."""
+    return sorted(folder.glob(f"*{ENDING}"))
+
+
+def read(path: Path, results: Path) -> Claim:
+    """The claim in a file, as a whole or not at all.
+
+    Args:
+        results: the folder for records of claims: this one's are in a folder of its own within.
+
+    Raises:
+        UsageError: it cannot be read, or something in it cannot be right; names the line where one is to blame.
+    """
+    name = path.name.removesuffix(ENDING)
+    if not path.name.endswith(ENDING) or not _ID.fullmatch(name):
+        raise UsageError(f"{path}: a claim's file is ID.toml, its id of small letters, digits and '-', at most 64")
+    content, text, document = toml(path, "claim file")
+    return _ClaimReader(path, text, hashlib.sha256(content).hexdigest(), name, results / name).claim(document)
+
+
+@dataclass
+class _ClaimReader:
+    """Of one file."""
+
+    path: Path
+    text: str
+    sha256: str
+    id: str
+    results: Path
+
+    def claim(self, document: Mapping[str, Any]) -> Claim:
+        top = [*Words.model_fields, "source", "needs", "rule", *MEASUREMENTS]
+        for key in document:
+            if key not in top:
+                self.wrong(nearest("key", key[:_SHOWN], top), key)
+        words = self.model(Words, {key: each for key, each in document.items() if key in Words.model_fields}, None)
+        source = self.model(Source, self.table(document, "source", needed=True), "source")
+        needs = self.model(Needs, self.table(document, "needs"), "needs")
+        given = [name for name in MEASUREMENTS if name in document]
+        if len(given) > 1:
+            self.wrong(f"a claim has one measurement, not {' and '.join(given)}", given[1])
+        measured = given[0] if given else None
+        if measured is None and not (needs.missing or needs.gpu):
+            what = "what tests it is missing: [study], [speed], [compare] or [parity]; else [needs] says what it takes"
+            self.wrong(what, "statement")
+        rules, which = self.rules(document, measured)
+        return Claim(self.id, self.path, self.results, self.text, self.sha256, words, source, needs, rules, which,
+            study=self.study(self.table(document, "study")) if measured == "study" else None,
+            speed=self.speed(self.table(document, "speed")) if measured == "speed" else None,
+            compare=self.compare(self.table(document, "compare")) if measured == "compare" else None,
+            parity=self.parity(self.table(document, "parity")) if measured == "parity" else None,
+        )  # fmt: skip
+
+    def rules(self, document: Mapping[str, Any], measured: str | None) -> tuple[list[Rule], list[dict[str, Any]]]:
+        given = document.get("rule", [])
+        if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
+            self.wrong("rule is one table or more: [[rule]], then kind = …", "rule")
+        if measured and not given:
+            self.wrong('a claim that is measured has a rule: [[rule]], then kind = "…"', measured)
+        found: list[Rule] = []
+        chosen: list[dict[str, Any]] = []
+        for number, table in enumerate(given):
+            kind = table.get("kind")
+            if kind not in _RULES:
+                known = list(_RULES)
+                self.wrong(nearest("kind of rule", str(kind)[:_SHOWN], known), "kind", "rule", number)
+            if measured is None or kind not in _JUDGED_BY[measured]:
+                judged = ", ".join(_JUDGED_BY[measured]) if measured else "no rule: nothing is measured"
+                self.wrong(f"{kind} is no rule of [{measured}], which is judged by {judged}", "kind", "rule", number)
+            rule = self.model(_RULES[kind], table, "rule", number)
+            reader = Reader(self.path, self.text)
+            chosen.append({
+                side: reader.axes(table[side], "rule", number)
+                for side in ("of", "to")
+                if isinstance(table.get(side), dict)
+            })  # fmt: skip
+            found.append(rule)
+        return found, chosen
+
+    def study(self, table: Mapping[str, Any], within: str = "study") -> Study:
+        if "file" in table:
+            return self._of_file(table, within)
+        for key in ("name", "results"):
+            if key in table:
+                self.wrong(f"{key}: a claim's study has the claim's", key, within)
+        return Reader(self.path, self.text, within).study(
+            {**table, "name": self.id, "results": os.path.relpath(self.results, self.path.parent)}, self.sha256
+        )
+
+    def _of_file(self, table: Mapping[str, Any], within: str) -> Study:
+        """A study that has a file of its own, and its records in a folder of its own."""
+        file = table["file"]
+        if len(table) > 1:
+            other = next(key for key in table if key != "file")
+            self.wrong("file stands alone: all else is in the study's file", other, within)
+        if not isinstance(file, str) or not file:
+            self.wrong("file: the path of a study's file, as text", "file", within)
+        found = read_study(self.path.parent / file)
+        return replace(found, path=Path(os.path.normpath(found.path)))
+
+    def speed(self, table: Mapping[str, Any]) -> Values:
+        known = [each.name for each in SPEED if each.name not in _NOT_IN_SPEED]
+        found: Values = {}
+        for key, given in table.items():
+            option: Option | None = next((each for each in SPEED if key in (each.name, each.parameter)), None)
+            if option is None or option.name not in known:
+                self.wrong(nearest("option", key[:_SHOWN], known), key, "speed")
+            try:
+                found[option.parameter] = value(option, given)
+            except UsageError as error:
+                self.wrong(str(error), key, "speed")
+        return found
+
+    def compare(self, table: Mapping[str, Any]) -> Sides:
+        numbers = dict.fromkeys(("pairs", "restarts", "block"))
+        known = [*numbers, "fixed", "a", "b", "each"]
+        for key in table:
+            if key not in known:
+                self.wrong(nearest("key", key[:_SHOWN], known), key, "compare")
+        reader = Reader(self.path, self.text, "compare")
+        fixed = reader.fixed(reader.table(table, "fixed"), "fixed")
+        each = reader.axes(reader.table(table, "each"), "each")
+        sides = []
+        for side in ("a", "b"):
+            own = reader.fixed(reader.table(table, side), side)
+            for name in own:
+                if name in fixed or name in {key for key, _ in flat(each)}:
+                    self.wrong(f"{name} is for both sides already", name, f"compare.{side}")
+            sides.append(self._specs({**fixed, **own}, each))
+        if table.get("a", {}) == table.get("b", {}):
+            self.wrong("the sides are the same: [compare.a] and [compare.b] say how they differ", "compare")
+        effort: dict[str, Any] = {}
+        for name in numbers.keys() & table.keys():
+            given, whole = table[name], name != "block"
+            if isinstance(given, bool) or not isinstance(given, int if whole else int | float) or not 0 < given < 1e6:
+                self.wrong(f"{name}: {'a whole number' if whole else 'seconds'} above 0", name, "compare")
+            effort[name] = given
+        return Sides(sides[0], sides[1], **effort)
+
+    def parity(self, table: Mapping[str, Any]) -> Drift:
+        rest = {key: each for key, each in table.items() if key != "updates"}
+        updates = table.get("updates")
+        if isinstance(updates, bool) or not isinstance(updates, int) or not 1 <= updates <= 100_000:
+            self.wrong("updates: over how many losses are compared, from 1 to 100,000", "updates", "parity")
+        return Drift(self.study(rest, "parity"), updates)
+
+    def _specs(self, fixed: Values, axes: Values) -> Study:
+        mark = StudyMark(name=self.id, sha256=self.sha256)
+        return Study(mark, self.path, self.results, fixed=fixed, axes=axes)
+
+    def table(self, document: Mapping[str, Any], key: str, needed: bool = False) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = document.get(key, {})
+        if not isinstance(found, dict) or (needed and not found):
+            self.wrong(f"{key} is a table: [{key}], then one key in each line", key)
+        return found
+
+    def model(self, kind: type[Any], table: Mapping[str, Any], section: str | None, number: int = 0) -> Any:
+        """A table as a model of it. Raises UsageError."""
+        try:
+            return kind.model_validate_json(json.dumps(dict(table), default=str), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(each) for each in first["loc"] if not isinstance(each, int))
+            if first["type"] == "extra_forbidden":
+                what = nearest("key", key[:_SHOWN], list(kind.model_fields))
+            elif first["type"] == "missing":
+                what = f"{key} is missing"
+            else:
+                said = first["msg"].removeprefix("Value error, ")
+                what = f"{key}: {said}" if key else said
+            self.wrong(what, key or section or "statement", section if key else None, number)
+
+    def wrong(self, what: str, key: str, section: str | None = None, number: int = 0) -> NoReturn:
+        Reader(self.path, self.text).wrong(what, key, section, number)
