@@ -149,7 +149,7 @@ def _card(site: Site, answer: Answer, specs: dict[str, RunSpec], taken: dict[str
     title, where = answer_words.title(answer), answer_words.place(question.place, question.threads)
     name = slug(f"answer {title}", taken)
     taken[name] = title
-    lines = [words.verdict, *([words.memory] if words.memory else [])]
+    lines = [each for each in (words.verdict, words.memory, words.score) if each]
     further = [words.apart, *words.gains, words.ceiling]
     return Card(
         name=name, title=title, question=answer_words.model(question), where=where, gist=words.gist,
