@@ -345,9 +345,7 @@ def _ceiling(answer: Answer) -> Sentence | None:
     )
     if found.share < 1:
         most = number(1 / found.share)
-        text += (
-            f"; a program that computed the same products at that rate would be {most} times as fast, none is faster"
-        )
+        text += f"; at that rate the same products would train {most} times as fast at most"
     return Sentence(f"{text}.", (found.source,))
 
 
