@@ -25,7 +25,17 @@ from harness.presentation.progress import line
 from harness.records.store import Store, StoreError, files, read_all
 from harness.results import Compared, Results, Runs, Verified
 from harness.specs.data import look_for_data_in
-from harness.specs.options import DEFAULT_RESULTS, LONGEST_AGAIN_S, LONGEST_ALL_S, QUIET, RUN, SPEED, Option, complete
+from harness.specs.options import (
+    DEFAULT_RESULTS,
+    LONGEST_AGAIN_S,
+    LONGEST_ALL_S,
+    QUIET,
+    RUN,
+    SPEED,
+    STUDY,
+    Option,
+    complete,
+)
 from harness.specs.run import RunSpec
 from harness.specs.values import value
 from harness.workflows import compare as comparing
@@ -173,6 +183,16 @@ def study(
     """
     from harness.workflows import study as studying
 
+    given = {"retry": retry, "share": share, "address": address, "cpus": cpus}
+    for stated in STUDY:
+        if given.get(stated.parameter) is not None:
+            value(stated, given[stated.parameter])
+    if not isinstance(on, str):
+        raise UsageError(f"on takes a name, not {on!r:.60}")
+    if not share or share < 1:
+        raise UsageError(f"share is at least 1, not {share}")
+    if not isinstance(file, str | Path):
+        raise UsageError(f"a study is a file, not {file!r:.60}")
     engines = studying.Engines(on=on, share=share, address=address)
     work = studying.work_on(Path(file), retry, on=on)
     ok = studying.run_study(work, engines, cpus)

@@ -89,7 +89,7 @@ def _option(text: str) -> str:
     if found is None:
         raise UsageError(f"--slurm-option {text[:80]!r}: a long option of sbatch and its value, as in partition=long")
     name, value = found["name"], found["value"]
-    if name in _OURS:
+    if any(each.startswith(name) for each in _OURS):  # sbatch takes the beginning of a name for the whole
         raise UsageError(f"--slurm-option {name}: the script sets that itself, for one run per machine at a time")
     if value is None:
         return f"--{name}"

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from harness.engines import side_by_side, slurm
 from harness.errors import UsageError
+from harness.machine.process import available_cpus
 from harness.planning.runs import named_cpus
 from harness.planning.studies import runs_of
 from harness.presentation.screen import show
@@ -146,6 +147,18 @@ class Engines:
                 raise UsageError(f"{name} is of --on {of}")
         if self.share > 1 and self.on == "slurm":
             raise UsageError("--share: Slurm gives each task a machine alone; --on local or ray")
+        if self.on == "local" and self.share > max(1, most := len(available_cpus())):
+            raise UsageError(
+                f"--share {self.share}: each run has CPUs of its own, and {counted(most, 'CPU')} can be used"
+            )
+
+    def check(self, quiet: Quiet | None) -> None:
+        """Raises UsageError where quiet is asked for that nobody would look for."""
+        if quiet is not None and (quiet.wait_s or quiet.require) and (self.share > 1 or self.on != "local"):
+            asked, kind = "--require-quiet" if quiet.require else "--wait-quiet", f"--on {self.on}"
+            raise UsageError(
+                f"{asked} looks before runs made here alone, not with {'--share' if self.share > 1 else kind}"
+            )
 
 
 def run_study(
@@ -163,6 +176,7 @@ def run_study(
         StoreError: it cannot be written to.
         EngineLost: the engine was lost on the way.
     """
+    engines.check(quiet)
     if engines.on == "slurm":
         return _submitted(work, engines)
     named = named_cpus(cpus)

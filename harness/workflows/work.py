@@ -134,8 +134,8 @@ class Work:
         return [planned for planned in self.runs if self.finished(planned) is None]
 
     def time_left(self) -> str:
-        """How long the runs that are left take, by those of the same shape that are done; else by published ones of that
-        shape, whatever machine these were made on; "unknown" without any.
+        """How long the runs that are left take, by those of the same shape that are done; else by published ones
+        of that shape, whatever machine these were made on; "unknown" without any.
         """
         if not self._shapes:
             self._shapes = {planned.key: shape_of(planned.spec) for planned in self.runs}

@@ -237,3 +237,26 @@ def test_arrays_become_a_data_set_whose_run_is_saved_and_exported(own_data: Path
         harness.data.show("mine")
     with pytest.raises(UsageError, match="takes one file"):
         harness.export([tmp_path, tmp_path], "torch")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"share": 0}, "share is at least 1, not 0"),
+        ({"share": None}, "share is at least 1, not None"),
+        ({"share": 1.5}, "share takes a whole number, not 1.5"),
+        ({"share": "2"}, "share takes a whole number, not '2'"),
+        ({"share": 9999}, "--share 9999: each run has CPUs of its own, and .* can be used"),
+        ({"file": 3}, "a study is a file, not 3"),
+        ({"on": None}, "on takes a name, not None"),
+        ({"retry": 3}, "retry takes a name, not 3"),
+        ({"retry": ["failed"]}, "retry takes one value"),
+        ({"cpus": 3.5}, "cpus takes a name, not 3.5"),
+    ],
+)
+def test_what_a_study_is_asked_for_is_checked(given: dict[str, Any], words: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('name = "mine"\n[fixed]\ntask = "sine"\nbackend = "numpy"\n[axes]\nseed = [1]\n')
+    with pytest.raises(UsageError, match=words):
+        harness.study(**{"file": file} | given)
+    assert not (tmp_path / "mine").exists()

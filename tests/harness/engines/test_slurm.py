@@ -105,6 +105,8 @@ def test_more_runs_than_an_array_has_tasks_are_several_for_each(tmp_path: Path) 
     [
         ("array=0-5", "--slurm-option array: the script sets that itself"),
         ("--exclusive=user", "--slurm-option exclusive: the script"),
+        ("arr=0-5", "--slurm-option arr: the script sets that itself"),  # sbatch takes beginnings of names, too
+        ("oversub", "--slurm-option oversub: the script"),
         ("-p long", "a long option of sbatch and its value, as in partition=long"),
         ("comment=a\nrm -rf", "a long option of sbatch"),
         ('comment="x', "a long option of sbatch"),

@@ -28,6 +28,7 @@ from harness.processes.supervise import refused
 from harness.records.run import Record
 from harness.records.store import Store, StoreError, read_record
 from harness.workflows.one_by_one import local
+from harness.workflows.quiet import Quiet
 from harness.workflows.study import Engines, print_plan, print_status, run_study, work_on, write_example
 from harness.workflows.work import Work
 from tests.conftest import Harness
@@ -335,6 +336,13 @@ def test_a_full_disk_ends_it_in_one_line_and_room_lets_it_go_on(
     assert run_study(work, Engines()), capsys.readouterr()
     assert [record.spec.seed for record in records()] == [0, 1, 2]
     assert left_behind() == []
+
+
+@pytest.mark.parametrize(("engines", "words"), [(Engines("ray"), "--on ray"), (Engines("slurm"), "--on slurm")])
+def test_quiet_that_nobody_would_look_for_is_refused(engines: Engines, words: str) -> None:
+    written(2)
+    with pytest.raises(UsageError, match=f"--require-quiet looks before runs made here alone, not with {words}"):
+        run_study(work_on(Path("study.toml")), engines, quiet=Quiet.asked(require_quiet=True))
 
 
 def test_the_example_is_written_once() -> None:
