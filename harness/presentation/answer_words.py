@@ -140,7 +140,10 @@ def measured(answer: Answer) -> str:
     """What was computed: the sizes of random data, or the task."""
     question = answer.question
     if answer.contest is None:
-        return ", ".join(filter(None, [f"task {question.task}, {question.preset}", question.differing]))
+        # what stands beside it anyway
+        known = {f"hidden {question.hidden}", question.place.cpu, counted(question.layers, "layer"), question.precision}
+        differing = [each for each in question.differing.split(", ") if each and each not in known]
+        return printable(", ".join([f"task {question.task}, {question.preset}", *differing]))
     spec = answer.contest.rows[0].spec
     shape = f"speed alone: random data, {spec.batch} sequences of {counted(spec.length, 'step')} × {spec.features}"
     named = contest_words.named(answer.contest)
