@@ -63,6 +63,8 @@ def shortened(words: list[str]) -> list[str]:
         for option in more:  # one with several values shows how they multiply
             alone = with_value(alone, option, alone[alone.index(option) + 1].partition(",")[0])
         return [*alone, "--rounds", "2", "--block", "0.001"]
+    if words[0] == "reproduce":
+        return [*words, "--current-code"]  # what is being changed is no commit yet
     if words[0] == "parity":
         return [*words, "--backend", "numpy", "--updates", "2", "--drift", "2"]
     if words[0] == "compare" and "--a" in words:

@@ -304,11 +304,11 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
     A file that is not a record is named in ``problems``, and never fatal; so is another record under an id that one has
     already.
     """
-    return ((path, record) for path, record, _ in _each_sealed(places, problems))
+    return ((path, record) for path, record, _ in each_sealed(places, problems))
 
 
-def _each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
-    """The same, with their digests there."""
+def each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
+    """The same, with the digest that each has in its file."""
     distinct = Distinct()
     for path in files(places, problems):
         try:
@@ -323,7 +323,7 @@ def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
     found = Found()
     every: list[Sealed] = []
-    for _, record, seal in _each_sealed(places, found.problems):
+    for _, record, seal in each_sealed(places, found.problems):
         every.append(record)
         found.seals[record.id] = seal
     for record in sorted(every, key=lambda record: (record.created, record.id)):
