@@ -168,9 +168,8 @@ def _within_tolerance(ran: Execution) -> bool:
 
 def _source(of: Submission) -> Findings:
     if of.history is None:
-        level: Level = (
-            "stated" if of.here else "refused"
-        )  # whoever hands it in need not have one; whoever takes it must
+        # whoever hands it in need not have one; whoever takes it must
+        level: Level = "stated" if of.here else "refused"
         yield Finding(level, "no clone of the project is here to look its code up in; name one with --repository")
         return
     by_source: dict[tuple[str | None, tuple[tuple[str, str], ...]], list[Handed]] = defaultdict(list)
