@@ -228,6 +228,8 @@ class Claim:
         text: of the file; sha256: its digest.
         measurement: one of ``MEASUREMENTS``; None where this harness cannot measure it.
         study, speed, compare, parity: of these the one that is the measurement.
+        also: the study once more with values that it lacks, where [study.also] names some; ``of`` and ``to`` choose it
+            by ``also = true``, and the other by false.
         which: for each rule, the runs of the study that ``of`` and ``to`` choose: options with lists of values.
     """
 
@@ -242,6 +244,7 @@ class Claim:
     rules: list[Rule]
     which: list[dict[str, dict[str, Any]]]
     study: Study | None = None
+    also: Study | None = None
     speed: Values | None = None
     compare: Sides | None = None
     parity: Drift | None = None
@@ -299,8 +302,10 @@ class _ClaimReader:
             what = "what tests it is missing: [study], [speed], [compare] or [parity]; else [needs] says what it takes"
             self.wrong(what, "statement")
         rules, which = self.rules(document, measured)
+        study = self.study(self.table(document, "study")) if measured == "study" else None
         return Claim(self.id, self.path, self.results, self.text, self.sha256, words, source, needs, rules, which,
-            study=self.study(self.table(document, "study")) if measured == "study" else None,
+            study=study,
+            also=self.also(self.table(document, "study"), study) if study else None,
             speed=self.speed(self.table(document, "speed")) if measured == "speed" else None,
             compare=self.compare(self.table(document, "compare")) if measured == "compare" else None,
             parity=self.parity(self.table(document, "parity")) if measured == "parity" else None,
@@ -324,13 +329,29 @@ class _ClaimReader:
                 self.wrong(f"{kind} is no rule of [{measured}], which is judged by {judged}", "kind", "rule", number)
             rule = self.model(_RULES[kind], table, "rule", number)
             reader = Reader(self.path, self.text)
-            chosen.append({
-                side: reader.axes(table[side], "rule", number)
-                for side in ("of", "to")
-                if isinstance(table.get(side), dict)
-            })  # fmt: skip
+            sides = {side: table[side] for side in ("of", "to") if isinstance(table.get(side), dict)}
+            chosen.append({side: self.which(reader, given, number) for side, given in sides.items()})
             found.append(rule)
         return found, chosen
+
+    def which(self, reader: Reader, table: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """The options that choose runs, with lists of values, and ``also`` as it is."""
+        rest = {key: each for key, each in table.items() if key != "also"}
+        also = table.get("also")
+        if also is not None and not isinstance(also, bool):
+            self.wrong("also: true or false", "also", "rule", number)
+        return reader.axes(rest, "rule", number) | ({} if also is None else {"also": also})
+
+    def also(self, table: Mapping[str, Any], study: Study) -> Study | None:
+        """The study once more, with the values of [study.also]."""
+        if "also" not in table:
+            return None
+        reader = Reader(self.path, self.text, "study")
+        more = reader.fixed(reader.table(table, "also"), "also")
+        for name in more:
+            if name in study.fixed or any(name == key for axes in (study.axes, *study.zipped) for key, _ in flat(axes)):
+                self.wrong(f"{name} has a value in the study already", name, "study.also")
+        return replace(study, fixed={**study.fixed, **more})
 
     def study(self, table: Mapping[str, Any], within: str = "study") -> Study:
         if "file" in table:
@@ -338,8 +359,9 @@ class _ClaimReader:
         for key in ("name", "results"):
             if key in table:
                 self.wrong(f"{key}: a claim's study has the claim's", key, within)
+        rest = {key: each for key, each in table.items() if key != "also"}
         return Reader(self.path, self.text, within).study(
-            {**table, "name": self.id, "results": os.path.relpath(self.results, self.path.parent)}, self.sha256
+            {**rest, "name": self.id, "results": os.path.relpath(self.results, self.path.parent)}, self.sha256
         )
 
     def _of_file(self, table: Mapping[str, Any], within: str) -> Study:

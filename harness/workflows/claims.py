@@ -190,7 +190,13 @@ class _StudyMeasurement(Measurement):
     def __init__(self, claim: Claim, asked: Asked) -> None:
         super().__init__(claim, asked)
         assert claim.study is not None
-        self.work = Work(claim.study, runs_of(claim.study))
+        runs, more = runs_of(claim.study), runs_of(claim.also) if claim.also else []
+        self.also = {planned.spec.digest for planned in more}
+        self.work = Work(claim.study, [*runs, *more])
+        if claim.also:
+            named = [*flat(claim.study.axes), *flat({key: [each] for key, each in claim.also.fixed.items()
+                                                     if key not in claim.study.fixed})]  # fmt: skip
+            self.work.label = Label(name for name, _ in named)
 
     def plan(self) -> str:
         left = len(self.work.left())
@@ -213,7 +219,7 @@ class _StudyMeasurement(Measurement):
     def _judge(
         self, found: Figures, number: int, rule: Rule, which: Mapping[str, Mapping[str, Any]], runs: Sequence[Record]
     ) -> None:
-        of, to = ([run for run in runs if matches(run.spec, None, which.get(side, {}))] for side in ("of", "to"))
+        of, to = ([run for run in runs if self._chosen(run, which.get(side, {}))] for side in ("of", "to"))
         if not of:
             raise UsageError(f"{self.claim.path}: rule {number + 1} is of no run of the study")
         if failed := [run for run in of if run.metrics is None]:
@@ -236,8 +242,17 @@ class _StudyMeasurement(Measurement):
             what = f"updates to {rule.level}: {name} over {self._name(which.get('to', {}))}"
             found.add(number, rule, what, judging.steps_ratio(ours, theirs), len(pairs))
 
+    def _chosen(self, run: Record, which: Mapping[str, Any]) -> bool:
+        rest = {key: each for key, each in which.items() if key != "also"}
+        same = which.get("also") in (None, run.spec.digest in self.also)
+        return same and matches(run.spec, None, rest)
+
     def _name(self, which: Mapping[str, Any]) -> str:
-        found = [f"{key} {', '.join(map(str, values))}" for key, values in flat(which)]
+        found = [f"{key} {', '.join(map(str, values))}" for key, values in flat(which) if key != "also"]
+        if "also" in which and self.claim.also and self.claim.study:
+            more = {key: each for key, each in self.claim.also.fixed.items() if key not in self.claim.study.fixed}
+            said = ", ".join(f"{key} {each}" for key, each in more.items())
+            found.append(said if which["also"] else f"without {said}")
         return " ".join(found).replace("parameter.", "").replace("_", " ") or "all"
 
 
