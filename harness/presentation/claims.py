@@ -11,7 +11,7 @@ from rich.text import Text
 from harness.presentation.renderers import facts as lines_of
 from harness.presentation.table import Column, Table
 from harness.records.claim import ClaimFigure, ClaimRecord
-from harness.specs.claim import Claim
+from harness.specs.claim import Claim, Needs, Source, Words
 from harness.text import counted, printable
 
 #: Of each verdict, how a terminal shows it.
@@ -27,9 +27,23 @@ def in_words(figure: ClaimFigure) -> str:
 
 def figure_text(figure: ClaimFigure) -> str:
     """ "1.42 (95 % interval 1.39–1.46, 4 values)"."""
-    ends = [("…" if each is None else f"{each:.3g}") for each in (figure.low, figure.high)]
     value = "unknown" if figure.value is None else f"{figure.value:.3g}"
-    return f"{value} (95 % interval {ends[0]}–{ends[1]}, {counted(figure.count, 'value')})"
+    return f"{value} (95 % interval {interval_text(figure)}, {counted(figure.count, 'value')})"
+
+
+def interval_text(figure: ClaimFigure) -> str:
+    """ "1.39–1.46"; dots where nothing bounds it."""
+    ends = ["…" if each is None else f"{each:.3g}" for each in (figure.low, figure.high)]
+    return "–".join(ends)
+
+
+def decisive(record: ClaimRecord) -> str | None:
+    """The first figure that the verdict comes from, and how many others there are; None without any."""
+    if not record.figures:
+        return None
+    of = next((each for each in record.figures if each.verdict == record.verdict), record.figures[0])
+    more = f", and {counted(len(record.figures) - 1, 'other')}" if len(record.figures) > 1 else ""
+    return printable(f"{figure_text(of)}{more}")
 
 
 def bounds_text(figure: ClaimFigure) -> str:
@@ -39,9 +53,8 @@ def bounds_text(figure: ClaimFigure) -> str:
     return f"it holds {' and '.join([*above, *below])}"
 
 
-def source_text(claim: Claim) -> str:
+def source_text(source: Source) -> str:
     """Who published it, and where: "Tallec & Ollivier 2018, arXiv:1804.11188"."""
-    source = claim.source
     where = "said widely, published nowhere in particular" if source.folklore else source.where
     return ", ".join(filter(None, (source.who, where, source.place)))
 
@@ -60,12 +73,7 @@ def table(claims: Sequence[Claim], records: Mapping[str, ClaimRecord]) -> Table:
         return found.verdict if found.sha256 == claim.sha256 else f"{found.verdict} (of a former text)"
 
     def figure(claim: Claim) -> str | None:
-        found = records.get(claim.id)
-        if found is None or not found.figures:
-            return None
-        of = next((each for each in found.figures if each.verdict == found.verdict), found.figures[0])
-        more = f", and {counted(len(found.figures) - 1, 'other')}" if len(found.figures) > 1 else ""
-        return printable(f"{figure_text(of)}{more}")
+        return decisive(records[claim.id]) if claim.id in records else None
 
     columns: list[Column[Claim]] = [
         Column("claim", lambda each: each.id),
@@ -98,24 +106,22 @@ def _shown(record: ClaimRecord) -> Iterator[RenderableType]:
         yield from lines_of("Comparisons", [("", f"A: {each.a}  B: {each.b}") for each in record.compared])
 
 
-def about(claim: Claim) -> Iterator[tuple[str, str]]:
+def said_facts(words: Words, source: Source, needs: Needs) -> Iterator[tuple[str, str]]:
     """What a claim's file says, a name and a text each."""
-    source, words = claim.source, claim.words
     yield "statement", words.statement
-    yield "source", source_text(claim)
+    yield "source", source_text(source)
     for name, said in (("figure", source.figure), ("on", source.hardware), ("against", source.baseline)):
         if said:
             yield f"claimed {name}", said
     if words.reduction:
         yield "reduced", words.reduction
     yield "otherwise", words.otherwise
-    needs = [*claim.needs.missing, *(["a GPU with CUDA"] if claim.needs.gpu else [])]
-    if needs:
-        yield "needs", "; ".join(needs)
-    if claim.measurement:
-        yield "measured by", claim.measurement
+    lacking = [*needs.missing, *(["a GPU with CUDA"] if needs.gpu else [])]
+    if lacking:
+        yield "needs", "; ".join(lacking)
 
 
 def said(claim: Claim) -> RenderableType:
     """A claim's file for a screen."""
-    return Group(Text(claim.id, style="bold"), *lines_of("Claim", list(about(claim))))
+    facts = [*said_facts(claim.words, claim.source, claim.needs), ("measured by", claim.measurement or "nothing here")]
+    return Group(Text(claim.id, style="bold"), *lines_of("Claim", facts))

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -255,6 +256,9 @@ class Claim:
         return next((name for name in MEASUREMENTS if getattr(self, name) is not None), None)
 
 
+_IN_WORDS: Final = (Words, Source, Needs)
+
+
 def files(folder: Path = CLAIMS) -> list[Path]:
     """The claim files of a folder, by name."""
     return sorted(folder.glob(f"*{ENDING}"))
@@ -272,8 +276,23 @@ def read(path: Path, results: Path) -> Claim:
     name = path.name.removesuffix(ENDING)
     if not path.name.endswith(ENDING) or not _ID.fullmatch(name):
         raise UsageError(f"{path}: a claim's file is ID.toml, its id of small letters, digits and '-', at most 64")
-    content, text, document = toml(path, "claim file")
-    return _ClaimReader(path, text, hashlib.sha256(content).hexdigest(), name, results / name).claim(document)
+    _, text, document = toml(path, "claim file")
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return _ClaimReader(path, text, sha256, name, results / name).claim(document)
+
+
+def said_in(text: str) -> tuple[Words, Source, Needs] | None:
+    """What a claim's file says in words, of its text alone, as a record has it; None where it is none.
+
+    What tests it is not looked at: options may have changed since, and a study's file need not be there.
+    """
+    try:
+        document = tomllib.loads(text)
+        words = {key: each for key, each in document.items() if key in Words.model_fields}
+        given = (words, document["source"], document.get("needs", {}))
+        return tuple(kind.model_validate_json(json.dumps(each)) for kind, each in zip(_IN_WORDS, given, strict=True))  # type: ignore[attr-defined]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 @dataclass

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from math import exp
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from harness.analysis.roofline import roofs_of, with_shares
 from harness.records.base import Environment, Gate, Ratio, Spread
+from harness.records.claim import ClaimFigure, ClaimRecord, Compared, Curve, Evidence, Verdict
 from harness.records.naming import run_name
 from harness.records.run import CurvePoint, Metrics, Record
 from harness.records.speed import Contest, Figures, Limits, Ready, Row, SpeedRecord, Timed
@@ -189,6 +191,39 @@ def made_verdict(
         recorded=VerdictFigures.of(record), found=VerdictFigures(), environment_recorded=record.environment,
         environment=record.environment.model_copy(update=environment) if updates else None,
         harness=Harness(version="0.1.0", sources={"harness": "a" * 64}, commit="b" * 40, dirty=True),
+    )  # fmt: skip
+
+
+#: A claim's file that this harness cannot measure.
+CLAIM = """statement = "A wide network learns sooner <script>than a narrow one."
+otherwise = "It does not."
+
+[source]
+who = "Somebody 2020"
+where = "arXiv:2001.00001"
+figure = "2 times"
+
+[needs]
+missing = ["a wider machine"]
+"""
+
+
+def made_claim(
+    name: str = "wide-networks", verdict: Verdict = "holds here", evidence: Sequence[Record] = (), number: int = 0
+) -> ClaimRecord:
+    """Made up, not measured: the record of a claim whose figures come from these runs."""
+    figure = ClaimFigure(
+        what="updates to mse < 0.05", rule=0, value=2.5, low=2.1, high=None, count=3, above=2, verdict="holds here"
+    )
+    run = made_record()
+    return ClaimRecord(
+        id=f"20260102T030405Z-claim-{name}-{number:08x}", created=datetime(2026, 1, 2, 3, 5, number, tzinfo=UTC),
+        claim=name, text=CLAIM, sha256=hashlib.sha256(CLAIM.encode()).hexdigest(), statement="A wide network learns.",
+        verdict=verdict, why="made up", needs=["a wider machine"] if verdict == "cannot run here" else [],
+        figures=[] if verdict == "cannot run here" else [figure], scope="claimed on nothing; here nothing",
+        evidence=[Evidence(id=each.id, kind="run", digest=each.digest) for each in evidence],
+        compared=[Compared(a="--cell gru", b="--cell lstm", variants=("nn", "nn"), time=[1.1, 1.2])],
+        curves=[Curve(name="adding lstm numpy hoisted", losses=[0.5, 0.25])], environment=run.environment,
     )  # fmt: skip
 
 

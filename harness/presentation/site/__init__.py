@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from harness.presentation.site import (
+    claims,
     compare,
     explore,
     feed,
@@ -31,6 +32,7 @@ PARTS: tuple[ModuleType, ...] = (
     history,
     machines,
     studies,
+    claims,
     figures,
     records,
     feed,

@@ -16,15 +16,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from harness.analysis.opinions import RULE, opinions
+from harness.presentation import claims as claim_words
 from harness.presentation import contest_table, parsing, verdict_words
 from harness.presentation.contest_words import machine
 from harness.presentation.curves import curve_of
 from harness.presentation.show import AGAIN, BAR, CURVE, Section, sections
-from harness.presentation.site import badges, charts, compare, machines, studies
+from harness.presentation.site import badges, charts, claims, compare, machines, studies
 from harness.presentation.site.charts import Chart
 from harness.presentation.site.frame import Entry, Frame, Site, page_of
 from harness.presentation.table import Column, Table
 from harness.records.base import Sealed
+from harness.records.claim import ClaimRecord
 from harness.records.kinds import KINDS, about
 from harness.records.naming import run_name
 from harness.records.run import Record
@@ -79,6 +81,8 @@ def write(site: Site) -> None:
     for verdict in site.found.verdicts:
         known = verdict.judged.digest in seals
         links[verdict.id] = [Entry(page_of(verdict.judged.digest), f"On: {verdict.judged.name}")] if known else []
+    for identity, entry in claims.of_records(site):
+        links[identity] = [*links.get(identity, []), entry]
     counted_opinions = opinions(site.found.verdicts, site.seals)
     wanted = []
     for path, seal, identity, kind in zip(index.paths, index.seals, index.columns["id"], index.kinds, strict=True):
@@ -189,6 +193,16 @@ def _verdict(record: VerdictRecord) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _claim(record: ClaimRecord) -> dict[str, Any]:
+    figures: list[tuple[str, str]] = [(each.verdict, claim_words.in_words(each)) for each in record.figures]
+    sections = [Section("Claim", [("statement", record.statement), ("scope", record.scope)])]
+    return {
+        "title": f"Verdict on claim {record.claim}", "status": record.verdict, "reason": record.why,
+        "good": record.verdict != "does not hold here", "gist": record.verdict,
+        "sections": [*sections, *([Section("Figures", figures)] if figures else [])],
+    }  # fmt: skip
+
+
 def _other(record: Sealed) -> dict[str, Any]:
     """A record of a kind that has a page of its own elsewhere, or none yet: what is said in single words."""
     document = record.model_dump(mode="json", exclude={"digest"})
@@ -202,6 +216,7 @@ TOLD: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     Record.KIND: _run,
     SpeedRecord.KIND: _speed,
     VerdictRecord.KIND: _verdict,
+    ClaimRecord.KIND: _claim,
 }
 
 
@@ -250,11 +265,14 @@ def entries(site: Site) -> list[dict[str, Any]]:
     names = ("id", "created", "name", "status")
     index.fetch(names)
     verdicts = {verdict.id: verdict for verdict in site.found.verdicts}
+    decided = {record.id: record for record in site.found.claims if isinstance(record, ClaimRecord)}
     found = []
     columns = [index.columns[name] for name in names]
     for seal, kind, identity, created, name, status in zip(index.seals, index.kinds, *columns, strict=True):
         if verdict := verdicts.get(identity):
             name, status = f"verdict on {verdict.judged.name}", verdict.verdict
+        elif claim := decided.get(identity):
+            name, status = f"verdict on claim {claim.claim}", claim.verdict
         elif not name:
             name = KINDS[kind].what.removeprefix("the record of ")
         found.append({"seal": seal, "created": created, "name": name, "status": status or "", "id": identity})

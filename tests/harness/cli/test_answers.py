@@ -28,8 +28,9 @@ def test_sentences_say_who_by_how_much_and_what_does_not_count(harness: Harness,
         "  Which is fastest cannot be told before JAX, which was disturbed, is measured again: JAX (drift) read 2.1 "
         "times as fast as PyTorch, which leads among those that count."
     )
-    assert "3 seeds of each" in runs[3]
-    assert runs[4].startswith("  Does not count: JAX nn (drift). (Drift: the last third of the blocks")
+    assert "to 0.01 training took PyTorch 9.38 s, NumPy 54.2 s" in runs[3]
+    assert "3 seeds of each" in runs[4]
+    assert runs[5].startswith("  Does not count: JAX nn (drift). (Drift: the last third of the blocks")
     assert contest[0].endswith("3 sequences of 4 steps × 2: PyTorch")
     assert contest[1] == "  PyTorch trained fastest: 2 times as fast (2–2) as NumPy."
     assert (
@@ -49,6 +50,6 @@ def test_where_one_backend_was_measured_there_is_nothing_to_answer(harness: Harn
     store.prepare()
     store.write(made_record())
     done = harness("answers", "records")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (0, "")
     why = "no two backends were measured at the same sizes on the same machine: there is nothing to compare"
     assert done.stderr == f"harness: {why}\n"

@@ -17,7 +17,7 @@ from harness.records.base import Spread
 from harness.records.run import Record
 from harness.records.store import Store
 from harness.specs.base import StudyMark
-from tests.harness.conftest import made_contestant, made_record, made_speed, made_verdict
+from tests.harness.conftest import made_claim, made_contestant, made_record, made_speed, made_verdict
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (360, 1280)
@@ -142,6 +142,8 @@ def filed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     judged = records()[0]
     store.write(made_verdict(judged))
     store.write(made_verdict(judged, "same result", 1, cpu="Another processor"))
+    store.write(made_claim(evidence=records()[:2]))
+    store.write(made_claim("not-here", "cannot run here", number=1))
     return folder
 
 

@@ -18,13 +18,14 @@ KINDS = (
     "index.html", "explore.html", "compare.html", "trade-offs.html", "history.html", "machines/index.html",
     "machines/ANY.html", "studies/index.html", "studies/ANY.html", "records/index.html", "records/RUN.html",
     "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html", "records/VERDICT.html",
+    "claims/index.html", "claims/ANY.html", "records/CLAIM.html",
 )  # fmt: skip
 
 
 def address(kind: str, site: Path) -> str:
     """The address of a page of a kind."""
     marks = {"RUN": "Curve of the loss", "FAILED": "the loss is not finite", "SPEED": "Speed contests of"}
-    marks |= {"JUDGED": "Made again on 2 machines", "VERDICT": "Verdict on"}
+    marks |= {"JUDGED": "Made again on 2 machines", "VERDICT": "Verdict on adding", "CLAIM": "Verdict on claim"}
     place = Path(kind)
     if place.stem == "ANY":
         return min(path.relative_to(site).as_posix() for path in (site / place.parent).glob("[!i]*.html"))

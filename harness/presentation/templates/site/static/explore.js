@@ -240,7 +240,7 @@
     const options = (list) => list.map((name) => element("option", { value: name }, name || "nothing"));
     find("group").append(...options(["", ...names]));
     find("field").append(...options(names));
-    find("field").value = rows.usual[0];
+    find("field").value = rows.usual[0] || "";
     find("group").addEventListener("change", () => go({ group: find("group").value }));
     find("field").addEventListener("change", fillValues);
     find("builder").addEventListener("toggle", fillValues);
@@ -254,7 +254,9 @@
 
   /** The values that a column has, to choose from. */
   async function fillValues() {
-    const name = find("field").value, { form } = rows.columns.get(name);
+    const name = find("field").value;
+    if (!rows.columns.has(name)) return; // a site without records
+    const { form } = rows.columns.get(name);
     await rows.ready([name]);
     const values = rows.different(name).slice(0, 200).map((value) => (form === "truth" ? words.written(value, form) : String(value)));
     find("values").replaceChildren(...values.map((value) => element("option", { value })));
