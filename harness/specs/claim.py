@@ -349,17 +349,17 @@ class _ClaimReader:
             rule = self.model(_RULES[kind], table, "rule", number)
             reader = Reader(self.path, self.text)
             sides = {side: table[side] for side in ("of", "to") if isinstance(table.get(side), dict)}
-            chosen.append({side: self.which(reader, given, number) for side, given in sides.items()})
+            chosen.append({side: self.which(reader, given, f"rule.{side}", number) for side, given in sides.items()})
             found.append(rule)
         return found, chosen
 
-    def which(self, reader: Reader, table: Mapping[str, Any], number: int) -> dict[str, Any]:
+    def which(self, reader: Reader, table: Mapping[str, Any], section: str, number: int) -> dict[str, Any]:
         """The options that choose runs, with lists of values, and ``also`` as it is."""
         rest = {key: each for key, each in table.items() if key != "also"}
         also = table.get("also")
         if also is not None and not isinstance(also, bool):
-            self.wrong("also: true or false", "also", "rule", number)
-        return reader.axes(rest, "rule", number) | ({} if also is None else {"also": also})
+            self.wrong("also: true or false", "also", section, number)
+        return reader.axes(rest, section, number) | ({} if also is None else {"also": also})
 
     def also(self, table: Mapping[str, Any], study: Study) -> Study | None:
         """The study once more, with the values of [study.also]."""

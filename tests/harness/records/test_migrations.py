@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from harness.presentation.report import write
-from harness.records.migrations import CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS, VERDICT_CURRENT
+from harness.records.claim import ClaimRecord
+from harness.records.migrations import CLAIM_CURRENT, CURRENT, SPEED_CURRENT, SPEED_STEPS, STEPS, VERDICT_CURRENT
 from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import AlteredRecord, Store, StoreError, read, read_all, read_record
@@ -76,6 +77,15 @@ def test_a_verdict_of_every_schema_reads_and_an_altered_one_is_found_out(tmp_pat
         read(tmp_path / "altered.json")
 
 
+@pytest.mark.parametrize("version", range(1, CLAIM_CURRENT + 1))
+def test_a_claim_of_every_schema_reads_and_an_altered_one_is_found_out(tmp_path: Path, version: int) -> None:
+    sample = ROOT / "tests" / "fixtures" / "records" / f"claim-{version}.json"
+    assert isinstance(read(sample), ClaimRecord)
+    (tmp_path / "altered.json").write_text(sample.read_text().replace('"cannot be told"', '"holds here"', 1))
+    with pytest.raises(AlteredRecord, match="altered since it was written"):
+        read(tmp_path / "altered.json")
+
+
 def test_there_is_a_step_from_every_version() -> None:
     assert sorted(STEPS) == list(range(1, CURRENT))
     assert sorted(SPEED_STEPS) == list(range(1, SPEED_CURRENT))
@@ -95,6 +105,7 @@ def test_a_version_that_cannot_be_read_is_told(tmp_path: Path, make: Make, versi
 SAMPLES = [*(f"schema-{version}" for version in range(1, CURRENT + 1)),
            *(f"speed-{version}" for version in range(1, SPEED_CURRENT + 1))]  # fmt: skip
 VERDICTS = [f"verdict-{version}" for version in range(1, VERDICT_CURRENT + 1)]
+CLAIMS = [f"claim-{version}" for version in range(1, CLAIM_CURRENT + 1)]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -109,7 +120,7 @@ def test_a_record_of_every_schema_is_drawn_and_reported(tmp_path: Path, sample: 
     assert all(identity in page.read_text(encoding="utf-8") for page in pages[:2])
 
 
-@pytest.mark.parametrize("sample", [*SAMPLES, *VERDICTS])
+@pytest.mark.parametrize("sample", [*SAMPLES, *VERDICTS, *CLAIMS])
 def test_the_schema_that_a_record_was_written_by_describes_it(sample: str) -> None:
     """Published schemas of former versions stay as they were; the first of runs was not published."""
     schema = ROOT / "harness" / "records" / "schema" / f"{sample.replace('schema', 'record')}.json"

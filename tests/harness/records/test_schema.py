@@ -14,7 +14,7 @@ from harness.records.kinds import KINDS
 from harness.records.run import Record
 from harness.records.schema import json_schema
 from tests.conftest import ROOT
-from tests.harness.conftest import made_speed, made_verdict
+from tests.harness.conftest import made_claim, made_speed, made_verdict
 
 SCHEMAS = ROOT / "harness" / "records" / "schema"
 PUBLISHED = {word: f"{kind.schema}-{kind.current}.json" for word, kind in KINDS.items()}
@@ -32,6 +32,7 @@ def test_records_satisfy_it(make_record: Callable[..., Record]) -> None:
     jsonschema.validate(json.loads(make_record().model_dump_json()), json_schema("run"))
     jsonschema.validate(json.loads(made_speed().model_dump_json()), json_schema("speed"))
     jsonschema.validate(json.loads(made_verdict().model_dump_json()), json_schema("verdict"))
+    jsonschema.validate(json.loads(made_claim().model_dump_json()), json_schema("claim"))
 
 
 def test_it_is_printed_by_its_kind() -> None:
