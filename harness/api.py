@@ -331,7 +331,8 @@ def export(places: Places, to: str, out: str | Path | None = None) -> Exported:
 
     Args:
         places: for a framework one file, of saved parameters or the record beside it; for a tracker any records.
-        to: torch, keras, jax or onnx; mlflow, wandb or tensorboard.
+        to: torch, keras, jax or onnx; mlflow, wandb or tensorboard; or in-toto, which takes a verdict and the record
+            that it is on.
         out: the file, or the tracker's folder, to write; None for one beside the parameters, or the tracker's own.
 
     Returns:

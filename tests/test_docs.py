@@ -63,6 +63,8 @@ def shortened(words: list[str]) -> list[str]:
         for option in more:  # one with several values shows how they multiply
             alone = with_value(alone, option, alone[alone.index(option) + 1].partition(",")[0])
         return [*alone, "--rounds", "2", "--block", "0.001"]
+    if words[0] == "reproduce":
+        return [*words, "--current-code"]  # what is being changed is no commit yet
     if words[0] == "parity":
         return [*words, "--backend", "numpy", "--updates", "2", "--drift", "2"]
     if words[0] == "compare" and "--a" in words:
@@ -159,11 +161,12 @@ def hands_in(harness: Harness, words: list[str], folder: Path) -> None:
     """Have two records of known code in the folder that a line takes them from, or where they are filed."""
     if not (ROOT / ".git").exists():
         pytest.skip("what is known of the code is in a clone")
-    (folder / "results" / "local").mkdir(parents=True)
+    source = "results/local" if words[0] == "check-submission" else words[1]
+    (folder / source).mkdir(parents=True)
     for file in sorted((ROOT / "results" / "published").rglob("*-sine-*-gru-*.json"))[:2]:
-        shutil.copy(file, folder / "results" / "local")
+        shutil.copy(file, folder / source)
     if words[0] == "check-submission":
-        assert harness("submit", "results/local").returncode == 0
+        assert harness("submit", source).returncode == 0
 
 
 @pytest.mark.parametrize("line", distinct(commands()))

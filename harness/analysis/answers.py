@@ -121,6 +121,8 @@ class Contender:
         device_peak_mib: of the device's allocator, where one was used.
         score: mean of the main score over its runs; solved: how many of them solved the task.
         seeds: different ones.
+        seconds_to: inside training steps until the main score passed a level, by the levels that all its runs passed:
+            medians.
         sources: its records.
         observations: logarithms of sequences per second, one for each run.
         rounds: of a contest, for each call seconds per update by round.
@@ -141,8 +143,7 @@ class Contender:
     score_name: str = ""
     solved: int | None = None
     seeds: int = 1
-    train_s: float | None = None
-    gemm_share: tuple[float, float, float] | None = None
+    seconds_to: Mapping[str, float] = field(default_factory=dict, compare=False)
     observations: tuple[float, ...] = ()
     rounds: Mapping[str, Mapping[int, float]] = field(default_factory=dict, compare=False)
 
@@ -295,7 +296,8 @@ def answers(runs: Iterable[Run], speeds: Iterable[SpeedRecord], figure: Figure) 
     under which at least two backends were measured.
 
     Args:
-        figure: gives columns of runs, by the names that tables have for them.
+        figure: gives columns of runs, by the names that tables have for them; and as ``seconds_to`` by levels of the
+            main score the seconds until it passed them, None where it never did.
     """
     found: dict[Question, list[Answer]] = {}
     for answer in (*_of_contests(speeds), *_of_runs(runs, figure)):
@@ -404,8 +406,14 @@ def _of_repetitions(runs: Sequence[Run], figure: Figure) -> Contender:
         device_peak_mib=middle("device_peak_mib"), sources=tuple(Source(run.id) for run in runs),
         score=statistics.fmean(scores) if scores else None, score_name=trait(first, "score_name") or "",
         solved=sum(bool(trait(run, "solved")) for run in runs), seeds=len({trait(run, "seed") for run in runs}),
-        train_s=middle("train_s"), observations=tuple(map(math.log, rates)),
+        seconds_to=_seconds_to([figure(run, "seconds_to") for run in runs]), observations=tuple(map(math.log, rates)),
     )  # fmt: skip
+
+
+def _seconds_to(runs: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    found = {level: [of_run.get(level) for of_run in runs] for level in runs[0]}
+    known = {level: [each for each in seconds if each is not None] for level, seconds in found.items()}
+    return {level: statistics.median(seconds) for level, seconds in known.items() if len(seconds) == len(runs)}
 
 
 def _lead_of_runs(a: Contender, b: Contender, confidence: float) -> Lead:

@@ -88,14 +88,14 @@ def student(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[fl
         values: at least two.
         confidence: of the interval, 95 % unless given.
     """
-    from scipy.stats import t  # slow to import
+    from scipy.special import stdtr, stdtrit  # slow to import, scipy.stats far more so
 
     mean, n = statistics.fmean(values), len(values)
     error = statistics.stdev(values) / math.sqrt(n)
     if not error:
         return mean, mean, mean, float(not mean)
-    half = float(t.ppf((1 + confidence) / 2, n - 1)) * error
-    return mean, mean - half, mean + half, 2 * float(t.sf(abs(mean) / error, n - 1))
+    half = float(stdtrit(n - 1, (1 + confidence) / 2)) * error
+    return mean, mean - half, mean + half, 2 * float(stdtr(n - 1, -abs(mean) / error))
 
 
 def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
@@ -109,11 +109,11 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
     of_a, of_b = statistics.variance(a) / len(a), statistics.variance(b) / len(b)
     if not (both := of_a + of_b):
         return mean, mean, mean  # the same seeds give the same scores to the last bit
-    from scipy.stats import t  # slow to import; its ttest_ind warns of sides that do not vary, which ours may not
+    from scipy.special import stdtrit  # scipy.stats.ttest_ind warns of sides that do not vary, which ours may not
 
     # Welch (1947), with Satterthwaite's degrees of freedom; by shares, since no float holds an absurd variance's square
     freedom = 1 / ((of_a / both) ** 2 / (len(a) - 1) + (of_b / both) ** 2 / (len(b) - 1))
-    half = float(t.ppf((1 + confidence) / 2, freedom)) * math.sqrt(both)
+    half = float(stdtrit(freedom, (1 + confidence) / 2)) * math.sqrt(both)
     return mean, mean - half, mean + half
 
 

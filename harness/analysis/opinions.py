@@ -26,10 +26,13 @@ RULE: Final = (
 
 
 def machine_of(where: Environment) -> Machine:
-    """What an environment says of the machine, as far as it tells it from another one."""
+    """What an environment says of the machine, as far as it tells it from another one.
+
+    That is more than makes figures comparable, for which ``harness.records.machines.slug`` names kinds of machines.
+    """
     memory = None if where.memory_bytes is None else round(where.memory_bytes / 2**30)
     system = where.os.partition(" ")[0]
-    return where.cpu, where.logical_cpus, memory, system, where.device_name, where.container
+    return where.cpu, where.logical_cpus, memory, system, where.device_name or where.gpu.get("name"), where.container
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,22 @@ def reproduce(
     data: Path | None,
     record: RecordFile,
     timeout: Annotated[float, typer.Option(min=0, help="Longest that the run may take, in seconds.")] = LONGEST_AGAIN_S,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Repository that has the record's commit: URL or path.", show_default="this one", metavar="URL"
+        ),
+    ] = None,
+    current_code: Annotated[
+        bool, typer.Option("--current-code", help="Run the code that is here instead, and verify with that.")
+    ] = False,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder to keep the new run's record and the verdict in.")
+    ] = None,
     json_lines: Annotated[bool, typer.Option("--json", help="The verdict as a line of JSON.")] = False,
     **options: Any,
 ) -> None:
-    """Build an environment of exactly the record's versions, run its spec in it, and verify."""
+    """Get the record's own code, build an environment of exactly its versions, make its run again, and judge."""
     from harness.errors import UsageError
     from harness.records.store import StoreError
     from harness.workflows import reproduce as reproducing
@@ -28,11 +40,29 @@ def reproduce(
 
     look_for_data_in(data)
     try:
-        Quiet.asked(**options)  # what is wrong with it is said before an environment is built
-        words = [word for each in QUIET for word in each.words(options[each.parameter])]
-        status = reproducing.reproduce(record, timeout, json_lines, words)
+        quiet = Quiet.asked(**options)  # what is wrong with it is said before an environment is built
+        if current_code:
+            if source is not None or results is not None:
+                named = "--source" if source is not None else "--results"
+                raise UsageError(f"{named} is for the record's own code, which --current-code does not run")
+            words = [word for each in QUIET for word in each.words(options[each.parameter])]
+            status = reproducing.by_current_code(record, timeout, json_lines, words)
+        else:
+            _prepare(results)
+            status = reproducing.reproduce(record, timeout, json_lines, source, results, quiet)
     except UsageError as error:
         fail(error)
     except StoreError as error:
         fail(error, NOT_OK)
     raise typer.Exit(status)
+
+
+def _prepare(results: Path | None) -> None:
+    """Make the folder of results before any time is spent."""
+    from harness.records.store import Store, StoreError
+
+    try:
+        if results is not None:
+            Store(results).prepare()
+    except StoreError as error:
+        fail(error)

@@ -79,7 +79,12 @@ def named(of: Iterable[Distribution]) -> dict[str, str]:
 @lru_cache
 def sources() -> dict[str, str]:
     """SHA-256 of each floor's Python source: names and contents, in order of name."""
-    return {floor: _source_digest(SOURCE / floor) for floor in FLOORS}
+    return sources_of(SOURCE)
+
+
+def sources_of(root: Path) -> dict[str, str]:
+    """The same of the code in a folder."""
+    return {floor: _source_digest(root / floor) for floor in FLOORS}
 
 
 def plugins(backend: str, task: str) -> dict[str, str]:

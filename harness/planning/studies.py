@@ -41,7 +41,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS, anywhere: bool = False) -> lis
     """Every run of a study, each once, in the order of its axes.
 
     Args:
-        anywhere: as for ``plan``.
+        anywhere: as for ``plan``; the runs then have no keys, which are of this machine.
 
     Raises:
         UsageError: something that no run can have, or more runs than ``limit``.
@@ -64,7 +64,7 @@ def runs_of(study: Study, limit: int = MOST_RUNS, anywhere: bool = False) -> lis
                 excluded = [matches(spec, version, each) for each in study.exclude]
                 hits = list(map(operator.add, hits, excluded))
                 if not any(excluded):
-                    keys = here.keys(spec, digest, version)
+                    keys = ("", "") if anywhere else here.keys(spec, digest, version)
                     found.setdefault((digest, version), Planned(spec, version, *keys))
     if 0 in hits:
         raise UsageError(f"{study.path}, line {study.lines[hits.index(0)]}: this exclusion is of no run")

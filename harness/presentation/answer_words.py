@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 from harness.analysis.answers import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source, answers
 from harness.analysis.disturbance import MEANINGS
 from harness.presentation import contest_words
+from harness.presentation.curves import curve_of
 from harness.presentation.folders import prepared
-from harness.presentation.run_columns import COLUMNS
+from harness.presentation.run_columns import COLUMNS, PREFIXES
+from harness.records.kept import Run
 from harness.records.store import Found
 from harness.text import counted, number, printable, score_text
 
@@ -27,7 +29,7 @@ USUAL_CELL, USUAL_HIDDEN = "lstm", 128
 #: Columns of runs that answers need.
 _NEEDED: Final = (
     "train_seq_s", "train_seq_s_p10", "train_seq_s_p90", "host_growth_mib", "host_peak_mib", "device_peak_mib", "score",
-    "train_s",
+    "steps_to.",
 )  # fmt: skip
 
 
@@ -45,6 +47,7 @@ class Said(NamedTuple):
         gist: in a few words, who.
         verdict: which backend trains fastest, and by how much.
         memory: how fast that is, and at which memory.
+        score: of runs, what they scored and how soon; None for contests.
         sure: what the figures and brackets are of, and when they were measured.
         apart: what does not count, and why; None where all counts.
         gains: what tuned forms gain, a sentence for each framework.
@@ -54,6 +57,7 @@ class Said(NamedTuple):
     gist: str
     verdict: Sentence
     memory: Sentence | None
+    score: Sentence | None
     sure: Sentence
     apart: Sentence | None
     gains: list[Sentence]
@@ -62,15 +66,29 @@ class Said(NamedTuple):
     @property
     def sentences(self) -> list[Sentence]:
         """All of them, the most important first."""
-        some = [self.verdict, self.memory, self.sure, self.apart, *self.gains, self.ceiling]
+        some = [self.verdict, self.memory, self.score, self.sure, self.apart, *self.gains, self.ceiling]
         return [each for each in some if each is not None]
 
 
 def answered(found: Found) -> list[Answer]:
     """What these records say, the answers first that are nearest to the question that most people ask."""
     with prepared(found, _NEEDED):
-        every = answers(found.records, found.speeds, lambda run, column: COLUMNS[column].get(run))
+        every = answers(found.records, found.speeds, _figure)
     return sorted(every, key=nearness)
+
+
+def _figure(run: Run, column: str) -> Any:
+    return seconds_to(run) if column == "seconds_to" else COLUMNS[column].get(run)
+
+
+def seconds_to(run: Run) -> dict[str, float | None]:
+    """By levels of the main score the seconds inside training steps until an evaluation passed them; None for never."""
+    _, levels = PREFIXES["steps_to."]
+    if not (passed := levels(run)):
+        return {}
+    curve = curve_of(run)
+    seconds = dict(zip(curve.steps.tolist(), curve.seconds.tolist(), strict=True))
+    return {level: None if step is None else seconds.get(step) for level, step in passed.items()}
 
 
 def nearness(answer: Answer) -> tuple[Any, ...]:
@@ -86,8 +104,8 @@ def nearness(answer: Answer) -> tuple[Any, ...]:
 def said(answer: Answer) -> Said:
     """An answer in words."""
     return Said(
-        _gist(answer), _verdict(answer), _memory(answer), _sure(answer), _apart(answer), list(_gains(answer)),
-        _ceiling(answer),
+        _gist(answer), _verdict(answer), _memory(answer), _score(answer), _sure(answer), _apart(answer),
+        list(_gains(answer)), _ceiling(answer),
     )  # fmt: skip
 
 
@@ -122,7 +140,10 @@ def measured(answer: Answer) -> str:
     """What was computed: the sizes of random data, or the task."""
     question = answer.question
     if answer.contest is None:
-        return ", ".join(filter(None, [f"task {question.task}, {question.preset}", question.differing]))
+        # what stands beside it anyway
+        known = {f"hidden {question.hidden}", question.place.cpu, counted(question.layers, "layer"), question.precision}
+        differing = [each for each in question.differing.split(", ") if each and each not in known]
+        return printable(", ".join([f"task {question.task}, {question.preset}", *differing]))
     spec = answer.contest.rows[0].spec
     shape = f"speed alone: random data, {spec.batch} sequences of {counted(spec.length, 'step')} × {spec.features}"
     named = contest_words.named(answer.contest)
@@ -227,19 +248,23 @@ def _memory(answer: Answer) -> Sentence | None:
         others = [f"{name(each.backend)} {number(each.peak_mib)}" for each in rest if each.peak_mib is not None]
         text += f"; its process had {number(first.peak_mib)} MiB at most"
         text += f" ({', '.join(others)})" * bool(others)
-    if first.solved is not None:
-        text += f". {_solved(answer)}"
     return Sentence(f"{text}.", tuple(source for each in answer.standing for source in each.sources))
 
 
-def _solved(answer: Answer) -> str:
-    solved = sum(each.solved or 0 for each in answer.standing)
-    runs = sum(len(each.sources) for each in answer.standing)
-    scores = [
-        f"{name(each.backend)} {score_text(each.score)}" for each in answer.standing if each.score is not None
-    ]  # fmt: skip
+def _score(answer: Answer) -> Sentence | None:
+    """What was learned, and how soon: in seconds inside training steps, to the last level that every run passed."""
+    standing = [each for each in answer.standing if each.score is not None]
+    if not standing:
+        return None
+    solved, runs = sum(each.solved or 0 for each in standing), sum(len(each.sources) for each in standing)
+    scores = [f"{name(each.backend)} {score_text(each.score)}" for each in standing if each.score is not None]
     who = "All runs" if solved == runs else f"{solved} of {counted(runs, 'run')}"
-    return printable(f"{who} solved the task ({answer.standing[0].score_name}: {', '.join(scores)})")
+    text = f"{who} solved the task ({standing[0].score_name}: {', '.join(scores)})"
+    if levels := [level for level in standing[0].seconds_to if all(level in each.seconds_to for each in standing)]:
+        soonest = sorted(standing, key=lambda each: each.seconds_to[levels[-1]])
+        after = [f"{name(each.backend)} {number(each.seconds_to[levels[-1]])} s" for each in soonest]
+        text += f"; to {levels[-1]} training took {', '.join(after)}, without interval"
+    return Sentence(printable(f"{text}."), tuple(source for each in standing for source in each.sources))
 
 
 # -- how sure that is ---------------------------------------------------------------------------------
@@ -323,9 +348,7 @@ def _ceiling(answer: Answer) -> Sentence | None:
     )
     if found.share < 1:
         most = number(1 / found.share)
-        text += (
-            f"; a program that computed the same products at that rate would be {most} times as fast, none is faster"
-        )
+        text += f"; at that rate the same products would train {most} times as fast at most"
     return Sentence(f"{text}.", (found.source,))
 
 

@@ -71,7 +71,7 @@ def _again(record: VerdictRecord) -> Facts:
 def extent(record: VerdictRecord) -> str:
     """How much of the run was made again."""
     if record.updates is None:
-        return "none: what is here shows the verdict without a run"
+        return "no"
     if record.is_whole:
         return f"all {record.updates:,}"
     return f"the first {record.updates:,} of {record.updates_recorded:,}"

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -49,17 +49,21 @@ class Recipe:
         python: major and minor version.
         pins: the exact version of each distribution, if it is installed at all.
         reads_saved: whether it reads saved parameters, for which this project has another part.
+        commit: of this project's code, where it is not what is here; code: the folder that has it.
     """
 
     extra: str
     python: str
     pins: Mapping[str, str]
     reads_saved: bool = False
+    commit: str | None = None
+    code: Path = field(default=software.SOURCE, compare=False)
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits, equal for equal recipes."""
-        content = json.dumps([self.extra, self.python, sorted(self.pins.items()), *["save"] * self.reads_saved])
+        more = [*["save"] * self.reads_saved, *([self.commit] if self.commit else [])]
+        content = json.dumps([self.extra, self.python, sorted(self.pins.items()), *more])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @property
@@ -180,7 +184,7 @@ def _interpreter(place: Path) -> Path:
 
 
 def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
-    if not (software.SOURCE / "pyproject.toml").exists():
+    if not (recipe.code / "pyproject.toml").exists():
         raise NotBuilt("environments are built from a checkout of this project, and this harness does not run from one")
     uv = shutil.which("uv")
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -197,7 +201,7 @@ def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
         str(_interpreter(place)), "-m", "pip", "install", "--disable-pip-version-check"
     ]  # fmt: skip
     extras = ",".join([recipe.extra, *["save"] * recipe.reads_saved])
-    _run([*pip, "-q", "-c", str(constraints), f"{software.SOURCE}[{extras}]"])
+    _run([*pip, "-q", "-c", str(constraints), f"{recipe.code}[{extras}]"])
     (place / _DONE).write_text(json.dumps({"extra": recipe.extra, "python": recipe.python, "pins": dict(recipe.pins)}))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -278,7 +279,8 @@ def files(places: Iterable[Path], problems: list[str] | None = None) -> Iterator
 
 
 def named_in(page: Path) -> Iterator[Path]:
-    """The files of the records that a report names, each in the nearest folder above the page that has it.
+    """The files of the records that a report names, each in the nearest folder above the page that has it, or that
+    holds one that does.
 
     Raises:
         StoreError: the page cannot be read, or names no record.
@@ -292,7 +294,8 @@ def named_in(page: Path) -> Iterator[Path]:
     folders = [page.parent, *list(page.resolve().parents)[1:3]]
     for name in names:
         places = [folder / f"{name}.json" for folder in folders]
-        yield next((place for place in places if place.exists()), places[-1])
+        inside = (place for folder in folders for place in sorted(folder.glob(f"*/{name}.json")))
+        yield next(chain((place for place in places if place.exists()), inside), places[-1])
 
 
 def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed]]:
@@ -301,11 +304,11 @@ def each_of(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path,
     A file that is not a record is named in ``problems``, and never fatal; so is another record under an id that one has
     already.
     """
-    return ((path, record) for path, record, _ in _each_sealed(places, problems))
+    return ((path, record) for path, record, _ in each_sealed(places, problems))
 
 
-def _each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
-    """The same, with their digests there."""
+def each_sealed(places: Iterable[Path], problems: list[str]) -> Iterator[tuple[Path, Sealed, str]]:
+    """The same, with the digest that each has in its file."""
     distinct = Distinct()
     for path in files(places, problems):
         try:
@@ -320,7 +323,7 @@ def read_all(places: Iterable[Path]) -> Found:
     """The records in folders, their subfolders and files as ``each_of`` gives them, in the order of their making."""
     found = Found()
     every: list[Sealed] = []
-    for _, record, seal in _each_sealed(places, found.problems):
+    for _, record, seal in each_sealed(places, found.problems):
         every.append(record)
         found.seals[record.id] = seal
     for record in sorted(every, key=lambda record: (record.created, record.id)):

@@ -136,7 +136,10 @@ def _sweep(path: Path, at_once: bool) -> None:
         return
     if path.is_dir():
         # a folder's writer holds the lock of the one file that it has from the start: see ``whole_folder``
-        for mark in path.glob("*.txt"):
+        marks = list(path.glob("*.txt"))
+        if not marks and time.time() - path.stat().st_mtime <= OLD_S:
+            return  # its writer may be about to make it
+        for mark in marks:
             with mark.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(path, ignore_errors=True)

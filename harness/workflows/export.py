@@ -1,13 +1,16 @@
 """Turn saved parameters into what a framework's own users load, and records into what experiment trackers show.
 
-No framework is needed for it.
+And verdicts into statements that others can sign. No framework is needed for it.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -18,11 +21,14 @@ from backends.exported import Exported as Arrays
 from backends.exported import NoEqual
 from backends.job import ModelSpec, Parameters
 from harness.errors import UsageError
+from harness.presentation.in_toto import statement
 from harness.presentation.tracking.tracked import Tracked, tracked
 from harness.records.kinds import about
+from harness.records.listing import ENDING
 from harness.records.run import Record
 from harness.records.saved import PREDICTIONS, check_installed, read
-from harness.records.store import each_of
+from harness.records.store import contents, each_of, each_sealed
+from harness.records.verdict import VerdictRecord
 from harness.records.whole import write_whole
 from harness.text import counted
 from tasks.registry import DISTRIBUTION, nearest
@@ -38,6 +44,12 @@ FRAMEWORKS: Mapping[str, str] = {
 TRACKERS: Mapping[str, str] = {
     name: f"harness.presentation.tracking.{name}" for name in ("mlflow", "wandb", "tensorboard")
 }
+
+
+#: What makes a statement of a verdict.
+IN_TOTO = "in-toto"
+#: Of a statement's file: no record's, as it may lie beside them.
+STATEMENT = ".statement"
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,8 +89,10 @@ def export(places: Sequence[Path], target: str, out: Path | None = None) -> Expo
         raise UsageError(f"to takes a name, such as torch, not {target!r:.60}")
     if target in TRACKERS:
         return _to_tracker(places, target, out)
+    if target == IN_TOTO:
+        return _to_statement(places, out)
     if target not in FRAMEWORKS:
-        raise UsageError(nearest("framework or tracker", target, [*FRAMEWORKS, *TRACKERS]))
+        raise UsageError(nearest("framework or tracker", target, [*FRAMEWORKS, *TRACKERS, IN_TOTO]))
     if len(places) != 1:
         raise UsageError(f"--to {target} takes one file: of saved parameters, or the record beside it")
     return _to_framework(places[0], target, out)
@@ -117,6 +131,42 @@ def _runs(places: Sequence[Path], problems: list[str], others: list[str]) -> Ite
             yield tracked(record, path)
         else:
             others.append(about(record).plural)
+
+
+def _to_statement(places: Sequence[Path], out: Path | None) -> Exported:
+    problems: list[str] = []
+    verdicts: list[tuple[Path, VerdictRecord]] = []
+    runs: dict[str, tuple[Path, str]] = {}
+    for path, record, seal in each_sealed(places, problems):
+        if isinstance(record, VerdictRecord):
+            verdicts.append((path, record))
+        else:
+            runs[record.id] = path, seal
+    if len(verdicts) != 1:
+        found = f"{len(verdicts)} verdicts" if verdicts else "no verdict"
+        raise UsageError(
+            "; ".join([f"--to {IN_TOTO} takes one verdict, and the record that it is on: {found}", *problems])
+        )
+    [(path, verdict)] = verdicts
+    judged = verdict.judged
+    if judged.id not in runs:
+        raise UsageError(f"the record that it is on, {judged.id}, is not there: name its file, or its folder, too")
+    of, seal = runs[judged.id]
+    if seal != judged.digest:
+        raise UsageError(f"{of}: its digest is {seal:.12}…, and the verdict is on one with {judged.digest:.12}…")
+    made = statement(verdict, *(sha256(contents(each, "record")).hexdigest() for each in (path, of)))
+    out = out or path.with_suffix(STATEMENT)
+    if out.suffix == ENDING and out.exists():
+        raise UsageError(f"--out {out} exists already, and may be a record; name another file")
+    try:
+        write_whole(out, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror or error}") from None
+    named, blob = shlex.quote(str(out)), shlex.quote(str(of))
+    signed = shlex.quote(f"{out}.sigstore.json")
+    return Exported(
+        out, f"cosign attest-blob --key cosign.key --statement {named} --bundle {signed} {blob}\n", problems
+    )
 
 
 def _to_framework(file: Path, target: str, out: Path | None) -> Exported:

@@ -14,6 +14,7 @@ from typing import Any
 from harness.analysis.disturbance import OUTSIDE_SHARE
 from harness.errors import UsageError
 from harness.machine import others
+from harness.machine.personal import impersonal
 from harness.machine.topology import Choice
 from harness.presentation.screen import Screen
 from harness.records.base import Before
@@ -137,7 +138,7 @@ class Quiet:
         loud = found.share > LOUD
         before = Before(
             share=found.share, over_s=found.over_s, waited_s=waited_s, refused=loud and self.require,
-            busiest={printable(name)[:64]: share for name, share in found.busiest.items()},
+            busiest={impersonal(printable(name))[:64]: share for name, share in found.busiest.items()},
         )  # fmt: skip
         if before.refused:
             how = f", after {waited_s:.0f} s of waiting" if waited else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from typing import Literal
 
 from harness.analysis.causes import causes
 from harness.analysis.verdict import Judgement, updates_of
@@ -22,7 +23,13 @@ from harness.records.verdict import (
 
 
 def opinion(
-    record: Record, digest: str, judgement: Judgement, again: Record | None, kept: bool
+    record: Record,
+    digest: str,
+    judgement: Judgement,
+    again: Record | None,
+    kept: bool,
+    code: Literal["current", "recorded"] = "current",
+    packages: Literal["here", "versions"] = "here",
 ) -> VerdictRecord | None:
     """The record of a verdict; None where there is no opinion, as of what could not be run.
 
@@ -30,6 +37,7 @@ def opinion(
         digest: of the record, as its file has it.
         again: the new run; None where none was needed.
         kept: whether the new run's record is kept.
+        code, packages: as in the record.
     """
     if judgement.verdict not in OPINIONS:
         return None
@@ -56,4 +64,6 @@ def opinion(
         harness=Harness(
             version=software.library_versions().get("harness"), sources=software.sources(), commit=commit, dirty=dirty
         ),
+        code=code,
+        packages=packages,
     )

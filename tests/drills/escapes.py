@@ -229,6 +229,7 @@ def main() -> int:
     again = made_record(seed=3, environment={"cpu": "another"})
     with (
         mock.patch("harness.workflows.verify.execute", return_value=again),
+        mock.patch("harness.workflows.reproduce.fetch"),
         mock.patch("harness.workflows.reproduce.python", side_effect=NotBuilt("not in a drill")),
     ):
         for kind, what in drilled(40 if asked.quick else asked.count, counts):

@@ -281,6 +281,7 @@ def on_a_folder(drill: Drill, what: str, folder: Path, read: Path) -> None:
     """The commands that read folders."""
     out = folder.parent / "out"
     drill.run(what, folder, "table", read)
+    drill.run(what, folder, "answers", read)
     drill.run(what, folder, "verify", read)
     drill.run(what, folder, "compare", read, "--against", folder / "good.json")
     drill.run(what, folder, "plot", read, "--out", out / "plots")
@@ -341,6 +342,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as scratch,
         mock.patch("harness.workflows.verify.execute", return_value=made_record(seed=3)),
+        mock.patch("harness.workflows.reproduce.fetch"),
         mock.patch("harness.workflows.reproduce.python", side_effect=NotBuilt("not in a drill")),
     ):
         Path(scratch).chmod(0o755)

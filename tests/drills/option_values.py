@@ -37,6 +37,7 @@ LONGEST_S = 20
 #: Where work begins that a drill does not do.
 WORK = (
     "run.run_all", "speed.measure", "compare.compare", "parity.measure", "verify.verify_all", "reproduce.reproduce",
+    "reproduce.by_current_code",
 )  # fmt: skip
 #: Every how many-th refusal is also tried in a process of its own.
 ALONE = 10
@@ -114,6 +115,8 @@ REFUSED: Final[Sequence[Line]] = (
     *((f"{each} RECORD", "--timeout", ("nan", "-1", "x", "")) for each in ("verify", "reproduce")),
     *((f"{each} RECORD", "--data", ("FILE", LONG)) for each in ("verify", "reproduce")),
     ("verify RECORD", "--within", ("nan", "-1", "x", "")), ("verify RECORD", "--results", ("FILE", "FILE/x", LONG)),
+    ("verify RECORD", "--updates", ("0", "-1", "x", "1.5", "")), ("reproduce RECORD", "--results", ("FILE", "FILE/x")),
+    *(("reproduce RECORD --current-code", each, ("x",)) for each in ("--source", "--results")),
     ("reproduce", "", ((), ("RECORD", "RECORD"))),
     ("table FOLDER", "--columns", ("scoer", "score,tsk", ("x", "--columns", "y"))),
     ("table FOLDER", "--sort", ("scoer", "-", "--")),
@@ -160,7 +163,8 @@ ACCEPTED: Final[Sequence[Line]] = (
     ("table FOLDER", "--format", ("csv", "markdown")), ("table FOLDER", "--out", ("OUT/a/b.csv", "OUT/x.md")),
     ("plot FOLDER --out OUT", "--only", ("",)),
     ("report FOLDER --out OUT", "--title", ("", "<b>", "\x1b[31m", "a\nb", "x" * 5000)),
-    ("env", "", ("list",)), ("verify RECORD", "--timeout", ("0", "inf")), ("verify RECORD", "--within", ("0", "1e300")),
+    ("env", "", ("list",)), ("verify RECORD", "--updates", ("1", str(2**63 - 1))),
+    ("verify RECORD", "--timeout", ("0", "inf")), ("verify RECORD", "--within", ("0", "1e300")),
     ("reproduce RECORD", "--timeout", ("0", "1e300")),
 )  # fmt: skip
 #: What versions of typer do not agree on.

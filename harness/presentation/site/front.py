@@ -46,9 +46,9 @@ class Card:
     Attributes:
         name: in the page.
         question: as in "an LSTM of 128 units".
-        gist: who, in a few words; sure: whether that is told.
+        gist: who, in a few words; told: whether that is told.
         choices: what the chooser asks for, by name.
-        lines: the verdict, and memory; sure_line: how sure that is; further: what else it says.
+        lines: the verdict, memory and scores; sure: how sure that is; further: what tuning gains, and what is possible.
         commands: that measure it again, each with what it is for.
         records: pages of the records of the fastest.
     """
@@ -58,10 +58,10 @@ class Card:
     question: str
     where: str
     gist: str
-    sure: bool
+    told: bool
     choices: dict[str, str]
     lines: list[Line]
-    sure_line: Line
+    sure: list[Line]
     further: list[Line]
     commands: list[tuple[str, str]]
     records: list[Line]
@@ -149,11 +149,12 @@ def _card(site: Site, answer: Answer, specs: dict[str, RunSpec], taken: dict[str
     title, where = answer_words.title(answer), answer_words.place(question.place, question.threads)
     name = slug(f"answer {title}", taken)
     taken[name] = title
-    lines = [words.verdict, *([words.memory] if words.memory else [])]
-    further = [words.apart, *words.gains, words.ceiling]
+    lines = [each for each in (words.verdict, words.memory, words.score) if each]
+    sure = [each for each in (words.sure, words.apart) if each]
+    further = [each for each in (*words.gains, words.ceiling) if each]
     return Card(
         name=name, title=title, question=answer_words.model(question), where=where, gist=words.gist,
-        sure=answer.verdict == "fastest",
+        told=answer.verdict == "fastest",
         choices={
             "cell": answer_words.cell(question), "size": answer_words.model(question).split(" of ")[-1]
             + (f", {question.layers} layers" if question.layers > 1 else "")
@@ -161,8 +162,8 @@ def _card(site: Site, answer: Answer, specs: dict[str, RunSpec], taken: dict[str
             "machine": f"{where}{'' if question.precision == 'float32' else ', ' + question.precision}",
             "measured": answer_words.measured(answer),
         },
-        lines=[_line(site, each) for each in lines], sure_line=_line(site, words.sure),
-        further=[_line(site, each) for each in further if each], commands=_commands(site, answer, specs),
+        lines=[_line(site, each) for each in lines], sure=[_line(site, each) for each in sure],
+        further=[_line(site, each) for each in further], commands=_commands(site, answer, specs),
         records=_records(site, answer), chart=_chart(site, name, title, answer),
     )  # fmt: skip
 

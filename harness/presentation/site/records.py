@@ -127,13 +127,10 @@ def page(frame: Frame, wanted: Wanted) -> str:
     words = told["title"], told.pop("gist")
     sentence = f", {wanted.sentence}" if wanted.opinions else ""
     badge = badges.write(frame, seal, words[0], f"{words[1]}{sentence}", badges.GOOD if told["good"] else badges.BAD)
-    told |= {
-        "badge": badge,
-        "badge_words": ": ".join(words),
-        "sentence": wanted.sentence,
-        "sealed": is_sealed(content),
-        "rule": RULE,
-    }
+    told |= {"badge": badge, "badge_words": ": ".join(words), "sentence": wanted.sentence, "rule": RULE}
+    document = json.loads(content)
+    # what was read holds: a digest that is there is that of the contents; the oldest records carry none
+    told |= {"sealed": "digest" in document, "schema": document["schema_version"]}
     told["opinions"] = Table.of(OPINION, wanted.opinions) if wanted.opinions else None
     told |= {"record": record, "seal": seal, "links": wanted.links, "size": len(content)}
     frame.page(page_of(seal), "record", **told)
@@ -144,11 +141,6 @@ def _told(record: Sealed) -> dict[str, Any]:
     """What the page says of a record of its kind."""
     tell: Callable[[Any], dict[str, Any]] = TOLD.get(record.KIND, _other)
     return tell(record)
-
-
-def is_sealed(content: bytes) -> bool:
-    """Whether the document carries a digest; one of schema 1 does not. It was read, so that a digest holds."""
-    return "digest" in json.loads(content)
 
 
 #: Of the table of second opinions.

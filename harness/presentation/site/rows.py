@@ -26,8 +26,8 @@ from harness.text import printable, score_text
 DIGITS: Final = 16
 #: What is shown unless other columns are chosen, as far as any row has it.
 USUAL: Final = (
-    "task", "preset", "shape", "cell", "hidden", "backend", "variant", "tier", "status", "score_name", "score",
-    "train_seq_s", "step_ms", "ratio", "host_growth_mib", "seed", "noise", "machine",
+    "task", "cell", "hidden", "backend", "variant", "train_seq_s", "score_name", "score", "host_growth_mib", "step_ms",
+    "noise", "shape", "ratio", "preset", "tier", "status", "seed", "machine",
 )  # fmt: skip
 #: Beside these in the first file: what rows are found by and grouped by.
 FIRST: Final = ("kind", "created", "study", "device", "batch", "version", "solved")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from harness.records.machines import slug
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 from harness.text import counted, printable
+from harness.workflows.quiet import LOUD
 from harness.workflows.submission.given import Handed, Submission
 from harness.workflows.submission.studies import missing_runs
 from tasks.base import TaskError
@@ -38,8 +40,11 @@ from tasks.registry import UnknownName
 Level = Literal["refused", "stated"]
 #: How far figures may be from what follows from the blocks: what rounding does.
 _ROUNDING: Final = 1e-6
+#: Letters of a field's name in a finding.
+_LONGEST_PATH: Final = 100
 #: Clocks of two machines differ.
 _CLOCKS: Final = timedelta(days=1)
+_NUMBER: Final = re.compile(r"-[0-9.].*")
 _TIMES: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
@@ -224,6 +229,9 @@ def _spec(of: Submission) -> Findings:
         if why := _unreadable(record):
             yield _stated(each, f"its command was not read: {why}")
             continue
+        if said := _said_twice(record.command or ""):
+            yield _refused(each, f"its command gives {said} twice, and would make several runs; hand it in unchanged")
+            continue
         try:
             found = of.specs_of(record.command or "")
         except UsageError as error:
@@ -231,6 +239,16 @@ def _spec(of: Submission) -> Findings:
             continue
         if [_present(one) for one in found] != [_present(spec)]:
             yield _refused(each, f"its command does not ask for what its spec says{_difference(found, spec)}")
+
+
+def _said_twice(command: str) -> str | None:
+    """An option that multiplies runs; None where each is given once. Some words would make more than can be planned."""
+    words = shlex.split(command)
+    given = Counter(
+        f"-P {value.partition('=')[0]}" if flag == "-P" else flag
+        for flag, value in pairwise([*words, ""]) if flag.startswith("-")
+    )  # fmt: skip
+    return next((flag for flag, count in given.items() if count > 1 and not _NUMBER.fullmatch(flag)), None)
 
 
 def _present(spec: RunSpec) -> str:
@@ -324,7 +342,8 @@ def _alike(stated: Spread | None, found: Spread | None) -> bool:
 def _noise(of: Submission) -> Findings:
     found: dict[str, list[Handed]] = defaultdict(list)
     for each, record in of.runs:
-        for flag in flags(record.noise):
+        loud = record.before is not None and (record.before.share or 0) > LOUD
+        for flag in [*flags(record.noise), *["others were busy before it began"] * loud]:
             found[flag].append(each)
     for each, speed in of.contests:
         rows = (row for contest in speed.contests for row in contest.rows)
@@ -393,25 +412,28 @@ def _personal(of: Submission) -> Findings:
             yield _refused(each, f"tells {min(tells)}{more}; run it again with this version, which leaves that out")
 
 
-def _texts(value: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Every text in a document, names of fields included, with where it stands."""
-    if isinstance(value, str):
-        yield where, value
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            inner = f"{where}.{name}".removeprefix(".")
-            yield inner, str(name)
-            yield from _texts(each, inner)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each, where)
+def _texts(document: Any) -> Iterator[tuple[str, str]]:
+    """Every text in a document, names of fields included, with where it stands; however deep that is."""
+    left: list[tuple[str, Any]] = [("", document)]
+    while left:
+        where, value = left.pop()
+        if isinstance(value, str):
+            yield where, value
+        elif isinstance(value, dict):
+            for name, each in value.items():
+                inner = f"{where}.{name}".removeprefix(".")[:_LONGEST_PATH]
+                yield inner, str(name)
+                left.append((inner, each))
+        elif isinstance(value, list):
+            left += [(where, each) for each in value]
 
 
 def _nodes(document: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(document, dict):
         return
     tries = document.get("tries")
-    for where, each in (("place", document.get("place")), *(("tries", one) for one in (tries or []))):
+    tried = [("tries", one) for one in (tries if isinstance(tries, list) else [])]
+    for where, each in [("place", document.get("place")), *tried]:
         if isinstance(each, dict) and isinstance(each.get("node"), str):
             yield f"{where}.node", each["node"]
 

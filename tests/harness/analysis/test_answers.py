@@ -13,6 +13,7 @@ import pytest
 from harness.analysis.answers import Answer, answers, limits, together
 from harness.presentation.run_columns import COLUMNS
 from harness.records.base import Noise, Spread
+from harness.records.kept import Run
 from harness.records.run import Record
 from harness.records.speed import Row, SpeedRecord, Timed
 from tests.harness.conftest import made_contestant, made_record, made_speed
@@ -30,7 +31,10 @@ def run(backend: str, rate: float | None, seed: int = 0, spread: float = 0.02, *
 
 
 def asked(runs: Sequence[Record] = (), speeds: Sequence[SpeedRecord] = ()) -> list[Answer]:
-    return answers(runs, speeds, lambda each, name: COLUMNS[name].get(each))
+    def figure(each: Run, name: str) -> Any:
+        return {"level": each.metrics.train_s} if name == "seconds_to" and each.metrics else COLUMNS[name].get(each)
+
+    return answers(runs, speeds, figure)
 
 
 def one(runs: Sequence[Record] = (), speeds: Sequence[SpeedRecord] = ()) -> Answer:
@@ -108,7 +112,7 @@ def test_of_one_run_each_the_ranges_of_blocks_must_lie_apart(
 
 
 def test_a_disturbed_run_does_not_count_and_keeps_open_what_it_might_have_won() -> None:
-    noise = {"record": {"tier": "best", "noise": Noise(drift=0.2)}}
+    noise: dict[str, Any] = {"record": {"tier": "best", "noise": Noise(drift=0.2)}}
     calm = [run("torch", 1500), run("numpy", 1000)]
     answer = one([*calm, run("jax", 2000, **noise)])
     assert answer.verdict == "open"

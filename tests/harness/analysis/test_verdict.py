@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.analysis.causes import causes
 from harness.analysis.verdict import judge
 from harness.records.run import Record
 
@@ -68,10 +67,7 @@ def test_a_backends_code_is_a_cause_and_no_other_task(make_record: RecordFactory
     assert (judgement.verdict, judgement.causes[0][:18]) == ("different", "the backend's code")
 
 
-def test_the_likeliest_cause_comes_first(make_record: RecordFactory) -> None:
+def test_another_machine_is_not_judged_by_its_speed(make_record: RecordFactory) -> None:
     record = make_record()
-    other = {"cpu": "another", "os": "another", "versions": {**record.environment.versions, "torch": "9"}}
-    again = nudged(record, 0.1, other)
-    assert [cause.split(":")[0] for cause in causes(record, again)] == ["torch", "processor", "operating system"]
-    judgement = judge(record, again)
+    judgement = judge(record, nudged(record, 0.1, {"cpu": "another"}))
     assert judgement.speed.startswith("not judged: another processor")

@@ -195,6 +195,15 @@ def test_all_stands_for_what_is_known() -> None:
     assert expand(["b", "all"], "abc", str) == ["b", "a", "c"]
 
 
+def test_a_run_of_another_machine_is_planned_whatever_this_one_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs.supervise, "probe", lambda names: pytest.fail("no backend is started"))
+    given = {"backend": "torch", "threads": 4096, "variant": "nn", "batch": 10**9}
+    (spec,) = plan(given, anywhere=True)
+    assert (spec.threads, spec.variant, spec.batch) == (4096, "nn", 10**9)
+    with pytest.raises(UsageError, match="threads"):
+        plan({**given, "variant": "auto"})
+
+
 def test_threads_are_at_most_the_cpus() -> None:
     assert 1 <= default_threads().number <= len(available_cpus())
     check_threads(len(available_cpus()))

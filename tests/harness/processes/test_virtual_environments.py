@@ -88,7 +88,7 @@ def test_without_the_versions_or_a_network_nothing_half_built_is_left(
     network = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0",
                "UV_INDEX_URL": "http://127.0.0.1:9/simple", "UV_NO_CONFIG": "1"}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "harness", "reproduce", str(path), "--json"],
+        [sys.executable, "-P", "-m", "harness", "reproduce", str(path), "--current-code", "--json"],
         capture_output=True, text=True, timeout=240, cwd=tmp_path,
         env={**os.environ, **network, "XDG_CACHE_HOME": str(tmp_path / "cache")},
     )  # fmt: skip

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     """Records in a folder and a subfolder, one that is altered, JSON that is none, and a file of another kind."""
     place = tmp_path / "runs"
     (place / "more").mkdir(parents=True)
-    first, second, third = sorted(PUBLISHED.glob("*lstm*.json"))[:3]
+    first, second, third = sorted(PUBLISHED.rglob("*lstm*.json"))[:3]
     (place / first.name).write_bytes(first.read_bytes())
     (place / "more" / second.name).write_bytes(second.read_bytes())
     (place / "altered.json").write_bytes(third.read_bytes().replace(b'"ok"', b'"failed"', 1))

@@ -19,7 +19,7 @@ from harness.presentation.figure import Drawn
 from harness.records import whole as module
 from harness.records.run import Record
 from harness.records.store import Found
-from harness.records.whole import scratch, sweep, whole, write_whole
+from harness.records.whole import scratch, sweep, whole, whole_folder, write_whole
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="locks")
 WRITER = """
@@ -112,6 +112,39 @@ def test_whose_files_are_swept_and_when(tmp_path: Path, name: str, days_old: flo
     os.utime(path, (then, then))
     sweep(tmp_path)
     assert path.exists() == stays
+
+
+BUILDING = """
+import sys, time
+from pathlib import Path
+from harness.records.whole import whole_folder
+with whole_folder(Path(sys.argv[1]), "mark.txt") as made:
+    (made / "half").write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@posix
+def test_a_folder_is_there_whole_or_as_it_was_and_a_killed_writers_is_swept(tmp_path: Path) -> None:
+    target = tmp_path / "site"
+    with whole_folder(target, "mark.txt") as made:
+        (made / "page").write_text("first")
+        assert not target.exists()
+    with pytest.raises(FileNotFoundError), whole_folder(target, "mark.txt") as made:
+        (made / "nowhere" / "page").write_text("second")
+    assert (contents(tmp_path), (target / "page").read_text()) == (["site"], "first")
+    with subprocess.Popen([sys.executable, "-c", BUILDING, str(target)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        try:
+            assert writer.stdout.readline() == b"writing\n"
+            sweep(tmp_path)
+            assert len(contents(tmp_path)) == 2
+        finally:
+            writer.send_signal(signal.SIGKILL)
+    with whole_folder(target, "mark.txt") as made:
+        (made / "other").write_text("third")
+    assert (contents(tmp_path), contents(target)) == (["site"], ["mark.txt", "other"])
 
 
 HANDING = """

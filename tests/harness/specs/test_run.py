@@ -19,7 +19,7 @@ PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published"
 
 
 def spec() -> RunSpec:
-    (path,) = PUBLISHED.glob("*adding-torch-gru*.json")
+    (path,) = PUBLISHED.rglob("*adding-torch-gru*.json")
     return read_record(path).spec
 
 
@@ -62,7 +62,7 @@ def test_the_initialisation_is_the_backends() -> None:
     "changed", [{"evaluate_every": 99999999999999999999}, {"parameters": {"length": -(2**63) - 1}}]
 )
 def test_whole_numbers_have_64_bits(changed: dict[str, Any]) -> None:
-    spec = read_record(next(PUBLISHED.glob("*adding*.json"))).spec.model_dump()
+    spec = read_record(next(PUBLISHED.rglob("*adding*.json"))).spec.model_dump()
     with pytest.raises(ValidationError):
         RunSpec.model_validate(spec | changed)
 

@@ -127,3 +127,14 @@ def test_figures_name_their_command_and_records(tmp_path: Path, filed: Path) -> 
         assert b"harness plot FOLDER --only" in whole, form
         assert b"adding-lstm-numpy-0-0000" in whole, form
         assert b"speed-0123abcd" not in whole, form
+
+
+def test_what_is_printed_from_a_dark_window_can_be_read(visitor: Visitor, site: Path) -> None:
+    with visitor(site, width=800, theme="dark") as visit:
+        visit.go("history.html")
+        inks = "[...document.querySelectorAll('.drawn svg text')].map(each => getComputedStyle(each).fill)"
+        assert "rgb(0, 0, 0)" not in visit.page.evaluate(inks)
+        visit.page.emulate_media(media="print", color_scheme="dark")
+        assert set(visit.page.evaluate(inks)) == {"rgb(0, 0, 0)"}
+        assert visit.sideways() <= 0
+        assert visit.unreadable() == []

@@ -76,6 +76,14 @@ def test_words_choose_rows_as_those_of_table_do(visit: Visit, where: str, said: 
     assert visit.page.locator("#where").input_value() == where
 
 
+def test_rows_without_a_value_come_last_whichever_way_they_are_sorted(visit: Visit) -> None:
+    for word in ("energy_j", "-energy_j"):
+        go(visit, address(sort=word, columns="energy_j"))
+        found = cells(visit, "energy_j")
+        assert [bool(each) for each in found] == sorted((bool(each) for each in found), reverse=True)
+        assert found[0] == ("120" if word == "energy_j" else "122")
+
+
 @pytest.mark.parametrize(
     ("where", "why"),
     [
@@ -197,8 +205,7 @@ def test_keys_alone_filter_sort_tick_and_compare(visit: Visit) -> None:
         page.keyboard.press("Space")
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
-    page.wait_for_function("() => !document.querySelector('#compare').hidden")
-    assert page.locator("#compare").text_content() == "Compare 2 rows"
+    page.wait_for_function("() => document.querySelector('#compare').textContent === 'Compare 2 rows'")
     assert page.locator("#compare").get_attribute("href").startswith("compare.html#ids=")
 
 
@@ -208,6 +215,11 @@ def test_only_rows_of_a_link_are_shown_until_all_are_asked_for(visit: Visit) -> 
     seal = page.locator("tbody th a").nth(3).get_attribute("href").removeprefix("records/").removesuffix(".html")
     go(visit, address(ids=[seal]))
     assert told(visit) == "1 row of 26"
+    assert not page.locator("#compare").is_visible()
+    go(visit, address("task=copy"))
+    assert page.locator("#compare").text_content() == "Compare these 3 rows"
+    assert page.locator("#compare").get_attribute("href").count(",") == 2
+    go(visit, address(ids=[seal]))
     page.get_by_role("button", name="Show all").click()
     page.wait_for_function("() => document.querySelector('#told').textContent === '26 rows'")
 
@@ -217,11 +229,16 @@ def test_a_condition_is_made_from_lists(visit: Visit) -> None:
     page = visit.page
     page.locator("#builder summary").click()
     page.locator("#field").select_option("reason")
-    page.wait_for_selector("#values option", state="attached")
-    page.locator("#value").fill(page.locator("#values option").first.get_attribute("value"))
+    page.wait_for_selector("#values option[value='the loss is not finite']", state="attached")
+    page.locator("#value").fill("the loss is not finite")
     page.get_by_role("button", name="Add").click()
     page.wait_for_function("() => document.querySelector('#told').textContent === '1 row of 26'")
     assert page.locator("#where").input_value() == 'reason="the loss is not finite"'
+    page.locator("#chooser summary").click()
+    page.locator("#group").select_option("machine")
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert visit.unreadable() == []
+    assert visit.sideways() <= 0
 
 
 @pytest.mark.parametrize("values", [[], [None, None], ["a", "b"], ["a", "a", "b", "b", "a"], [1, True, 1, True, 1.5]])

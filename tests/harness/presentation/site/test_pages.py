@@ -84,3 +84,15 @@ def test_a_record_full_of_markup_runs_nothing(visitor: Visitor, tmp_path: Path) 
             assert visit.page.title() != TITLE
             assert visit.page.evaluate("window.hit") is None
             assert visit.faults == [], page
+        visit.go("explore.html")
+        visit.page.locator("#chooser summary").click()
+        visit.page.locator("#every").click()
+        visit.page.wait_for_function("() => document.querySelectorAll('thead th').length > 60")
+        for box in visit.page.locator("tbody input").all()[:12]:
+            box.check()
+        visit.page.locator("#group").select_option("reason")
+        visit.page.locator("#compare").click()
+        visit.page.wait_for_selector("#answers li")
+        assert visit.page.title() != TITLE
+        assert visit.page.evaluate("window.hit") is None
+        assert visit.faults == []

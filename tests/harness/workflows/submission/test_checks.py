@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,10 @@ def a(path: str, value: Any) -> Change:
 
 def with_words_in_command(documents: list[Document]) -> None:
     documents[0]["command"] = documents[0]["command"].replace("--batch 50", "--batch 49")
+
+
+def with_more_runs(documents: list[Document]) -> None:
+    documents[0]["command"] += " --seed 1"
 
 
 def unknown_code(documents: list[Document]) -> None:
@@ -100,6 +105,8 @@ FORGED: list[tuple[str, str, Change, str]] = [
     ("figures", "refused", a("metrics.train_s", 1e6), "more than the whole run"),
     ("figures", "refused", a("status", "failed"), "it has figures and is failed"),
     ("figures", "refused", lambda all_: all_[0]["curve"].pop(), "its curve ends after 1,200 of 1,500"),
+    ("spec", "refused", with_more_runs, "its command gives --seed twice"),
+    ("noise", "stated", a("before", {"share": 0.5, "over_s": 1}), "others were busy before it began"),
     ("noise", "stated", a("noise", {"steal_share": 0.5}), "steal"),
     ("seeds", "refused", other_seed, "of one seed only"),
     ("seeds", "refused", copied_figures, "one is a copy of the other"),
@@ -120,7 +127,7 @@ def test_records_as_they_were_made_are_taken(tmp_path: Path, documents: list[Doc
     assert not told
 
 
-@pytest.mark.parametrize(("name", "level", "change", "says"), FORGED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "level", "change", "says"), FORGED, ids=lambda value: "change" if callable(value) else str(value)[:40])
 def test_what_was_changed_and_sealed_again_is_found_by_its_check(
     tmp_path: Path, documents: list[Document], found: Checked, name: str, level: str, change: Change, says: str
 ) -> None:
@@ -149,6 +156,29 @@ def test_what_lies_beside_the_records_is_refused_links_too(
     (folder / "x.json").symlink_to("/etc/hostname")
     said = [each.what for each in found(folder)["schema"]]
     assert said == [f"{name}: neither a record nor a study's file; leave it out" for name in ("run.sh", "x.json")]
+
+
+def test_a_verdict_from_another_machine_is_handed_in_like_a_run(
+    tmp_path: Path, history: History, found: Checked
+) -> None:
+    """A second opinion: made by known code, on the machine that judged, whatever machine made the record."""
+    document = json.loads((ROOT / "tests" / "fixtures" / "records" / "verdict-1.json").read_text())
+    made = {"git_commit": history.base, "git_dirty": False, "sources": history.digests(history.base)}
+    document["environment"] |= {"cpu": "AMD EPYC", "logical_cpus": 2, **made}
+    told = {name: each for name, each in found(written(tmp_path / MACHINE, [document])).items() if each}
+    assert not told
+    document["environment"]["git_dirty"] = True
+    assert found(written(tmp_path / MACHINE, [document]))["clean"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 900 + "]" * 900, '{"tries": 5, "place": 5}', "5", '"x"', "{", '{"kind": []}', ""]
+)
+def test_whatever_a_file_holds_it_is_refused_in_one_line(tmp_path: Path, found: Checked, text: str) -> None:
+    (tmp_path / MACHINE).mkdir()
+    (tmp_path / MACHINE / "odd.json").write_text(text)
+    told = [each for findings in found(tmp_path / MACHINE).values() for each in findings]
+    assert [each.level for each in told] == ["refused"]
 
 
 def test_what_is_published_stays_as_it_is(

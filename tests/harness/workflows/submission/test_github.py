@@ -126,10 +126,13 @@ def test_records_are_run_again_on_request(runner: Path, documents: list[Document
         {"GITHUB_EVENT_NAME": "pull_request", "ASKED": ""},
         {"GITHUB_EVENT_NAME": "workflow_dispatch", "ASKED": MACHINE},
     ):
-        done = run(runner, *asked, HOURS="2", **variables)
+        done = run(runner, *asked, HOURS="2", UPDATES="", **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         words = done.stdout.split()
         assert words[:6] == ["verify", "--within", "7200", "--results", "../again", "--"]
         assert sorted(words[6:]) == sorted(names.split())
     for wrong in ("../..", "nowhere"):
-        assert run(runner, *asked, HOURS="2", GITHUB_EVENT_NAME="workflow_dispatch", ASKED=wrong).returncode == 1
+        assert (
+            run(runner, *asked, HOURS="2", UPDATES="5", GITHUB_EVENT_NAME="workflow_dispatch", ASKED=wrong).returncode
+            == 1
+        )

@@ -7,10 +7,10 @@ window.harnessSite = window.harnessSite || {};
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const drawn = new Map();
 
-  function look(printing) {
+  // In print the style sheet takes over: a page may be printed before anything could be drawn again.
+  function look() {
     const style = getComputedStyle(document.documentElement);
-    const of = (name, light) => (printing ? light : style.getPropertyValue(name).trim());
-    const ink = of("--ink", "#1b1f24"), soft = of("--soft", "#57606a"), line = of("--line", "#d0d7de");
+    const [ink, soft, line] = ["--ink", "--soft", "--line"].map((name) => style.getPropertyValue(name).trim());
     return {
       background: null, font: "system-ui, sans-serif",
       view: { stroke: null },
@@ -29,20 +29,20 @@ window.harnessSite = window.harnessSite || {};
   }
 
   // The spec as it fits the element: legends in as many columns as there is room for.
-  function fitted(spec, width, printing) {
-    const config = look(printing);
+  function fitted(spec, width) {
+    const config = look();
     config.legend.columns = Math.max(1, Math.floor(width / 170));
     return Object.assign(
       { width: "container", height: 280, autosize: { type: "fit-x", contains: "padding", resize: true } },
       spec, { config: Object.assign(config, spec.config) });
   }
 
-  async function draw(element, spec, printing) {
+  async function draw(element, spec) {
     const known = drawn.get(element);
     if (known && known.view) known.view.finalize();
     const entry = { spec, view: null };
     drawn.set(element, entry);
-    const result = await window.harnessVega.vegaEmbed(element, fitted(spec, element.clientWidth, printing), {
+    const result = await window.harnessVega.vegaEmbed(element, fitted(spec, element.clientWidth), {
       mode: "vega-lite", ast: true, actions: false, renderer: "svg", defaultStyle: false,
       tooltip: { disableDefaultStyle: true, theme: "ours" },
     });
@@ -80,21 +80,19 @@ window.harnessSite = window.harnessSite || {};
   // Draws a spec into an element, from wherever it comes; a promise of the view.
   harnessSite.chart = (element, spec) => {
     keys(element);
-    return draw(element, spec, false);
+    return draw(element, spec);
   };
 
-  const again = (printing) => {
-    for (const [element, { spec }] of drawn) if (element.isConnected) draw(element, spec, printing);
+  const again = () => {
+    for (const [element, { spec }] of drawn) if (element.isConnected) draw(element, spec);
   };
-  dark.addEventListener("change", () => again(false));
-  addEventListener("beforeprint", () => { if (dark.matches) again(true); });
-  addEventListener("afterprint", () => { if (dark.matches) again(false); });
+  dark.addEventListener("change", again);
   let width = innerWidth, waiting = 0;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
     width = innerWidth;
     clearTimeout(waiting);
-    waiting = setTimeout(() => again(false), 150);
+    waiting = setTimeout(again, 150);
   });
 
   // Those of the page itself: first what is near the window, so that a long page shows at once, then one after the

@@ -169,7 +169,7 @@
       encoding: {
         x: { ...axis(x, title[x], [0]), scale: { zero: true } },
         y: axis(y, title[y], shown.map((point) => point[y])),
-        color: { field: "side", type: "nominal", title: null, scale: { domain: names, range: names.map((_, place) => law.colours[place % law.colours.length]) } },
+        color: { field: "side", type: "nominal", title: null, legend: { labelLimit: Math.min(280, find("curves").clientWidth - 90) }, scale: { domain: names, range: names.map((_, place) => law.colours[place % law.colours.length]) } },
         strokeDash: { field: "side", type: "nominal", title: null, scale: { domain: names } },
         shape: { field: "side", type: "nominal", title: null, scale: { domain: names } },
         detail: { field: "run" }, tooltip,

@@ -4,10 +4,10 @@
 
 (() => {
   const { rows, words, element, exports } = harnessSite;
-  const AT_ONCE = 100;
+  const AT_ONCE = 100, FEW = 12;
   const LISTS = ["sort", "columns", "ids", "ticked"];
   const find = (id) => document.getElementById(id);
-  const body = document.querySelector("#explore tbody"), head = document.querySelector("#explore thead");
+  const table = document.querySelector("#explore table"), head = table.querySelector("thead");
   /** A sorting word's column. */
   const bare = (word) => word.replace(/^-/, "");
   let state, shown = { rows: [], problems: [] }, drawing = 0, typing = 0;
@@ -54,7 +54,7 @@
     const onlyTicks = state && written({ ...next, ticked: [] }) === written({ ...state, ticked: [] });
     state = next;
     if (onlyTicks) { // nothing is drawn anew: the focus stays where it is
-      for (const box of body.querySelectorAll("input")) box.checked = state.ticked.includes(box.dataset.key);
+      for (const box of table.querySelectorAll("tbody input")) box.checked = state.ticked.includes(box.dataset.key);
       drawControls();
       return;
     }
@@ -127,29 +127,30 @@
     go({ sort: [...others, word] });
   }
 
-  /** The rows of this page, below the headings of their groups. */
+  /** The rows of this page, each group below its heading. */
   function drawBody() {
     const pages = Math.max(1, Math.ceil(shown.rows.length / AT_ONCE));
     state.page = Math.min(state.page, pages);
     const start = (state.page - 1) * AT_ONCE, part = shown.rows.slice(start, start + AT_ONCE);
     const columns = columnsShown().map((name) => ({ name, ...rows.columns.get(name) }));
-    const ticked = new Set(state.ticked), made = [];
+    const ticked = new Set(state.ticked), bodies = [element("tbody")];
     let group;
     for (const row of part) {
       if (state.group && rows.value(state.group, row) !== group) {
         group = rows.value(state.group, row);
-        made.push(groupRow(group, columns.length + 2));
+        bodies.push(element("tbody", {}, groupRow(group, columns.length + 2)));
       }
-      made.push(dataRow(row, columns, ticked));
+      bodies.at(-1).append(dataRow(row, columns, ticked));
     }
-    body.replaceChildren(...made);
+    for (const body of [...table.tBodies]) body.remove(); // and not the head, which may have the focus
+    table.append(...bodies.filter((body) => body.childElementCount));
     drawPages(pages);
   }
 
   function groupRow(value, span) {
     const count = shown.rows.reduce((sum, row) => sum + (rows.value(state.group, row) === value), 0);
     const text = words.written(value, rows.columns.get(state.group).form) || "none";
-    return element("tr", { class: "group" }, element("th", { scope: "colgroup", colspan: span },
+    return element("tr", { class: "group" }, element("th", { scope: "rowgroup", colspan: span },
       element("span", {}, `${state.group}: ${text}`), element("span", { class: "soft" }, ` ${words.counted(count, "row")}`)));
   }
 
@@ -161,11 +162,14 @@
       element("td", {}, box),
       element("th", { scope: "row" }, element("a", { href: `records/${seal}.html`, title: name, class: "digest" }, seal.slice(0, 8),
         element("span", { class: "unseen" }, ` ${name}`))),
-      ...columns.map((column) => element("td", { class: words.right(column.form) ? "number" : longClass(column, row) },
-        words.written(rows.value(column.name, row), column.form))));
+      ...columns.map((column) => dataCell(column, rows.value(column.name, row))));
   }
 
-  const longClass = (column, row) => (String(rows.value(column.name, row) ?? "").length > 40 ? "long" : null);
+  function dataCell({ name, form }, value) {
+    const kind = words.right(form) ? "number" : name === "status" && value !== "ok" ? "status"
+      : name === "solved" && value ? "yes" : String(value ?? "").length > 40 ? "long" : null;
+    return element("td", { class: kind }, words.written(value, form));
+  }
 
   function tick(event) {
     const { key } = event.target.dataset, others = state.ticked.filter((each) => each !== key);
@@ -199,13 +203,19 @@
     find("only").hidden = !state.ids.length;
     find("chosen").textContent = `(${columnsShown().length} of ${rows.columns.size})`;
     for (const box of document.querySelectorAll("#chooser input")) box.checked = columnsShown().includes(box.value);
-    const enough = state.ticked.length > 1;
-    find("compare").hidden = !enough;
-    find("compare").textContent = `Compare ${words.counted(state.ticked.length, "row")}`;
-    find("compare").href = `compare.html#ids=${state.ticked.join(",")}`;
-    find("compare-hint").hidden = enough;
-    find("compare-hint").textContent = state.ticked.length ? "Tick another row to compare the two." : "Tick two or more rows to compare them.";
+    drawCompare();
     find("untick").hidden = !state.ticked.length;
+  }
+
+  /** The way to the comparison of the ticked rows; of all that are found, where they are few and none is ticked. */
+  function drawCompare() {
+    const few = !state.ticked.length && shown.rows.length > 1 && shown.rows.length <= FEW;
+    const keys = few ? shown.rows.map(rows.key) : state.ticked;
+    find("compare").hidden = keys.length < 2;
+    find("compare").textContent = `Compare ${few ? "these " : ""}${words.counted(keys.length, "row")}`;
+    find("compare").href = `compare.html#ids=${keys.join(",")}`;
+    find("compare-hint").hidden = keys.length > 1;
+    find("compare-hint").textContent = keys.length ? "Tick another row to compare the two." : "Tick two or more rows to compare them.";
   }
 
   /** Columns that were chosen, in the order of the table; the usual ones are not said. */
@@ -230,7 +240,7 @@
     const options = (list) => list.map((name) => element("option", { value: name }, name || "nothing"));
     find("group").append(...options(["", ...names]));
     find("field").append(...options(names));
-    find("field").value = rows.usual[0];
+    find("field").value = rows.usual[0] || "";
     find("group").addEventListener("change", () => go({ group: find("group").value }));
     find("field").addEventListener("change", fillValues);
     find("builder").addEventListener("toggle", fillValues);
@@ -244,7 +254,9 @@
 
   /** The values that a column has, to choose from. */
   async function fillValues() {
-    const name = find("field").value, { form } = rows.columns.get(name);
+    const name = find("field").value;
+    if (!rows.columns.has(name)) return; // a site without records
+    const { form } = rows.columns.get(name);
     await rows.ready([name]);
     const values = rows.different(name).slice(0, 200).map((value) => (form === "truth" ? words.written(value, form) : String(value)));
     find("values").replaceChildren(...values.map((value) => element("option", { value })));
