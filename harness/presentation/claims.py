@@ -47,10 +47,10 @@ def decisive(record: ClaimRecord) -> str | None:
 
 
 def bounds_text(figure: ClaimFigure) -> str:
-    """ "it holds above 1"."""
+    """ "claimed: above 1"."""
     above = [f"above {figure.above:g}"] if figure.above is not None else []
     below = [f"below {figure.below:g}"] if figure.below is not None else []
-    return f"it holds {' and '.join([*above, *below])}"
+    return f"claimed: {' and '.join([*above, *below])}"
 
 
 def source_text(source: Source) -> str:
