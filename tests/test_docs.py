@@ -186,6 +186,8 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
         (tmp_path / "results" / "studies").symlink_to(ROOT / "results" / "studies")
         if "--init" not in words:
             assert harness("study", "--init").returncode == 0
+    if words[0] == "claims":
+        (tmp_path / "results" / "claims").symlink_to(ROOT / "results" / "claims")
     if words[0] in ("run", "speed"):
         backends = [words[i + 1] for i, word in enumerate(words) if word == "--backend" and words[i + 1] != "all"]
         if any("@" in name for name in backends):

@@ -69,6 +69,8 @@ from tasks.registry import nearest
 
 #: In a claim's folder, what it measured that no record of its own holds.
 STATE: Final = ".claim"
+#: The ending of these files, which are no records.
+KEPT: Final = ".kept"
 Kept = TypeVar("Kept", bound=BaseModel)
 
 
@@ -399,7 +401,7 @@ class _CompareMeasurement(Measurement):
 
     def _file(self, pair: tuple[Planned, Planned]) -> Path:
         key = hashlib.sha256(f"{pair[0].key} {pair[1].key} {self.effort}".encode()).hexdigest()[:32]
-        return self.folder / STATE / f"compared-{key}.json"
+        return self.folder / STATE / f"compared-{key}{KEPT}"
 
     def _known(self, pair: tuple[Planned, Planned]) -> Compared | None:
         return _known(self._file(pair), Compared)
@@ -468,7 +470,9 @@ class _ParityMeasurement(Measurement):
 
     def _file(self) -> Path:
         keys = " ".join(each.key for each in self.runs)
-        return self.folder / STATE / f"curves-{hashlib.sha256(f'{keys} {self.updates}'.encode()).hexdigest()[:32]}.json"
+        return (
+            self.folder / STATE / f"curves-{hashlib.sha256(f'{keys} {self.updates}'.encode()).hexdigest()[:32]}{KEPT}"
+        )
 
     def measure(self, found: Figures) -> None:
         known = _known(self._file(), _Curves) or self._drawn()

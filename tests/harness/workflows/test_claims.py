@@ -170,6 +170,7 @@ def test_other_measurements_decide_and_are_not_made_twice(
     assert _decided(tmp_path, text) == found
     assert plan_line(read(tmp_path / "one.toml", tmp_path / "results")).startswith("one: ")
     assert newest([tmp_path]) == {"one": found}
+    assert read_all([tmp_path / "results"]).problems == []  # what is kept beside records is none
 
 
 def test_what_cannot_run_here_says_what_it_takes(tmp_path: Path) -> None:
