@@ -127,7 +127,9 @@ def test_records_as_they_were_made_are_taken(tmp_path: Path, documents: list[Doc
     assert not told
 
 
-@pytest.mark.parametrize(("name", "level", "change", "says"), FORGED, ids=lambda value: "change" if callable(value) else str(value)[:40])
+@pytest.mark.parametrize(
+    ("name", "level", "change", "says"), FORGED, ids=lambda value: "change" if callable(value) else str(value)[:40]
+)
 def test_what_was_changed_and_sealed_again_is_found_by_its_check(
     tmp_path: Path, documents: list[Document], found: Checked, name: str, level: str, change: Change, says: str
 ) -> None:
