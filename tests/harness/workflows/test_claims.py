@@ -190,6 +190,8 @@ def test_what_a_claim_of_this_project_asks_for_exists(path: Path, tmp_path: Path
     named += [f"{speed['backend']}:{word}" for word in speed.get("variant", []) if ":" not in word]
     for side in (claim.compare.a, claim.compare.b) if claim.compare else ():
         named += [f"{side.fixed['backend']}:{side.fixed['variant']}"] if "variant" in side.fixed else []
+    for axes in claim.parity.study.zipped if claim.parity else ():
+        named += [":".join(pair) for pair in zip(axes["backend"], axes["variant"], strict=True)]
     for backend, variant in (word.split(":") for word in named):
         assert variant in [entry.name for entry in backends.load(backend).registry]
     if claim.measurement and not named:

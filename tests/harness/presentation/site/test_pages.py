@@ -96,3 +96,12 @@ def test_a_record_full_of_markup_runs_nothing(visitor: Visitor, tmp_path: Path) 
         assert visit.page.title() != TITLE
         assert visit.page.evaluate("window.hit") is None
         assert visit.faults == []
+
+
+def test_a_claim_has_its_file_line_by_line_and_links_to_its_records_and_back(site: Path) -> None:
+    page = (site / "claims" / "wide-networks.html").read_text()
+    assert "\n[source]\nwho = " in page
+    assert "&lt;script&gt;" in page
+    (run, *_) = re.findall(r'href="\.\./(records/\w{64}\.html)">adding-lstm', page)
+    assert "../claims/wide-networks.html" in (site / run).read_text()
+    assert "cannot run here" in (site / "badges" / "not-here.svg").read_text()
