@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from harness.machine.software import FLOORS
+from harness.machine.software import FLOORS, digest_of
 
 #: A commit as records name it. Nothing else of a record becomes a word of git's command line.
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -94,10 +95,7 @@ class History:
         if tree not in self._trees:
             found = {name: blob for name, blob in self._files(tree).items() if name.endswith(".py")} if tree else {}
             self._read(found.values())
-            digest = hashlib.sha256()
-            for name, blob in sorted(found.items()):
-                digest.update(name.encode() + b"\0" + self._contents[blob] + b"\0")
-            self._trees[tree] = digest.hexdigest()
+            self._trees[tree] = digest_of((name, self._contents[blob]) for name, blob in sorted(found.items()))
         return self._trees[tree]
 
     def _files(self, tree: str) -> dict[str, str]:
@@ -146,5 +144,6 @@ def blob_of(content: bytes) -> str:
 
 def _git(folder: Path, *words: str, text: bytes | None = None) -> bytes:
     command = ["git", "-C", str(folder), *words]
-    done = subprocess.run(command, input=text, capture_output=True, check=True, timeout=_LONGEST_S)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # of a hook that runs this
+    done = subprocess.run(command, input=text, env=env, capture_output=True, check=True, timeout=_LONGEST_S)
     return done.stdout

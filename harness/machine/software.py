@@ -134,7 +134,12 @@ def _source_digest(folder: Path) -> str:
 
 
 def _digest_of(files: Mapping[str, Path]) -> str:
+    return digest_of((name, path.read_bytes()) for name, path in sorted(files.items()))
+
+
+def digest_of(files: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 of names and contents, which come in the order of the names."""
     digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for name, content in files:
+        digest.update(name.encode() + b"\0" + content + b"\0")
     return digest.hexdigest()

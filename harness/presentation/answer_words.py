@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answers import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source, answers
+from harness.analysis.answer import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source
+from harness.analysis.answers import answers
 from harness.analysis.disturbance import MEANINGS
 from harness.presentation import contest_words
 from harness.presentation.curves import curve_of

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answers import Answer, Contender, Lead, LeftOut, Limit, Place, Question, Source, limits
+from harness.analysis.answer import Answer, Contender, Lead, LeftOut, Limit, Place, Question, Source
+from harness.analysis.answers_of_contests import limits
 from harness.analysis.groups import trait
 from harness.presentation import answer_words
 from harness.presentation.answer_words import Sentence

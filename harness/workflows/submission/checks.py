@@ -168,7 +168,9 @@ def _within_tolerance(ran: Execution) -> bool:
 
 def _source(of: Submission) -> Findings:
     if of.history is None:
-        yield _stated(None, "no clone of the project is here, so that nothing tells whether the code is known")
+        # whoever hands it in need not have one; whoever takes it must
+        level: Level = "stated" if of.here else "refused"
+        yield Finding(level, "no clone of the project is here to look its code up in; name one with --repository")
         return
     by_source: dict[tuple[str | None, tuple[tuple[str, str], ...]], list[Handed]] = defaultdict(list)
     for each, record in of.read:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.analysis.answers import Answer, answers, limits, together
+from harness.analysis.answer import Answer
+from harness.analysis.answers import answers
+from harness.analysis.answers_of_contests import limits
+from harness.analysis.standings import together
 from harness.presentation.run_columns import COLUMNS
 from harness.records.base import Noise, Spread
 from harness.records.kept import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from harness.errors import UsageError
 from harness.presentation import site as sites
 from harness.presentation.folders import read_all
+from harness.presentation.site.charts import library
 from harness.presentation.site.frame import compact, slug
 from harness.records.store import Found, read, sealed
 from tests.conftest import Harness
@@ -76,3 +78,13 @@ def test_slugs_are_parts_of_addresses() -> None:
     assert slug("AMD EPYC, 2 logical") == "amd-epyc-2-logical"
     assert slug("../..") == "unnamed"
     assert slug("a", {"a": 1, "a-2": 1}) == "a-3"
+
+
+def test_without_the_library_of_charts_one_line_says_what_to_install(
+    filed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    library.cache_clear()
+    with pytest.raises(UsageError, match=r"pip install 'rnn-harness\[site\]'"):
+        sites.write(read_all([filed]), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

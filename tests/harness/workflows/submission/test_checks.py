@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,9 @@ def test_records_as_they_were_made_are_taken(tmp_path: Path, documents: list[Doc
 
 
 @pytest.mark.parametrize(
-    ("name", "level", "change", "says"), FORGED, ids=lambda value: "change" if callable(value) else str(value)[:40]
+    ("name", "level", "change", "says"),
+    FORGED,
+    ids=lambda value: "change" if callable(value) else str(value)[:40],
 )
 def test_what_was_changed_and_sealed_again_is_found_by_its_check(
     tmp_path: Path, documents: list[Document], found: Checked, name: str, level: str, change: Change, says: str
@@ -137,6 +140,14 @@ def test_what_was_changed_and_sealed_again_is_found_by_its_check(
     findings = found(written(tmp_path / MACHINE, documents))[name]
     assert any(each.level == level and says in each.what for each in findings), findings
     assert all("\n" not in each.what for each in findings)
+
+
+def test_without_a_clone_nothing_is_known_of_the_code(tmp_path: Path, documents: list[Document]) -> None:
+    folder = written(tmp_path / MACHINE, documents)
+    for here, verdict in ((False, "refused"), (True, "stated")):
+        results = check(replace(submission_in(folder, specs_of, None, []), here=here))
+        (source,) = (each for each in results if each.check.name == "source")
+        assert source.verdict == verdict
 
 
 def test_a_record_that_was_changed_and_not_sealed_again_is_altered(

@@ -6,6 +6,7 @@
   const ID = /^([0-9a-f]+)(-\d+)?$/;
   const WIDE = 20; // beyond this ratio an axis of positive values is logarithmic
   const MAY_DIFFER = new Set(["backend", "variant", "device", "seed", "model.cell", "model.source", "model.sha256"]);
+  const byText = new Intl.Collator("en", { numeric: true }).compare;
   const find = (id) => document.getElementById(id);
   const letter = (place) => (place < 26 ? String.fromCharCode(65 + place) : `S${place + 1}`);
   let rows = [], sides = [], arriving = 0;
@@ -99,7 +100,7 @@
   }
 
   // -- side by side ----------------------------------------------------------------------------------
-  const unique = (values) => [...new Set(values.filter((value) => value !== null && value !== ""))].join(", ");
+  const unique = (values) => [...new Set(values.filter((value) => value !== null && value !== ""))].sort(byText).join(", ");
 
   function range(values, write) {
     if (!values.length) return "";
@@ -206,11 +207,12 @@
 
   function differences() {
     const columns = [{ name: "field" }, ...sides.map((_, place) => ({ name: letter(place) }))];
-    const part = (heading, found, none) => [
-      element("h3", {}, heading),
-      found.length ? harnessSite.drawnTable({ columns, rows: found.map(([name, values]) => [name, ...bySide(values)]) }, heading)
-        : element("p", { class: "soft" }, none),
-    ];
+    const part = (heading, found, none) => {
+      // the same seeds on each side are no difference between them
+      const cells = found.map(([name, values]) => [name, ...bySide(values)]).filter(([, ...each]) => new Set(each).size > 1);
+      return [element("h3", {}, heading),
+        cells.length ? harnessSite.drawnTable({ columns, rows: cells }, heading) : element("p", { class: "soft" }, none)];
+    };
     return [
       ...part("In their specs", judge.specs(rows), "The same was asked for."),
       ...part("Around them", judge.apart(rows), "Nothing that is recorded differs."),
