@@ -67,6 +67,12 @@ def show(
 def run(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims.", metavar="ID…", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option(help="With --all: only those that take no longer, as their files say.", min=0)
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Runs as they are recorded, whatever version of the code made them.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would be run, and stop.")] = False,
     folder: Folder = _CLAIMS,
     results: Results = _RESULTS,
@@ -93,12 +99,17 @@ def run(
             raise UsageError("name claims, or all with --all; harness claims list names them")
         if ids and every:
             raise UsageError("--all: all claims, and none by name")
+        if minutes is not None and not every:
+            raise UsageError("--minutes chooses among all claims: --all")
         found = workflow.read_claims(ids or [], folder, results)
+        if every:  # the quick ones first
+            found = sorted(found, key=lambda claim: claim.words.minutes or 0)
+            found = [each for each in found if minutes is None or (each.words.minutes or 0) <= minutes]
         if plan:
             for each in found:
                 print_lines([workflow.plan_line(each)])
             return
-        asked = workflow.Asked(cpus, Quiet.asked(look, wait_quiet, require_quiet))
+        asked = workflow.Asked(cpus, Quiet.asked(look, wait_quiet, require_quiet), recorded)
         with terminated_as_interrupted():
             well = False not in [_decided(each, asked, results) for each in found]
     except workflow.Stopped:

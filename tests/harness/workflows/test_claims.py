@@ -115,10 +115,10 @@ below = 0.1
 """
 
 
-def _decided(folder: Path, text: str, name: str = "one") -> ClaimRecord:
-    (folder / f"{name}.toml").write_text(text)
-    claim = read(folder / f"{name}.toml", folder / "results")
-    record, path = decide(claim, Asked(), folder / "results")
+def _decided(folder: Path, text: str, recorded: bool = False) -> ClaimRecord:
+    (folder / "one.toml").write_text(text)
+    claim = read(folder / "one.toml", folder / "results")
+    record, path = decide(claim, Asked(recorded=recorded), folder / "results")
     assert read_all([path]).claims == [record]
     return record
 
@@ -143,6 +143,8 @@ def test_a_study_decides_by_four_kinds_of_rules(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(workflow, "run_study", nothing)
     assert _decided(tmp_path, STUDY) == found
+    with_more = STUDY.replace('"0-1"', '"0-2"')
+    assert "2 runs of its study that nobody has recorded" in _decided(tmp_path, with_more, recorded=True).why
     with pytest.raises(UsageError, match="unknown level 'mse < 1'"):
         _decided(tmp_path, STUDY.replace('level = "mse < 0.01"\nabove = 2', 'level = "mse < 1"\nabove = 2'))
     with pytest.raises(UsageError, match="unknown claim 'two'; known: one"):
