@@ -30,7 +30,7 @@ def list_(folder: Folder = _CLAIMS, results: Results = _RESULTS, records: Publis
     """All claims, and what came out here."""
     from harness.errors import UsageError
     from harness.presentation import claims as shown
-    from harness.workflows import claims as workflow
+    from harness.workflows.claims import deciding as workflow
 
     try:
         found = workflow.read_claims([], folder, results)
@@ -48,7 +48,7 @@ def show(
     from harness.errors import UsageError
     from harness.presentation import claims as shown
     from harness.presentation import screen
-    from harness.workflows import claims as workflow
+    from harness.workflows.claims import deciding as workflow
 
     try:
         (found,) = workflow.read_claims([claim], folder, results)
@@ -90,7 +90,8 @@ def run(
     from harness.errors import UsageError
     from harness.processes.stopping import terminated_as_interrupted
     from harness.records.store import StoreError
-    from harness.workflows import claims as workflow
+    from harness.workflows.claims import deciding as workflow
+    from harness.workflows.claims.measurement import Asked, Stopped
     from harness.workflows.quiet import Quiet
 
     look_for_data_in(data)
@@ -109,10 +110,10 @@ def run(
             for each in found:
                 print_lines([workflow.plan_line(each)])
             return
-        asked = workflow.Asked(cpus, Quiet.asked(look, wait_quiet, require_quiet), recorded)
+        asked = Asked(cpus, Quiet.asked(look, wait_quiet, require_quiet), recorded)
         with terminated_as_interrupted():
             well = False not in [_decided(each, asked, results) for each in found]
-    except workflow.Stopped:
+    except Stopped:
         fail("stopped: the same command goes on", NOT_OK)
     except (UsageError, StoreError) as error:
         fail(error)
@@ -122,7 +123,7 @@ def run(
 def _decided(claim: Any, asked: Any, results: Path) -> bool:
     """Decide a claim and print the verdict; False where something in it cannot be right."""
     from harness.errors import UsageError
-    from harness.workflows import claims as workflow
+    from harness.workflows.claims import deciding as workflow
 
     tell(f"{claim.id}: {claim.words.statement}")
     try:

@@ -11,8 +11,10 @@ from harness.errors import UsageError
 from harness.records.claim import ClaimRecord
 from harness.records.store import read_all
 from harness.specs.claim import RatioRule, files, read
-from harness.workflows import claims as workflow
-from harness.workflows.claims import Asked, decide, newest, plan_line, read_claims
+from harness.workflows import compare, parity, speed
+from harness.workflows.claims import of_studies
+from harness.workflows.claims.deciding import decide, newest, plan_line, read_claims
+from harness.workflows.claims.measurement import Asked
 from tests.conftest import ROOT
 
 HEAD = """statement = "One."
@@ -141,7 +143,7 @@ def test_a_study_decides_by_four_kinds_of_rules(tmp_path: Path, monkeypatch: pyt
     def nothing(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(workflow, "run_study", nothing)
+    monkeypatch.setattr(of_studies, "run_study", nothing)
     assert _decided(tmp_path, STUDY) == found
     with_more = STUDY.replace('"0-1"', '"0-2"')
     assert "2 runs of its study that nobody has recorded" in _decided(tmp_path, with_more, recorded=True).why
@@ -166,9 +168,9 @@ def test_other_measurements_decide_and_are_not_made_twice(
     def nothing(*_: object, **__: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(workflow.speeds, "hold_all", nothing)
-    monkeypatch.setattr(workflow.comparing, "compare", nothing)
-    monkeypatch.setattr(workflow.parities, "measure", nothing)
+    monkeypatch.setattr(speed, "hold_all", nothing)
+    monkeypatch.setattr(compare, "compare", nothing)
+    monkeypatch.setattr(parity, "measure", nothing)
     assert _decided(tmp_path, text) == found
     assert plan_line(read(tmp_path / "one.toml", tmp_path / "results")).startswith("one: ")
     assert newest([tmp_path]) == {"one": found}

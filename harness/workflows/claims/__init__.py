@@ -1,0 +1,1 @@
+"""``harness claims``: what decides published statements."""
