@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import Annotated
 
 import typer
@@ -24,8 +27,17 @@ def answers(
     if json_lines:
         print_lines(map(answer_words.as_json, every))
         return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines: list[str] = []
     for answer in every:
         said = answer_words.said(answer)
-        lines += [f"{answer_words.title(answer)}: {said.gist}", *(f"  {each.text}" for each in said.sentences), ""]
+        told = [f"{answer_words.title(answer)}: {said.gist}", *(f"  {each.text}" for each in said.sentences)]
+        lines += [part for line in told for part in fitted(line, width)] + [""]
     print_lines(lines[:-1])
+
+
+def fitted(line: str, width: int | None) -> list[str]:
+    """A line as a terminal of ``width`` columns shows it without a break in a word; whole where that is None."""
+    if width is None:
+        return [line]
+    return textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)

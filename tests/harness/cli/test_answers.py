@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from harness.cli.answers import fitted
 from harness.records.base import Noise
 from harness.records.store import Store
 from tests.conftest import Harness
@@ -53,3 +54,12 @@ def test_where_one_backend_was_measured_there_is_nothing_to_answer(harness: Harn
     assert (done.returncode, done.stdout) == (0, "")
     why = "no two backends were measured at the same sizes on the same machine: there is nothing to compare"
     assert done.stderr == f"harness: {why}\n"
+
+
+def test_a_terminal_breaks_no_word() -> None:
+    line = "  PyTorch trained fastest: 1.31 times as fast (1.17–1.46) as NumPy."
+    assert fitted(line, None) == [line]
+    parts = fitted(line, 30)
+    assert parts[0] == "  PyTorch trained fastest:"
+    assert max(map(len, parts)) <= 30
+    assert " ".join(part.strip() for part in parts) == line.strip()
