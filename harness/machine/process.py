@@ -34,8 +34,12 @@ _FENV = {
 }
 
 
-def die_with(lifeline: int) -> None:
-    """Kill this process and its group as soon as the last process that holds the other end of a pipe has ended.
+def die_with(lifeline: int, group: int | None = None) -> None:
+    """Kill a group of processes as soon as the last process that holds the other end of a pipe has ended.
+
+    Args:
+        lifeline: a file descriptor of the pipe's end for reading.
+        group: on Linux, of a child that holds that end too; None for this process and its group.
 
     On Linux the kernel does so, whatever this process computes: the pipe's owner is the group, the signal that it sends
     is SIGKILL. Not the parent-death signal, which comes when the *thread* that started this process ends, and which the
@@ -44,11 +48,11 @@ def die_with(lifeline: int) -> None:
     if sys.platform == "linux":
         import fcntl
 
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -(group or os.getpgrp()))
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
         if select.select([lifeline], [], [], 0)[0]:  # it ended before
-            os.killpg(0, signal.SIGKILL)
+            os.killpg(group or 0, signal.SIGKILL)
     else:
         threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
 

@@ -12,7 +12,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -145,13 +144,15 @@ def run(record: Record, interpreter: Path, code: Path, results: Path, timeout: f
 def _wait(command: Sequence[str], env: dict[str, str], folder: Path, timeout: float | None) -> int:
     """Its exit status. It ends with this process, however that ends."""
     ours, theirs = os.pipe()
-    # the kernel keeps what is set for the pipe's end over the start of a program: its group dies with our end
-    bound = partial(process.die_with, ours) if sys.platform == "linux" else None
     try:
         child = subprocess.Popen(
             command, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(ours,),
-            start_new_session=True, preexec_fn=bound,
+            start_new_session=True,
         )  # fmt: skip
+        if (
+            sys.platform == "linux"
+        ):  # set from here: old code knows of no pipe, and to fork a process with threads is unsafe
+            process.die_with(ours, child.pid)
     except OSError as error:
         os.close(theirs)
         raise NotHad(f"cannot start {command[0]}: {error.strerror}") from None

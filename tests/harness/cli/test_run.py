@@ -121,7 +121,7 @@ def test_devices_are_runs_of_their_own(harness: Harness) -> None:
 def test_a_dry_run_prints_the_plan_and_runs_nothing(harness: Harness, tmp_path: Path) -> None:
     done = harness("run", "--backend", "all", "--task", "all", "--cell", "all", "--dry-run")
     assert done.returncode == 0
-    assert "80 runs, none started" in done.stdout
+    assert "96 runs, none started" in done.stdout
     assert not (tmp_path / "results").exists()
 
 

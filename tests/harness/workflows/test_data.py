@@ -134,7 +134,7 @@ def test_reproduce_needs_the_data_and_no_plug_in(
 ) -> None:
     monkeypatch.delattr(reproducing, "python")
     path = Store(tmp_path).write(about("0123456789abcdef"))
-    assert reproducing.reproduce(path, None, json_lines=False) == 1
+    assert reproducing.by_current_code(path, None, json_lines=False) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(
         "cannot run: data set 'mine' of SHA-256 0123456789abcdef is missing; add the same data again"

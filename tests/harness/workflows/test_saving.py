@@ -128,8 +128,8 @@ def test_where_the_saved_parameters_are_gone_verify_and_reproduce_say_so(harness
     second = ran(harness, "--backend", "numpy", "--steps", "2", "--from", str(folder / f"{first['id']}.safetensors"))
     (tmp_path / "alone").mkdir()
     record = Path(shutil.copy(folder / f"{second['id']}.json", tmp_path / "alone"))
-    for command in ("verify", "reproduce"):
-        done = harness(command, str(record), "--json")
+    for command in (["verify"], ["reproduce", "--current-code"]):
+        done = harness(*command, str(record), "--json")
         told = json.loads(done.stdout)
         start = f"it starts from saved parameters with SHA-256 {first['saved']['parameters'][:12]}…"
         assert (done.returncode, told["verdict"]) == (1, "cannot run")

@@ -69,9 +69,11 @@ class Visit:
 Visitor = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Debian's Chromium, or another that is found as ``chromium``."""
+    """Debian's Chromium, or another that is found as ``chromium``; ended with this folder's tests, as others count
+    processes.
+    """
     if find_spec("playwright") is None:
         pytest.skip("playwright is not installed: pip install -c constraints.txt -e '.[test]'")
     found = CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")
@@ -85,7 +87,7 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def visitor(browser: Any) -> Visitor:
     """Opens a window on a site: ``with visitor(folder, width=360, theme="dark") as visit``."""
 
