@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,11 @@ _INDEX = tempfile.TemporaryDirectory(prefix="harness-tests-index-")
 os.environ["HARNESS_INDEX"] = _INDEX.name
 # Half a second before each of hundreds of commands, which would say that other tests are busy.
 os.environ["HARNESS_LOOK"] = "0"
+
+# Tests that run in a shell's background are started with these ignored, which what they start would inherit.
+for _name in ("SIGHUP", "SIGINT", "SIGQUIT"):
+    if signal.getsignal(_number := getattr(signal, _name, signal.SIGTERM)) is signal.SIG_IGN:
+        signal.signal(_number, signal.default_int_handler if _name == "SIGINT" else signal.SIG_DFL)
 
 Harness = Callable[..., subprocess.CompletedProcess[str]]
 
