@@ -16,17 +16,9 @@ from harness.processes import environment
 from harness.records.claim import ClaimRecord, Verdict
 from harness.records.store import Store, read_all
 from harness.specs import claim as claim_files
-from harness.specs.claim import (
-    CLAIMS,
-    Claim,
-)
+from harness.specs.claim import CLAIMS, Claim
 from harness.text import counted, duration, gpu_text
-from harness.workflows.claims.measurement import (
-    Asked,
-    Figures,
-    Measurement,
-    NotMeasured,
-)
+from harness.workflows.claims.measurement import Asked, Figures, Measurement, NotMeasured
 from harness.workflows.claims.of_contests import SpeedMeasurement
 from harness.workflows.claims.of_curves import ParityMeasurement
 from harness.workflows.claims.of_pairs import CompareMeasurement

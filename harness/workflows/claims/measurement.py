@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +19,7 @@ from harness.planning.runs import named_cpus
 from harness.records.claim import ClaimFigure, Compared, Curve, Decided, Evidence
 from harness.records.store import StoreError
 from harness.records.whole import write_whole
-from harness.specs.claim import (
-    Claim,
-    Rule,
-)
+from harness.specs.claim import Claim, Rule
 from harness.workflows.quiet import Quiet
 
 #: In a claim's folder, what it measured that no record of its own holds.
@@ -81,7 +80,7 @@ class Asked:
     recorded: bool = False
 
 
-class Measurement:
+class Measurement(ABC):
     """A claim's measurement: what it would run, what of it is done, and the figures that come of it."""
 
     def __init__(self, claim: Claim, asked: Asked) -> None:
@@ -91,10 +90,11 @@ class Measurement:
         self.cpus = named_cpus(asked.cpus)
         self.choice = Choice(self.cpus)
 
+    @abstractmethod
     def plan(self) -> str:
         """What it would run, and how much of it is done, in words. Raises UsageError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(self, found: Figures) -> None:
         """Measure what is not measured yet, and judge all of it.
 
@@ -103,7 +103,10 @@ class Measurement:
             Stopped: it was stopped.
             UsageError, StoreError: something in it cannot be right; a record could not be written.
         """
-        raise NotImplementedError
+
+    def file(self, what: str, key: str) -> Path:
+        """Where what is measured under a key is kept, if no record holds it."""
+        return self.folder / STATE / f"{what}-{hashlib.sha256(key.encode()).hexdigest()[:32]}{KEPT}"
 
 
 def known(file: Path, kind: type[Kept]) -> Kept | None:

@@ -15,19 +15,10 @@ from harness.presentation.contest_words import title
 from harness.records.claim import Evidence
 from harness.records.speed import Contest, Row, SpeedRecord
 from harness.records.store import Store, read_all
-from harness.specs.claim import (
-    Claim,
-    RatioRule,
-)
+from harness.specs.claim import Claim, RatioRule
 from harness.text import counted
 from harness.workflows import speed as speeds
-from harness.workflows.claims.measurement import (
-    Asked,
-    Figures,
-    Measurement,
-    NotMeasured,
-    Stopped,
-)
+from harness.workflows.claims.measurement import Asked, Figures, Measurement, NotMeasured, Stopped
 from harness.workflows.contest import Settings
 from tasks.registry import nearest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from harness.analysis import claims as judging
@@ -10,15 +9,10 @@ from harness.errors import UsageError
 from harness.planning.studies import runs_of
 from harness.records.claim import Curve
 from harness.specs.base import Frozen
-from harness.specs.claim import (
-    Claim,
-    DriftRule,
-)
+from harness.specs.claim import Claim, DriftRule
 from harness.text import counted
 from harness.workflows import parity as parities
 from harness.workflows.claims.measurement import (
-    KEPT,
-    STATE,
     Asked,
     Figures,
     Measurement,
@@ -50,10 +44,7 @@ class ParityMeasurement(Measurement):
         return f"{counted(len(self.runs), 'curve')} over {counted(self.updates, 'update')}, {done}"
 
     def _file(self) -> Path:
-        keys = " ".join(each.key for each in self.runs)
-        return (
-            self.folder / STATE / f"curves-{hashlib.sha256(f'{keys} {self.updates}'.encode()).hexdigest()[:32]}{KEPT}"
-        )
+        return self.file("curves", f"{' '.join(each.key for each in self.runs)} {self.updates}")
 
     def measure(self, found: Figures) -> None:
         """Measure what is not measured yet; raises as ``Measurement.measure``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,13 @@ from harness.presentation.screen import Screen
 from harness.presentation.study import Label
 from harness.processes.channel import TimedOut
 from harness.records.claim import Compared
-from harness.specs.claim import (
-    Claim,
-    RatioRule,
-)
+from harness.specs.claim import Claim, RatioRule
 from harness.specs.commandline import words
 from harness.specs.run import RunSpec
 from harness.specs.study import flat
 from harness.text import counted
 from harness.workflows import compare as comparing
 from harness.workflows.claims.measurement import (
-    KEPT,
-    STATE,
     Asked,
     Figures,
     Measurement,
@@ -56,8 +50,7 @@ class CompareMeasurement(Measurement):
         return f"{counted(len(self.pairs), 'comparison')}, {done} done"
 
     def _file(self, pair: tuple[Planned, Planned]) -> Path:
-        key = hashlib.sha256(f"{pair[0].key} {pair[1].key} {self.effort}".encode()).hexdigest()[:32]
-        return self.folder / STATE / f"compared-{key}{KEPT}"
+        return self.file("compared", f"{pair[0].key} {pair[1].key} {self.effort}")
 
     def _kept(self, pair: tuple[Planned, Planned]) -> Compared | None:
         return known(self._file(pair), Compared)

@@ -12,23 +12,10 @@ from harness.planning.studies import matches, runs_of
 from harness.presentation.study import Label
 from harness.records.claim import Evidence
 from harness.records.run import Record
-from harness.specs.claim import (
-    Claim,
-    MeanRule,
-    Rule,
-    ShareRule,
-    SpreadRule,
-    StepsRule,
-)
+from harness.specs.claim import Claim, MeanRule, Rule, ShareRule, SpreadRule, StepsRule
 from harness.specs.study import flat
 from harness.text import counted
-from harness.workflows.claims.measurement import (
-    Asked,
-    Figures,
-    Measurement,
-    NotMeasured,
-    Stopped,
-)
+from harness.workflows.claims.measurement import Asked, Figures, Measurement, NotMeasured, Stopped
 from harness.workflows.study import Engines, run_study
 from harness.workflows.work import Work
 from tasks.registry import nearest

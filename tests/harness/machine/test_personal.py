@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import pytest
 
 from harness.machine.personal import ALIAS, alias, impersonal, names, told, told_here
+
+#: The home of the user whom every machine has.
+OF_ROOT = str(Path("~root").expanduser())
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def of_anna(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GPU-0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f,1", "GPU-…,1", True),
         ("node 10.0.0.3 died, 8.8.8.8:6379 too", "node … died, …:6379 too", None),
         ("harness run --backend torch@2.13.0 --task adding", None, False),
-        ("libraries 12.9.0.13, /usr/lib/x.so, /root/x, /home/runner/x", None, False),
+        (f"libraries 12.9.0.13, /usr/lib/x.so, {OF_ROOT}/x, /home/runner/x", None, False),
     ],
 )
 def test_names_folders_and_addresses_are_replaced_and_found(
@@ -45,10 +49,10 @@ def test_names_folders_and_addresses_are_replaced_and_found(
 
 
 def test_generic_names_are_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/root")
+    monkeypatch.setenv("HOME", OF_ROOT)
     monkeypatch.setenv("USER", "runner")
     monkeypatch.setattr(platform, "node", lambda: "vm")
-    assert impersonal("the root of a vm, /root/x") == "the root of a vm, /root/x"
+    assert impersonal(f"the root of a vm, {OF_ROOT}/x") == f"the root of a vm, {OF_ROOT}/x"
     assert "vm" not in names().hosts
     assert not list(told("~/x, user, host"))
 
