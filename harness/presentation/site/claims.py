@@ -11,7 +11,7 @@ from harness.presentation.site.frame import Entry, Site, page_of
 from harness.presentation.table import Column, Table
 from harness.records.claim import ClaimFigure, ClaimRecord, Compared, Evidence
 from harness.records.store import Found
-from harness.specs.claim import said_in
+from harness.specs.claim_file import said_in
 from harness.text import printable
 
 NAVIGATION: Final = (Entry("claims/index.html", "Claims"),)

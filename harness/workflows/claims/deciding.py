@@ -15,8 +15,8 @@ from harness.presentation.claims import in_words
 from harness.processes import environment
 from harness.records.claim import ClaimRecord, Verdict
 from harness.records.store import Store, read_all
-from harness.specs import claim as claim_files
-from harness.specs.claim import CLAIMS, Claim
+from harness.specs import claim_file
+from harness.specs.claim import Claim
 from harness.text import counted, duration, gpu_text
 from harness.workflows.claims.measurement import Asked, Figures, Measurement, NotMeasured
 from harness.workflows.claims.of_contests import SpeedMeasurement
@@ -32,14 +32,14 @@ def read_claims(ids: Sequence[str], folder: Path, results: Path) -> list[Claim]:
     Raises:
         UsageError: a file cannot be right, or there is none of that id.
     """
-    known = {path.name.removesuffix(claim_files.ENDING): path for path in claim_files.files(folder)}
+    known = {path.name.removesuffix(claim_file.ENDING): path for path in claim_file.files(folder)}
     if not known:
-        where = "" if folder != CLAIMS else "; they are in the project's checkout"
+        where = "" if folder != claim_file.CLAIMS else "; they are in the project's checkout"
         raise UsageError(f"no claims in {folder}{where}: name their folder with --claims")
     for each in ids:
         if each not in known:
             raise UsageError(nearest("claim", each[:60], list(known)))
-    return [claim_files.read(known[each], results) for each in dict.fromkeys(ids or known)]
+    return [claim_file.read(known[each], results) for each in dict.fromkeys(ids or known)]
 
 
 def newest(places: Iterable[Path]) -> dict[str, ClaimRecord]:

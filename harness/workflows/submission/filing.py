@@ -13,7 +13,8 @@ from harness.errors import UsageError
 from harness.machine.history import History
 from harness.records.machines import slug
 from harness.specs.run import RunSpec
-from harness.workflows.submission.checks import Finding, Result, check
+from harness.workflows.submission.checks import Result, check
+from harness.workflows.submission.findings import Finding
 from harness.workflows.submission.given import STUDY_ENDING, Handed, Submission, handed, records_in
 
 #: What the folder is made in, before it has its name.

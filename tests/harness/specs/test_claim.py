@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.specs.claim import files, read, said_in
+from harness.specs.claim_file import files, read, said_in
 from tests.conftest import ROOT
 
 STUDY = """statement = "One."

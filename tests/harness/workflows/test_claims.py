@@ -10,7 +10,8 @@ import backends
 from harness.errors import UsageError
 from harness.records.claim import ClaimRecord
 from harness.records.store import read_all
-from harness.specs.claim import RatioRule, files, read
+from harness.specs.claim import RatioRule
+from harness.specs.claim_file import files, read
 from harness.workflows import compare, parity, speed
 from harness.workflows.claims import of_studies
 from harness.workflows.claims.deciding import decide, newest, plan_line, read_claims

@@ -17,7 +17,8 @@ import pytest
 from harness.cli.submission import specs_of
 from harness.machine.history import History
 from harness.records.seal import digest
-from harness.workflows.submission.checks import Finding, check
+from harness.workflows.submission.checks import check
+from harness.workflows.submission.findings import Finding
 from harness.workflows.submission.given import submission_in
 from tests.conftest import ROOT
 

@@ -15,9 +15,12 @@ from harness.cli.submission import specs_of
 from harness.machine.history import History
 from harness.records.figures import Block
 from harness.records.run import throughput
-from harness.workflows.submission.checks import CHECKS, Finding, check
+from harness.records.store import Store
+from harness.workflows.submission.checks import CHECKS, check
+from harness.workflows.submission.findings import Finding
 from harness.workflows.submission.given import submission_in
 from tests.conftest import ROOT
+from tests.harness.conftest import made_contestant, made_speed
 from tests.harness.workflows.submission.conftest import MACHINE, STUDY, Document, git, written
 
 Checked = Callable[[Path], dict[str, list[Finding]]]
@@ -126,6 +129,18 @@ def test_records_as_they_were_made_are_taken(tmp_path: Path, documents: list[Doc
     assert list(results) == [each.name for each in CHECKS]
     told = [each.what for name, findings in results.items() if name != "noise" for each in findings]
     assert not told
+
+
+def test_a_contestants_time_per_update_follows_from_its_blocks(tmp_path: Path, found: Checked) -> None:
+    honest = made_contestant("numpy", 2.0)
+    assert honest.figures
+    faster = honest.figures.model_copy(update={"step_ms": made_contestant("numpy", 1.0).figures.step_ms})  # type: ignore[union-attr]
+    for place, row in (("honest", honest), ("faster", honest.model_copy(update={"figures": faster}))):
+        store = Store(tmp_path / place / MACHINE)
+        store.prepare()
+        store.write(made_speed([row]))
+        told = " ".join(each.what for each in found(store.folder)["figures"])
+        assert ("numpy best-one: its time per update does not follow from its blocks" in told) == (place == "faster")
 
 
 @pytest.mark.parametrize(
