@@ -7,7 +7,6 @@ names. What runs then is that code, so that only a commit whose source has the r
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -16,12 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from harness.machine import process, software
+from harness.machine.history import COMMIT
 from harness.processes.stopping import may_stop
 from harness.records.run import Record
 from harness.records.store import StoreError, read_all
 
-#: The only words that name a commit to git here: no branch that moves, no option.
-COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 #: Seconds that fetching may take, and that a run may take to end when it is asked to.
 FETCH_S, END_S = 600.0, 30.0
 #: Git with none of a user's, the system's or a repository's ways to run something else.
@@ -45,7 +43,7 @@ def why_not(record: Record) -> str | None:
     if not where.git_commit or not where.sources:
         return f"the record does not say which commit made it; {instead}"
     if not COMMIT.fullmatch(where.git_commit):
-        return f"the record names commit {where.git_commit[:50]!r}, which is none of 40 hexadecimal digits; {instead}"
+        return f"the record names commit {where.git_commit[:50]!r}, which is none of 40 hexadecimal digits or 64; {instead}"
     if record.command is None:
         return f"the record has no command that makes its run again; {instead}"
     if record.spec.start is not None:
