@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from harness.analysis.difference import CONFIDENCE, student
-from harness.records.claim import Decided
+from harness.records.claim import ClaimRecord, Decided
 
 #: Standard deviations from the median of a normal distribution to its 5th and 95th percentile.
 _TWENTIETH: Final = statistics.NormalDist().inv_cdf(0.95)
@@ -149,3 +149,12 @@ def drift(curves: Sequence[Sequence[float]], at: int) -> Interval:
         max(2 * abs(a - b) / max(abs(a) + abs(b), LEAST_DISTANCE), LEAST_DISTANCE) for a, b in combinations(losses, 2)
     ]
     return geometric_mean(apart)
+
+
+def newest(records: Iterable[ClaimRecord]) -> dict[str, ClaimRecord]:
+    """Of each claim the newest record, by id, in the order of ids.
+
+    Args:
+        records: in the order of their making.
+    """
+    return dict(sorted({record.claim: record for record in records}.items()))

@@ -43,7 +43,8 @@ def why_not(record: Record) -> str | None:
     if not where.git_commit or not where.sources:
         return f"the record does not say which commit made it; {instead}"
     if not COMMIT.fullmatch(where.git_commit):
-        return f"the record names commit {where.git_commit[:50]!r}, which is none of 40 hexadecimal digits or 64; {instead}"
+        named = f"the record names commit {where.git_commit[:50]!r}"
+        return f"{named}, which is none of 40 hexadecimal digits or 64; {instead}"
     if record.command is None:
         return f"the record has no command that makes its run again; {instead}"
     if record.spec.start is not None:

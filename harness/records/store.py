@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from harness.records import packs
 from harness.records.base import Sealed
+from harness.records.claim import ClaimRecord
 from harness.records.kinds import about, kind_of
 from harness.records.listing import LARGEST_BYTES as LARGEST_BYTES
 from harness.records.listing import listed
@@ -61,7 +62,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     index: Snapshot | None = None
     verdicts: list[VerdictRecord] = field(default_factory=list)
-    claims: list[Sealed] = field(default_factory=list)
+    claims: list[ClaimRecord] = field(default_factory=list)
     seals: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from harness.analysis.claims import newest
 from harness.presentation import claims as words
 from harness.presentation.site import badges
 from harness.presentation.site.frame import Entry, Site, page_of
@@ -33,25 +34,18 @@ def address(claim: str) -> str:
     return f"claims/{claim}.html"
 
 
-def newest(found: Found) -> dict[str, ClaimRecord]:
-    """Of each claim the newest record, by id, in the order of ids."""
-    latest = {record.claim: record for record in found.claims if isinstance(record, ClaimRecord)}
-    return dict(sorted(latest.items()))
-
-
 def of_records(site: Site) -> Iterator[tuple[str, Entry]]:
     """By the id of a record, a link to each claim that it is the verdict of, or that its figures are part of."""
-    for name, record in newest(site.found).items():
+    for name, record in newest(site.found.claims).items():
         for part in record.evidence:
             yield part.id, Entry(address(name), f"Part of claim: {name}")
     for each in site.found.claims:
-        assert isinstance(each, ClaimRecord)
         yield each.id, Entry(address(each.claim), f"Claim: {each.claim}")
 
 
 def write(site: Site) -> None:
     """Write the page and the badge of every claim, and the list of all."""
-    found = newest(site.found)
+    found = newest(site.found.claims)
     for name, record in found.items():
         colour = _COLOURS.get(record.verdict, badges.NEUTRAL)
         badge = badges.write(site.frame, name, f"claim: {name}", f"{record.verdict} · {_machine(record)}", colour)
@@ -77,7 +71,7 @@ def _machine(record: ClaimRecord) -> str:
 
 def _page(site: Site, record: ClaimRecord, badge: str) -> None:
     """What the newest record of a claim says, and which other ones there are."""
-    others = [each for each in site.found.claims if isinstance(each, ClaimRecord) and each.claim == record.claim]
+    others = [each for each in site.found.claims if each.claim == record.claim]
     tables = []
     if record.figures:
         tables.append(("Figures, with 95 % intervals", Table.of(_FIGURES, record.figures)))

@@ -265,7 +265,7 @@ def entries(site: Site) -> list[dict[str, Any]]:
     names = ("id", "created", "name", "status")
     index.fetch(names)
     verdicts = {verdict.id: verdict for verdict in site.found.verdicts}
-    decided = {record.id: record for record in site.found.claims if isinstance(record, ClaimRecord)}
+    decided = {record.id: record for record in site.found.claims}
     found = []
     columns = [index.columns[name] for name in names]
     for seal, kind, identity, created, name, status in zip(index.seals, index.kinds, *columns, strict=True):

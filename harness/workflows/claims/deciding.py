@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from harness.analysis import claims as judging
 from harness.errors import UsageError
 from harness.machine import system
 from harness.presentation.claims import in_words
@@ -44,11 +45,7 @@ def read_claims(ids: Sequence[str], folder: Path, results: Path) -> list[Claim]:
 
 def newest(places: Iterable[Path]) -> dict[str, ClaimRecord]:
     """Of each claim the newest record in these places, by id."""
-    found: dict[str, ClaimRecord] = {}
-    for record in read_all([place for place in places if place.exists()]).claims:
-        assert isinstance(record, ClaimRecord)
-        found[record.claim] = record
-    return found
+    return judging.newest(read_all([place for place in places if place.exists()]).claims)
 
 
 def lacking(claim: Claim) -> list[str]:
@@ -121,7 +118,6 @@ def decide(claim: Claim, asked: Asked, results: Path) -> tuple[ClaimRecord, Path
     folder = results / claim.id
     if folder.is_dir():
         for former in read_all([folder]).claims:
-            assert isinstance(former, ClaimRecord)
             if _says(former) == _says(record):
                 return former, folder / f"{former.id}.json"
     store = Store(folder)
