@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from datetime import timedelta
+from typing import Final, Literal, NamedTuple
 
 from harness.records.base import Execution
 from harness.text import printable
@@ -12,6 +14,10 @@ from harness.workflows.submission.given import Handed, Submission
 
 #: Whether the records cannot be taken for it, or it is only said.
 Level = Literal["refused", "stated"]
+#: By how much the clocks of two machines may differ.
+CLOCKS: Final = timedelta(days=1)
+#: A record's id: when it was made, and what it is of.
+NAMED: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
 class Finding(NamedTuple):

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -18,19 +17,12 @@ from harness.records.base import Execution
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 from harness.text import counted
-from harness.workflows.submission.findings import Finding, Findings, Level, executions, refused, stated
+from harness.workflows.submission.findings import CLOCKS, NAMED, Finding, Findings, Level, executions, refused, stated
 from harness.workflows.submission.given import Handed, Submission
 from tasks.base import TaskError
 from tasks.registry import UnknownName
 
-#: How far figures may be from what follows from the blocks: what rounding does.
-_ROUNDING: Final = 1e-6
-#: Letters of a field's name in a finding.
-_LONGEST_PATH: Final = 100
-#: Clocks of two machines differ.
-_CLOCKS: Final = timedelta(days=1)
 _NUMBER: Final = re.compile(r"-[0-9.].*")
-_TIMES: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
 def gate(of: Submission) -> Findings:
@@ -74,7 +66,7 @@ def source(of: Submission) -> Findings:
         if commit is not None and COMMIT.fullmatch(commit) and of.history.has(commit):
             made = of.history.made(commit)
             for each in found:
-                if each.record is not None and each.record.created < made - _CLOCKS:
+                if each.record is not None and each.record.created < made - CLOCKS:
                     yield refused(each, f"made before the commit that it names, {commit[:12]} of {made:%Y-%m-%d}")
 
 
@@ -119,7 +111,7 @@ def spec(of: Submission) -> Findings:
     for each, record in of.runs:
         spec = record.spec
         words = f"-{spec.task}-{spec.backend}-{spec.model.cell}-"
-        if _TIMES.fullmatch(record.id) and words not in record.id:
+        if NAMED.fullmatch(record.id) and words not in record.id:
             yield refused(each, f"its id does not say{words.replace('-', ' ')[:-1]}, which its spec does")
         if why := _unreadable(record):
             yield stated(each, f"its command was not read: {why}")

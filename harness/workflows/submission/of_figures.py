@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from datetime import timedelta
 from itertools import pairwise
 from typing import Final
 
@@ -23,12 +21,6 @@ from harness.workflows.submission.studies import missing_runs
 
 #: How far figures may be from what follows from the blocks: what rounding does.
 _ROUNDING: Final = 1e-6
-#: Letters of a field's name in a finding.
-_LONGEST_PATH: Final = 100
-#: Clocks of two machines differ.
-_CLOCKS: Final = timedelta(days=1)
-_NUMBER: Final = re.compile(r"-[0-9.].*")
-_TIMES: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
 def figures(of: Submission) -> Findings:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
 from harness.machine.history import blob_of
 from harness.records.kinds import about
 from harness.records.machines import slug
 from harness.text import counted
-from harness.workflows.submission.findings import Findings, refused, stated
+from harness.workflows.submission.findings import CLOCKS, NAMED, Findings, refused, stated
 from harness.workflows.submission.given import Handed, Submission
-
-#: How far figures may be from what follows from the blocks: what rounding does.
-_ROUNDING: Final = 1e-6
-#: Letters of a field's name in a finding.
-_LONGEST_PATH: Final = 100
-#: Clocks of two machines differ.
-_CLOCKS: Final = timedelta(days=1)
-_NUMBER: Final = re.compile(r"-[0-9.].*")
-_TIMES: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
 def schema(of: Submission) -> Findings:
@@ -35,9 +24,9 @@ def schema(of: Submission) -> Findings:
             continue
         if each.path.stem != each.record.id:
             yield refused(each, f"its id is {each.record.id}; name the file {each.record.id}.json, as harness did")
-        if each.record.created > now + _CLOCKS:
+        if each.record.created > now + CLOCKS:
             yield refused(each, f"made on {each.record.created:%Y-%m-%d}, which is yet to come")
-        if (found := _TIMES.fullmatch(each.record.id)) and found["when"] != f"{each.record.created:%Y%m%dT%H%M%SZ}":
+        if (found := NAMED.fullmatch(each.record.id)) and found["when"] != f"{each.record.created:%Y%m%dT%H%M%SZ}":
             yield refused(each, f"its id says {found['when']}, but it was made at {each.record.created:%Y%m%dT%H%M%SZ}")
     for path in of.others:
         yield refused(None, f"{path.name}: neither a record nor a study's file; leave it out")

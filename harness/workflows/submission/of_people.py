@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 from harness.machine.personal import ALIAS, GENERIC, told, told_here
 from harness.workflows.submission.findings import Findings, refused
 from harness.workflows.submission.given import Submission
 
-#: How far figures may be from what follows from the blocks: what rounding does.
-_ROUNDING: Final = 1e-6
 #: Letters of a field's name in a finding.
 _LONGEST_PATH: Final = 100
-#: Clocks of two machines differ.
-_CLOCKS: Final = timedelta(days=1)
-_NUMBER: Final = re.compile(r"-[0-9.].*")
-_TIMES: Final = re.compile(r"(?P<when>\d{8}T\d{6}Z)-(?P<what>.+)-[0-9a-f]{8}")
 
 
 def personal(of: Submission) -> Findings:
