@@ -21,6 +21,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.workers import workers_below
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "tests" / "fixtures" / "plugin"
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -44,12 +46,8 @@ def workers(command: subprocess.Popen[bytes], wait_s: float = 20.0) -> list[psut
     """The workers of a command, once there is one; none if it ends before."""
     deadline = time.monotonic() + wait_s
     while command.poll() is None and time.monotonic() < deadline:
-        try:
-            found = psutil.Process(command.pid).children(recursive=True)
-            if workers := [each for each in found if "harness.worker" in each.cmdline()]:
-                return workers
-        except psutil.NoSuchProcess:
-            continue
+        if found := workers_below(command.pid):
+            return found
         time.sleep(0.01)
     return []
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import psutil
 
 from harness.processes.slot import FOLDER
 from tests.conftest import PLUGIN, python_path
+from tests.workers import workers_of
 
 Found = TypeVar("Found")
 SLOT = '{"harness-slot": 1}'
@@ -110,16 +111,6 @@ def _named(part: str, before: set[int], folder: Path) -> list[psutil.Process]:
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             words = " ".join(process.cmdline())
             if process.pid not in before and part in words and str(folder) in words:
-                found.append(process)
-    return found
-
-
-def workers_of(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Those that measure, among processes that may end any moment."""
-    found = []
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            if "harness.worker" in process.cmdline():
                 found.append(process)
     return found
 

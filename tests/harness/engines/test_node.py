@@ -22,6 +22,7 @@ from harness.machine.process import available_cpus
 from harness.planning.runs import plan
 from harness.processes.slot import FOLDER
 from harness.records.run import SPEED, Record, StudyMark
+from tests.workers import workers_below
 
 pytestmark = [
     pytest.mark.usefixtures("plugin"),
@@ -103,9 +104,8 @@ def worker_of(process: psutil.Process, within: float = 30) -> psutil.Process:
     """The worker below a process, as soon as it is there."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
-        for child in process.children(recursive=True):
-            if "harness.worker" in child.cmdline():
-                return child
+        if workers := workers_below(process.pid):
+            return workers[0]
         time.sleep(0.05)
     raise AssertionError("no worker was started")
 

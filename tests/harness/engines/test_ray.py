@@ -24,6 +24,7 @@ from harness.records.run import Record
 from harness.records.store import read_all
 from tests.conftest import PLUGIN, python_path
 from tests.harness.engines.clusters import Cluster, Node, cluster, free_port, study_in, waited_for
+from tests.workers import workers_below
 
 pytestmark = [
     pytest.mark.usefixtures("plugin"),
@@ -115,13 +116,8 @@ def test_what_the_memory_monitor_kills_is_a_record_that_says_so(tmp_path: Path) 
 @pytest.mark.skipif(len(available_cpus()) < 2, reason="one CPU cannot be shared")
 def test_sharing_runs_are_side_by_side_and_a_lost_cluster_is_a_line(tmp_path: Path) -> None:
     """Two runs on one slot; then Ray itself is killed with all below it: no record says that a run failed."""
-
-    def workers() -> list[psutil.Process]:
-        found = psutil.Process(lost.pid).children(recursive=True)
-        return [each for each in found if each.is_running() and "harness.worker" in each.cmdline()]
-
     with on_its_own(study_in(tmp_path, 4, "slow", steps=300), "--share", "2") as lost:
-        at_work = waited_for(lambda: found if len(found := workers()) == 2 else None)
+        at_work = waited_for(lambda: found if len(found := workers_below(lost.pid)) == 2 else None)
         waited_for(lambda: not set(at_work[0].cpu_affinity()) & set(at_work[1].cpu_affinity()))
         for each in psutil.Process(lost.pid).children():
             Node(each).die()

@@ -13,7 +13,8 @@ from harness.machine.process import available_cpus
 from harness.processes.slot import FOLDER
 from harness.records.run import SPEED
 from harness.records.store import read_all
-from tests.harness.engines.clusters import study_in, waited_for, workers_of
+from tests.harness.engines.clusters import study_in, waited_for
+from tests.workers import workers_of
 
 
 @pytest.mark.skipif(sys.platform == "win32" or len(available_cpus()) < 2, reason="one CPU cannot be shared")

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from harness.processes.stopping import SIGNALS, asked_to_stop, may_stop, postpone, terminated_as_interrupted
+from tests.workers import workers_below
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
 
@@ -173,7 +174,7 @@ def left_by_a_killed(parent: str, *words: str, after_s: float) -> None:
 def workers_of(parent: int) -> list[psutil.Process]:
     """The workers of a command, once there are some."""
     for _ in range(600):
-        if workers := [p for p in psutil.Process(parent).children(recursive=True) if "harness.worker" in p.cmdline()]:
+        if workers := workers_below(parent):
             return workers
         time.sleep(0.05)
     raise AssertionError("no worker started")

@@ -25,6 +25,7 @@ from harness.records.run import Record
 from harness.records.store import Store, read_all
 from harness.specs.run import RunSpec
 from harness.workflows.run import run_all
+from tests.workers import workers_below
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -223,7 +224,7 @@ def test_a_run_that_has_just_ended_is_kept_and_the_next_is_not_started(
 def _wait_for_worker(parent: int) -> list[psutil.Process]:
     """The worker, once it has imported NumPy and so is on its way into training."""
     for _ in range(600):
-        workers = [p for p in psutil.Process(parent).children(recursive=True) if "harness.worker" in p.cmdline()]
+        workers = workers_below(parent)
         if workers and any("numpy" in m.path for m in workers[0].memory_maps()):
             return workers
         time.sleep(0.05)

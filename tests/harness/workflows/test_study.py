@@ -32,6 +32,7 @@ from harness.workflows.quiet import Quiet
 from harness.workflows.study import Engines, print_plan, print_status, run_study, work_on, write_example
 from harness.workflows.work import Work
 from tests.conftest import Harness
+from tests.workers import workers_below
 
 pytestmark = [
     pytest.mark.usefixtures("plugin"),
@@ -91,16 +92,7 @@ def soon(what: Callable[[], Any], seconds: float = 60) -> Any:
 
 
 def worker_of(process: subprocess.Popen[str]) -> psutil.Process:
-    def worker() -> psutil.Process | None:
-        for each in psutil.Process(process.pid).children(recursive=True):
-            try:
-                if "harness.worker" in each.cmdline():
-                    return each
-            except psutil.NoSuchProcess:
-                continue
-        return None
-
-    found = soon(worker)
+    found = soon(lambda: next(iter(workers_below(process.pid)), None))
     assert isinstance(found, psutil.Process)
     return found
 
