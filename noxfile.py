@@ -118,7 +118,7 @@ def report(session: nox.Session) -> None:
     """Regenerate the report of the published results from their records."""
     install(session, "parquet")
     title = "Published results: quick presets on CPU"
-    folders = ("results/published", "--out", "results/published/report")
+    folders = ("results/published", "--study", "quick-all", "--out", "results/published/report")
     session.run("harness", "report", *folders, "--title", title, *session.posargs)
 
 

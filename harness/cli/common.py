@@ -58,11 +58,12 @@ def look_for_data_in(folder: Path | None) -> None:
         fail(error)
 
 
-def read_records(places: list[Path] | None, whole: bool = False) -> Found:
+def read_records(places: list[Path] | None, whole: bool = False, judged: bool = False) -> Found:
     """The records in these folders and files. Files that hold none are named on standard error and skipped.
 
     Args:
         whole: each is read as it is; else runs come from the index, as far as they are in it.
+        judged: verdicts alone are enough, on records or on claims.
     """
     from harness.presentation.folders import read_all
     from harness.records import store
@@ -72,7 +73,7 @@ def read_records(places: list[Path] | None, whole: bool = False) -> Found:
         tell(note)
     for problem in found.problems:
         tell(f"skipped {problem}")
-    if not found.records and not found.speeds:
+    if not (found.records or found.speeds or (judged and (found.verdicts or found.claims))):
         where = ", ".join(map(str, places or [DEFAULT_RESULTS]))
         fail(f"no records in {where}; make some with: harness run", NOT_OK)
     return found

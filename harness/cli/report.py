@@ -15,6 +15,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = DEFAULT_RESULTS / "report",
     title: Annotated[str, typer.Option(help="Its heading.")] = "Recurrent networks, measured",
     only: Only = None,
+    study: Annotated[str | None, typer.Option(help="Only the runs of this study.", show_default="all records")] = None,
 ) -> None:
     """One page, as Markdown and as self-contained HTML, with tables and plots."""
     from harness.errors import UsageError
@@ -22,6 +23,7 @@ def report(
 
     found, words = read_records(places), only or []
     try:
+        found = found if study is None else reports.of_study(found, study)
         written = reports.write(found, out, title, words, tell)
     except UsageError as error:
         fail(error)

@@ -21,7 +21,7 @@ def site(
     from harness.errors import UsageError
     from harness.presentation import site as sites
 
-    found = read_records(places)
+    found = read_records(places, judged=True)
     try:
         front = sites.write(found, out, title, tell, figures)
     except UsageError as error:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
 from harness.text import counted, number, printable, score_text
+from tasks.registry import nearest
 
 FIGURES = "figures"
 #: Columns that a report needs of all runs.
@@ -105,6 +106,19 @@ def write(
     write_whole(written[0], pages.markdown().get_template("report.md.j2").render(about))
     write_whole(written[1], pages.html().get_template("report.html.j2").render(about))
     return written + [out / picture.png for picture in [*pictures, *contests]]
+
+
+def of_study(found: Found, name: str) -> Found:
+    """The runs of one study alone.
+
+    Raises:
+        UsageError: none is of a study of that name.
+    """
+    study = COLUMNS["study"].get
+    runs = [run for run in found.records if study(run) == name]
+    if not runs:
+        raise UsageError(nearest("study", name, sorted({str(each) for run in found.records if (each := study(run))})))
+    return replace(found, records=runs, speeds=[], verdicts=[], claims=[])
 
 
 def not_drawn(found: Found, only: Sequence[str], comparable: Sequence[Group] | None = None) -> list[str]:

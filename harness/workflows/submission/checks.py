@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from harness.workflows.submission import of_code, of_figures, of_files, of_people
+from harness.workflows.submission import of_claims, of_code, of_figures, of_files, of_people
 from harness.workflows.submission.findings import Check, Finding
 from harness.workflows.submission.given import Submission
 
@@ -17,7 +17,7 @@ from harness.workflows.submission.given import Submission
 CHECKS: Final = tuple(map(Check.of, (
     of_files.schema, of_files.seal, of_files.machine, of_files.kept,
     of_code.gate, of_code.source, of_code.clean, of_code.spec,
-    of_figures.figures, of_figures.noise, of_figures.seeds, of_figures.statuses,
+    of_figures.figures, of_figures.noise, of_figures.seeds, of_figures.statuses, of_claims.claims,
     of_people.personal,
 )))  # fmt: skip
 

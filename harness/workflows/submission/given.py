@@ -12,6 +12,7 @@ from typing import Final
 from harness.errors import UsageError
 from harness.machine.history import History
 from harness.records.base import Sealed
+from harness.records.claim import ClaimRecord
 from harness.records.kinds import about
 from harness.records.listing import ENDING
 from harness.records.run import Record
@@ -87,6 +88,11 @@ class Submission:
     def contests(self) -> list[tuple[Handed, SpeedRecord]]:
         """The speed contests."""
         return [(each, record) for each, record in self.read if isinstance(record, SpeedRecord)]
+
+    @cached_property
+    def claims(self) -> list[tuple[Handed, ClaimRecord]]:
+        """The verdicts on claims."""
+        return [(each, record) for each, record in self.read if isinstance(record, ClaimRecord)]
 
     @cached_property
     def within(self) -> str | None:

@@ -6,14 +6,18 @@ import hashlib
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.planning.studies import runs_of
+from harness.planning.studies import Planned, runs_of
 from harness.records.run import Record
 from harness.records.store import StoreError, contents
+from harness.specs import claim_file
+from harness.specs.claim_file import CLAIMS
 from harness.specs.run import RunSpec
-from harness.specs.study import LARGEST_BYTES, Study, flat, read
+from harness.specs.study import LARGEST_BYTES, Study, flat, read, toml
 from harness.text import counted
 from harness.workflows.submission.given import STUDIES, STUDY_ENDING, Submission
 
@@ -32,40 +36,62 @@ def missing_runs(of: Submission) -> Iterator[tuple[str, str]]:
     for name, records in by_name.items():
         marks = {record.study.sha256 for record in records if record.study}
         with tempfile.TemporaryDirectory() as scratch:
-            found = _file_of(of, marks, Path(scratch))
+            found = _study_of(of, marks, Path(scratch))
             if found is None:
                 which = ", ".join(f"{mark[:12]}…" for mark in sorted(marks))
                 yield (
                     name,
                     (
-                        f"no file of SHA-256 {which} is in {STUDIES} or beside the records; put it beside them, as it "
-                        "was when the runs were made"
+                        f"no file of SHA-256 {which} is in {STUDIES}, in {CLAIMS} or beside the records; put it beside "
+                        "them, as it was when the runs were made"
                     ),
                 )
                 continue
             yield from ((name, line) for line in _missing(found, records))
 
 
-def _file_of(of: Submission, marks: set[str], scratch: Path) -> Path | None:
-    """A file with one of these digests: beside the records, in the repository, or in its history."""
-    for path in of.studies:
-        try:
-            content = contents(path, "study", LARGEST_BYTES)
-        except (OSError, StoreError):
-            continue
-        if hashlib.sha256(content).hexdigest() in marks:
-            return path
-    for name, content in of.history.versions(STUDIES, STUDY_ENDING) if of.history else ():
+def _study_of(of: Submission, marks: set[str], scratch: Path) -> Callable[[], tuple[Study, list[Planned]]] | None:
+    """What reads and plans the study of one of these digests: a study's own file, or a claim's, which says one."""
+    for name, content, planned in _candidates(of):
         if hashlib.sha256(content).hexdigest() in marks:
             (scratch / name).write_bytes(content)
-            return scratch / name
+            return partial(planned, scratch / name)
     return None
 
 
-def _missing(file: Path, records: Sequence[Record]) -> Iterator[str]:
+def _candidates(of: Submission) -> Iterator[tuple[str, bytes, Callable[[Path], tuple[Study, list[Planned]]]]]:
+    """What may say a study: beside the records, in those on claims, in the repository, and in its history."""
+    for path in of.studies:
+        with suppress(OSError, StoreError):
+            yield path.name, contents(path, "study", LARGEST_BYTES), _planned
+    for _, record in of.claims:
+        yield f"{record.claim}{STUDY_ENDING}", record.text.encode(), _planned_of_claim
+    if of.history:
+        for name, content in of.history.versions(STUDIES, STUDY_ENDING):
+            yield name, content, _planned
+        for name, content in of.history.versions(CLAIMS.as_posix(), claim_file.ENDING):
+            yield name, content, _planned_of_claim
+
+
+def _planned(file: Path) -> tuple[Study, list[Planned]]:
+    study = read(file)
+    return study, runs_of(study, _MOST_RUNS, anywhere=True)
+
+
+def _planned_of_claim(file: Path) -> tuple[Study, list[Planned]]:
+    _, _, document = toml(file, "claim file")
+    given = document.get("study")
+    if not isinstance(given, dict) or "file" in given:  # which would be opened, wherever it is
+        raise UsageError(f"{file.name} is a claim whose study has another file, or none")
+    claim = claim_file.read(file, file.parent)
+    assert claim.study is not None
+    studies = [claim.study, *([claim.also] if claim.also else [])]
+    return studies[-1], [run for study in studies for run in runs_of(study, _MOST_RUNS, anywhere=True)]
+
+
+def _missing(planning: Callable[[], tuple[Study, list[Planned]]], records: Sequence[Record]) -> Iterator[str]:
     try:
-        study = read(file)
-        planned = runs_of(study, _MOST_RUNS, anywhere=True)
+        study, planned = planning()
     except UsageError as error:
         yield f"its file cannot be planned here: {error}"
         return

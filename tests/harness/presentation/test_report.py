@@ -12,6 +12,7 @@ import pytest
 from harness.errors import UsageError
 from harness.presentation import report
 from harness.records.store import Found, StoreError, named_in
+from harness.specs.base import StudyMark
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:alert(3)) | `x"
 
@@ -149,6 +150,14 @@ def test_runs_that_may_not_be_compared_stand_in_tables_of_their_own(make_record:
     assert "## adding, quick, batch 50" in markdown
     assert "## adding, quick, batch 100" in markdown
     assert markdown.index("batch 50\n") < markdown.index("batch 100\n")
+
+
+def test_a_report_of_one_study_has_its_runs_alone(make_record: Any) -> None:
+    mark = StudyMark(name="mine", sha256="0" * 64)
+    records = [make_record(number=number, record={"study": mark if number else None}) for number in range(3)]
+    assert report.of_study(Found(records), "mine").records == records[1:]
+    with pytest.raises(UsageError, match="unknown study 'mime'; did you mean 'mine'"):
+        report.of_study(Found(records), "mime")
 
 
 def test_a_report_of_nothing_says_so(tmp_path: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,18 @@ from harness.cli.submission import specs_of
 from harness.machine.history import History
 from harness.records.figures import Block
 from harness.records.run import throughput
+from harness.records.seal import digest
 from harness.records.store import Store
 from harness.workflows.submission.checks import CHECKS, check
 from harness.workflows.submission.findings import Finding
 from harness.workflows.submission.given import submission_in
 from tests.conftest import ROOT
-from tests.harness.conftest import made_contestant, made_speed
+from tests.harness.conftest import CLAIM, made_claim, made_contestant, made_speed
 from tests.harness.workflows.submission.conftest import MACHINE, STUDY, Document, git, written
+
+#: Of a claim's file: a rule, and the study of ``STUDY`` with it.
+RULE = '[[rule]]\nkind = "share"\nof = { cell = "lstm" }\nabove = 2\n'
+MEASURED = re.sub(r"^(\[+)", r"\1study.", STUDY.replace('name = "mine"', ""), flags=re.MULTILINE) + RULE
 
 Checked = Callable[[Path], dict[str, list[Finding]]]
 Change = Callable[[list[Document]], Any]
@@ -237,6 +244,53 @@ def test_a_former_version_of_a_studys_file_is_found_in_the_history(
     (statuses,) = (each for each in check(of) if each.check.name == "statuses")
     git(clone, "reset", "-q", "--hard", "HEAD~1")
     assert not statuses.findings
+
+
+def with_claim(documents: list[Document], measured: str = MEASURED) -> Document:
+    """A verdict that the runs belong to, which no file of a study says."""
+    text = CLAIM.partition("[needs]")[0] + measured
+    mark = sha256(text.encode()).hexdigest()
+    for each in documents:
+        each["study"] = {"name": "wide-networks", "sha256": mark}
+    evidence = [{"id": each["id"], "kind": "run", "digest": digest(each)} for each in documents]
+    claim: Document = json.loads(made_claim().model_dump_json())
+    return claim | {
+        "text": text, "sha256": mark, "statement": tomllib.loads(text)["statement"], "evidence": evidence,
+        "environment": documents[0]["environment"], "created": "2026-01-02T03:04:05Z",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (None, ""),
+        (("figures.0.above", 1.9), "the bounds of updates to mse < 0.05 are not those of rule 1"),
+        (("figures.0.low", 1.5), "the verdict on updates to mse < 0.05 does not follow from its interval"),
+        (("verdict", "cannot be told"), "its verdict does not follow from those on its figures"),
+        (("statement", "It learns."), "its statement is not that of the claim's file"),
+        (("evidence.0.digest", "0" * 64), "come from 1 record that is not here"),
+    ],
+    ids=["as it is", "bounds", "interval", "verdict", "statement", "evidence"],
+)
+def test_a_verdict_on_a_claim_follows_from_what_is_there(
+    tmp_path: Path, documents: list[Document], found: Checked, change: tuple[str, Any] | None, says: str
+) -> None:
+    claim = with_claim(documents)
+    if change:
+        at(claim, *change)
+    findings = found(written(tmp_path / MACHINE, [*documents, claim]))
+    told = [each.what for name in ("claims", "statuses", "schema") for each in findings[name]]
+    assert len(told) == bool(says), told
+    assert says in "".join(told)
+
+
+@pytest.mark.parametrize("measured", ['[study]\nfile = "/dev/stdin"\n' + RULE, "[needs]\ngpu = true\n"])
+def test_no_other_file_is_opened_that_a_claim_names(
+    tmp_path: Path, documents: list[Document], found: Checked, measured: str
+) -> None:
+    claim = with_claim(documents, measured)
+    [statuses] = found(written(tmp_path / MACHINE, [*documents, claim]))["statuses"]
+    assert "is a claim whose study has another file, or none" in statuses.what
 
 
 def test_the_page_names_every_check() -> None:
