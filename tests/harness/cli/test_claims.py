@@ -16,7 +16,7 @@ def test_claims_are_listed_shown_planned_and_decided(harness: Harness, tmp_path:
     assert "not measured" in listed.stdout
     planned = harness("claims", "run", "mingru-layers", "forget-bias", "--plan", *HERE, *results)
     assert "mingru-layers: cannot run here: needs the cell minGRU; the task selective copying" in planned.stdout
-    assert "forget-bias: 20 runs, 0 done, about 4 min in all on 2 cores" in planned.stdout
+    assert "forget-bias: 60 runs, 0 done, about 5 min in all on 2 cores" in planned.stdout
     assert not (tmp_path / "kept").exists()
     decided = harness("claims", "run", "mingru-layers", *HERE, *results)
     assert "mingru-layers: cannot run here: it needs the cell minGRU" in decided.stdout
