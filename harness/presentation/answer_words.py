@@ -203,16 +203,19 @@ def _of_those(answer: Answer) -> str:
 
 def _open(answer: Answer) -> str:
     first = answer.standing[0]
+    # of a backend that was disturbed in several calls, the quickest reading: it is what keeps the question open
+    quickest = {each.backend: each for each in sorted(answer.open, key=lambda each: each.rate or 0.0)}
+    disturbed = [quickest[backend] for backend in dict.fromkeys(each.backend for each in answer.open)]
     read = []
-    for each in answer.open:
+    for each in disturbed:
         times = (each.rate or 0.0) / first.rate
         how = f"{number(times, 2)} times as fast" if times > 1 + TOLERANCE else "about as fast"
         read.append(f"{name(each.backend)} ({each.why}) read {how}")
     only = len(answer.standing) == 1
     among = f"{name(first.backend)}, the only one that counts" if only else f"{name(first.backend)}, which leads"
     rest = " among those that count" if not only else ""
-    who, (was, now) = _listed([name(each.backend) for each in answer.open]), ("was", "is")
-    if len(answer.open) > 1:
+    who, (was, now) = _listed([name(each.backend) for each in disturbed]), ("was", "is")
+    if len(disturbed) > 1:
         was, now = "were", "are"
     return (
         f"Which is fastest cannot be told before {who}, which {was} disturbed, {now} measured again: "

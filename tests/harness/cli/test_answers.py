@@ -46,6 +46,17 @@ def test_sentences_say_who_by_how_much_and_what_does_not_count(harness: Harness,
     assert [each["backend"] for each in of_runs["standing"]] == ["torch", "numpy"]
 
 
+def test_a_backend_that_was_disturbed_in_each_of_several_calls_is_named_once(harness: Harness, tmp_path: Path) -> None:
+    store = Store(tmp_path / "records")
+    store.prepare()
+    for number in range(2):
+        disturbed = made_contestant("numpy", 2.0).model_copy(update={"noise": Noise(drift=0.3)})
+        record = made_speed([disturbed, made_contestant("torch", 2.0)])
+        store.write(record.model_copy(update={"id": f"{record.id[:-1]}{number}"}))
+    told = harness("answers", "records").stdout
+    assert "before NumPy, which was disturbed, is measured again: NumPy (drift) read about as fast as PyTorch, " in told
+
+
 def test_where_one_backend_was_measured_there_is_nothing_to_answer(harness: Harness, tmp_path: Path) -> None:
     store = Store(tmp_path / "records")
     store.prepare()
