@@ -11,8 +11,8 @@ from harness.records.speed import Row
 SWITCHES_PER_S, STEAL_SHARE, OUTSIDE_SHARE = 100.0, 0.02, 0.10
 #: Seconds of pauses. The two clocks whose difference counts suspension are read one after the other.
 PAUSED_S = 0.1
-#: Share of the CPUs used by others below which nobody can have forced the worker away. In short turns on a machine where
-#: others used 0.004 by their own clocks, the kernel's ticks came to as much as 0.046.
+#: Share of the CPUs used by others below which nobody can have forced the worker away. In short turns, on a machine
+#: where others used 0.004 by their own clocks, the kernel's ticks came to as much as 0.046.
 OTHERS = 0.05
 #: A contestant counts as disturbed where its slow rounds (p90) took more than so many times as long as its quick ones.
 ROUNDS_APART = 2.0

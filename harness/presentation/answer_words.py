@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from harness.analysis.answer import TOLERANCE, Answer, Basis, Contender, Lead, Place, Question, Source
+from harness.analysis.answer import TOLERANCE, Answer, Basis, Contender, Lead, LeftOut, Place, Question, Source
 from harness.analysis.answers import answers
 from harness.analysis.disturbance import MEANINGS
 from harness.presentation import contest_words
@@ -313,12 +313,17 @@ def _sure(answer: Answer) -> Sentence:
 def _apart(answer: Answer) -> Sentence | None:
     if not answer.left_out:
         return None
-    by_words: dict[str, int] = {}
+    by_name: dict[str, list[LeftOut]] = {}
     for each in answer.left_out:
-        words = f"{name(each.backend)} {printable(each.variant)} ({each.why})"
-        by_words[words] = by_words.get(words, 0) + len(each.sources)
+        by_name.setdefault(f"{name(each.backend)} {printable(each.variant)}", []).append(each)
     things = "contestant" if answer.question.kind == "contest" else "run"
-    parts = [words + (f", {counted(count, things)}" if count > 1 else "") for words, count in by_words.items()]
+    parts = []
+    for words, found in by_name.items():
+        reasons = dict.fromkeys(each.why for each in found)
+        if len(reasons) > 1:  # of several, each flag once
+            reasons = dict.fromkeys(why for each in found for why in (each.why.split() if each.noisy else [each.why]))
+        count = sum(len(each.sources) for each in found)
+        parts.append(f"{words} ({', '.join(reasons)})" + (f", {counted(count, things)}" if count > 1 else ""))
     noise = {flag for each in answer.left_out if each.noisy for flag in each.why.split()}
     meant = "; ".join(f"{flag}: {MEANINGS[flag]}" for flag in MEANINGS if flag in noise)
     text = f"Does not count: {_listed(parts)}." + (f" ({meant[0].upper()}{meant[1:]}.)" if meant else "")

@@ -100,10 +100,12 @@ def seeds(of: Submission) -> Findings:
     """No run is another's copy, or has its losses under another seed; what ran twice is said."""
     again = Counter((record.spec.digest, record.framework_version) for _, record in of.runs if record.metrics)
     twice = {key: count for key, count in again.items() if count > 1}
-    for each, record in of.runs:
-        if count := twice.pop((record.spec.digest, record.framework_version), 0) if record.metrics else 0:
+    for each, record in of.runs if twice else ():
+        if count := twice.get((record.spec.digest, record.framework_version), 0) if record.metrics else 0:
+            others = f"; so were {counted(len(twice) - 1, 'other')}" if len(twice) > 1 else ""
             yield stated(each, f"its spec was run {count} times here, seed {record.spec.seed} included: its mean "
-                          "counts that seed as often")  # fmt: skip
+                          f"counts that seed as often{others}")  # fmt: skip
+            break
     yield from _copies(of, "losses", _losses, "of one seed only; a record's seed may not be changed")
     yield from _copies(of, "seconds of every block", _blocks, "one is a copy of the other")
 
