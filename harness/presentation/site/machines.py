@@ -116,8 +116,8 @@ def _facts(machine: Machine) -> list[tuple[str, str]]:
         for name, version in each.items():
             versions.setdefault(name, {})[version] = None
     sizes = {size for size in [*(each["memory"] for each in told), *(place.memory_bytes for place in places)] if size}
-    cpus = [f"{columns['cpu'].get(run)}, {trait(run, 'logical_cpus')} logical" for run in machine.runs]
-    cpus += [f"{place.cpu}, {place.logical_cpus} logical" for place in places]
+    cpus = [f"{columns['cpu'].get(run)}, {counted(trait(run, 'logical_cpus'), 'logical CPU')}" for run in machine.runs]
+    cpus += [f"{place.cpu}, {counted(place.logical_cpus, 'logical CPU')}" for place in places]
     gpus = [*(trait(run, "device_name") for run in machine.runs), *(place.gpu.get("name") for place in places)]
     facts = [
         ("processor", "; ".join(dict.fromkeys(cpus))),
