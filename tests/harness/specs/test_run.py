@@ -15,11 +15,13 @@ from harness.records.store import read_all, read_record
 from harness.specs.base import Model
 from harness.specs.run import RunSpec, differing
 
+#: The runs that were published first, when specs could say less.
 PUBLISHED = Path(__file__).resolve().parents[3] / "results" / "published"
+FIRST = [path for path in PUBLISHED.rglob("20261124*.json") if "-speed-" not in path.name]
 
 
 def spec() -> RunSpec:
-    (path,) = PUBLISHED.rglob("*adding-torch-gru*.json")
+    (path,) = (path for path in FIRST if "adding-torch-gru" in path.name)
     return read_record(path).spec
 
 
@@ -62,14 +64,14 @@ def test_the_initialisation_is_the_backends() -> None:
     "changed", [{"evaluate_every": 99999999999999999999}, {"parameters": {"length": -(2**63) - 1}}]
 )
 def test_whole_numbers_have_64_bits(changed: dict[str, Any]) -> None:
-    spec = read_record(next(PUBLISHED.rglob("*adding*.json"))).spec.model_dump()
+    said = spec().model_dump()
     with pytest.raises(ValidationError):
-        RunSpec.model_validate(spec | changed)
+        RunSpec.model_validate(said | changed)
 
 
 def test_specs_that_draw_their_parameters_keep_the_digests_from_before_they_could_name_others() -> None:
-    """Of the published records, all in one."""
-    digests = sorted(record.spec.digest for record in read_all([PUBLISHED]).records)
+    """Of the first published records, all in one."""
+    digests = sorted(record.spec.digest for record in read_all(FIRST).records)
     assert len(digests) == 40
     together = hashlib.sha256("".join(digests).encode()).hexdigest()
     assert together == "bcde649a9b0121fb3ebdbd231a5fcef9bf4bd824c1902c06b14f5fa98791f025"
