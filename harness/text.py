@@ -80,6 +80,11 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
+def machine_text(processor: str, logical_cpus: int) -> str:
+    """A machine by its processor: AMD EPYC, 2 logical CPUs."""
+    return f"{processor}, {counted(logical_cpus, 'logical CPU')}"
+
+
 def duration(seconds: float) -> str:
     """A length of time for people: 3.2 s, 14 min, 2 h 5 min, 3 days 4 h."""
     if seconds < 99.5:

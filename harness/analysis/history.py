@@ -18,6 +18,7 @@ from harness.analysis.groups import finished, seedless, shares, trait
 from harness.records.kept import Run
 from harness.records.naming import run_name
 from harness.records.run import Record
+from harness.text import machine_text
 
 #: Share by which time or memory, or of what was learned the score, may change beyond its interval.
 TOLERANCE: Final = 0.05
@@ -88,7 +89,7 @@ def _line(machine: str, cpus: int, runs: list[Run]) -> Line:
         Version(_words(key, several, trait(by_version[key][0], "backend")), by_version[key], change)
         for key, change in zip(keys, changes, strict=True)
     ]
-    return Line(run_name(runs[0]), f"{machine}, {cpus} logical CPUs", versions)
+    return Line(run_name(runs[0]), machine_text(machine, cpus), versions)
 
 
 def _words(key: tuple[str | None, ...], several: list[bool], backend: str) -> str:

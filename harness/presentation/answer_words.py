@@ -319,9 +319,7 @@ def _apart(answer: Answer) -> Sentence | None:
     things = "contestant" if answer.question.kind == "contest" else "run"
     parts = []
     for words, found in by_name.items():
-        reasons = dict.fromkeys(each.why for each in found)
-        if len(reasons) > 1:  # of several, each flag once
-            reasons = dict.fromkeys(why for each in found for why in (each.why.split() if each.noisy else [each.why]))
+        reasons = dict.fromkeys(why for each in found for why in (each.why.split() if each.noisy else [each.why]))
         count = sum(len(each.sources) for each in found)
         parts.append(f"{words} ({', '.join(reasons)})" + (f", {counted(count, things)}" if count > 1 else ""))
     noise = {flag for each in answer.left_out if each.noisy for flag in each.why.split()}

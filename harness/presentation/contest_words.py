@@ -7,7 +7,7 @@ from typing import get_args
 
 from backends.base import Tier
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
-from harness.text import gpu_text, number, printable
+from harness.text import gpu_text, machine_text, number, printable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 
@@ -67,7 +67,7 @@ def machine(record: SpeedRecord) -> str:
     """Where the contests of a call were held."""
     place = record.environment
     gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
-    return printable(f"{place.cpu}, {place.logical_cpus} logical CPUs; {place.os}, Python {place.python}{gpu}")
+    return printable(f"{machine_text(place.cpu, place.logical_cpus)}; {place.os}, Python {place.python}{gpu}")
 
 
 def _counted(number: int, noun: str) -> str:

@@ -27,7 +27,7 @@ from harness.records.naming import reason_of, run_name
 from harness.records.speed import SpeedRecord
 from harness.records.store import Found
 from harness.records.whole import write_whole
-from harness.text import counted, number, printable, score_text
+from harness.text import counted, machine_text, number, printable, score_text
 from tasks.registry import nearest
 
 FIGURES = "figures"
@@ -244,7 +244,7 @@ def _facts(records: Sequence[Run]) -> list[tuple[str, str]]:
     dirty = " (with uncommitted changes)"
     facts = {
         "when": f"{first:%Y-%m-%d %H:%M}" + (f" to {last:%Y-%m-%d %H:%M}" if last != first else "") + f" {last:%Z}",
-        "processor": _words(f"{cpu}, {cpus} logical CPUs" for cpu, cpus, *_ in places),
+        "processor": _words(machine_text(cpu, cpus) for cpu, cpus, *_ in places),
         "memory": _words(f"{number(m['memory'] / 2**30)} GiB" for m in machines if m["memory"]),
         "device": _words(trait(record, "device") for record in records),
         "GPU": _words(m["gpu"] for m in machines if m["gpu"]),

@@ -13,7 +13,7 @@ from harness.presentation.table import Column, Table
 from harness.records.claim import ClaimFigure, ClaimRecord, Compared, Evidence
 from harness.records.store import Found
 from harness.specs.claim_file import said_in
-from harness.text import counted, printable
+from harness.text import machine_text, printable
 
 NAVIGATION: Final = (Entry("claims/index.html", "Claims"),)
 _COLOURS: Final = {"holds here": badges.GOOD, "does not hold here": badges.BAD}
@@ -66,7 +66,7 @@ def write(site: Site) -> None:
 
 def _machine(record: ClaimRecord) -> str:
     where = record.environment
-    return printable(f"{where.cpu}, {counted(where.logical_cpus, 'logical CPU')}")
+    return printable(machine_text(where.cpu, where.logical_cpus))
 
 
 def _page(site: Site, record: ClaimRecord, badge: str) -> None:

@@ -19,7 +19,7 @@ from harness.records.kept import Kept, Run
 from harness.records.machines import slug as machine_slug
 from harness.records.naming import run_name
 from harness.records.speed import SpeedRecord
-from harness.text import counted, number, printable
+from harness.text import counted, machine_text, number, printable
 
 NAVIGATION: Final = (Entry("machines/index.html", "Machines"),)
 #: Records that a machine's or a study's page names one by one, the newest.
@@ -68,7 +68,7 @@ def _named(run: Run) -> str:
 
 def _words(name: str, cpu: str, logical_cpus: int) -> str:
     """A machine in one line."""
-    return printable(", ".join([name, *([cpu] if name != cpu else []), counted(logical_cpus, "logical CPU")]))
+    return printable(machine_text(name if name == cpu else f"{name}, {cpu}", logical_cpus))
 
 
 def write(site: Site) -> None:
@@ -116,8 +116,8 @@ def _facts(machine: Machine) -> list[tuple[str, str]]:
         for name, version in each.items():
             versions.setdefault(name, {})[version] = None
     sizes = {size for size in [*(each["memory"] for each in told), *(place.memory_bytes for place in places)] if size}
-    cpus = [f"{columns['cpu'].get(run)}, {counted(trait(run, 'logical_cpus'), 'logical CPU')}" for run in machine.runs]
-    cpus += [f"{place.cpu}, {counted(place.logical_cpus, 'logical CPU')}" for place in places]
+    cpus = [machine_text(columns["cpu"].get(run), trait(run, "logical_cpus")) for run in machine.runs]
+    cpus += [machine_text(place.cpu, place.logical_cpus) for place in places]
     gpus = [*(trait(run, "device_name") for run in machine.runs), *(place.gpu.get("name") for place in places)]
     facts = [
         ("processor", "; ".join(dict.fromkeys(cpus))),

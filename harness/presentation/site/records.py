@@ -33,7 +33,7 @@ from harness.records.run import Record
 from harness.records.speed import SpeedRecord
 from harness.records.store import StoreError, contents, parsed
 from harness.records.verdict import VerdictRecord
-from harness.text import counted, number, printable, score_text
+from harness.text import counted, machine_text, number, printable, score_text
 
 NAVIGATION: Final = (Entry("records/index.html", "Records"),)
 #: Records on one page of the list.
@@ -101,7 +101,7 @@ def _opinion(site: Site, verdict: VerdictRecord) -> Opinion:
     assert where is not None  # else it counts nowhere
     code = verdict.harness.version or "of no known version"
     commit = f", commit {verdict.harness.commit[:12]}" if verdict.harness.commit else ""
-    machine = f"{where.device_name or where.cpu}, {counted(where.logical_cpus, 'logical CPU')}, {where.os}"
+    machine = f"{machine_text(where.device_name or where.cpu, where.logical_cpus)}, {where.os}"
     return Opinion(
         page_of(site.seals[verdict.id]), verdict.verdict, verdict_words.STYLES[verdict.verdict], printable(machine),
         verdict_words.extent(verdict), f"{verdict.created:%Y-%m-%d}", printable(f"harness {code}{commit}"),

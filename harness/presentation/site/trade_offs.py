@@ -18,7 +18,7 @@ from harness.presentation.site.frame import Entry, Site, page_of
 from harness.presentation.site.machines import seal_of
 from harness.presentation.table import Column, Table
 from harness.records.kept import Run
-from harness.text import counted, number, printable, score_text
+from harness.text import machine_text, number, printable, score_text
 
 NAVIGATION: Final = (Entry("trade-offs.html", "Trade-offs"),)
 #: Tasks, each on a machine, that are drawn: those of most runs.
@@ -148,7 +148,7 @@ def _chart(name: str, key: tuple[Any, ...], cost: Cost, runs: Sequence[Run]) -> 
     }  # fmt: skip
     settings = ", ".join(f"{name} {value}" for name, value in json.loads(parameters).items())
     title = f"{task}{f' ({settings})' if settings else ''}: {score} against {cost.words}"
-    place = f"{machine}, {counted(cpus, 'logical CPU')}"
+    place = machine_text(machine, cpus)
     about = f"On {place}; {'more' if better else 'less'} {score} is better, less cost too."
     return Chart(name, printable(title), printable(about), spec, _table(cost, score, found))
 

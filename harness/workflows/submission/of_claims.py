@@ -30,12 +30,13 @@ def claims(of: Submission) -> Findings:
 
 
 def _contradictions(record: ClaimRecord) -> Iterator[str]:
-    said = tomllib.loads(record.text) if _is_toml(record.text) else {}
+    said = _document(record.text)
     if said.get("statement") != record.statement:
         yield "its statement is not that of the claim's file"
-    rules = said.get("rule", [])
+    given = said.get("rule")
+    rules = [each if isinstance(each, dict) else {} for each in given] if isinstance(given, list) else []
     for figure in record.figures:
-        rule: dict[str, Any] = rules[figure.rule] if figure.rule < len(rules) else {}
+        rule = rules[figure.rule] if figure.rule < len(rules) else {}
         if (figure.above, figure.below) != (rule.get("above"), rule.get("below")):
             yield f"the bounds of {figure.what} are not those of rule {figure.rule + 1} of the claim's file"
         if decide(_interval(figure), figure.above, figure.below) != figure.verdict:
@@ -46,11 +47,12 @@ def _contradictions(record: ClaimRecord) -> Iterator[str]:
         yield "its verdict does not follow from those on its figures"
 
 
-def _is_toml(text: str) -> bool:
+def _document(text: str) -> dict[str, Any]:
+    """What the claim's file says, whatever that is; nothing where it is not TOML."""
     try:
-        return bool(tomllib.loads(text))
+        return tomllib.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return {}
 
 
 def _interval(figure: ClaimFigure) -> Interval:

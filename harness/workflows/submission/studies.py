@@ -36,9 +36,9 @@ def missing_runs(of: Submission) -> Iterator[tuple[str, str]]:
     for name, records in by_name.items():
         marks = {record.study.sha256 for record in records if record.study}
         with tempfile.TemporaryDirectory() as scratch:
-            found = _study_of(of, marks, Path(scratch))
-            if found is None:
-                which = ", ".join(f"{mark[:12]}…" for mark in sorted(marks))
+            found = _studies_of(of, marks, Path(scratch))
+            if unknown := sorted(marks - found.keys()):
+                which = ", ".join(f"{mark[:12]}…" for mark in unknown)
                 yield (
                     name,
                     (
@@ -46,17 +46,27 @@ def missing_runs(of: Submission) -> Iterator[tuple[str, str]]:
                         "them, as it was when the runs were made"
                     ),
                 )
-                continue
-            yield from ((name, line) for line in _missing(found, records))
+            for planning in found.values():
+                yield from ((name, line) for line in _missing(planning, records))
 
 
-def _study_of(of: Submission, marks: set[str], scratch: Path) -> Callable[[], tuple[Study, list[Planned]]] | None:
-    """What reads and plans the study of one of these digests: a study's own file, or a claim's, which says one."""
+Planning = Callable[[], tuple[Study, list[Planned]]]
+"""Reads a study and plans its runs. Raises UsageError."""
+
+
+def _studies_of(of: Submission, marks: set[str], scratch: Path) -> dict[str, Planning]:
+    """What plans the study of each of these digests that is known: a study's own file, or a claim's, which says one."""
+    found: dict[str, Planning] = {}
     for name, content, planned in _candidates(of):
-        if hashlib.sha256(content).hexdigest() in marks:
-            (scratch / name).write_bytes(content)
-            return partial(planned, scratch / name)
-    return None
+        mark = hashlib.sha256(content).hexdigest()
+        if mark in marks and mark not in found:
+            folder = scratch / mark
+            folder.mkdir()
+            (folder / name).write_bytes(content)
+            found[mark] = partial(planned, folder / name)
+        if len(found) == len(marks):
+            break
+    return found
 
 
 def _candidates(of: Submission) -> Iterator[tuple[str, bytes, Callable[[Path], tuple[Study, list[Planned]]]]]:
@@ -89,7 +99,7 @@ def _planned_of_claim(file: Path) -> tuple[Study, list[Planned]]:
     return studies[-1], [run for study in studies for run in runs_of(study, _MOST_RUNS, anywhere=True)]
 
 
-def _missing(planning: Callable[[], tuple[Study, list[Planned]]], records: Sequence[Record]) -> Iterator[str]:
+def _missing(planning: Planning, records: Sequence[Record]) -> Iterator[str]:
     try:
         study, planned = planning()
     except UsageError as error:

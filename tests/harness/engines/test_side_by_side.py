@@ -14,7 +14,7 @@ from harness.processes.slot import FOLDER
 from harness.records.run import SPEED
 from harness.records.store import read_all
 from tests.harness.engines.clusters import study_in, waited_for
-from tests.workers import workers_of
+from tests.workers import workers_below
 
 
 @pytest.mark.skipif(sys.platform == "win32" or len(available_cpus()) < 2, reason="one CPU cannot be shared")
@@ -26,7 +26,7 @@ def test_a_run_whose_process_is_killed_is_tried_again_and_no_speed_is_kept(
     command = [sys.executable, "-W", "error", "-m", "harness", "study", str(study), "--share", "2"]
 
     def workers() -> list[psutil.Process] | None:
-        found = workers_of(psutil.Process(process.pid).children(recursive=True))
+        found = workers_below(process.pid)
         return found if len(found) == 2 else None
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

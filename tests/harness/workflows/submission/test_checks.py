@@ -284,6 +284,31 @@ def test_a_verdict_on_a_claim_follows_from_what_is_there(
     assert says in "".join(told)
 
 
+@pytest.mark.parametrize("rules", ["rule = 3", "rule = [4]", "[rule]\nabove = 2", "rule"])
+def test_whatever_a_claims_file_holds_its_verdict_is_refused(
+    tmp_path: Path, documents: list[Document], found: Checked, rules: str
+) -> None:
+    claim = with_claim(documents, MEASURED)
+    text = f"{rules}\n{claim['text'].replace(RULE, '')}"
+    claim |= {"text": text, "sha256": sha256(text.encode()).hexdigest()}
+    told = [each.what for each in found(written(tmp_path / MACHINE, [*documents, claim]))["claims"]]
+    assert any("the bounds of updates to mse < 0.05 are not those of rule 1" in what for what in told), told
+
+
+def test_of_every_version_of_a_studys_file_the_runs_are_there(
+    tmp_path: Path, documents: list[Document], found: Checked
+) -> None:
+    """Who measures again under a changed file leaves out nothing of the first try."""
+    changed = STUDY.replace("seed = [0, 1]", "seed = [0]").replace('[[exclude]]\nbackend = "torch"\nseed = 1\n', "")
+    folder = written(tmp_path / MACHINE, [])
+    (folder / "mine.toml").write_text(changed)
+    documents[2]["study"]["sha256"] = sha256(changed.encode()).hexdigest()
+    assert not found(written(folder, documents))["statuses"]
+    (folder / f"{documents[1]['id']}.json").unlink()
+    [missing] = found(folder)["statuses"]
+    assert "study mine: 1 of its 3 runs is missing (adding numpy lstm seed 1)" in missing.what
+
+
 @pytest.mark.parametrize("measured", ['[study]\nfile = "/dev/stdin"\n' + RULE, "[needs]\ngpu = true\n"])
 def test_no_other_file_is_opened_that_a_claim_names(
     tmp_path: Path, documents: list[Document], found: Checked, measured: str
