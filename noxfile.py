@@ -36,7 +36,7 @@ def install(session: nox.Session, extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Everything, all frameworks in one environment."""
-    install(session, "all,modules,test")
+    install(session, "all,rivals,test")
     session.run("pytest", *session.posargs)
 
 

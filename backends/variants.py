@@ -69,7 +69,8 @@ class Entry:
         parts: whether the batch is split into as many parts as there are threads, each in its own thread.
         one_piece: whether forward pass, backward pass and update cannot be taken apart, to accumulate gradients.
         keeps_freed_memory: whether memory that is freed stays with the process: see ``backends.allocator``.
-        extra: a module that it imports besides the framework, and the extra of this distribution that installs it.
+        needs: a module that it imports besides the framework.
+        extra: the extra of this distribution that installs that; None where the framework's own does.
         elsewhere: why it computes nothing on devices that are not among ``devices``.
         cannot: why it cannot compute a model on a device, or None where it can.
         lacks: what else it lacks for a job whose model it can compute (lengths, a loss, threads), or None.
@@ -88,6 +89,7 @@ class Entry:
     parts: bool = False
     one_piece: bool = False
     keeps_freed_memory: bool = False
+    needs: str | None = None
     extra: str | None = None
     elsewhere: str | None = None
     cannot: Callable[[ModelSpec, Device], str | None] = _no_objection
@@ -114,11 +116,11 @@ class Entry:
             return why
         if device not in self.devices:
             return self.elsewhere or f"it is for {' and '.join(self.devices)} only"
-        return None if self.has_extra() else f"{self.extra} is not installed: pip install {self.extra}"
+        return None if self.has_needed() else f"{self.needs} is not installed: pip install {self.needs}"
 
-    def has_extra(self) -> bool:
-        """Whether what it needs besides the framework is installed."""
-        return self.extra is None or find_spec(self.extra) is not None
+    def has_needed(self) -> bool:
+        """Whether the module that it needs besides the framework is installed."""
+        return self.needs is None or find_spec(self.needs) is not None
 
     def load_layers(self) -> Any:
         """Import what computes the recurrent layers."""

@@ -62,7 +62,7 @@ class NumpyBackend(RegisteredBackend):
             return Choice("kernels", "the fewest launches to a step; not measured on CUDA")
         in_parts = min(job.threads, job.batch // 32) > 1
         large = job.model.cell == "lstm" and job.model.hidden >= LARGE
-        if job.precision == "float32" and not large and VARIANTS["numba"].has_extra():
+        if job.precision == "float32" and not large and VARIANTS["numba"].has_needed():
             return Choice("numba", f"measured fastest, for an LSTM below {LARGE} hidden units")
         if in_parts and job.model.hidden > SMALL:
             return Choice("parts", "measured fastest from 64 sequences and 128 hidden units on")

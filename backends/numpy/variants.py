@@ -24,7 +24,7 @@ PARTS = replace(
     parts=True, lacks=parts.why_not, devices=("cpu",), elsewhere="CuPy has threads of its own",
 )  # fmt: skip
 NUMBA = replace(
-    HOISTED, name="numba", runs=r"numba loop \([1-9]", precisions=("float32",), extra="numba",
+    HOISTED, name="numba", runs=r"numba loop \([1-9]", precisions=("float32",), needs="numba", extra="numba",
     summary="the same, its element-wise work and its loop compiled by numba",
     layers="backends.numpy.numba_kernels:LAYERS", trainer="backends.numpy.numba_kernels:NumbaTrainer",
     parts=True, devices=("cpu",), elsewhere="numba computes on the CPU",

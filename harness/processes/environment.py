@@ -39,6 +39,9 @@ STRAY_PREFIXES = (
 #: Terraform's, which begin like TensorFlow's.
 NO_STRAY_PREFIXES = ("TF_CLI", "TF_VAR_")
 
+#: The frameworks on which Keras computes: a worker of one of them computes nothing on another.
+KERAS_BACKENDS = ("tensorflow", "jax", "torch")
+
 #: Otherwise TensorFlow and JAX allocate most of a GPU's memory at the start.
 MEMORY_AS_NEEDED = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
@@ -50,7 +53,7 @@ def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC", "PJRT_NPROC"),
         threads,
     ) | {
-        "KERAS_BACKEND": "tensorflow",
+        "KERAS_BACKEND": spec.backend if spec.backend in KERAS_BACKENDS else "tensorflow",
         "JAX_PLATFORMS": "cpu" if spec.device == "cpu" else "cuda,cpu",
         "PYTHONHASHSEED": "0",
         "TF_CPP_MIN_LOG_LEVEL": "2",

@@ -69,7 +69,7 @@ def test_an_entry_is_whole(name: str, entry: Entry) -> None:
 
 @pytest.mark.parametrize(("name", "entry"), ENTRIES)
 def test_what_an_entry_names_can_be_found(name: str, entry: Entry) -> None:
-    if find_spec(name) is None or not entry.has_extra():
+    if find_spec(name) is None or not entry.has_needed():
         pytest.skip("its framework is not installed")
     for reference in (entry.layers, entry.trainer):
         assert reference.startswith(f"backends.{name}."), "no backend knows another"
@@ -147,10 +147,10 @@ def test_two_variants_of_one_name_are_refused(others: tuple[str, ...]) -> None:
         VariantRegistry(an_entry(), an_entry(name, former=tuple(former)))
 
 
-def test_an_entry_says_why_not_in_the_order_model_device_extra() -> None:
+def test_an_entry_says_why_not_in_the_order_model_device_needed_module() -> None:
     model = a_job().model
     entry = an_entry(
-        extra="a_module_that_is_not_there",
+        needs="a_module_that_is_not_there",
         devices=("cuda",),
         elsewhere="only there",
         cannot=lambda model, _: "no plain RNN" if model.cell == "rnn" else None,
