@@ -47,7 +47,7 @@ class Layer(ABC):
         """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
         self.x = x
         W_ih, W_hh, b = self.weights()
-        self.U = self.xp.ascontiguousarray(W_hh.T)  # cheap beside the T products that read it, which gain a third
+        self.hold(W_hh)
         self.xp.matmul(flat(x), W_ih.T, out=flat(self.a))
         self.a += b
         self.forward_loop()
@@ -56,6 +56,10 @@ class Layer(ABC):
     def weights(self) -> tuple[Array, Array, Array]:
         """W_ih, W_hh and the bias as the forward pass wants them."""
         return self.p["W_ih"], self.p["W_hh"], self.p[self.input_bias]
+
+    def hold(self, W_hh: Array) -> None:
+        """Put the recurrent matrix as the forward loop reads it."""
+        self.U = self.xp.ascontiguousarray(W_hh.T)  # cheap beside the T products that read it, which gain a third
 
     def forward_loop(self) -> None:
         """All steps: from ``a``, which holds the projected input, to ``hs``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backends import parts
+from backends.numpy.native_library import why_no_compiler
 from backends.variants import Entry, VariantRegistry
 
 TEXTBOOK = Entry(
@@ -29,6 +30,12 @@ NUMBA = replace(
     layers="backends.numpy.numba_kernels:LAYERS", trainer="backends.numpy.numba_kernels:NumbaTrainer",
     parts=True, devices=("cpu",), elsewhere="numba computes on the CPU",
 )  # fmt: skip
+NATIVE = replace(
+    HOISTED, name="native", runs=r"C loop \([^)]+\), ", precisions=("float32",),
+    summary="the same, its loop in C of our own: the recurrent matrix packed once per pass, each block of units whole",
+    layers="backends.numpy.native_kernels:LAYERS", trainer="backends.numpy.native_kernels:NativeTrainer",
+    parts=True, cannot=lambda model, device: why_no_compiler(), devices=("cpu",), elsewhere="its kernels are C",
+)  # fmt: skip
 KERNELS = replace(
     HOISTED, name="kernels", runs=r"Python loop of kernels cupy\.dot, cuBLAS$",
     summary="hoisted, the element-wise work of a step in one CUDA kernel of our own, through CuPy",
@@ -39,4 +46,4 @@ OWN_MODEL = Entry.of_own_models(
     "backends.numpy.own:OwnTrainer", devices=("cpu",), elsewhere="a cell of your own is NumPy's on the CPU alone"
 )
 
-VARIANTS = VariantRegistry(TEXTBOOK, HOISTED, PARTS, NUMBA, KERNELS)
+VARIANTS = VariantRegistry(TEXTBOOK, HOISTED, PARTS, NUMBA, NATIVE, KERNELS)
