@@ -5,12 +5,12 @@ Most steps of a recurrence are too small to be divided among threads; the batch 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from backends.job import Job
+from backends.job import Job, checked_lengths
 from tasks.base import Batch
 
 
@@ -29,7 +29,12 @@ def rows(job: Job) -> list[slice]:
 
 
 def shares(job: Job, batch: Batch, parts: list[slice]) -> list[Share]:
-    """``batch`` cut into ``parts``, weighted as its mean loss is: over positions within the sequences, or sequences."""
+    """``batch`` cut into ``parts``, weighted as its mean loss is: over positions within the sequences, or sequences.
+
+    Raises:
+        ValueError: lengths that the job does not have; see ``checked_lengths``.
+    """
+    batch = replace(batch, lengths=checked_lengths(job, batch.lengths))
     by_step = job.model.readout == "every" and job.loss != "ctc"
     counts = batch.lengths if by_step and batch.lengths is not None else np.ones(len(batch))
     return [Share(_rows(batch, part), float(counts[part].sum() / counts.sum())) for part in parts]

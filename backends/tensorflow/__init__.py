@@ -11,6 +11,7 @@ from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
 from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
+from backends.tensorflow import alone
 from backends.tensorflow.variants import OWN_MODEL, VARIANTS
 
 #: Up to SMALL hidden units the dispatch of operators dominates, from LARGE on matrix products do.
@@ -28,16 +29,20 @@ class TensorflowBackend(RegisteredBackend):
     registry = VARIANTS
     own = OWN_MODEL
 
+    def version(self) -> str:
+        """TensorFlow's."""
+        return str(alone.tensorflow().__version__)
+
     def versions(self) -> Mapping[str, str]:
         """Of TensorFlow, Keras, CUDA and cuDNN."""
+        alone.tensorflow()
         from backends.tensorflow import runtime
 
         return {**runtime.versions(), **runtime.cuda_versions(), **installed("nvidia-cudnn-cu12")}
 
     def devices(self) -> dict[Device, str | None]:
         """The CPU always, CUDA where TensorFlow sees a GPU."""
-        import tensorflow as tf
-
+        tf: Any = alone.tensorflow()
         if tf.config.list_physical_devices("GPU"):
             return {"cpu": None, "cuda": None}
         if not tf.test.is_built_with_cuda():

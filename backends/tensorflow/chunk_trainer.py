@@ -25,7 +25,9 @@ class TensorflowChunkTrainer(TensorflowTrainer):
     @cached_property
     def step(self) -> Any:
         """Up to ``job.chunk`` updates: maps a ``Chunk`` to the losses before each of them."""
-        stacked = [tf.TensorSpec((self.job.chunk, *spec.shape), spec.dtype) for spec in self._batch_specs()]
+        stacked = [
+            tf.TensorSpec((self.job.chunk, *spec.shape), spec.dtype) for spec in self._batch_specs(self.job.batch)
+        ]
         return self._compiled(self._chunk, tf.TensorSpec((), "int32"), *stacked)
 
     def stage(self, batches: Sequence[Batch]) -> list[Chunk]:

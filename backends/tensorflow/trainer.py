@@ -22,6 +22,9 @@ from tasks.base import Batch
 Staged = list[tuple[tf.Tensor, ...]]
 """x, y, lengths where the job is variable, and masks where it has dropout."""
 
+Found = tuple[tf.Tensor, list[tf.Tensor]]
+"""A loss and the gradients, of a batch or of some of it."""
+
 #: Operators that compute a recurrence, most specific first.
 RECURRENCES = ("CudnnRNNV3", "BlockLSTM", "While")
 
@@ -59,7 +62,7 @@ class TensorflowTrainer(Trainer):
         Where gradients are accumulated, no update: they are added to ``self.totals``, until ``finish``.
         """
         body = self._add if self.accumulating and self.totals else self._step
-        return self._compiled(body, *self._batch_specs())
+        return self._compiled(body, *self._batch_specs(self.job.batch))
 
     @cached_property
     def finish(self) -> Any:
@@ -75,7 +78,7 @@ class TensorflowTrainer(Trainer):
     @cached_property
     def outputs(self) -> Any:
         """The forward pass: maps x and, where they vary, lengths to the outputs."""
-        return self._compiled(self._outputs, self._input_spec(), *self._length_specs())
+        return self._compiled(self._outputs, self._input_spec(self.job.batch), *self._length_specs(self.job.batch))
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As tensors on the device."""
@@ -151,23 +154,31 @@ class TensorflowTrainer(Trainer):
     def _operators(self) -> tuple[Counter[str], Counter[str]]:
         """How many operators of each kind the training step has: those in functions of loops and branches, and all."""
         graph = self.step.graph.as_graph_def()
-        inner = Counter(_kind(node) for function in graph.library.function for node in function.node_def)
-        return inner, inner + Counter(map(_kind, graph.node))
+        inner = Counter(kind_of(node) for function in graph.library.function for node in function.node_def)
+        return inner, inner + Counter(map(kind_of, graph.node))
 
     def _compiled(self, body: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Any:
-        xla = self.network.xla or None  # None: TensorFlow decides
         with tf.device(self.device):
-            return tf.function(body, jit_compile=xla, autograph=False).get_concrete_function(*specs)
+            return self._program(body).get_concrete_function(*specs)
+
+    def _program(self, body: Callable[..., Any]) -> Any:
+        """``body`` as one function, which XLA compiles where the layers are made for it."""
+        xla = self.network.xla or None  # None: TensorFlow decides
+        return tf.function(body, jit_compile=xla, autograph=False)
 
     def _step(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         self.traces += 1  # this body runs only while it is traced
-        loss, gradients = self._gradients(x, y, *others)
-        self.update(clipped(self.job.optimizer, gradients))
-        return loss
+        return self._updated(*self._gradients(x, y, *others))
 
     def _add(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         self.traces += 1
-        loss, gradients = self._gradients(x, y, *others)
+        return self._added(*self._gradients(x, y, *others))
+
+    def _updated(self, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
+        self.update(clipped(self.job.optimizer, gradients))
+        return loss
+
+    def _added(self, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
         for total, gradient in zip(self.totals, gradients, strict=True):
             total.assign_add(gradient)
         return loss
@@ -178,7 +189,7 @@ class TensorflowTrainer(Trainer):
         for total in self.totals:
             total.assign(tf.zeros_like(total))
 
-    def _gradients(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _gradients(self, x: tf.Tensor, y: tf.Tensor, *others: tf.Tensor) -> Found:
         variables = self.network.variables
         lengths = others[0] if self.job.variable else None
         masks = others[-1] if self.job.dropout else None
@@ -222,7 +233,7 @@ class TensorflowTrainer(Trainer):
         """The mean over sequences. Sparse labels make TensorFlow use a fused operator, which XLA cannot compile; dense
         ones a loop, which it can."""
         if lengths is None:
-            lengths = tf.fill((self.job.batch,), self.job.length)
+            lengths = tf.fill((y.shape[0],), self.job.length)
         labels, counts = tf.maximum(y, 0), tf.reduce_sum(tf.cast(y >= 0, tf.int32), axis=1)
         if not self.network.xla:
             labels, counts = tf.sparse.from_dense(labels), None
@@ -232,29 +243,30 @@ class TensorflowTrainer(Trainer):
         """(batch, …) with the length inserted where the layers have their time axis."""
         return (self.job.length, *shape) if self.time_first else (shape[0], self.job.length, *shape[1:])
 
-    def _input_spec(self) -> tf.TensorSpec:
-        return tf.TensorSpec(self._steps(self.job.batch, self.job.model.inputs), self.job.dtype)
+    def _input_spec(self, batch: int) -> tf.TensorSpec:
+        return tf.TensorSpec(self._steps(batch, self.job.model.inputs), self.job.dtype)
 
-    def _target_spec(self) -> tf.TensorSpec:
+    def _target_spec(self, batch: int) -> tf.TensorSpec:
         model, mse = self.job.model, self.job.loss == "mse"
         if self.job.loss == "ctc":
-            return tf.TensorSpec((self.job.batch, self.job.labels), "int32")
-        shape = (self.job.batch, model.outputs) if mse else (self.job.batch,)
+            return tf.TensorSpec((batch, self.job.labels), "int32")
+        shape = (batch, model.outputs) if mse else (batch,)
         return tf.TensorSpec(
             self._steps(*shape) if model.readout == "every" else shape, self.job.dtype if mse else "int32"
         )
 
-    def _length_specs(self) -> list[tf.TensorSpec]:
-        return [tf.TensorSpec((self.job.batch,), "int32")] if self.job.variable else []
+    def _length_specs(self, batch: int) -> list[tf.TensorSpec]:
+        return [tf.TensorSpec((batch,), "int32")] if self.job.variable else []
 
-    def _mask_specs(self) -> list[tf.TensorSpec]:
+    def _mask_specs(self, batch: int) -> list[tf.TensorSpec]:
         model = self.job.model
-        shape = model.layers - 1, *self._steps(self.job.batch, model.features)
+        shape = model.layers - 1, *self._steps(batch, model.features)
         return [tf.TensorSpec(shape, "bool")] if self.job.dropout else []
 
-    def _batch_specs(self) -> list[tf.TensorSpec]:
-        """Of a staged batch."""
-        return [self._input_spec(), self._target_spec(), *self._length_specs(), *self._mask_specs()]
+    def _batch_specs(self, batch: int) -> list[tf.TensorSpec]:
+        """Of a staged batch of so many sequences."""
+        of_each = self._input_spec(batch), self._target_spec(batch)
+        return [*of_each, *self._length_specs(batch), *self._mask_specs(batch)]
 
     def _masks(self, given: Array | None) -> list[tf.Tensor]:
         """One tensor (layers - 1, …) in the layout of the layers, or none where nothing is dropped."""
@@ -284,6 +296,6 @@ class TensorflowTrainer(Trainer):
             tf.test.experimental.sync_devices()
 
 
-def _kind(node: Any) -> str:
+def kind_of(node: Any) -> str:
     """An operator's name, the same for a loop with state and one without."""
     return str(node.op).removeprefix("Stateless")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from backends import parts
 from backends.job import Device, Job, ModelSpec, Precision
@@ -32,12 +33,12 @@ def why_not_unrolled(job: Job) -> str | None:
     return f"unrolled over more than {LONGEST_UNROLLED} steps, it is traced for minutes"
 
 
-def on_parts(whole: Entry, former: str, summary: str, runs: str) -> Entry:
+def on_parts(whole: Entry, runs: str, summary: str, **changes: Any) -> Entry:
     """``whole`` on parts of the batch, a thread for each."""
     return replace(
-        whole, name=f"{whole.name}-parts", former=(former,), tier="best", runs=runs, like=whole.name,
+        whole, name=f"{whole.name}-parts", tier="best", runs=runs, like=whole.name,
         summary=summary, keeps_freed_memory=True, parts=True, lacks=parts.why_not,
-        devices=("cpu",), elsewhere="a thread for each part of the batch is of use on the CPU only",
+        devices=("cpu",), elsewhere="a thread for each part of the batch is of use on the CPU only", **changes,
     )  # fmt: skip
 
 
@@ -56,9 +57,19 @@ BLOCK = replace(
     summary="the fused operator BlockLSTM", layers="backends.tensorflow.layers:BlockLayer", keeps_freed_memory=True,
 )  # fmt: skip
 XLA = replace(
-    KERAS, name="xla", tier="best", runs="XLA While",
+    KERAS, name="xla", tier="best", runs="XLA While$",
     summary="the step compiled by XLA; input projection and weight gradient out of the loop",
     layers="backends.tensorflow.layers:LoopLayer", keeps_freed_memory=True,
+)  # fmt: skip
+KERAS_PARTS = on_parts(
+    KERAS, r"While, \d+ parts$", "Keras's layers on parts of the batch, a thread for each", former=("keras-halves",)
+)
+BLOCK_PARTS = on_parts(
+    BLOCK, r"BlockLSTM, \d+ parts$", "BlockLSTM on parts of the batch, a thread for each", former=("block-halves",)
+)
+XLA_PARTS = on_parts(
+    XLA, r"XLA While, \d+ parts$", "xla on parts of the batch, a thread and a program for each",
+    trainer="backends.tensorflow.parts_trainer:TensorflowPartsTrainer",
 )  # fmt: skip
 CHUNK = replace(
     XLA, name="chunk", tier="fused", one_piece=True, like="xla", runs="XLA updates in a loop, While",
@@ -66,14 +77,6 @@ CHUNK = replace(
     trainer="backends.tensorflow.chunk_trainer:TensorflowChunkTrainer",
 )  # fmt: skip
 
-VARIANTS = VariantRegistry(
-    KERAS,
-    on_parts(KERAS, "keras-halves", "Keras's layers on parts of the batch, a thread for each", r"While, \d+ parts$"),
-    UNROLLED,
-    BLOCK,
-    on_parts(BLOCK, "block-halves", "BlockLSTM on parts of the batch, a thread for each", r"BlockLSTM, \d+ parts$"),
-    XLA,
-    CHUNK,
-)
+VARIANTS = VariantRegistry(KERAS, KERAS_PARTS, UNROLLED, BLOCK, BLOCK_PARTS, XLA, XLA_PARTS, CHUNK)
 
 OWN_MODEL = Entry.of_own_models("backends.tensorflow.own:OwnTrainer", keeps_freed_memory=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,9 +34,10 @@ def test_there_are_as_many_parts_as_threads_or_sequences(threads: int, batch: in
     assert_close(trainer.parameters(), after, 1e-9, "parameter")
 
 
-@pytest.mark.parametrize("case", [1, 4])
-def test_parts_of_unequal_lengths_count_as_the_whole_batchs_loss_does(case: int) -> None:
+@pytest.mark.parametrize(("case", "given"), [(1, True), (1, False), (4, True)], ids=["every", "all-full", "last"])
+def test_parts_of_unequal_lengths_count_as_the_whole_batchs_loss_does(case: int, given: bool) -> None:
     job = a_sequence_job(case, variant="parts", precision="float64", threads=3)
     p, batches = start(job), some_batches(job, 3)
+    batches = batches if given else [replace(batch, lengths=None) for batch in batches]
     losses = train(backend.build(job, p), job, batches)
     np.testing.assert_allclose(losses, reference.train(job, p, batches)[0], rtol=1e-9)
