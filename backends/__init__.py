@@ -32,4 +32,17 @@ def current_variant(backend: str, variant: str) -> str:
         return variant
 
 
-__all__ = ["Backend", "UnknownName", "Unsupported", "current_variant", "load", "registry"]
+@cache
+def is_stock(backend: str, variant: str, tier: str | None) -> bool:
+    """Whether a variant of that tier is its framework's own layer, to which ratios are taken.
+
+    The others of tier ``default`` are rivals: see ``Backend.is_rival``. No framework is imported; of an unknown backend
+    the tier decides.
+    """
+    try:
+        return tier == "default" and not load(backend).is_rival(variant)
+    except (UnknownName, ImportError):
+        return True
+
+
+__all__ = ["Backend", "UnknownName", "Unsupported", "current_variant", "is_stock", "load", "registry"]

@@ -255,10 +255,18 @@ class Backend(ABC):
         """The present name of a variant that may be called by a former one; ``name`` where it is unknown."""
         return name
 
-    def extra(self, variant: str) -> str:
-        """The extra of a distribution that installs what ``variant`` needs; usually it has the backend's name."""
+    def is_rival(self, variant: str) -> bool:
+        """Whether ``variant``, of tier ``default``, is a library's upon the framework: no ratio is taken to it.
+
+        The stock layer, to which they are, is the first variant of that tier.
+        """
         del variant
-        return self.name
+        return False
+
+    def extras(self, variant: str) -> tuple[str, ...]:
+        """The extras of a distribution that install what ``variant`` needs; usually one of the backend's name."""
+        del variant
+        return (self.name,)
 
     def variant(self, job: Job) -> Variant:
         """The variant that ``job``, once resolved, names."""

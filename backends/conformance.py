@@ -206,7 +206,8 @@ class BackendConformance:
     def _precisions(self, variant: Variant, all_of_them: bool) -> list[Precision]:
         """The IEEE precisions of a variant, from the widest down."""
         have = set(variant.precisions) & set(self.backend.precisions(self.device))
-        return [each for each in reversed(IEEE) if each in have][: None if all_of_them and not variant.like else 1]
+        of_all = all_of_them and not variant.like and not self._is_rival(variant)
+        return [each for each in reversed(IEEE) if each in have][: None if of_all else 1]
 
     def _coarse(self, variant: Variant) -> list[Precision]:
         """The coarser precisions of a variant."""
@@ -220,7 +221,8 @@ class BackendConformance:
         A test that asks for no precision gets each variant's widest, as ``widest``. One that asks for networks gets
         all of them in the widest precision, the deepest in the others, and no variant that is ``like`` another: those
         compute each cell in the deepest network, in their widest precision, and the LSTM in all tests. One that asks
-        for precisions alone gets others than the widest of the LSTM.
+        for precisions alone gets others than the widest of the LSTM. A rival, whose layers are a library's, computes
+        each cell in the deepest network and its widest precision, and a sequence of each cell.
         """
         wanted = metafunc.fixturenames
         columns = [("cell", 0), ("variant", 1), ("precision", 2), ("widest", 2), ("network", 3)]
@@ -233,7 +235,7 @@ class BackendConformance:
                 for precision in self._precisions(
                     variant, all_of_them="precision" in wanted and ("network" in wanted or cell == self.usual())
                 )
-                for network in (self._networks(precision) if "network" in wanted else [0])
+                for network in (self._networks(precision, variant) if "network" in wanted else [0])
                 if not (variant.like and ("network" in wanted or (cell != self.usual() and "precision" not in wanted)))
             ]
             rows = [tuple(row[index] for _, index in asked) for row in found]
@@ -261,8 +263,11 @@ class BackendConformance:
             ids = ["-".join([names[case], variant, precision]) for case, variant, precision in cases]
             metafunc.parametrize(["case", "sequence_variant", "sequence_precision"], cases, ids=ids)
 
-    def _networks(self, precision: Precision) -> Sequence[int]:
-        return self.networks if precision == "float64" else [DEEPEST]
+    def _networks(self, precision: Precision, variant: Variant) -> Sequence[int]:
+        return self.networks if precision == "float64" and not self._is_rival(variant) else [DEEPEST]
+
+    def _is_rival(self, variant: Variant) -> bool:
+        return self.backend.is_rival(variant.name)
 
     def _of_case(self, case: int) -> list[Variant]:
         """The variants with code of their own that compute a model of ``SEQUENCES``; as ``_named`` where none does."""

@@ -33,10 +33,14 @@ class RegisteredBackend(Backend):
         """The present name of a variant, given this or a former one."""
         return self.registry.current(name)
 
-    def extra(self, variant: str) -> str:
-        """The entry's own extra, or the backend's."""
+    def is_rival(self, variant: str) -> bool:
+        """As the registry says."""
+        return self.registry.is_rival(variant)
+
+    def extras(self, variant: str) -> tuple[str, ...]:
+        """The backend's own, and the entry's where it has one."""
         entry = self.registry.get(variant)
-        return (entry.extra if entry else None) or self.name
+        return (self.name, entry.extra) if entry and entry.extra else (self.name,)
 
     def lacks(self, job: Job) -> str | None:
         """What the entry of the job's variant says; a backend adds what holds for all of its variants."""

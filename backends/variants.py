@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from backends.job import IEEE, Device, Job, ModelSpec, Parameters, Precision
 from backends.own import OWN
+from tasks.registry import DISTRIBUTION
 
 if TYPE_CHECKING:
     from backends.base import Trainer
@@ -116,7 +117,10 @@ class Entry:
             return why
         if device not in self.devices:
             return self.elsewhere or f"it is for {' and '.join(self.devices)} only"
-        return None if self.has_needed() else f"{self.needs} is not installed: pip install {self.needs}"
+        if self.has_needed():
+            return None
+        what = f"'{DISTRIBUTION}[{self.extra}]'" if self.extra else self.needs
+        return f"{self.needs} is not installed: pip install {what}"
 
     def has_needed(self) -> bool:
         """Whether the module that it needs besides the framework is installed."""
@@ -133,7 +137,9 @@ class Entry:
 
 
 class VariantRegistry:
-    """The entries of one backend, the stock variant first.
+    """The entries of one backend, the stock variant first: the framework's own layer, to which ratios are taken.
+
+    Every other one of tier ``default`` is a rival: what people get without trying from a library upon the framework.
 
     Raises:
         ValueError: two entries have had the same name, now or before.
@@ -161,6 +167,11 @@ class VariantRegistry:
     def get(self, name: str) -> Entry | None:
         """The entry that has the name ``name``, or had it before; None where there is none."""
         return self._by_name.get(name)
+
+    def is_rival(self, name: str) -> bool:
+        """Whether the variant ``name`` is of tier ``default`` and not the stock one."""
+        entry = self.get(name)
+        return entry is not None and entry.tier == "default" and entry is not self.entries[0]
 
     def current(self, name: str) -> str:
         """The present name of the variant ``name``; ``name`` itself where no variant has or had it."""

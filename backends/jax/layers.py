@@ -25,6 +25,10 @@ from backends.parameters import BIASES, layer, layer_names
 Recurrence = Callable[[Cell, bool, Tensors, Tensor], Tensor]
 """Maps cell, whether time is reversed, recurrent weights and projected input to hidden states (T, B, H)."""
 
+Direction = Callable[[Cell, bool, Tensors, Tensor, Tensor | None], Tensor]
+"""Maps cell, whether time is reversed, one direction's canonical weights, its input (T, B, D) and the lengths where
+they vary to hidden states (T, B, H) in the order of time. Weights have the type of the input."""
+
 
 Between = Callable[[int, Tensor], Tensor]
 """Maps the index of a layer and its hidden states (T, B, features) to what the next layer gets."""
@@ -62,40 +66,41 @@ reverse_within.defvjp(
 )
 
 
-def loops(
-    recurrence: Recurrence,
+def stacked(
+    direction: Direction,
     model: ModelSpec,
     parameters: Tensors,
     x: Tensor,
     lengths: Tensor | None,
     between: Between | None,
 ) -> Top:
-    """Layer by layer, each direction a loop over time."""
+    """Layer by layer, direction by direction."""
     below, directions = x, list[Tensor]()
     for index, reverse, prefix in layer_names(model):
         if not reverse and directions:
             below, directions = jnp.concatenate(directions, axis=2), []
             below = between(index - 1, below) if between else below
         p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
-        projected = below @ p["W_ih"].T + p[BIASES[model.cell][0]]  # one GEMM for all steps
-        recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
-        directions.append(_direction(partial(recurrence, model.cell), reverse, recurrent, projected, lengths))
+        directions.append(direction(model.cell, reverse, p, below, lengths))
     forward, *others = directions
     end = forward[-1] if lengths is None else forward[lengths - 1, jnp.arange(len(lengths))]
     return Top(jnp.concatenate(directions, axis=2), jnp.concatenate([end, *(d[0] for d in others)], axis=1))
 
 
-def _direction(
-    recurrence: Callable[[bool, Tensors, Tensor], Tensor],
-    reverse: bool,
-    p: Tensors,
-    projected: Tensor,
-    lengths: Tensor | None,
+def hoisted(recurrence: Recurrence, cell: Cell, reverse: bool, p: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """A direction that projects its input before its loop over time."""
+    projected = x @ p["W_ih"].T + p[BIASES[cell][0]]  # one GEMM for all steps
+    recurrent = {name: w for name, w in p.items() if name.endswith("_hh")}
+    return in_its_order(partial(recurrence, cell), reverse, recurrent, projected, lengths)
+
+
+def in_its_order(
+    run: Callable[[bool, Tensors, Tensor], Tensor], reverse: bool, p: Tensors, x: Tensor, lengths: Tensor | None
 ) -> Tensor:
-    """One direction's hidden states (T, B, H), in the order of time."""
+    """What ``run`` makes of x (T, B, n), reversed within each length where lengths vary; else ``run`` reverses it."""
     if not reverse or lengths is None:
-        return recurrence(reverse, p, projected)
-    return reverse_within(recurrence(False, p, reverse_within(projected, lengths)), lengths)
+        return run(reverse, p, x)
+    return reverse_within(run(False, p, reverse_within(x, lengths)), lengths)
 
 
 def cudnn_layers(
@@ -142,6 +147,6 @@ def _cudnn(model: ModelSpec, parameters: Tensors, x: Tensor, lengths: Tensor | N
 
 Stack = Callable[[ModelSpec, Tensors, Tensor, Tensor | None, Between | None], Top]
 
-scan_layers: Stack = partial(loops, scan)
-deferred_dw_layers: Stack = partial(loops, partial(deferred_dw, 1))
-unrolled_layers: Stack = partial(loops, partial(deferred_dw, 4))
+scan_layers: Stack = partial(stacked, partial(hoisted, scan))
+deferred_dw_layers: Stack = partial(stacked, partial(hoisted, partial(deferred_dw, 1)))
+unrolled_layers: Stack = partial(stacked, partial(hoisted, partial(deferred_dw, 4)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
+from functools import partial
 
 from backends import parts
-from backends.job import Device, ModelSpec
+from backends.job import Cell, Device, Job, ModelSpec
 from backends.variants import Entry, VariantRegistry
 
 #: As many products in the loop of the backward pass as in that of the forward pass: none of them is a weight's
@@ -19,6 +22,40 @@ def why_no_cudnn(model: ModelSpec, device: Device) -> str | None:
     if device == "cpu" or model.cell == "lstm":
         return None
     return "of cuDNN's layers JAX has the LSTM alone"
+
+
+def why_no_cell(library: str, has: dict[Cell, str], model: ModelSpec, device: Device) -> str | None:
+    """Why a library cannot compute the model's cell: what it has in its place, where that is not None."""
+    del device
+    return f"{library} {has[model.cell]}" if model.cell in has else None
+
+
+def why_keras_is_elsewhere(job: Job) -> str | None:
+    """Why Keras does not compute on JAX in this process: what it computes on is decided when it is imported."""
+    del job
+    keras = sys.modules.get("keras")
+    on = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
+    return None if on == "jax" else f"Keras computes with {on} in this process; set KERAS_BACKEND=jax"
+
+
+def rivals_products(model: ModelSpec, device: Device) -> str:
+    """What a compiled step of another library's layers looks like, by the products in its backward loops.
+
+    Each layer and direction has there the gradient with respect to h and, above the first layer, to x; where XLA leaves
+    them in the loop, those of both weights too. ``scan`` has two of each. Keras's GRUs are different: one projects its
+    input before the loop unless it is masked, the other has a product more. Of a single sequence XLA makes sums of some
+    products, and it unrolls a loop of one step. On CUDA nobody looked yet.
+    """
+    if device == "cuda":
+        return "XLA "
+    layers = model.layers
+    counts = {2 * layers - 1, 4 * layers - 1}
+    if model.cell == "gru":
+        counts |= {layers, 2 * layers}
+    if model.cell == "gru-reset-before":
+        counts = {3 * layers - 1, 6 * layers - 1}
+    backward = "|".join(str(count * model.directions) for count in sorted(counts))
+    return rf"XLA (while, \d+ \+ ({backward})|while, 0 \+ [01]|unrolled, \d+ \+ \d+) products in it"
 
 
 SCAN = Entry(
@@ -62,6 +99,30 @@ CHUNK = replace(
     trainer="backends.jax.chunk_trainer:JaxChunkTrainer",
 )  # fmt: skip
 
-VARIANTS = VariantRegistry(SCAN, DEFERRED_DW, PARTS, GRAPH, UNROLLED, CUDNN, CHUNK)
+#: Layers of other libraries in the step of ``scan``: see decision 40.
+EQUINOX = replace(
+    SCAN, name="equinox", needs="equinox", extra="rivals", layers="backends.jax.rivals:equinox_layers",
+    summary="equinox.nn.LSTMCell or GRUCell in lax.scan under jax.vmap, as Equinox's documentation shows",
+    runs=rivals_products,
+    cannot=partial(why_no_cell, "Equinox", {
+        "rnn": "has no plain RNN", "gru-reset-before": "has the GRU that resets after the product alone",
+    }),
+)  # fmt: skip
+FLAX = replace(
+    SCAN, name="flax", needs="flax", extra="rivals", layers="backends.jax.rivals:flax_layers",
+    summary="flax.nnx.RNN of OptimizedLSTMCell or SimpleCell", runs=rivals_products,
+    cannot=partial(why_no_cell, "Flax NNX", {
+        "gru": "has no recurrent bias in its GRU, which inside the reset product is not the input's",
+        "gru-reset-before": "has the GRU that resets after the product alone",
+    }),
+)  # fmt: skip
+KERAS = replace(
+    SCAN, name="keras", needs="keras", extra="rivals", layers="backends.jax.rivals:keras_layers",
+    summary="SimpleRNN, LSTM or GRU of Keras on JAX, through stateless_call", lacks=why_keras_is_elsewhere,
+    runs=rivals_products,
+    precisions=("float32", "bfloat16"),  # on JAX its tanh computes in float32 whatever the layer's type
+)  # fmt: skip
+
+VARIANTS = VariantRegistry(SCAN, EQUINOX, FLAX, KERAS, DEFERRED_DW, PARTS, GRAPH, UNROLLED, CUDNN, CHUNK)
 
 OWN_MODEL = Entry.of_own_models("backends.jax.own:OwnTrainer", keeps_freed_memory=True)

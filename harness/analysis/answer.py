@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
+import backends
 from harness.records.speed import Contest
 
 #: By how much two starts of the same program may differ: what ``harness compare --against`` tolerates.
@@ -128,6 +129,11 @@ class Contender:
     seconds_to: Mapping[str, float] = field(default_factory=dict, compare=False)
     observations: tuple[float, ...] = ()
     rounds: Mapping[str, Mapping[int, float]] = field(default_factory=dict, compare=False)
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether it is the framework's own layer."""
+        return backends.is_stock(self.backend, self.variant, self.tier)
 
 
 @dataclass(frozen=True)

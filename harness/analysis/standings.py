@@ -37,9 +37,11 @@ def answer_of(
     standing = [of_backend[0] for of_backend in by_backend.values()]
     gains = []
     for backend in sorted(by_backend):
-        tiers = {tier: [each for each in by_backend[backend] if each.tier == tier] for tier in ("default", "best")}
-        if tiers["default"] and tiers["best"]:
-            usual, tuned = tiers["default"][0], tiers["best"][0]
+        usual, tuned = (
+            next(filter(is_it, by_backend[backend]), None)
+            for is_it in (lambda each: each.is_stock, lambda each: each.tier == "best")
+        )
+        if usual and tuned:
             gains.append(Gain(usual, tuned, lead(tuned, usual, confidence)))
     leads = tuple(lead(standing[0], each, confidence) for each in standing[1:])
     counted = {(each.backend, each.variant) for each in contenders}

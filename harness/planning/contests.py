@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, NamedTuple, get_args
 
 from pydantic import ValidationError
 
 import backends
+from backends.base import Tier
 from backends.job import CELLS, Device
 from harness.errors import UsageError
 from harness.planning.limits import check_memory
@@ -74,6 +75,7 @@ class _Offer:
         elsewhere: those of the variants that are for other devices.
         stock: the framework's own layer, where it can compute the shape.
         auto: the variant that ``auto`` stands for.
+        tiers: of the variants, by name.
         problem: why the backend cannot be loaded; None where it can.
     """
 
@@ -82,6 +84,13 @@ class _Offer:
     stock: str | None = None
     auto: str = "auto"
     problem: str | None = None
+    tiers: Mapping[str, str] = field(default_factory=dict)
+
+    def of_tiers(self, tiers: Sequence[str]) -> _Offer:
+        """Only what is of these tiers; all of it without any."""
+        if not tiers:
+            return self
+        return replace(self, variants={name: why for name, why in self.variants.items() if self.tiers[name] in tiers})
 
 
 def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
@@ -98,7 +107,8 @@ def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
     try:
         names = expand(items("backend", options), backends.registry.names(), backends.registry.check)
         devices = expand(items("device", options), get_args(Device), _check_device)
-        variants = items("variant", options)
+        tiers = [_check_tier(word) for word in items("tier", options)]
+        variants = items("variant", options) or ["all" if tiers else "auto"]
         contests = _shapes_asked_for(options, names[0])
     except UnknownName as error:
         raise UsageError(str(error)) from None
@@ -110,7 +120,7 @@ def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
     offers = _ask(names, devices, [spec for _, spec in contests])
     _check_variants(variants, names, offers)
     return [
-        _contest(shape, spec, {where: found[number] for where, found in offers.items()}, variants)
+        _contest(shape, spec, {where: found[number].of_tiers(tiers) for where, found in offers.items()}, variants)
         for number, (shape, spec) in enumerate(contests)
     ]
 
@@ -167,6 +177,12 @@ def _check_shape(name: str) -> str:
     return known[name.lower()]
 
 
+def _check_tier(name: str) -> str:
+    if name not in get_args(Tier):
+        raise UnknownName(nearest("tier", name, list(get_args(Tier))))
+    return name
+
+
 def _check_device(name: str) -> str:
     if check_device(name) not in get_args(Device):
         raise UnknownName(nearest("device", name, list(get_args(Device))))
@@ -210,11 +226,14 @@ def _offers(answer: list[dict[str, Any]] | WorkerDied, asked: Sequence[SpeedSpec
 
 def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:
     variants = answer["variants"]
+    # the first of tier default; where it cannot compute the shape there is no reference: the others are rivals
+    stock = next((variant for variant in variants if variant["tier"] == "default"), None)
     return _Offer(
         {variant["name"]: variant["reason"] for variant in variants},
         frozenset(variant["name"] for variant in variants if device not in variant["devices"]),
-        next((v["name"] for v in variants if v["tier"] == "default" and not v["reason"]), None),
+        stock["name"] if stock and not stock["reason"] else None,
         answer["auto"],
+        tiers={variant["name"]: variant["tier"] for variant in variants},
     )
 
 

@@ -56,7 +56,7 @@ def _roof(entry: Entry) -> Roof:
 
 def _is_reference(entry: Entry) -> bool:
     """The reference is as fast as itself, by definition and without an interval."""
-    return entry.row.tier == "default"
+    return entry.row.is_stock
 
 
 def times(ratio: Ratio | None) -> tuple[str, str]:

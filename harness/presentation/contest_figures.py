@@ -105,7 +105,7 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
     """Bars of how many times as fast as the stock layer, one panel per contest."""
     panels = []
     for contest in record.contests:
-        rows = [row for row in ranked(contest.rows) if row.figures and row.figures.ratio and row.tier != "default"]
+        rows = [row for row in ranked(contest.rows) if row.figures and row.figures.ratio and not row.is_stock]
         if rows:
             panels.append((contest, rows))
     numbered = pages(panels)

@@ -140,7 +140,7 @@ def legend(record: SpeedRecord) -> list[str]:
         )
     same = "framework on the same device" if len(record.roofs) > 1 else "framework"
     lines.append(
-        f"× stock: how many times as fast as the stock layer (tier default) of the same {same}, pair by pair. "
+        f"× stock: how many times as fast as the stock layer of the same {same}, pair by pair. "
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
     rows = [row for contest in record.contests for row in contest.rows]

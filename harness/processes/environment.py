@@ -53,7 +53,7 @@ def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPROC", "PJRT_NPROC"),
         threads,
     ) | {
-        "KERAS_BACKEND": spec.backend if spec.backend in KERAS_BACKENDS else "tensorflow",
+        "KERAS_BACKEND": keras_computes_on(spec.backend),
         "JAX_PLATFORMS": "cpu" if spec.device == "cpu" else "cuda,cpu",
         "PYTHONHASHSEED": "0",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -68,6 +68,11 @@ def worker_variables(spec: RunSpec | SpeedSpec) -> dict[str, str]:
         if spec.device == "cuda":
             variables["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
     return variables
+
+
+def keras_computes_on(backend: str | None) -> str:
+    """The framework on which Keras is to compute in a worker of ``backend``, or of none yet."""
+    return backend if backend in KERAS_BACKENDS else "tensorflow"
 
 
 def device_variables() -> dict[str, str]:

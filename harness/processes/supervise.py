@@ -221,10 +221,11 @@ def _asking(
     Args:
         late: what is said of one that does not answer within ``timeout`` seconds; None for the last line of its log.
     """
-    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **environment.device_variables()}
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", **environment.device_variables()}
     deadline = until(timeout)
     with ExitStack() as stack:
-        workers = [stack.enter_context(Channel(variables)) for _ in questions]
+        keras = [environment.keras_computes_on(getattr(question, "backend", None)) for question in questions]
+        workers = [stack.enter_context(Channel({**variables, "KERAS_BACKEND": on})) for on in keras]
         for worker in workers:  # all are told to end before the first is waited for
             stack.callback(worker.dismiss)
         for worker, question in zip(workers, questions, strict=True):

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?", re.IGNORECASE)
 #: Ours comes from this checkout (older records call it ``harness``); the others come with any environment.
 _NOT_PINNED = {DISTRIBUTION, "harness", "pip", "setuptools", "wheel"}
 #: Parts of this project that bring a framework.
-EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy")
+EXTRAS = ("numpy", "numba", "torch", "tensorflow", "jax", "cupy", "rivals")
 #: The only words that may name a Python to uv, which would also start a file of that name.
 _PYTHON = re.compile(r"[0-9]+\.[0-9]+")
 _DONE = "harness-environment.json"
@@ -49,6 +49,7 @@ class Recipe:
         python: major and minor version.
         pins: the exact version of each distribution, if it is installed at all.
         reads_saved: whether it reads saved parameters, for which this project has another part.
+        more: other parts of this project that the variant needs, such as ``rivals``.
         commit: of this project's code, where it is not what is here; code: the folder that has it.
     """
 
@@ -57,12 +58,18 @@ class Recipe:
     pins: Mapping[str, str]
     reads_saved: bool = False
     commit: str | None = None
+    more: tuple[str, ...] = ()
     code: Path = field(default=software.SOURCE, compare=False)
+
+    @property
+    def extras(self) -> list[str]:
+        """All parts of this project that are installed."""
+        return [self.extra, *self.more, *["save"] * self.reads_saved]
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits, equal for equal recipes."""
-        more = [*["save"] * self.reads_saved, *([self.commit] if self.commit else [])]
+        more = [*self.extras[1:], *([self.commit] if self.commit else [])]
         content = json.dumps([self.extra, self.python, sorted(self.pins.items()), *more])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -85,13 +92,14 @@ def recipe(record: Record) -> Recipe:
     pins = {name: str(Version(version).public) for name, version in pins.items() if name not in _NOT_PINNED}
     name = record.spec.backend
     known = name in backends.registry.names()
-    extra = backends.load(name).extra(record.variant or record.spec.variant) if known else name
-    if extra not in EXTRAS:
-        raise NotBuilt(f"this project has no extra that brings {extra!r}; it has {', '.join(EXTRAS)}")
+    extra, *more = backends.load(name).extras(record.variant or record.spec.variant) if known else (name,)
+    for each in (extra, *more):
+        if each not in EXTRAS:
+            raise NotBuilt(f"this project has no extra that brings {each!r}; it has {', '.join(EXTRAS)}")
     python = re.match(_PYTHON, where.python)
     if python is None or not re.fullmatch(r"[0-9.]+((a|b|rc)[0-9]+)?\+?", where.python):
         raise NotBuilt(f"the record names Python {where.python[:40]!r}, which is not a version")
-    return Recipe(extra, python[0], pins, reads_saved=record.spec.start is not None)
+    return Recipe(extra, python[0], pins, reads_saved=record.spec.start is not None, more=tuple(more))
 
 
 def recipe_for(backend: str, version: str | None) -> Recipe:
@@ -200,8 +208,7 @@ def _build(place: Path, recipe: Recipe, tell: Tell) -> None:
     pip = [uv, "pip", "install", "--python", str(_interpreter(place))] if uv else [
         str(_interpreter(place)), "-m", "pip", "install", "--disable-pip-version-check"
     ]  # fmt: skip
-    extras = ",".join([recipe.extra, *["save"] * recipe.reads_saved])
-    _run([*pip, "-q", "-c", str(constraints), f"{recipe.code}[{extras}]"])
+    _run([*pip, "-q", "-c", str(constraints), f"{recipe.code}[{','.join(recipe.extras)}]"])
     (place / _DONE).write_text(json.dumps({"extra": recipe.extra, "python": recipe.python, "pins": dict(recipe.pins)}))
 
 

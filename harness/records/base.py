@@ -217,6 +217,11 @@ class Execution(Frozen):
         return backends.current_variant(self.spec.backend, self.variant or self.spec.variant)
 
     @property
+    def is_stock(self) -> bool:
+        """Whether it is the framework's own layer: what ratios are taken to, and what tuning gains on."""
+        return backends.is_stock(self.spec.backend, self.current_variant, self.tier)
+
+    @property
     def compared(self) -> Gate | None:
         """What the gate found, where there was a reference to compare with."""
         return self.gate if isinstance(self.gate, Gate) else None

@@ -204,7 +204,8 @@ _SIZES: dict[str, Any] = {**_LIST, "kind": int, "metavar": "N,…"}
 #: Of ``harness speed``. What is not given is the named shape's.
 SPEED = (
     _as_in_run("backend", about="Backends, or all.", **_LIST),
-    _as_in_run("variant", about="Variants, auto or all.", default=("auto",), otherwise=None, group=None, **_LIST),
+    _as_in_run("variant", about="Variants, auto or all.", otherwise="auto; all with --tier", group=None, **_LIST),
+    Option("tier", "Only variants of these tiers: default, best, fused.", **_LIST),
     _as_in_run("cell", about="Cells, or all.", **_LIST),
     Option("shape", "Named shapes: A to F, all, braun-…, braun.", otherwise="B", **_LIST),
     Option("batch", "Sequences per update.", fills="batch", group=DATA, **_SIZES),

@@ -81,9 +81,20 @@ def test_what_an_entry_names_can_be_found(name: str, entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_the_stock_variant_is_first_and_the_only_default(name: str) -> None:
-    assert [entry.tier for entry in registry(name)].index("default") == 0
-    assert [entry.tier for entry in registry(name)].count("default") == 1
+def test_the_stock_variant_is_first_and_others_of_its_tier_are_rivals(name: str) -> None:
+    stock, *others = registry(name)
+    assert stock.tier == "default"
+    assert backends.is_stock(name, stock.name, stock.tier)
+    for entry in others:
+        assert backends.load(name).is_rival(entry.name) == (entry.tier == "default")
+        assert not backends.is_stock(name, entry.name, entry.tier)
+    assert backends.is_stock("made-up", "any", "default"), "of an unknown backend the tier decides"
+    assert not backends.load(name).is_rival("made-up")
+
+
+@pytest.mark.parametrize(("name", "entry"), ENTRIES)
+def test_what_a_variant_needs_is_its_frameworks_extra_and_its_own(name: str, entry: Entry) -> None:
+    assert backends.load(name).extras(entry.name) == ((name, entry.extra) if entry.extra else (name,))
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -158,6 +169,10 @@ def test_an_entry_says_why_not_in_the_order_model_device_needed_module() -> None
     assert entry.why_not(a_job("rnn").model, "cpu") == "no plain RNN"
     assert entry.why_not(model, "cpu") == "only there"
     assert str(entry.why_not(model, "cuda")).endswith("pip install a_module_that_is_not_there")
+    of_extra = dataclasses.replace(entry, extra="rivals")
+    assert of_extra.why_not(model, "cuda") == (
+        "a_module_that_is_not_there is not installed: pip install 'rnn-harness[rivals]'"
+    )
     assert an_entry().why_not(model, "cpu") is None
 
 
