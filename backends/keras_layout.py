@@ -8,12 +8,22 @@ the recurrent product: the input's row, then the recurrent one. The GRUs' gates 
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import numpy as np
 
-from backends.job import Array, Cell, Parameters
+from backends.job import Array, Cell, Job, Parameters
 from backends.parameters import BIASES
+
+
+def why_keras_is_elsewhere(framework: str, job: Job) -> str | None:
+    """Why Keras does not compute on ``framework`` in this process: that is decided when it is imported, for good."""
+    del job
+    keras = sys.modules.get("keras")
+    on = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
+    return None if on == framework else f"Keras computes with {on} in this process; set KERAS_BACKEND={framework}"
 
 
 def keras_layer(cell: Cell, hidden: int, **words: Any) -> Any:
