@@ -94,6 +94,11 @@ DEFERRED_DW = replace(
     summary="a loop with its backward pass by hand, in place: dW_hh is one GEMM after it",
     layers="backends.torch.deferred_dw:DeferredDwLayers",
 )  # fmt: skip
+DEFERRED_DW_PARTS = replace(
+    DEFERRED_DW, name="deferred-dw-parts", former=(), like="deferred-dw", parts=True, lacks=parts.why_not,
+    runs=rf"{BY_HAND}, ([2-9]|\d\d+) parts", summary="deferred-dw on parts of the batch, a thread for each",
+    trainer=NN_PARTS.trainer, devices=("cpu",), elsewhere=NN_PARTS.elsewhere,
+)  # fmt: skip
 COMPILED = replace(
     LOOP, name="compiled", runs=f"{BY_HAND}, gates by TorchInductor", cannot=why_not_compiled,
     summary="deferred-dw, its element-wise work fused by torch.compile",
@@ -121,7 +126,18 @@ GRAPH = on_graph(NN, "graph", lambda model, device: REPLAYED + stock_operator(mo
 GRAPH_DEFERRED_DW = on_graph(DEFERRED_DW, "graph-deferred-dw", f"{REPLAYED}{BY_HAND}", ("graph-late-dw",))
 
 VARIANTS = VariantRegistry(
-    NN, NN_COMPILED, CELL_LOOP, KERAS, NN_KEPT, NN_PARTS, DEFERRED_DW, COMPILED, LOOP, GRAPH, GRAPH_DEFERRED_DW
+    NN,
+    NN_COMPILED,
+    CELL_LOOP,
+    KERAS,
+    NN_KEPT,
+    NN_PARTS,
+    DEFERRED_DW,
+    DEFERRED_DW_PARTS,
+    COMPILED,
+    LOOP,
+    GRAPH,
+    GRAPH_DEFERRED_DW,
 )
 
 OWN_MODEL = Entry.of_own_models("backends.torch.own:OwnTrainer", keeps_freed_memory=True)
