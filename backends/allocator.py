@@ -12,7 +12,7 @@ import platform
 import sys
 
 # <malloc.h>
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
 #: Twice the largest size up to which glibc may take a block from the heap rather than map it alone.
 _LARGE = 64 * 2**20
 
@@ -30,6 +30,15 @@ def keep_freed_memory() -> bool:
         return False
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(_M_MMAP_MAX, 0) and libc.mallopt(_M_TRIM_THRESHOLD, -1))
+
+
+def share_one_heap() -> bool:
+    """From now on let threads that begin take their blocks from the process's heap. Returns whether that is in force.
+
+    Otherwise glibc gives each thread an arena of pieces of 64 MiB, and a piece that is free goes back to the kernel
+    whatever was said of trimming.
+    """
+    return why_not() is None and bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1))
 
 
 def keeps_freed_memory() -> bool:

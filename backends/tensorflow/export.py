@@ -6,8 +6,8 @@ import numpy as np
 
 from backends.exported import Exported
 from backends.job import Array, Cell, ModelSpec, Parameters
+from backends.keras_layout import to_keras
 from backends.parameters import layer, layer_names
-from backends.tensorflow.convert import to_own
 
 _LAYERS: dict[Cell, str] = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU", "gru-reset-before": "GRU"}
 _SNIPPET = """\
@@ -30,7 +30,7 @@ def export(model: ModelSpec, parameters: Parameters) -> Exported:
     """
     own: list[Array] = []
     for _, _, prefix in layer_names(model):
-        own += to_own(model.cell, layer(parameters, prefix))
+        own += to_keras(model.cell, layer(parameters, prefix))
     own += [parameters["head.W"].T, parameters["head.b"]]
     wide = parameters["head.b"].dtype == np.float64
     snippet = _SNIPPET.format(

@@ -1,28 +1,21 @@
 """One recurrent layer in one direction: Keras's own, the fused LSTM operator, and a loop made for XLA.
 
 A layer maps a sequence to its hidden states, or to the final one only. It keeps its weights as Keras does (see
-``convert``) and computes in the type of x, whatever that of its weights.
+``backends.keras_layout``) and computes in the type of x, whatever that of its weights.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import tensorflow as tf
 
 from backends.base import Unsupported
 from backends.job import Array, Cell
+from backends.keras_layout import keras_layer
 from backends.tensorflow.recurrence import recurrence
-
-STOCK: dict[Cell, Callable[..., Any]] = {
-    "rnn": keras.layers.SimpleRNN,
-    "lstm": keras.layers.LSTM,
-    "gru": keras.layers.GRU,
-    "gru-reset-before": lambda *args, **kwargs: keras.layers.GRU(*args, reset_after=False, **kwargs),
-}
 
 
 class Layer(ABC):
@@ -61,7 +54,9 @@ class StockLayer(Layer):
         self.flips = reverse and every
         width, hidden = own[0].shape[0], own[1].shape[0]
         policy = dtype if dtype == own[0].dtype.name else f"mixed_{dtype}"
-        self.layer = STOCK[cell](hidden, return_sequences=every, go_backwards=reverse, unroll=self.unroll, dtype=policy)
+        self.layer = keras_layer(
+            cell, hidden, return_sequences=every, go_backwards=reverse, unroll=self.unroll, dtype=policy
+        )
         self.layer.build((None, None, width))
         self.layer.set_weights(own)
         self.variables = [variable.value for variable in self.layer.trainable_variables]

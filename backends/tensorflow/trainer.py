@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from backends.base import DeviceMemory, Trainer
 from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, time_major
+from backends.keras_layout import from_keras, to_keras
 from backends.parameters import layer, layer_names
-from backends.tensorflow.convert import from_own, to_own
 from backends.tensorflow.network import Network
 from backends.tensorflow.optimizer import Rates, clipped, update_rule
 from backends.variants import Entry
@@ -48,7 +48,7 @@ class TensorflowTrainer(Trainer):
     def _built(self, parameters: Parameters, entry: Entry) -> Any:
         """What maps inputs and lengths to outputs, a ``Network`` or like one."""
         model = self.job.model
-        own = {prefix: to_own(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
+        own = {prefix: to_keras(model.cell, layer(parameters, prefix)) for _, _, prefix in layer_names(model)}
         own["head"] = [parameters["head.W"].T, parameters["head.b"]]
         return Network(self.job, entry, own)
 
@@ -120,7 +120,7 @@ class TensorflowTrainer(Trainer):
         found: Parameters = {}
         for _, _, prefix in layer_names(self.job.model):
             own = [variable.numpy() for variable in self.network.layers[prefix].variables]
-            found |= {f"{prefix}.{name}": array for name, array in from_own(self.job.model.cell, own).items()}
+            found |= {f"{prefix}.{name}": array for name, array in from_keras(self.job.model.cell, own).items()}
         W, b = (variable.numpy() for variable in self.network.head)
         return found | {"head.W": np.ascontiguousarray(W.T), "head.b": b}
 

@@ -59,7 +59,7 @@ class TorchBackend(RegisteredBackend):
         )
 
     def choose(self, job: Job) -> Choice:
-        """By cell, size and device, as measured."""
+        """By cell, size and device, as measured; those on parts of the batch were not, and are taken nowhere yet."""
         if job.device == "cuda":
             if job.model.cell == "gru-reset-before":
                 return Choice(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch._dynamo.utils
+import torch._dynamo
 from torch import Tensor
 
 from backends.job import Cell
 from backends.torch import deferred_dw
+from backends.torch.inductor import compilations
 from backends.torch.trainer import TorchTrainer
 
 #: Each shape and precision is compiled separately; past torch's limit one would fail, or silently run eagerly.
@@ -165,11 +166,6 @@ class GruResetBefore(CompiledLayer, deferred_dw.GruResetBefore):
         torch.mm(d_n, self.W_hh[2 * H :], out=self.scratch)
         gru_reset_before_backward_r(self.scratch, dh, r, h, d_r)
         dh.addmm_(self.da[t, :, : 2 * H], self.W_hh[: 2 * H])
-
-
-def compilations() -> int:
-    """How many kernels have been compiled, shapes and precisions counted apart."""
-    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
 
 
 LAYERS: dict[Cell, type[deferred_dw.Layer]] = {"lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}

@@ -7,6 +7,7 @@ next is a function, ``between``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from backends.job import Cell, ModelSpec
 from backends.parameters import BIASES, layer_names, shapes
 from backends.torch.cells import CELLS
+from backends.torch.names import stock_name
 
 STOCK: dict[Cell, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -41,21 +43,30 @@ class StockLayers(nn.Module):
             for name, p in self.rnns.named_parameters():
                 if name.partition(".")[2].startswith("bias_hh"):
                     p.requires_grad_(False).zero_()
+        #: What computes each layer.
+        self.calls: list[Any] = list(self.rnns)
+
+    def own_name(self, name: str) -> str:
+        """What the parameter of the canonical name ``name`` is called here."""
+        if len(self.rnns) == 1:
+            return f"rnns.0.{stock_name(name)}"
+        index, rest = re.fullmatch(r"l(\d+)(r?\..*)", name).groups()  # type: ignore[union-attr]
+        return f"rnns.{index}.{stock_name('l0' + rest)}"
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, between: Between | None = None) -> Tensor:
         """Hidden states (T, B, features). Only layers that stand apart take ``between``."""
-        for index, rnn in enumerate(self.rnns):
+        for index, rnn in enumerate(self.calls):
             x = self._cast(rnn, between(index - 1, x) if between and index else x, lengths)
         return x
 
-    def _cast(self, rnn: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _cast(self, rnn: Any, x: Tensor, lengths: Tensor | None) -> Tensor:
         if x.dtype == rnn.weight_ih_l0.dtype:
             return self._states(rnn, x, lengths)
-        # as a user would: the library's own casts keep cuDNN's weights in one piece
-        with torch.autocast(x.device.type, x.dtype):
+        # as a user would: the library's own casts keep cuDNN's weights in one piece. Each is used once: nothing to keep
+        with torch.autocast(x.device.type, x.dtype, cache_enabled=False):
             return self._states(rnn, x, lengths)
 
-    def _states(self, rnn: nn.Module, x: Tensor, lengths: Tensor | None) -> Tensor:
+    def _states(self, rnn: Any, x: Tensor, lengths: Tensor | None) -> Tensor:
         if lengths is None:
             hs: Tensor = rnn(x)[0]
             return hs
@@ -75,6 +86,10 @@ class LoopLayers(nn.Module):
             {name.replace(".", "_"): nn.Parameter(torch.zeros(shape))
              for name, shape in shapes(model).items() if not name.startswith("head")}
         )  # fmt: skip
+
+    def own_name(self, name: str) -> str:
+        """As ``StockLayers.own_name``."""
+        return f"weights.{name.replace('.', '_')}"
 
     def forward(self, x: Tensor, lengths: Tensor | None = None, between: Between | None = None) -> Tensor:
         """Hidden states (T, B, features), layer by layer."""

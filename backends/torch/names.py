@@ -10,3 +10,8 @@ def stock_name(name: str) -> str:
     """``l1r.W_ih`` is ``weight_ih_l1_reverse``; a single bias is ``bias_ih``."""
     prefix, array = name.split(".")
     return f"{_ARRAYS[array]}_{prefix.removesuffix('r')}" + ("_reverse" if prefix.endswith("r") else "")
+
+
+def cell_name(name: str) -> str:
+    """``l1r.W_ih`` is ``weight_ih`` of ``nn.LSTMCell`` and its kin, which have one layer in one direction."""
+    return _ARRAYS[name.split(".")[1]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from backends.device_clock import DeviceClock
 from backends.job import (
     Array,
     Job,
+    ModelSpec,
     OptimizerSpec,
     Parameters,
     checked_lengths,
@@ -24,6 +25,7 @@ from backends.job import (
     time_major,
 )
 from backends.torch.convert import tensors
+from backends.torch.inductor import in_compiled
 from backends.torch.network import Network
 from backends.variants import Entry
 from tasks.base import Batch
@@ -35,8 +37,14 @@ Staged = list[StagedBatch]
 #: Operators that compute a whole recurrence, most specific first.
 RECURRENCES = ("aten::_cudnn_rnn", "aten::mkldnn_rnn_layer", "aten::lstm", "aten::gru", "aten::rnn_tanh")
 
+#: Operators that compute a whole step of a cell.
+CELL_STEPS = ("aten::lstm_cell", "aten::gru_cell", "aten::rnn_tanh_cell")
+
 #: Operators of which a Python loop over time runs one per step, at least.
 PRODUCTS = ("aten::addmm", "aten::addmm_", "aten::mm")
+
+#: What is said where none of these ran.
+UNKNOWN = "no recurrence known by name"
 
 #: The class that ``cross_entropy`` leaves out of its mean.
 IGNORED = -100
@@ -54,7 +62,7 @@ class TorchTrainer(Trainer):
         self.network = self._built(entry).to(self.device, getattr(torch, job.dtype))
         self.tensors = self._named()
         with torch.no_grad():
-            for name, array in parameters.items():
+            for name, array in self._loaded(parameters).items():
                 self.tensors[name].copy_(torch.from_numpy(array))
         self.optimizer = _optimizer(job.optimizer, list(self.tensors.values()), self.capturable)
         self.updates = 0
@@ -65,11 +73,20 @@ class TorchTrainer(Trainer):
     def _built(self, entry: Entry) -> torch.nn.Module:
         """What maps inputs and lengths to outputs, on the host."""
         scale = kept_scale(self.job) if self.job.dropout else None
-        return Network(self.job.model, entry.load_layers(), getattr(torch, self.job.layer_dtype), scale)
+        return Network(self.job.model, self._layers(entry), getattr(torch, self.job.layer_dtype), scale)
+
+    def _layers(self, entry: Entry) -> Callable[[ModelSpec, bool], torch.nn.Module]:
+        """What makes the recurrent layers."""
+        found: Callable[[ModelSpec, bool], torch.nn.Module] = entry.load_layers()
+        return found
 
     def _named(self) -> dict[str, Tensor]:
         """The trainable tensors of ``network``, in the order in which ``parameters`` has them."""
         return tensors(self.network, self.job.model)
+
+    def _loaded(self, parameters: Parameters) -> Parameters:
+        """What each of ``tensors`` starts from."""
+        return parameters
 
     def stage(self, batches: Sequence[Batch]) -> Staged:
         """As ``Trainer.stage``; inside, sequences are time-major."""
@@ -105,19 +122,24 @@ class TorchTrainer(Trainer):
 
     def executed(self, batch: Batch) -> str:
         """As ``Trainer.executed``."""
+        return self._recurrence(self._ran(batch)) + memory_kept()
+
+    def _ran(self, batch: Batch) -> dict[str, int]:
+        """How often each operator ran in a forward pass, as a profiler saw it."""
         x, lengths = self._inputs(batch.x), self._lengths(batch.lengths)
         with torch.autograd.profiler.profile() as profile:
             self.network(x, lengths)
-        ran = {event.key: event.count for event in profile.key_averages()}
-        kept = ", freed memory kept" if allocator.keeps_freed_memory() else ""
+        return {event.key: event.count for event in profile.key_averages()}
+
+    def _recurrence(self, ran: Mapping[str, int]) -> str:
+        """In words, what computed the recurrence where these operators ran so often."""
         if found := next((op for op in RECURRENCES if op in ran), None):
-            return found + kept
+            return found
         if all(ran.get(op, 0) < self.job.length for op in PRODUCTS):
-            return "no recurrence known by name"
-        product = max(PRODUCTS, key=lambda op: ran.get(op, 0))
+            return UNKNOWN
+        step = next((op for op in CELL_STEPS if op in ran), None) or max(PRODUCTS, key=lambda op: ran.get(op, 0))
         graph = "by autograd" if "Recurrence" not in ran else "backward pass by hand"
-        compiled = any(key.startswith("Torch-Compiled Region") for key in ran)
-        return f"Python loop of {product}, {graph}" + (", gates by TorchInductor" if compiled else "") + kept
+        return f"Python loop of {step}, {graph}" + (", gates by TorchInductor" if in_compiled(ran) else "")
 
     def memory(self) -> DeviceMemory:
         """As ``Trainer.memory``."""
@@ -139,25 +161,36 @@ class TorchTrainer(Trainer):
             _set_rate(self.optimizer, self.job.optimizer.rate(self.updates))
             yield batch
 
-    def _step(self, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None) -> Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self._loss(self.network(x, lengths, masks), y, lengths)
-        loss.backward()
-        _clip(self.job.optimizer, self.tensors.values())
-        self.optimizer.step()
-        return loss.detach()
+    def _step(self, *batch: Any) -> Tensor:
+        self._forget()
+        loss = self._backward(batch)
+        self._update()
+        return loss
 
     def _accumulated(self, micros: Staged) -> Tensor:
         """One update with the mean of the micro-batches' gradients; its loss is the mean of theirs."""
+        self._forget()
+        losses = [self._backward(micro, len(micros)) for micro in micros]
+        self._update()
+        return torch.stack(losses).sum()
+
+    def _forget(self) -> None:
+        """Drop the gradients of the update before."""
         self.optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for x, y, lengths, masks in micros:
-            loss = self._loss(self.network(x, lengths, masks), y, lengths) / len(micros)
-            loss.backward()
-            losses.append(loss.detach())
+
+    def _backward(self, batch: Any, number: int = 1) -> Tensor:
+        """The loss of one of ``number`` batches whose mean counts; its gradients are added to what there is."""
+        x, y, lengths, masks = batch
+        loss = self._loss(self.network(x, lengths, masks), y, lengths)
+        if number > 1:
+            loss = loss / number
+        loss.backward()
+        return loss.detach()
+
+    def _update(self) -> None:
+        """Clip the gradients, and change the parameters."""
         _clip(self.job.optimizer, self.tensors.values())
         self.optimizer.step()
-        return torch.stack(losses).sum()
 
     def _loss(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         if self.job.loss == "ctc":
@@ -174,9 +207,9 @@ class TorchTrainer(Trainer):
     def _ctc(self, out: Tensor, y: Tensor, lengths: Tensor | None) -> Tensor:
         """The mean over sequences; torch's own ``reduction="mean"`` would divide each by its number of labels first."""
         if lengths is None:
-            lengths = torch.full((self.job.batch,), self.job.length)
+            lengths = torch.full((out.shape[1],), self.job.length)
         log_y, labels = functional.log_softmax(out, dim=2), (y >= 0).sum(1)
-        return functional.ctc_loss(log_y, y, lengths, labels, blank=0, reduction="sum") / self.job.batch
+        return functional.ctc_loss(log_y, y, lengths, labels, blank=0, reduction="sum") / out.shape[1]
 
     def _inputs(self, x: Array) -> Tensor:
         return self._tensor(time_major(x))
@@ -204,6 +237,11 @@ class TorchTrainer(Trainer):
     def _synchronize(self) -> None:
         if self.job.device == "cuda":
             torch.cuda.synchronize()
+
+
+def memory_kept() -> str:
+    """What ``executed`` says at its end where freed memory stays with the process."""
+    return ", freed memory kept" if allocator.keeps_freed_memory() else ""
 
 
 def _device_clock(device: torch.device) -> DeviceClock:
