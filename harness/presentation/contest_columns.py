@@ -138,7 +138,7 @@ _FIXED: Sequence[Column[Entry]] = (
         "float64", heading="%\ncopy", write=_percent, whole=True,
     ),
     Column(
-        "floor_ms", _figure(lambda f: f.floor_ms), "the dependent time steps of an update or prediction at their latency",
+        "floor_ms", _figure(lambda f: f.floor_ms), "the dependent steps of an update or prediction at their latency",
         "float64",
     ),
     Column(

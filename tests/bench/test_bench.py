@@ -48,6 +48,25 @@ def test_numpy_is_measured_against_the_textbook_and_has_a_verdict_at_a_shape(tmp
     assert mean["met"] is None, "the target is of all six shapes"
 
 
+def test_prediction_is_measured_against_training(tmp_path: Path) -> None:
+    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", "predict", *TINY)
+    assert at_shape["reason"] is None
+    assert at_shape["count"] == 3
+    assert at_shape["met"] is (at_shape["got"]["high"] >= 2.5)
+    assert mean["met"] is None, "the target is of each shape"
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow", "jax"])
+def test_a_bare_script_predicts_from_the_host_and_back(framework: str) -> None:
+    """By the layer and the head that it trains, drawn anew: outputs of the right shape."""
+    stage, predict = script(framework).prediction(Sizes("lstm", 3, 4, 2, 5, 2, "mse", 0.01))
+    batch = np.ones((3, 4, 2), "float32"), np.zeros((3, 2), "float32")
+    first, second = predict([stage(*batch)] * 2)
+    assert type(first) is np.ndarray
+    assert first.shape == (3, 2)
+    np.testing.assert_array_equal(first, second)
+
+
 def test_the_best_share_of_the_gemm_rate_is_named_last(tmp_path: Path) -> None:
     *variants, best = rows_of(tmp_path, "targets.py", "--only", "gemm", *TINY)
     medians = {row["measure"].split(", ")[-1]: row["got"]["median"] for row in variants if row["got"]}
