@@ -202,10 +202,9 @@ def test_pairs_of_one_round_tell_where_the_machine_drifts() -> None:
 
 def test_predictions_say_nothing_of_who_trains_fastest() -> None:
     """Neither alone nor beside the same contestants in training."""
-    trained, predicted = (
-        made_speed([turns("torch", [ms] * 4, measure=measure), turns("numpy", [2.0] * 4, measure=measure)])
-        for ms, measure in ((3.0, "train"), (1.0, "predict"))
-    )
+    trained = made_speed([turns("torch", [3.0] * 4), turns("numpy", [2.0] * 4)])
+    rows = [made_contestant(backend, ms, measure="predict") for backend, ms in (("torch", 1.0), ("numpy", 2.0))]
+    predicted = made_speed(rows)
     assert asked(speeds=[predicted]) == []
     assert one(speeds=[trained, predicted]) == one(speeds=[trained])
 
