@@ -208,8 +208,16 @@ WHERE_DIFFERING = (
 
 
 def usual(data: pd.DataFrame) -> list[str]:
-    """The columns of these contestants as text, unless others are asked for."""
-    return [*DEFAULT, *(name for name in WHERE_DIFFERING if data[name].nunique(dropna=False) > 1)]
+    """The columns of these contestants as text, unless others are asked for. Predictions are always marked as such."""
+    predicted = bool((data["measure"] != "train").any())
+    return [
+        *DEFAULT,
+        *(
+            name
+            for name in WHERE_DIFFERING
+            if data[name].nunique(dropna=False) > 1 or (name == "measure" and predicted)
+        ),
+    ]
 
 
 #: Which columns of a contest leave first where a terminal has no room for all.
