@@ -38,12 +38,23 @@ class Accumulating(Trainer):
         """As ``Trainer.train``."""
         return self.trainer.train_accumulated(staged)
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``, of one micro-batch after the other."""
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> list[Any]:
+        """As ``Trainer.stage_inputs``, for each micro-batch."""
         micro = self.job.micro.batch
         rows = [slice(start, start + micro) for start in range(0, self.job.batch, micro)]
         own = [None if lengths is None else lengths[each] for each in rows]
-        return np.concatenate([self.trainer.predict(x[each], n) for each, n in zip(rows, own, strict=True)])
+        return [self.trainer.stage_inputs(x[each], n) for each, n in zip(rows, own, strict=True)]
+
+    def predict_staged(self, staged: list[Any]) -> list[Array]:
+        """As ``Trainer.predict_staged``, of one micro-batch after the other.
+
+        Each is fetched before the next may overwrite it.
+        """
+        return [self.trainer.fetch(self.trainer.predict_staged(each)) for each in staged]
+
+    def fetch(self, outputs: list[Array]) -> Array:
+        """As ``Trainer.fetch``, of the micro-batches together."""
+        return np.concatenate(outputs)
 
     def parameters(self) -> Parameters:
         """As ``Trainer.parameters``."""

@@ -123,13 +123,36 @@ class Trainer(ABC):
         """
         raise Unsupported(f"{type(self).__name__} accumulates no gradients")
 
-    @abstractmethod
     def predict(self, x: Array, lengths: Array | None = None) -> Array:
         """The model's outputs for x of shape (batch, length, inputs), on the host.
 
         Shape (batch, outputs) or (batch, length, outputs). The batch is the job's own. ``lengths`` are
         for a ``variable`` job, as in ``Batch``; outputs past a sequence's end have no meaning.
+
+        A trainer has this, or ``stage_inputs``, ``predict_staged`` and ``fetch``, of which this is made here.
         """
+        return self.fetch(self.predict_staged(self.stage_inputs(x, lengths)))
+
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> Any:
+        """What ``predict`` gets, on the device, in the layout that prediction wants; nothing is in flight any more.
+
+        The caller leaves the memory of ``x`` and ``lengths`` alone as long as this is in use.
+        """
+        return x, lengths
+
+    def predict_staged(self, staged: Any) -> Any:
+        """The outputs of what was staged, left on the device. When it returns, they are there.
+
+        They may lie in memory that the next prediction writes: ``fetch`` them before.
+        """
+        if type(self).predict is Trainer.predict:
+            raise NotImplementedError(f"{type(self).__name__} has neither predict nor predict_staged")
+        return self.predict(*staged)
+
+    def fetch(self, outputs: Any) -> Array:
+        """What ``predict_staged`` gave, on the host and in the shape of ``predict``'s."""
+        found: Array = outputs
+        return found
 
     @abstractmethod
     def parameters(self) -> Parameters:

@@ -425,6 +425,9 @@ class BackendConformance:
         p, x = self.start_of(job), some_batches(job, 1)[0].x
         trainer = self.backend.trainer(job, p)
         before, predicted = trainer.parameters(), trainer.predict(x.astype(widest))
+        staged = trainer.stage_inputs(x.astype(widest))
+        for _ in range(2):  # what is staged serves again
+            np.testing.assert_array_equal(trainer.fetch(trainer.predict_staged(staged)), predicted)
         expected = self.reference.forward(job.model, p, x).outputs
         np.testing.assert_allclose(predicted, expected, rtol=TOLERANCE[widest], atol=TOLERANCE[widest] / 100)
         assert_close(trainer.parameters(), before, 0.0, "parameter")

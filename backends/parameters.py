@@ -102,15 +102,18 @@ def flops_per_step(model: ModelSpec, batch: int, length: int) -> int:
     Per layer and direction 6·G·T·B·H·(D+H): forward 2, gradients of input and weights 2 each;
     less 2·G·T·B·H·D in the first layer, whose input needs no gradient. The readout likewise.
     """
-    gates, cells = GATES[model.cell], batch * length
-    total = 0
-    for index, _, _ in layer_names(model):
-        width = model.width_into(index)
-        total += 6 * gates * cells * model.hidden * (width + model.hidden)
-        if index == 0:
-            total -= 2 * gates * cells * model.hidden * width
+    without_gradient = 2 * GATES[model.cell] * batch * length * model.hidden * model.inputs * model.directions
+    return 3 * flops_of_prediction(model, batch, length) - without_gradient
+
+
+def flops_of_prediction(model: ModelSpec, batch: int, length: int) -> int:
+    """The same of a forward pass alone: per layer and direction 2·G·T·B·H·(D+H), and the readout likewise."""
+    total = sum(
+        2 * GATES[model.cell] * batch * length * model.hidden * (model.width_into(index) + model.hidden)
+        for index, _, _ in layer_names(model)
+    )
     readouts = batch * (length if model.readout == "every" else 1)
-    return total + 6 * readouts * model.features * model.outputs
+    return total + 2 * readouts * model.features * model.outputs
 
 
 def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precision, optimizer: OptimizerName) -> int:
@@ -129,15 +132,26 @@ def bytes_per_step(model: ModelSpec, batch: int, length: int, precision: Precisi
     return kept * ITEM[host_dtype(precision)] + computed * ITEM[layer_dtype(precision)]
 
 
+def bytes_of_prediction(model: ModelSpec, batch: int, length: int, precision: Precision) -> int:
+    """The same of a forward pass alone: every parameter and the inputs are read once, the outputs written once."""
+    readouts = batch * (length if model.readout == "every" else 1)
+    moved = count(model) + batch * length * model.inputs + readouts * model.outputs
+    return moved * ITEM[host_dtype(precision)]
+
+
 def dependent_steps(model: ModelSpec, length: int) -> int:
-    """Time steps of one update that must follow one another at the least, forward and backward.
+    """Time steps of one update that must follow one another at the least: those of a prediction, and as many back."""
+    return 2 * dependent_steps_of_prediction(model, length)
+
+
+def dependent_steps_of_prediction(model: ModelSpec, length: int) -> int:
+    """Time steps of one forward pass that must follow one another at the least.
 
     A unidirectional layer needs only the steps so far of the layer below: a stack of L layers is L − 1 steps longer
     than one layer, not L times as long. A bidirectional layer needs all of the layer below; its two directions are
     independent of each other.
     """
-    forward = length * model.layers if model.bidirectional else length + model.layers - 1
-    return 2 * forward
+    return length * model.layers if model.bidirectional else length + model.layers - 1
 
 
 def _draw(scheme: Scheme, rng: np.random.Generator, rows: int, columns: int, hidden: int) -> Array:

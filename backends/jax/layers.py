@@ -18,7 +18,7 @@ from jax.experimental import rnn
 
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.convert import cudnn_weights
-from backends.jax.recurrence import deferred_dw, scan
+from backends.jax.recurrence import deferred_dw, final_state, scan, states
 from backends.job import Cell, ModelSpec
 from backends.parameters import BIASES, layer, layer_names
 
@@ -73,15 +73,22 @@ def stacked(
     x: Tensor,
     lengths: Tensor | None,
     between: Between | None,
+    final: Direction | None = None,
 ) -> Top:
-    """Layer by layer, direction by direction."""
+    """Layer by layer, direction by direction.
+
+    Where the readout is that of the last step and all sequences are equally long, ``final`` may compute the top layer:
+    it gives the hidden state (1, B, H) of the step that is read last.
+    """
+    ends_alone = final if model.readout == "last" and lengths is None else None
     below, directions = x, list[Tensor]()
     for index, reverse, prefix in layer_names(model):
         if not reverse and directions:
             below, directions = jnp.concatenate(directions, axis=2), []
             below = between(index - 1, below) if between else below
         p = {name: w.astype(x.dtype) for name, w in layer(parameters, prefix).items()}
-        directions.append(direction(model.cell, reverse, p, below, lengths))
+        compute = ends_alone if ends_alone and index == model.layers - 1 else direction
+        directions.append(compute(model.cell, reverse, p, below, lengths))
     forward, *others = directions
     end = forward[-1] if lengths is None else forward[lengths - 1, jnp.arange(len(lengths))]
     return Top(jnp.concatenate(directions, axis=2), jnp.concatenate([end, *(d[0] for d in others)], axis=1))
@@ -150,3 +157,20 @@ Stack = Callable[[ModelSpec, Tensors, Tensor, Tensor | None, Between | None], To
 scan_layers: Stack = partial(stacked, partial(hoisted, scan))
 deferred_dw_layers: Stack = partial(stacked, partial(hoisted, partial(deferred_dw, 1)))
 unrolled_layers: Stack = partial(stacked, partial(hoisted, partial(deferred_dw, 4)))
+
+
+def _forward_only(unroll: int) -> Stack:
+    return partial(
+        stacked, partial(hoisted, partial(states, unroll)), final=partial(hoisted, partial(final_state, unroll))
+    )
+
+
+#: What predicts in place of a stack that trains, turn for turn of its loops.
+FORWARD_ONLY: dict[Stack, Stack] = {
+    scan_layers: _forward_only(1), deferred_dw_layers: _forward_only(1), unrolled_layers: _forward_only(4),
+}  # fmt: skip
+
+
+def forward_only(layers: Stack) -> Stack:
+    """The stack that computes a prediction of ``layers`` and keeps nothing for a backward pass; else the same one."""
+    return FORWARD_ONLY.get(layers, layers)

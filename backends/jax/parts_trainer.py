@@ -18,7 +18,7 @@ from backends.jax.cells import Tensor, Tensors
 from backends.jax.hlo import described
 from backends.jax.optimizer import OptimizerState
 from backends.jax.trainer import Found, JaxTrainer
-from backends.job import Array, Job, Parameters
+from backends.job import Array, Job, Parameters, checked_lengths
 from backends.variants import Entry
 from tasks.base import Batch
 
@@ -51,6 +51,24 @@ class JaxPartsTrainer(JaxTrainer):
         jax.block_until_ready((self.tensors, self.state))
         return np.array(jax.device_get(losses))
 
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> list[Any]:
+        """The inputs of each part; the batch may have any size."""
+        job = self.job.resized(len(x))
+        rows, lengths = parts.rows(job), checked_lengths(job, lengths)
+        own = [None if lengths is None else lengths[each] for each in rows]
+        return [super(JaxPartsTrainer, self).stage_inputs(x[each], n) for each, n in zip(rows, own, strict=True)]
+
+    def predict_staged(self, staged: list[Any]) -> list[Tensor]:
+        """The outputs of each part, in the threads of training."""
+        programs = [self._predictor(part) for part in staged]
+        others = self.threads.map(self._predicted, programs[1:], staged[1:])
+        found = [self._predicted(programs[0], staged[0]), *others]
+        return list(jax.block_until_ready(found))
+
+    def fetch(self, outputs: list[Tensor]) -> Array:
+        """The parts as one batch."""
+        return np.concatenate([np.asarray(part) for part in outputs])
+
     def executed(self, batch: Batch) -> str:
         """Read from the compiled program of the first part."""
         [shares] = self.stage([batch])
@@ -76,6 +94,9 @@ class JaxPartsTrainer(JaxTrainer):
     def _found(self, program: Any, share: Share) -> Found:
         found: Found = program(self.tensors, *share)
         return found
+
+    def _predicted(self, program: Any, part: Any) -> Tensor:
+        return program(self.tensors, *part)
 
     def _part(
         self, tensors: Tensors, weight: Tensor, x: Tensor, y: Tensor, lengths: Tensor | None, masks: Tensor | None

@@ -24,9 +24,35 @@ def _run(cell: Cell, reverse: bool, unroll: int, p: Tensors, projected: Tensor) 
         state, saved = rules.forward(p, a, state)
         return state, (state[0], saved)
 
-    zero = jnp.zeros((projected.shape[1], p["W_hh"].shape[1]), projected.dtype)
-    stacked: tuple[Tensor, State] = lax.scan(body, (zero,) * rules.states, projected, reverse=reverse, unroll=unroll)[1]
+    stacked: tuple[Tensor, State] = lax.scan(
+        body, _zero(cell, p, projected), projected, reverse=reverse, unroll=unroll
+    )[1]
     return stacked
+
+
+def states(unroll: int, cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:
+    """Hidden states (T, B, H) alone, for a prediction: nothing is kept for a backward pass."""
+
+    def body(state: State, a: Tensor) -> tuple[State, Tensor]:
+        state, _ = CELLS[cell].forward(p, a, state)
+        return state, state[0]
+
+    return lax.scan(body, _zero(cell, p, projected), projected, reverse=reverse, unroll=unroll)[1]
+
+
+def final_state(unroll: int, cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:
+    """The hidden state (1, B, H) after the step that is read last: no other one is written to memory."""
+
+    def body(state: State, a: Tensor) -> tuple[State, None]:
+        return CELLS[cell].forward(p, a, state)[0], None
+
+    return lax.scan(body, _zero(cell, p, projected), projected, reverse=reverse, unroll=unroll)[0][0][None]
+
+
+def _zero(cell: Cell, p: Tensors, projected: Tensor) -> State:
+    """The state before the first step."""
+    zero = jnp.zeros((projected.shape[1], p["W_hh"].shape[1]), projected.dtype)
+    return (zero,) * CELLS[cell].states
 
 
 def scan(cell: Cell, reverse: bool, p: Tensors, projected: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from backends.base import DeviceMemory, Trainer
 from backends.jax.cells import Tensor, Tensors
 from backends.jax.hlo import described
-from backends.jax.layers import within
+from backends.jax.layers import forward_only, within
 from backends.jax.network import network
 from backends.jax.optimizer import OptimizerState, clipped, coming, initial_state, updated
 from backends.job import Array, Job, Parameters, checked_lengths, checked_masks, kept_scale, time_major
@@ -83,10 +83,23 @@ class JaxTrainer(Trainer):
         gradients = {name: self._tensor(np.zeros(p.shape, dtype)) for name, p in self.tensors.items()}
         return self._tensor(np.zeros((), dtype)), gradients
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """Batch-major, whatever the layout on the device."""
-        arguments = self.tensors, self._tensor(self._layout(x)), self._lengths(lengths)
-        return np.array(self._compiled(("predict", x.shape), self._predict, arguments)(*arguments))
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> Any:
+        """x in the layout of training, and lengths where they vary."""
+        staged = self._tensor(self._layout(x)), self._lengths(lengths)
+        jax.block_until_ready(staged)
+        return staged
+
+    def predict_staged(self, staged: Any) -> Any:
+        """Batch-major, whatever the layout of the inputs."""
+        return jax.block_until_ready(self._predictor(staged)(self.tensors, *staged))
+
+    def fetch(self, outputs: Any) -> Array:
+        """A copy on the host."""
+        return np.array(outputs)
+
+    def _predictor(self, staged: tuple[Tensor, Tensor | None]) -> Any:
+        """The compiled forward pass for inputs of this shape."""
+        return self._compiled(("predict", staged[0].shape), self._predict, (self.tensors, *staged))
 
     def parameters(self) -> Parameters:
         """They are kept in the canonical layout."""
@@ -201,8 +214,14 @@ class JaxTrainer(Trainer):
         between = None if masks is None else lambda index, hs: hs * masks[index] * scale
         return network(self.layers, self.job.model, tensors, x.astype(self.job.layer_dtype), lengths, between)
 
+    def _forward_only(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """What ``_network`` gives; layers that have one compute it by a loop that keeps nothing else."""
+        if self.layers is None:
+            return self._network(tensors, x, lengths)
+        return network(forward_only(self.layers), self.job.model, tensors, x.astype(self.job.layer_dtype), lengths)
+
     def _predict(self, tensors: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
-        out = self._network(tensors, x, lengths)
+        out = self._forward_only(tensors, x, lengths)
         return out.swapaxes(0, 1) if out.ndim == 3 else out
 
     def _staged(self, batch: Batch) -> Arrays:

@@ -70,6 +70,10 @@ class Lstm(Layer):
         self.scale[2 * self.H : 3 * self.H] = 1
         self.shift = 1 - self.scale
 
+    def states(self) -> tuple[Array, ...]:
+        """The hidden state and the cell state."""
+        return self.hs, self.cs
+
     def weights(self) -> tuple[Array, Array, Array]:
         """W_ih, W_hh and the bias, halved for the gates i, f and o."""
         W_ih, W_hh, b = super().weights()
@@ -199,12 +203,11 @@ class GruResetBefore(GatedUnit):
         self.product_rz = self.buffer(batch, 2 * self.H)
         self.d_rh = self.buffer(batch, self.H)
 
-    def forward_loop(self) -> None:
-        # once, before the loop: CuPy would copy a slice of columns for every product
-        """All steps; the two blocks of U are sliced before."""
+    def hold(self, W_hh: Array) -> None:
+        """The two blocks of U apart: CuPy would copy a slice of columns for every product."""
+        super().hold(W_hh)
         self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
         self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
-        super().forward_loop()
 
     def step(self, t: int) -> None:
         """One step of the GRU that resets before the product."""

@@ -10,8 +10,12 @@ after the loop.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from backends import blocks
 from backends.job import Array, Parameters
 
 
@@ -46,10 +50,58 @@ class Layer(ABC):
     def forward(self, x: Array) -> Array:
         """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
         self.x = x
-        W_ih, W_hh, b = self.weights()
+        self.read_weights()
+        return self.advance(x)
+
+    def predict(self, x: Array, end_alone: bool) -> Array:
+        """As ``forward``, with nothing kept for a backward pass; with ``end_alone`` the last state, (1, B, H).
+
+        It goes block by block, each a short layer whose buffers stay in the cache. A GPU has no such cache.
+        """
+        if self.xp is not np:
+            return self.forward(x)
+        start, before, read = 0, None, set[int]()
+        for block in self.blocks:
+            if block.T not in read:
+                block.read_weights()
+                read.add(block.T)
+            block.start_after(before)
+            hs, stop = block.advance(x[start : start + block.T]), start + block.T
+            if not end_alone:
+                self.hs[1 + start : 1 + stop] = hs
+            start, before = stop, block
+        return block.hs[-1:] if end_alone else self.hs[1:]
+
+    @cached_property
+    def blocks(self) -> list[Layer]:
+        """Short layers that one after the other are as long as this one: one again and again, and one for the rest."""
+        size = min(self.T, blocks.steps(self.B, self.H, self.dtype.itemsize))
+        number, rest = divmod(self.T, size)
+        found = [self._short(size)] * number
+        return [*found, self._short(rest)] if rest else found
+
+    def _short(self, steps: int) -> Layer:
+        return type(self)(self.xp, self.p, self.grads, steps, self.B)
+
+    def start_after(self, before: Layer | None) -> None:
+        """Begin at the state where ``before`` ended, or at zero."""
+        for own, other in zip(self.states(), before.states() if before else self.states(), strict=True):
+            own[0] = other[-1] if before else 0
+
+    def states(self) -> tuple[Array, ...]:
+        """What a step reads of the one before, each (T + 1, B, H)."""
+        return (self.hs,)
+
+    def read_weights(self) -> None:
+        """Bring the weights into the layout of the forward pass."""
+        W_ih, W_hh, self.b = self.weights()
+        self.W = W_ih.T
         self.hold(W_hh)
-        self.xp.matmul(flat(x), W_ih.T, out=flat(self.a))
-        self.a += b
+
+    def advance(self, x: Array) -> Array:
+        """Hidden states (T, B, H) for x (T, B, D), from the state in row 0 of ``states``."""
+        self.xp.matmul(flat(x), self.W, out=flat(self.a))
+        self.a += self.b
         self.forward_loop()
         return self.hs[1:]
 

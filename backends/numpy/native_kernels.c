@@ -3,12 +3,13 @@
    A recurrent matrix is packed once per pass, in the order in which the loop reads it: block by block of hidden units,
    the columns of all gates of a block next to each other. Each step multiplies one block, kept in registers and the
    first cache, and does the block's element-wise work at once, while its products are still in that cache: the plan of
-   Georganas et al. 2020, "Harnessing deep learning via a single building block" (arXiv:1906.06440). A general BLAS
+   Georganas et al. 2020, "High-performance deep learning via a single building block" (arXiv:1906.06440). A general BLAS
    packs the matrix again in each of its 2T products.
 
    Arrays are as backends/numpy/cells.py has them, in C order: a, da (T, B, G*H); hs, cs (T+1, B, H); d_hs, tanh_c, u_n,
-   rh (T, B, H). The equations, one a line, are in backends/reference.py. A function gives 0, or 1 where it finds no
-   memory for its scratch space, of which nothing outlives the call: threads may call at the same time. */
+   rh (T, B, H). The equations, one a line, are in backends/reference.py. A forward function starts at the state in row
+   0; where that is zero, `from_zero` saves a product. A function gives 0, or 1 where it finds no memory for its scratch
+   space, of which nothing outlives the call: threads may call at the same time. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -168,14 +169,14 @@ static void product(const float *x, long B, long K, const float *packed, long wi
 
 /* ---- plain recurrent network ---- */
 
-int rnn_forward(long T, long B, long H, const float *U, const float *a, float *hs)
+int rnn_forward(long T, long B, long H, int from_zero, const float *U, const float *a, float *hs)
 {
     float *u = calloc(B * WIDTH, sizeof(float));
     if (!u) return 1;
     for (long t = 0; t < T; t++) {
         const float *panel = U;
         FOR_BLOCKS(panel, H) {
-            if (t) product(hs + t * B * H, B, H, panel, width, u);
+            if (t || !from_zero) product(hs + t * B * H, B, H, panel, width, u);
             for (long b = 0; b < B; b++) {
                 const float *ub = u + b * width, *x = a + (t * B + b) * H + unit;
                 float *h = hs + ((t + 1) * B + b) * H + unit;
@@ -209,14 +210,14 @@ int rnn_backward(long T, long B, long H, const float *W, const float *d_hs, cons
 
 /* ---- LSTM; gates i, f, g, o ---- */
 
-int lstm_forward(long T, long B, long H, const float *U, float *a, float *hs, float *cs, float *tanh_c)
+int lstm_forward(long T, long B, long H, int from_zero, const float *U, float *a, float *hs, float *cs, float *tanh_c)
 {
     float *u = calloc(4 * B * WIDTH, sizeof(float));
     if (!u) return 1;
     for (long t = 0; t < T; t++) {
         const float *panel = U;
         FOR_BLOCKS(panel, 4 * H) {
-            for (long gate = 0; t && gate < 4; gate++)
+            for (long gate = 0; (t || !from_zero) && gate < 4; gate++)
                 product(hs + t * B * H, B, H, panel + gate * H * width, width, u + gate * B * width);
             for (long b = 0; b < B; b++) {
                 const float *ui = u + b * width, *uf = ui + B * width, *ug = uf + B * width, *uo = ug + B * width;
@@ -271,14 +272,14 @@ int lstm_backward(long T, long B, long H, const float *W, const float *d_hs, con
 
 /* ---- GRU; gates r, z, n; reset after the recurrent product ---- */
 
-int gru_forward(long T, long B, long H, const float *U, const float *bias, float *a, float *hs, float *u_n)
+int gru_forward(long T, long B, long H, int from_zero, const float *U, const float *bias, float *a, float *hs, float *u_n)
 {
     float *u = calloc(3 * B * WIDTH, sizeof(float));
     if (!u) return 1;
     for (long t = 0; t < T; t++) {
         const float *panel = U;
         FOR_BLOCKS(panel, 3 * H) {
-            for (long gate = 0; t && gate < 3; gate++)
+            for (long gate = 0; (t || !from_zero) && gate < 3; gate++)
                 product(hs + t * B * H, B, H, panel + gate * H * width, width, u + gate * B * width);
             const float *b_r = bias + unit, *b_z = b_r + H, *b_n = b_z + H;
             for (long b = 0; b < B; b++) {
@@ -335,14 +336,14 @@ int gru_backward(long T, long B, long H, const float *W, const float *d_hs, cons
 
 /* ---- GRU that resets before the product; h' = (1 - z) h + z n. It has two products, the second of the first's ---- */
 
-int gru_reset_before_forward(long T, long B, long H, const float *U_rz, const float *U_n, float *a, float *hs, float *rh)
+int gru_reset_before_forward(long T, long B, long H, int from_zero, const float *U_rz, const float *U_n, float *a, float *hs, float *rh)
 {
     float *u = calloc(2 * B * WIDTH, sizeof(float));
     if (!u) return 1;
     for (long t = 0; t < T; t++) {
         const float *panel = U_rz, *after = U_n;
         FOR_BLOCKS(panel, 2 * H) {
-            for (long gate = 0; t && gate < 2; gate++)
+            for (long gate = 0; (t || !from_zero) && gate < 2; gate++)
                 product(hs + t * B * H, B, H, panel + gate * H * width, width, u + gate * B * width);
             for (long b = 0; b < B; b++) {
                 const float *ur = u + b * width, *uz = ur + B * width, *h = hs + (t * B + b) * H + unit;
@@ -353,9 +354,9 @@ int gru_reset_before_forward(long T, long B, long H, const float *U_rz, const fl
                     EACH_UNIT kept[j] = r[j] * h[j];)
             }
         }
-        if (!t) memset(u, 0, sizeof(float) * 2 * B * WIDTH);
+        if (!t && from_zero) memset(u, 0, sizeof(float) * 2 * B * WIDTH);
         FOR_BLOCKS(after, H) {
-            if (t) product(rh + t * B * H, B, H, after, width, u);
+            if (t || !from_zero) product(rh + t * B * H, B, H, after, width, u);
             for (long b = 0; b < B; b++) {
                 const float *un = u + b * width, *h = hs + (t * B + b) * H + unit;
                 float *z = a + (t * B + b) * 3 * H + H + unit, *m = z + H, *h_next = hs + ((t + 1) * B + b) * H + unit;

@@ -16,6 +16,9 @@ from backends.numpy.native_library import described, library
 from backends.numpy.trainer import NumpyTrainer
 from tasks.base import Batch
 
+#: Names of the kernels that this process has called.
+CALLED: set[str] = set()
+
 
 class Packed:
     """A matrix in the order in which the kernels read it, filled anew before each pass.
@@ -42,7 +45,12 @@ class Native(Layer):
         super().__init__(xp, p, grads, length, batch)
         self.packed = Packed(self.H, self.H, self.gates)
         self.packed_backward = Packed(self.gates * self.H, self.H, 1)
-        self.called: set[str] = set()
+        self.from_zero = True
+
+    def start_after(self, before: Layer | None) -> None:
+        """As ``Layer.start_after``; the first product of a zero state need not be computed."""
+        super().start_after(before)
+        self.from_zero = before is None
 
     def hold(self, W_hh: Array) -> None:
         """W_hh transposed, packed."""
@@ -55,8 +63,9 @@ class Native(Layer):
             MemoryError: it finds none for its scratch space.
         """
         addresses = [(each.array if isinstance(each, Packed) else each).ctypes.data for each in arrays]
-        self.called.add(kernel)
-        if getattr(library(), kernel)(self.T, self.B, self.H, *addresses):
+        start = [self.from_zero] if kernel.endswith("forward") else []
+        CALLED.add(kernel)
+        if getattr(library(), kernel)(self.T, self.B, self.H, *start, *addresses):
             raise MemoryError(f"no memory for the scratch space of {kernel}")
 
 
@@ -139,6 +148,5 @@ class NativeTrainer(NumpyTrainer):
         return super().executed(batch)
 
     def loop(self) -> str:
-        """The kernels' compiler, if the first layer has called any."""
-        layer: Any = self.parts[0].network.layers[0][0][1]
-        return f"C loop ({described()})" if layer.called else "no kernel called"
+        """The kernels' compiler, if any of them has been called."""
+        return f"C loop ({described()})" if CALLED else "no kernel called"

@@ -104,7 +104,7 @@ def _run(*words: str) -> str:
 
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
-    """With the types of the arguments: sizes first, then addresses."""
+    """With the types of the arguments: sizes first, for a forward pass whether it starts from zero, then addresses."""
     size, address = ctypes.c_long, ctypes.c_void_p
     loaded.packed_size.restype = size
     loaded.packed_size.argtypes = [size] * 3
@@ -114,5 +114,6 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
         ("rnn_forward", 3), ("rnn_backward", 4), ("lstm_forward", 5), ("lstm_backward", 6), ("gru_forward", 5),
         ("gru_backward", 7), ("gru_reset_before_forward", 5), ("gru_reset_before_backward", 6),
     ):  # fmt: skip
-        getattr(loaded, name).argtypes = [*[size] * 3, *[address] * addresses]
+        start = [ctypes.c_int] if name.endswith("forward") else []
+        getattr(loaded, name).argtypes = [*[size] * 3, *start, *[address] * addresses]
     return loaded

@@ -16,6 +16,9 @@ class Recurrent(Protocol):
     def forward(self, x: Array) -> Array:
         """Hidden states (T, B, H) for x (T, B, D), from a zero state. A view: valid until the next call."""
 
+    def predict(self, x: Array, end_alone: bool) -> Array:
+        """As ``forward``, with no backward pass to follow; with ``end_alone`` the last state suffices, as (1, B, H)."""
+
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
         """Fill the gradients from those of the hidden states (T, B, H); return that of x (T, B, D) if wanted."""
 
@@ -48,12 +51,24 @@ class Network:
 
         ``masks`` (layers - 1, T, B, features) say what is kept between layers, in training with dropout.
         """
-        self.lengths, self.masks = lengths, masks
+        self.masks = masks
+        return self._outputs(lambda index, each, below: each.forward(below), x, lengths)
+
+    def predict(self, x: Array, lengths: Array | None = None) -> Array:
+        """As ``forward``, keeping nothing for a backward pass."""
+        self.masks, top = None, len(self.layers) - 1
+        ends_alone = self.model.readout == "last" and lengths is None
+        return self._outputs(lambda index, each, below: each.predict(below, ends_alone and index == top), x, lengths)
+
+    def _outputs(self, states: Callable[[int, Recurrent, Array], Array], x: Array, lengths: Array | None) -> Array:
+        """The outputs, with ``states`` of each layer and direction, which gets x in the order in which it reads."""
+        self.lengths = lengths
         hs = x
         for index, directions in enumerate(self.layers):
             below = self._dropped(hs, index)
             outs = [
-                self._in_order(each.forward(self._in_order(below, backward)), backward) for backward, each in directions
+                self._in_order(states(index, each, self._in_order(below, backward)), backward)
+                for backward, each in directions
             ]
             hs = outs[0] if len(outs) == 1 else self.xp.concatenate(outs, axis=2)
         if self.model.readout == "last":

@@ -279,8 +279,7 @@ class GruResetBefore(cells.GruResetBefore):
 
     def forward_loop(self) -> None:
         """All steps in one compiled loop."""
-        U_rz, U_n = np.ascontiguousarray(self.U[:, : 2 * self.H]), np.ascontiguousarray(self.U[:, 2 * self.H :])
-        gru_reset_before_forward(self.a, U_rz, U_n, self.hs, self.rh, self.product_rz, self.scratch)
+        gru_reset_before_forward(self.a, self.U_rz, self.U_n, self.hs, self.rh, self.product_rz, self.scratch)
 
     def backward_loop(self, d_hs: Array) -> None:
         """All backward steps in one compiled loop."""

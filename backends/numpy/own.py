@@ -39,6 +39,14 @@ class OwnLayer:
             self.hs[t] = own_cell.read(state)
         return self.hs
 
+    def predict(self, x: Array, end_alone: bool) -> Array:
+        """The same, or with ``end_alone`` the last state (1, B, H); nothing is kept of a step."""
+        state = own_cell.start(self.own, self.zeros)
+        for t, x_t in enumerate(x):
+            state = own_cell.stepped(self.own, own_cell.NUMPY, self.p, x_t, state)
+            self.hs[t] = own_cell.read(state)
+        return self.hs[-1:] if end_alone else self.hs
+
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
         """Fill ``grads`` from the gradients of the hidden states (T, B, H); return that of x (T, B, D) if wanted."""
         for grad in self.grads.values():

@@ -41,6 +41,17 @@ class Layer(ABC):
         array: Array = self.xp.stack(hs)
         return array
 
+    def predict(self, x: Array, end_alone: bool) -> Array:
+        """As that of ``layers.Layer``: the same steps, of which nothing is kept."""
+        state: State = (self.zeros,) * self.states
+        hs = []
+        for t in range(self.T):
+            self.saved = list[State]()
+            state = self.step(x[t], state)
+            hs += [] if end_alone else [state[0]]
+        array: Array = state[0][None] if end_alone else self.xp.stack(hs)
+        return array
+
     def backward(self, d_hs: Array, d_x_wanted: bool) -> Array | None:
         """As that of ``layers.Layer``; adds to the gradients at every step."""
         for grad in self.grads.values():

@@ -36,6 +36,8 @@ class Share(NamedTuple):
 
 
 Staged = list[list[Share]]
+Inputs = tuple[Array, Array | None]
+"""Of a part to predict: x, and lengths where they vary."""
 Built = Callable[[Job, Parameters, Parameters], Network]
 """The network of a job on parameters, which fills their gradients."""
 
@@ -108,17 +110,31 @@ class NumpyTrainer(Trainer):
         self._synchronize()
         return self._host(self.xp.stack(losses))
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``."""
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> list[Inputs]:
+        """As ``Trainer.stage_inputs``, of each part; inside, sequences are time-major."""
         lengths = checked_lengths(self.job, lengths)
+        staged = [
+            (
+                self.xp.asarray(time_major(x[part.rows])),
+                None if lengths is None else self.xp.asarray(lengths[part.rows]),
+            )
+            for part in self.parts
+        ]
+        self._synchronize()
+        return staged
 
-        def forward(part: Part) -> Array:
-            own = None if lengths is None else self.xp.asarray(lengths[part.rows])
-            out = part.network.forward(self.xp.asarray(time_major(x[part.rows])), own)
-            return out.swapaxes(0, 1) if out.ndim == 3 else out
-
+    def predict_staged(self, staged: list[Inputs]) -> list[Array]:
+        """As ``Trainer.predict_staged``: the outputs of each part, in the layout of the network."""
+        pairs = zip(self.parts, staged, strict=True)
         with self._threads_of_blas():
-            return self._host(self.xp.concatenate(list(self._for_each(forward, self.parts))))
+            outputs = list(self._for_each(lambda pair: pair[0].network.predict(*pair[1]), pairs))
+        self._synchronize()
+        return outputs
+
+    def fetch(self, outputs: list[Array]) -> Array:
+        """As ``Trainer.fetch``."""
+        in_order = [out.swapaxes(0, 1) if out.ndim == 3 else out for out in outputs]
+        return self._host(self.xp.concatenate(in_order))
 
     def parameters(self) -> Parameters:
         """As ``Trainer.parameters``."""

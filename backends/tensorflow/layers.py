@@ -7,6 +7,7 @@ A layer maps a sequence to its hidden states, or to the final one only. It keeps
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import keras
@@ -15,7 +16,7 @@ import tensorflow as tf
 from backends.base import Unsupported
 from backends.job import Array, Cell
 from backends.keras_layout import keras_layer
-from backends.tensorflow.recurrence import recurrence
+from backends.tensorflow.recurrence import forward_only, recurrence
 
 
 class Layer(ABC):
@@ -40,6 +41,10 @@ class Layer(ABC):
     @abstractmethod
     def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Hidden states at every step, in the order of time, or the final one (B, H)."""
+
+    def predict(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """The same, where no backward pass follows."""
+        return self(x, lengths)
 
 
 class StockLayer(Layer):
@@ -84,7 +89,10 @@ class OwnLayer(Layer):
 
     def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Reversed in time before and after, where the layer reads the sequence in reverse."""
-        hs = self.states(_reversed(x, lengths) if self.reverse else x)
+        return self._in_time(self.states, x, lengths)
+
+    def _in_time(self, states: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
+        hs = states(_reversed(x, lengths) if self.reverse else x)
         if not self.every:
             return hs[-1] if lengths is None else _ends(hs, lengths)
         return _reversed(hs, lengths) if self.reverse else hs
@@ -136,6 +144,15 @@ class LoopLayer(OwnLayer):
 
     def states(self, x: tf.Tensor) -> tf.Tensor:
         """In a loop over the projected input."""
+        return recurrence(self.cell, *self._projected(x))
+
+    def predict(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
+        """By a loop that keeps nothing for a backward pass, and of the states no more than the one that is wanted."""
+        every = self.every or lengths is not None
+        return self._in_time(lambda x: forward_only(self.cell, *self._projected(x), every), x, lengths)
+
+    def _projected(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The projected input (T, B, G·H), the recurrent weights and the bias of the recurrent product."""
         W, U, bias = (tf.cast(variable, x.dtype) for variable in self.variables)
         b, b_hh = tf.unstack(bias) if self.cell == "gru" else (bias, tf.zeros_like(bias))
-        return recurrence(self.cell, tf.tensordot(x, W, 1) + b, tf.convert_to_tensor(U), b_hh)
+        return tf.tensordot(x, W, 1) + b, tf.convert_to_tensor(U), b_hh

@@ -39,25 +39,35 @@ class Network:
         """All trainable ones, the readout's last."""
         return [variable for layer in self.layers.values() for variable in layer.variables] + self.head
 
-    def __call__(self, x: tf.Tensor, lengths: tf.Tensor | None = None, masks: tf.Tensor | None = None) -> tf.Tensor:
+    def __call__(
+        self,
+        x: tf.Tensor,
+        lengths: tf.Tensor | None = None,
+        masks: tf.Tensor | None = None,
+        predicting: bool = False,
+    ) -> tf.Tensor:
         """The outputs for x (T, B, D) where ``time_first``, or else (B, T, D).
 
         ``masks`` (layers - 1, …), in the layout of the layers, say what is kept between them in training with dropout.
+        ``predicting``: that no backward pass follows.
         """
         batch_axis = 1 if self.time_first else 0
-        states = [self._states(*part) for part in self._split(tf.cast(x, self.dtype), lengths, masks, batch_axis)]
+        states = [
+            self._states(*part, predicting) for part in self._split(tf.cast(x, self.dtype), lengths, masks, batch_axis)
+        ]
         hs = tf.concat(states, axis=batch_axis if self.model.readout == "every" else 0)
         W, b = self.head
         return tf.tensordot(tf.cast(hs, W.dtype), W, 1) + b
 
-    def _states(self, x: tf.Tensor, lengths: tf.Tensor | None, masks: tf.Tensor | None) -> tf.Tensor:
+    def _states(self, x: tf.Tensor, lengths: tf.Tensor | None, masks: tf.Tensor | None, predicting: bool) -> tf.Tensor:
         """The top layer's hidden states, those that the readout reads."""
         hs = x
         for index in range(self.model.layers):
             if index and masks is not None:
                 hs = hs * tf.cast(masks[index - 1], hs.dtype) * self.scale
-            names = [prefix for number, _, prefix in layer_names(self.model) if number == index]
-            hs = tf.concat([self.layers[prefix](hs, lengths) for prefix in names], axis=-1)
+            layers = [self.layers[prefix] for number, _, prefix in layer_names(self.model) if number == index]
+            computed = [each.predict if predicting else each for each in layers]
+            hs = tf.concat([compute(hs, lengths) for compute in computed], axis=-1)
         return hs
 
     def _split(

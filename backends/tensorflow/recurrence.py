@@ -32,6 +32,14 @@ def recurrence(cell: Cell, a: tf.Tensor, U: tf.Tensor, b_hh: tf.Tensor) -> tf.Te
     return tf.custom_gradient(computed)(a, U, b_hh)
 
 
+def forward_only(cell: Cell, a: tf.Tensor, U: tf.Tensor, b_hh: tf.Tensor, every: bool) -> tf.Tensor:
+    """Hidden states (T, B, H), or only the last (1, B, H), with nothing kept for a backward pass.
+
+    Arguments as in ``recurrence``.
+    """
+    return Loop(cell, a, U, b_hh).forward_only(every)
+
+
 class Loop:
     """The recurrence of one layer and direction: ``forward``, then ``backward``. Arguments as in ``recurrence``."""
 
@@ -56,6 +64,18 @@ class Loop:
         loop = tf.while_loop(lambda t, *_: t < self.T, body, start, maximum_iterations=self.T)
         self.states, self.products = _stacked(loop[2]), _stacked(loop[3])
         return self.states[0]
+
+    def forward_only(self, every: bool) -> tf.Tensor:
+        """Hidden states (T, B, H), or without ``every`` the last one alone, (1, B, H); saves nothing."""
+        a = _sequence(self.a)
+
+        def body(t: tf.Tensor, state: State, hs: Arrays) -> tuple[object, ...]:
+            state = self.step(a.read(t), state, Products(self.U, self.b))
+            return t + 1, state, _write(hs, t, state[: len(hs)])
+
+        start = 0, self.zeros, (self._empty(self.H),) if every else ()
+        _, state, hs = tf.while_loop(lambda t, *_: t < self.T, body, start, maximum_iterations=self.T)
+        return hs[0].stack() if every else state[0][None]
 
     def backward(self, d_hs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Gradients with respect to a, U and b_hh, from the gradient with respect to the hidden states (T, B, H)."""

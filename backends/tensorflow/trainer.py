@@ -109,10 +109,22 @@ class TensorflowTrainer(Trainer):
         self.finish(tf.constant(len(micros), self.job.dtype))
         return loss
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """Batch-major, whatever the layout on the device."""
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> tuple[tf.Tensor, ...]:
+        """As tensors on the device, in the layout of training."""
+        staged = self._sequence(x), *self._lengths(lengths)
+        self._synchronize()
+        return staged
+
+    def predict_staged(self, staged: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """One call of ``outputs``, in the layout of the layers."""
         with tf.device(self.device):
-            out: Array = self.outputs(self._sequence(x), *self._lengths(lengths)).numpy()
+            out = self.outputs(*staged)
+        self._synchronize()
+        return out
+
+    def fetch(self, outputs: tf.Tensor) -> Array:
+        """Batch-major, whatever the layout on the device."""
+        out: Array = outputs.numpy()
         return time_major(out) if out.ndim == 3 and self.time_first else out
 
     def parameters(self) -> Parameters:
@@ -210,7 +222,7 @@ class TensorflowTrainer(Trainer):
 
     def _outputs(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         self.traces += 1
-        return self.network(x, lengths)
+        return self.network(x, lengths, predicting=True)
 
     def _loss(self, out: tf.Tensor, y: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
         if self.job.loss == "ctc":

@@ -45,8 +45,8 @@ class GraphTrainer(TorchTrainer):
         values: Array = losses.cpu().numpy()
         return values
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``.
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> tuple[Tensor, Tensor | None]:
+        """As ``Trainer.stage_inputs``.
 
         Raises:
             ValueError: x has another shape than the job's: buffers for it would replace those of the graph.
@@ -55,7 +55,7 @@ class GraphTrainer(TorchTrainer):
             raise ValueError(
                 f"the graph is of {self.job.batch} sequences of {self.job.length} steps, not {x.shape[:2]}"
             )
-        return super().predict(x, lengths)
+        return super().stage_inputs(x, lengths)
 
     def executed(self, batch: Batch) -> str:
         """Two profiles: of one replay, whose update is undone, and of the eager forward pass that was captured."""

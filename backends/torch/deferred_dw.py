@@ -8,11 +8,14 @@ step. Here a layer is one node of autograd's graph, and its buffers are made onc
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from backends import blocks
 from backends.job import Cell, ModelSpec
 from backends.parameters import BIASES, layer_names
 from backends.torch.layers import LoopLayers
@@ -66,6 +69,10 @@ class Layer(ABC):
         for t in range(self.T):
             self.step(t, U)
         return self.hs[1:]
+
+    def states(self) -> tuple[Tensor, ...]:
+        """What a step reads of the one before, each (T + 1, B, H): row 0 is zero, the last is that of the last step."""
+        return (self.hs,)
 
     def prepare(self, x: Tensor, hidden: int) -> None:
         """Make the buffers for sequences like x; step t reads hs[t] and writes hs[t + 1]."""
@@ -135,6 +142,10 @@ class Lstm(Layer):
     """The gates lie side by side in ``a[t]`` as i, f, g, o."""
 
     gates = 4
+
+    def states(self) -> tuple[Tensor, ...]:
+        """The hidden state and the cell state."""
+        return self.hs, self.cs
 
     def prepare(self, x: Tensor, hidden: int) -> None:
         """The buffers of the LSTM."""
@@ -275,6 +286,42 @@ class GruResetBefore(Layer):
         return torch.cat([by_rz, by_n]), da.sum(0)
 
 
+class Blockwise:
+    """The forward pass alone, in blocks of steps whose buffers stay in a CPU's cache: a prediction's.
+
+    Each block is a short sequence that starts at the end of the block before.
+    """
+
+    def __init__(self, kind: Callable[[], Layer]) -> None:
+        self.kind = kind
+        self.layers: dict[tuple[int, ...], Layer] = {}  # by the shape of a block's x
+
+    def forward(self, x: Tensor, weights: Sequence[Tensor], end_alone: bool) -> Tensor:
+        """Hidden states (T, B, H) for x (T, B, D), or (1, B, H) that of the last step."""
+        (T, B, _), H = x.shape, weights[1].shape[1]
+        hs = x.new_empty(1 if end_alone else T, B, H)
+        ends: tuple[Tensor, ...] = ()
+        start = 0
+        for block in x.split(blocks.steps(B, H, x.element_size())):
+            layer, stop = self._layer(block, H), start + len(block)
+            for state, end in zip_longest(layer.states(), ends):
+                state[0] = 0 if end is None else end
+            states = layer.forward(block, *weights)
+            if not end_alone:
+                hs[start:stop] = states
+            ends, start = tuple(state[-1] for state in layer.states()), stop
+        if end_alone:
+            hs[0] = ends[0]
+        return hs
+
+    def _layer(self, x: Tensor, hidden: int) -> Layer:
+        key = *x.shape, hidden
+        if key not in self.layers:
+            self.layers[key] = self.kind()
+            self.layers[key].prepare(x, hidden)
+        return self.layers[key]
+
+
 LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
 
 
@@ -286,11 +333,16 @@ class DeferredDwLayers(LoopLayers):
     def __init__(self, model: ModelSpec, apart: bool = False) -> None:
         super().__init__(model, apart)
         self.recurrences = {prefix: self.cells[model.cell]() for _, _, prefix in layer_names(model)}
+        self.blockwise = Blockwise(self.cells[model.cell])
 
-    def layer(self, prefix: str, x: Tensor) -> Tensor:
-        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads."""
+    def layer(self, prefix: str, x: Tensor, end_alone: bool = False) -> Tensor:
+        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads.
+
+        With ``end_alone`` that of the last step, (1, B, H).
+        """
         p = self.own(prefix, x.dtype)
-        hs: Tensor = Recurrence.apply(
-            self.recurrences[prefix], x, p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
-        )
+        weights = p["W_ih"], p["W_hh"], *(p[b] for b in BIASES[self.model.cell])
+        if not torch.is_grad_enabled() and x.device.type == "cpu":
+            return self.blockwise.forward(x, weights, end_alone)
+        hs: Tensor = Recurrence.apply(self.recurrences[prefix], x, *weights)
         return hs

@@ -99,20 +99,28 @@ class LoopLayers(nn.Module):
             if not backward and directions:
                 below, directions = torch.cat(directions, dim=2), []
                 below = between(index - 1, below) if between else below
-            hs = self.layer(prefix, flip(below) if backward else below)
+            end_alone = index == self.model.layers - 1 and self.reads_end_alone(lengths)
+            hs = self.layer(prefix, flip(below) if backward else below, end_alone)
             directions.append(flip(hs) if backward else hs)
         return torch.cat(directions, dim=2)
 
-    def layer(self, prefix: str, x: Tensor) -> Tensor:
-        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads."""
+    def reads_end_alone(self, lengths: Tensor | None) -> bool:
+        """Whether of the top layer only the step that is read last counts, as in a prediction it may."""
+        return self.model.readout == "last" and lengths is None and not torch.is_grad_enabled()
+
+    def layer(self, prefix: str, x: Tensor, end_alone: bool = False) -> Tensor:
+        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads.
+
+        With ``end_alone`` that of the last step, (1, B, H).
+        """
         cell, p = self.model.cell, self.own(prefix, x.dtype)
         rules, projected = CELLS[cell], nn.functional.linear(x, p["W_ih"], p[BIASES[cell][0]])
         step, hs = rules.step(p), []
         state = (projected.new_zeros(x.shape[1], self.model.hidden),) * rules.states
         for a in projected.unbind(0):
             state = step(a, state)
-            hs.append(state[0])
-        return torch.stack(hs)
+            hs += [] if end_alone else [state[0]]
+        return state[0][None] if end_alone else torch.stack(hs)
 
     def own(self, prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
         """One layer's weights by their canonical names, cast to ``dtype``."""

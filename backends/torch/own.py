@@ -77,14 +77,14 @@ class OwnTrainer(TorchTrainer):
 
     network: OwnNetwork
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``, in the module's evaluation mode. The gate predicts, too, after its updates.
+    def predict_staged(self, staged: tuple[Tensor, Tensor | None]) -> Tensor:
+        """As ``Trainer.predict_staged``, in the module's evaluation mode. The gate predicts, too, after its updates.
 
         Raises:
             OwnModelError: the user's code has set another number of threads than the job's.
         """
         self.network.eval()
-        found = super().predict(x, lengths)
+        found = super().predict_staged(staged)
         self.network.train()
         if (threads := torch.get_num_threads()) != self.job.threads:
             raise OwnModelError(

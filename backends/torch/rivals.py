@@ -77,8 +77,9 @@ class CellLayers(LoopLayers):
         """As ``StockLayers.own_name``."""
         return f"cells.{name.partition('.')[0]}.{cell_name(name)}"
 
-    def layer(self, prefix: str, x: Tensor) -> Tensor:
-        """Hidden states (T, B, H) of one layer in one direction, for x (T, B, D) in the order in which it reads."""
+    def layer(self, prefix: str, x: Tensor, end_alone: bool = False) -> Tensor:
+        """As ``LoopLayers.layer``; all states, whatever is read of them, as people write it."""
+        del end_alone
         cell: Any = self.cells[prefix]
         if x.dtype == cell.weight_ih.dtype:
             return self.states(cell, x)

@@ -109,12 +109,23 @@ class TorchTrainer(Trainer):
         values: Array = torch.stack(losses).cpu().numpy()
         return values
 
-    def predict(self, x: Array, lengths: Array | None = None) -> Array:
-        """As ``Trainer.predict``."""
+    def stage_inputs(self, x: Array, lengths: Array | None = None) -> tuple[Tensor, Tensor | None]:
+        """As ``Trainer.stage_inputs``, in the layout of training."""
+        staged = self._inputs(x), self._lengths(lengths)
+        self._synchronize()
+        return staged
+
+    def predict_staged(self, staged: tuple[Tensor, Tensor | None]) -> Tensor:
+        """As ``Trainer.predict_staged``, in the layout of the network."""
         with torch.no_grad():  # as in a Recurrence: for inference mode a kernel would be compiled again
-            out = self.network(self._inputs(x), self._lengths(lengths))
-            values: Array = (out.transpose(0, 1) if out.ndim == 3 else out).cpu().numpy()
-            return values
+            out: Tensor = self.network(*staged)
+        self._synchronize()
+        return out
+
+    def fetch(self, outputs: Tensor) -> Array:
+        """As ``Trainer.fetch``."""
+        values: Array = (outputs.transpose(0, 1) if outputs.ndim == 3 else outputs).cpu().numpy()
+        return values
 
     def parameters(self) -> Parameters:
         """As ``Trainer.parameters``."""

@@ -37,11 +37,13 @@ class _Held(NamedTuple):
 
 
 def of_contests(speeds: Iterable[SpeedRecord]) -> Iterator[Answer]:
-    """An answer for each shape of data and model, on each machine."""
+    """An answer for each shape of data and model, on each machine: who trains fastest. Predictions are left out."""
     sets: dict[tuple[str, Place, str], list[_Held]] = {}
     for record in speeds:
         rows = [(contest, row) for contest in record.contests for row in contest.rows]
         for place, (contest, row) in enumerate(rows):
+            if row.spec.predicts:
+                continue  # here, since a place is the contestant's number among all of its record
             key = _shape(row.spec), _place_of(row, record.environment), project(record.environment)
             sets.setdefault(key, []).append(_Held(record, contest, row, place))
     for held in sets.values():
@@ -50,7 +52,8 @@ def of_contests(speeds: Iterable[SpeedRecord]) -> Iterator[Answer]:
 
 def _shape(spec: SpeedSpec) -> str:
     """What is the same in all contests of a question: their data may be drawn anew."""
-    return json.dumps({name: value for name, value in spec.shape().items() if name != "seed"}, sort_keys=True)
+    shared = {name: value for name, value in spec.shape().items() if name not in ("seed", "measure")}
+    return json.dumps(shared, sort_keys=True)
 
 
 def _place_of(row: Row, where: Environment) -> Place:

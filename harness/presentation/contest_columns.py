@@ -99,6 +99,7 @@ _FIXED: Sequence[Column[Entry]] = (
         _row, "tier", "status", "reason", "executed", "device", "precision", "threads", "denormals", "cell", "hidden",
         "layers", "bidirectional", "batch",
     ),
+    Column("measure", _spec("measure"), "what was timed: updates (train), or predictions"),
     Column("length", _spec("length"), "time steps of a sequence, at the most", "Int64"),
     Column("features", _spec("features"), "inputs per time step", "Int64"),
     Column("shortest", _spec("shortest"), "time steps of the shortest sequence, where lengths vary", "Int64"),
@@ -111,8 +112,8 @@ _FIXED: Sequence[Column[Entry]] = (
     ),
     Column("chunk", _spec("chunk"), "updates handed over at once", "Int64"),
     Column(
-        "step_ms", _figure(lambda f: f.step_ms.median), "milliseconds per update: median over blocks", "float64",
-        heading="ms/step", whole=True,
+        "step_ms", _figure(lambda f: f.step_ms.median), "milliseconds per update or prediction: median over blocks",
+        "float64", heading="ms/step", whole=True,
     ),
     Column(
         "step_ms_range", _figure(lambda f: f.step_ms), "its 10th and 90th percentile", heading="p10–p90", write=_range,
@@ -121,8 +122,8 @@ _FIXED: Sequence[Column[Entry]] = (
     Column("step_ms_p10", _figure(lambda f: f.step_ms.p10), "its 10th percentile", "float64"),
     Column("step_ms_p90", _figure(lambda f: f.step_ms.p90), "its 90th percentile", "float64"),
     Column(
-        "seq_s", _figure(lambda f: f.sequences_per_second.median), "sequences trained per second", "float64",
-        heading="seq/s", whole=True,
+        "seq_s", _figure(lambda f: f.sequences_per_second.median), "sequences trained or predicted per second",
+        "float64", heading="seq/s", whole=True,
     ),
     Column(
         "gflops", _figure(lambda f: f.gflops), "of the matrix products, at the median step", "float64",
@@ -133,10 +134,13 @@ _FIXED: Sequence[Column[Entry]] = (
         heading="%\nGEMM", write=_percent, whole=True,
     ),
     Column(
-        "copy_share", _figure(lambda f: f.copy_share), "the fewest bytes of an update, as a share of a copy's rate",
+        "copy_share", _figure(lambda f: f.copy_share), "the fewest bytes of a step, as a share of a copy's rate",
         "float64", heading="%\ncopy", write=_percent, whole=True,
     ),
-    Column("floor_ms", _figure(lambda f: f.floor_ms), "the update's dependent steps at their latency", "float64"),
+    Column(
+        "floor_ms", _figure(lambda f: f.floor_ms), "the dependent steps of an update or prediction at their latency",
+        "float64",
+    ),
     Column(
         "floor_share", _figure(lambda f: f.floor_share), "floor_ms as a share of step_ms", "float64",
         heading="%\nfloor", write=_percent, whole=True,
@@ -151,8 +155,8 @@ _FIXED: Sequence[Column[Entry]] = (
     Column("ratio_low", _ratio("low"), "low end of its 95 % interval", "float64"),
     Column("ratio_high", _ratio("high"), "high end of its 95 % interval", "float64"),
     Column(
-        "compile_s", _figure(lambda f: f.compile_s), "what the first call took beyond its updates", "float64",
-        heading="compile\ns", whole=True,
+        "compile_s", _figure(lambda f: f.compile_s), "what the first call took beyond its updates or predictions",
+        "float64", heading="compile\ns", whole=True,
     ),
     Column(
         "import_s", lambda entry: entry.row.ready and entry.row.ready.import_s, "importing the framework", "float64"
@@ -198,14 +202,22 @@ DEFAULT = (
 )  # fmt: skip
 #: Shown beside them where contestants differ in them.
 WHERE_DIFFERING = (
-    "cpu", "logical_cpus", "precision", "threads", "denormals", "layers", "bidirectional", "shortest", "outputs",
-    "loss", "readout", "labels", "chunk",
+    "measure", "cpu", "logical_cpus", "precision", "threads", "denormals", "layers", "bidirectional", "shortest",
+    "outputs", "loss", "readout", "labels", "chunk",
 )  # fmt: skip
 
 
 def usual(data: pd.DataFrame) -> list[str]:
-    """The columns of these contestants as text, unless others are asked for."""
-    return [*DEFAULT, *(name for name in WHERE_DIFFERING if data[name].nunique(dropna=False) > 1)]
+    """The columns of these contestants as text, unless others are asked for. Predictions are always marked as such."""
+    predicted = bool((data["measure"] != "train").any())
+    return [
+        *DEFAULT,
+        *(
+            name
+            for name in WHERE_DIFFERING
+            if data[name].nunique(dropna=False) > 1 or (name == "measure" and predicted)
+        ),
+    ]
 
 
 #: Which columns of a contest leave first where a terminal has no room for all.

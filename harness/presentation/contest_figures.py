@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
-from harness.presentation.contest_words import TIERS, latencies, named, outcome, ranked, title
+from harness.presentation.contest_words import TIERS, a_step, latencies, named, outcome, ranked, title
 from harness.presentation.figure import Drawn, chosen, legend, named_notes, new_figure, pages
 from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
@@ -89,15 +89,24 @@ def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Conte
             marker=_marker(record, rows[0]), markersize=5, markerfacecolor=_face(record, rows[0]), elinewidth=0.8,
             capsize=2,
         )  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel=legible(name), ylabel="sequences/s")
+    axis.set(xscale="log", yscale="log", xlabel=legible(name), ylabel=_rate(contests))
     values = sorted({size(contest.rows[0], name) for contest in contests})
     axis.set_xticks(values, [number(value) for value in values])
     axis.xaxis.set_minor_locator(NullLocator())
     logarithmic(axis.yaxis)
-    shown = f"Throughput against {name}: {title(contests[0], without=(name,))}"
+    shown = f"{_throughput(contests)} against {name}: {title(contests[0], without=(name,))}"
     legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=_columns(record))
-    about = f"Sequences per second against {name}, both on logarithmic axes; ranges from p10 to p90."
+    predicted = " predicted" if contests[0].predicts else ""
+    about = f"Sequences{predicted} per second against {name}, both on logarithmic axes; ranges from p10 to p90."
     return Drawn(stem, shown, about, figure, [record.id])
+
+
+def _rate(contests: Sequence[Contest]) -> str:
+    return "sequences predicted/s" if contests[0].predicts else "sequences/s"
+
+
+def _throughput(contests: Sequence[Contest]) -> str:
+    return "Throughput of prediction" if contests[0].predicts else "Throughput"
 
 
 # -- ratios -----------------------------------------------------------------------------------------
@@ -116,7 +125,8 @@ def _ratios(record: SpeedRecord) -> Iterator[Drawn]:
             axis.set_title(legible(title(contest, brief=True)))
         several = any(len(contest.devices) > 1 for contest, _ in shown)
         same = "framework and device" if several else "framework"
-        heading = f"Times as fast as the stock layer of the same {same}, with the 95 % interval"
+        what = "Prediction: times" if shown[0][0].predicts else "Times"
+        heading = f"{what} as fast as the stock layer of the same {same}, with the 95 % interval"
         legend(figure, heading, [])
         stem = f"ratios-{page}-{record.id}" if len(numbered) > 1 else f"ratios-{record.id}"
         yield Drawn(stem, heading, f"{heading}. {'; '.join(title(c) for c, _ in shown)}.", figure, [record.id])
@@ -183,17 +193,21 @@ def _roofline(record: SpeedRecord) -> Iterator[Drawn]:
     left, right = min(places) / 2, max(places) * 2
     handles = [*_draw_roofs(axis, known, left, right), *_draw_contestants(axis, record, rows, known)]
     axis.set(xscale="log", yscale="log", xlim=(left, right))
-    axis.set(xlabel="FLOPs per byte: the least that an update moves", ylabel="GFLOP/s of the matrix products")
+    axis.set(
+        xlabel=f"FLOPs per byte: the least that {a_step(record.contests)} moves",
+        ylabel="GFLOP/s of the matrix products",
+    )
     for along in (axis.xaxis, axis.yaxis):
         logarithmic(along)
     _name_contests(axis, record.contests, math.log(right / left))
     firsts = {record.name_of(row): row for row in rows}
-    legend(figure, "Roofline", [*handles, *_key(record, list(firsts.values()), lines=False)], columns=_columns(record))
+    heading = "Roofline of prediction" if record.contests[0].predicts else "Roofline"
+    legend(figure, heading, [*handles, *_key(record, list(firsts.values()), lines=False)], columns=_columns(record))
     about = (
-        "GFLOP/s of each contestant against the FLOPs per byte of an update (bytes: a lower bound), below the rates of "
-        "a large matrix product and of a large copy measured in the same call. "
+        f"GFLOP/s of each contestant against the FLOPs per byte of {a_step(record.contests)} (bytes: a lower bound), "
+        "below the rates of a large matrix product and of a large copy measured in the same call. "
     ) + " ".join(_latencies(known))
-    yield Drawn(f"roofline-{record.id}", "Roofline", about.strip(), figure, [record.id])
+    yield Drawn(f"roofline-{record.id}", heading, about.strip(), figure, [record.id])
 
 
 def _draw_roofs(axis: Axes, known: Mapping[Device, Rates], left: float, right: float) -> Iterator[Line2D]:

@@ -13,7 +13,7 @@ from harness.analysis import devices
 from harness.analysis.disturbance import contestant_flags, meanings
 from harness.presentation import renderers
 from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
-from harness.presentation.contest_words import about, latencies, machine, outcome, ranked, title
+from harness.presentation.contest_words import a_step, about, latencies, machine, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
 from harness.presentation.table import Cell, Column, Decimal, Table
 from harness.records.base import Ratio
@@ -120,6 +120,10 @@ def _foot(record: SpeedRecord) -> list[str]:
 def legend(record: SpeedRecord) -> list[str]:
     """What the columns mean, in their order."""
     lines = [f"{record.rounds} rounds in turns, blocks of about {record.block_s:g} s; ms/step is the median block."]
+    if any(contest.predicts for contest in record.contests):
+        lines.append(
+            "A prediction: ms/step is that of one batch, seq/s are sequences predicted, GFLOP/s of its forward pass."
+        )
     for device, roof in record.roofs.items():
         where = f" on {device}" if len(record.roofs) > 1 else ""
         if roof.gemm_gflops is not None and roof.copy_gb_per_s is not None:
@@ -131,12 +135,13 @@ def legend(record: SpeedRecord) -> list[str]:
             lines.append(f"Per-step latency of a chain of dependent products{where}: {latencies(roof)}.")
     if any("cuda" in contest.devices for contest in record.contests):
         lines.append(
-            "% copy: the fewest bytes that an update moves, per second, of the copy's rate. "
+            f"% copy: the fewest bytes that {a_step(record.contests)} moves, per second, of the copy's rate. "
             "device MiB: the allocator's peak beyond the level after initialisation."
         )
     if any(roof.us_per_step for roof in record.roofs.values()):
         lines.append(
-            "% floor: an update's dependent steps at that latency, of ms/step. Above 100: a kernel held the whole loop."
+            f"% floor: the dependent steps of {a_step(record.contests)} at that latency, of ms/step. Above 100: a "
+            "kernel held the whole loop."
         )
     same = "framework on the same device" if len(record.roofs) > 1 else "framework"
     lines.append(

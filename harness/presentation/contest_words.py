@@ -7,9 +7,14 @@ from typing import get_args
 
 from backends.base import Tier
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
+from harness.specs.speed import Measure
 from harness.text import gpu_text, machine_text, number, printable
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
+#: What stands before the model in a title: of training, which is the usual, nothing.
+MEASURED: dict[Measure, str] = {
+    "train": "", "predict": "prediction, host to host, ", "predict-resident": "prediction on the device, ",
+}  # fmt: skip
 
 
 def title(contest: Contest, without: Collection[str] = (), brief: bool = False) -> str:
@@ -26,7 +31,7 @@ def title(contest: Contest, without: Collection[str] = (), brief: bool = False) 
     layers = f" ×{'layers' if 'layers' in without else model.layers}" if model.layers > 1 or "layers" in without else ""
     ways = " bidirectional" if model.bidirectional else ""
     shape = "×".join(shown[size] for size in ("batch", "length", "features"))
-    return f"{name}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
+    return f"{name}{MEASURED[spec.measure]}{model.cell} {shown['hidden']}{layers}{ways}, {shape}"
 
 
 def named(contest: Contest, brief: bool = False) -> str:
@@ -56,9 +61,10 @@ def about(contest: Contest) -> str:
     labels = f" of {_counted(spec.labels, 'label')}" if spec.labels else ""
     lengths = f"lengths {spec.shortest} to {spec.length} · " if spec.shortest else ""
     micro = f"in {spec.accumulate} micro-batches · " if spec.accumulate > 1 else ""
+    updated = "" if spec.predicts else f"{spec.optimizer.name} · "
     return (
         f"batch×length×features · {_counted(spec.outputs, 'output')}, {spec.readout} step, {spec.loss}{labels} · "
-        f"{lengths}{micro}{spec.optimizer.name} · {spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
+        f"{lengths}{micro}{updated}{spec.precision} on {where} · {_counted(spec.threads, 'thread')} · "
         f"denormals {'flushed' if spec.denormals == 'flush' else 'kept'}"
     )
 
@@ -68,6 +74,18 @@ def machine(record: SpeedRecord) -> str:
     place = record.environment
     gpu = f"; {text}" if (text := gpu_text(place.gpu)) else ""
     return printable(f"{machine_text(place.cpu, place.logical_cpus)}; {place.os}, Python {place.python}{gpu}")
+
+
+def step(contests: Iterable[Contest]) -> str:
+    """What a step is in these contests, as in "ms/step": an update, a prediction, or either."""
+    words = {"prediction" if contest.predicts else "update" for contest in contests}
+    return words.pop() if len(words) == 1 else "step"
+
+
+def a_step(contests: Iterable[Contest]) -> str:
+    """The same with its article."""
+    word = step(contests)
+    return f"{'an' if word == 'update' else 'a'} {word}"
 
 
 def _counted(number: int, noun: str) -> str:

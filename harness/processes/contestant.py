@@ -80,8 +80,8 @@ class Contestant:
 
     @property
     def whole(self) -> bool:
-        """Whether it can only do whole chunks."""
-        return self.heard.decided is not None and self.heard.decided.tier == "fused"
+        """Whether it can only do whole chunks; a prediction is one program's call, whatever trains."""
+        return not self.spec.predicts and self.heard.decided is not None and self.heard.decided.tier == "fused"
 
     def begin(self, cpus: Sequence[int], ready_s: float | None = None) -> None:
         """Begin to get ready, possibly beside others; ``get_ready`` waits for the end.

@@ -12,7 +12,7 @@ from harness.records.seal import digest
 
 #: Of run records, of speed records, of verdicts, and of claims.
 CURRENT: Final = 7
-SPEED_CURRENT: Final = 4
+SPEED_CURRENT: Final = 5
 VERDICT_CURRENT: Final = 1
 CLAIM_CURRENT: Final = 1
 Document = dict[str, Any]
@@ -118,6 +118,11 @@ def _speed_from_3(document: Document) -> Document:
     return {**document, "schema_version": 4}
 
 
+def _speed_from_4(document: Document) -> Document:
+    """Version 5 adds what was timed, updates or predictions; before, it was updates."""
+    return {**document, "schema_version": 5}
+
+
 def _refuse(newer: set[str], document: Document) -> None:
     """Raise Altered for a field that version 1 did not have: the record's version was changed."""
     if found := sorted(newer & set(document)):
@@ -128,6 +133,6 @@ def _refuse(newer: set[str], document: Document) -> None:
 NEW_IN_2 = {"digest", "command", "noise"}
 SPEED_NEW_IN_2 = {"digest", "roofs"}
 STEPS: dict[int, Step] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4, 5: _from_5, 6: _from_6}
-SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3}
+SPEED_STEPS: dict[int, Step] = {1: _speed_from_1, 2: _speed_from_2, 3: _speed_from_3, 4: _speed_from_4}
 CLAIM_STEPS: dict[int, Step] = {}
 VERDICT_STEPS: dict[int, Step] = {}

@@ -70,7 +70,7 @@ class Roof(Frozen):
 
 
 class Ready(SetUp):
-    """What getting ready cost, and what an update takes by arithmetic."""
+    """What getting ready cost, and what a step, an update or a prediction, takes by arithmetic."""
 
     first_s: Annotated[Seconds, Field(description="the first call, with all tracing and compiling it causes")]
     first_updates: Annotated[Positive, Field(description="updates of the first call: one, or a fused variant's chunk")]
@@ -180,6 +180,11 @@ class Contest(Frozen):
     before: Before | None = None
 
     @property
+    def predicts(self) -> bool:
+        """Whether predictions were timed, and not updates: the same for all its contestants."""
+        return self.rows[0].spec.predicts
+
+    @property
     def devices(self) -> list[str]:
         """On which its contestants compute."""
         return sorted({row.spec.device for row in self.rows})
@@ -194,7 +199,7 @@ class SpeedRecord(Sealed):
 
     KIND: ClassVar[str] = "speed"
     kind: Literal["speed"] = "speed"
-    schema_version: Literal[4] = SCHEMA_VERSION
+    schema_version: Literal[5] = SCHEMA_VERSION
     status: Annotated[Literal["ok", "failed", "interrupted"], Field(description="failed: a row is not ok")]
     rounds: Annotated[Positive, Field(description="turns that each contestant was to take")]
     block_s: Annotated[Seconds, Field(description="seconds that a block was to take")]

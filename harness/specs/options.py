@@ -207,6 +207,8 @@ SPEED = (
     _as_in_run("variant", about="Variants, auto or all.", otherwise="auto; all with --tier", group=None, **_LIST),
     Option("tier", "Only variants of these tiers: default, best, fused.", **_LIST),
     _as_in_run("cell", about="Cells, or all.", **_LIST),
+    Option("measure", "What is timed: train, predict (host to host), or predict-resident (inputs and outputs stay on "
+           "the device).", fills="measure", otherwise="train", group=MEASURING),
     Option("shape", "Named shapes: A to F, all, braun-…, braun.", otherwise="B", **_LIST),
     Option("batch", "Sequences per update.", fills="batch", group=DATA, **_SIZES),
     _as_in_run("accumulate", about="Micro-batches of a batch, whose gradients are averaged.", repeatable=False),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,10 @@ from harness.specs.options import SPEED, filled, nested
 from harness.specs.shapes import Shape, in_proportion
 from tasks.base import Loss, Readout, Scalar
 
+#: What a turn is of: updates; predictions from arrays on the host to outputs on the host; or predictions of inputs that
+#: are on the device, whose outputs stay there.
+Measure = Literal["train", "predict", "predict-resident"]
+
 #: Fields that differ from the named shape: by name, the shape's value and the spec's.
 Changes = dict[str, tuple[Scalar | None, Scalar | None]]
 
@@ -33,6 +37,7 @@ class SpeedSpec(Frozen):
     """Everything that decides one contestant of a speed contest; immutable.
 
     Attributes:
+        measure: what a turn is of: updates, or predictions of one batch each.
         backend, variant, device, precision, threads, denormals, deterministic: as in ``RunSpec``.
         model, optimizer: what is trained, by which rule; initial parameters are drawn as those of a run.
         batch, length, features: the input of one update has the shape (batch, length, features).
@@ -44,6 +49,7 @@ class SpeedSpec(Frozen):
         seed: of the data and of the initial parameters.
     """
 
+    measure: Measure = "train"
     backend: Name
     variant: Name = "auto"
     device: Device = "cpu"
@@ -103,6 +109,11 @@ class SpeedSpec(Frozen):
             ValidationError: a value out of its range, or values that do not fit together.
         """
         return cls.model_validate(nested(filled(SPEED, shape.fields() | chosen)))
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a turn is of predictions, whichever, and not of updates."""
+        return self.measure != "train"
 
     def shortened(self, length: int) -> SpeedSpec:
         """The same with at most ``length`` steps; the shortest length and the labels change in proportion."""

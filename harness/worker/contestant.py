@@ -1,4 +1,4 @@
-"""The worker's side of a contest: get ready, then follow orders, each block of updates on the clock."""
+"""The worker's side of a contest: get ready, then follow orders, each block of updates or predictions timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from backends import parameters as canonical
 from backends.base import Backend, Probe, Trainer
-from backends.job import Job
+from backends.job import Array, Job
 from backends.synthetic import random_batches
 from harness.errors import RunFailed
 from harness.protocol import (
@@ -32,9 +32,10 @@ from harness.protocol import (
 from harness.records import speed
 from harness.records.base import Noise
 from harness.records.figures import Block
-from harness.specs.speed import ContestantSpec, SpeedSpec
+from harness.specs.speed import ContestantSpec, Measure, SpeedSpec
 from harness.worker import noise, own, preparation
 from harness.worker.clocks import Clocks
+from harness.worker.gate import check_prediction
 from harness.worker.preparation import Emit, Memory
 from tasks.base import Batch
 
@@ -65,7 +66,7 @@ class StagedTrainer:
 
     def first(self) -> tuple[int, float]:
         """The first call: its updates, one or a whole chunk, and its seconds."""
-        return self.smallest, self._train(self.staged(self.smallest))
+        return self.smallest, self._timed(self.staged(self.smallest))
 
     def turn(self, steps: int) -> float:
         """Seconds for ``steps`` updates, handed over in chunks.
@@ -80,8 +81,8 @@ class StagedTrainer:
             raise RunFailed(f"{steps} updates are no whole number of chunks of {size}")
         wake, staged = self.staged(self.smallest), self.staged(size)
         before = noise.read(time.perf_counter())  # not between the two: that would cool the caches again
-        self._train(wake)
-        seconds = sum(self._train(staged) for _ in range(steps // size))
+        self._timed(wake)
+        seconds = sum(self._timed(staged) for _ in range(steps // size))
         self.counted = noise.spent(before, noise.read(time.perf_counter()), self.counted)
         self.blocks.append(Block(steps, max(seconds, SHORTEST_TURN_S)))
         return seconds
@@ -94,7 +95,7 @@ class StagedTrainer:
         """What disturbed the turns since ``steady``."""
         return noise.judge_turns(self.blocks, self.counted, self.spec.threads)
 
-    def _train(self, staged: Any) -> float:
+    def _timed(self, staged: Any) -> float:
         start = time.perf_counter()
         losses = self.trainer.train(staged)
         seconds = time.perf_counter() - start
@@ -103,8 +104,52 @@ class StagedTrainer:
         return seconds
 
     def _stage(self, updates: int) -> Any:
-        batches = [draw(self.spec, index, self.spec.batch).astype(self.job.dtype) for index in range(updates)]
-        return self.trainer.stage(batches)
+        return self.trainer.stage(self._batches(updates))
+
+    def _batches(self, number: int) -> list[Batch]:
+        return [draw(self.spec, index, self.spec.batch).astype(self.job.dtype) for index in range(number)]
+
+
+class StagedPredictions(StagedTrainer):
+    """The same with a prediction in place of each update: batch by batch, from the host and back."""
+
+    def _timed(self, staged: list[Any]) -> float:
+        start = time.perf_counter()
+        for inputs in staged:
+            found = self._predict(inputs)
+        seconds = time.perf_counter() - start
+        if not np.isfinite(self._fetched(found)).all():
+            raise RunFailed("prediction: an output is not finite")
+        return seconds
+
+    def _stage(self, updates: int) -> list[Any]:
+        return [(batch.x, batch.lengths) for batch in self._batches(updates)]
+
+    def _predict(self, inputs: Any) -> Any:
+        return self.trainer.predict(*inputs)
+
+    def _fetched(self, found: Any) -> Array:
+        outputs: Array = found
+        return outputs
+
+
+class ResidentPredictions(StagedPredictions):
+    """The same of inputs that are on the device before the clock starts; the outputs stay there."""
+
+    def _stage(self, updates: int) -> list[Any]:
+        return [self.trainer.stage_inputs(*inputs) for inputs in super()._stage(updates)]
+
+    def _predict(self, inputs: Any) -> Any:
+        return self.trainer.predict_staged(inputs)
+
+    def _fetched(self, found: Any) -> Array:
+        return self.trainer.fetch(found)
+
+
+#: What takes the turns, by what is measured.
+TURNS: dict[Measure, type[StagedTrainer]] = {
+    "train": StagedTrainer, "predict": StagedPredictions, "predict-resident": ResidentPredictions,
+}  # fmt: skip
 
 
 def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Order]) -> None:
@@ -125,7 +170,8 @@ def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Or
     job = own.with_model(job, spec, request.model)
     trainer = _build(backend, spec, job, clocks, emit)
     memory = Memory(trainer)
-    staged = StagedTrainer(spec, job, trainer, whole=backend.variant(job).tier == "fused")
+    fused = backend.variant(job).tier == "fused"
+    staged = TURNS[spec.measure](spec, job, trainer, whole=fused and not spec.predicts)
     with own.explained_after_gate(job):
         updates, first_s = staged.first()
     cost = speed.Ready(
@@ -136,7 +182,7 @@ def take_turns(request: Contest, numpy_s: float, emit: Emit, orders: Iterator[Or
         first_updates=updates,
         host_import_bytes=host_import,
         **memory.levels,
-        **_counted(job, trainer),
+        **_counted(spec, job, trainer),
     )
     emit(Ready(cost.model_dump()))
     with own.explained_after_gate(job):
@@ -149,13 +195,28 @@ def _build(backend: Backend, spec: SpeedSpec, job: Job, clocks: Clocks, emit: Em
     drawn = canonical.initial(job.model, canonical.InitialisationSpec(), spec.seed) if job.own is None else {}
     short = spec.shortened(GATE_LENGTH)
     gate_job = replace(job, length=short.length, labels=short.labels) if short != spec else None
-    return preparation.build(backend, job, lambda index, size: draw(short, index, size), drawn, clocks, emit, gate_job)
+
+    def drawn_short(index: int, size: int) -> Batch:
+        return draw(short, index, size)
+
+    if spec.predicts and job.own is None:
+        with clocks("gate"):
+            check_prediction(backend, gate_job or job, drawn_short, drawn)
+    return preparation.build(backend, job, drawn_short, drawn, clocks, emit, gate_job)
 
 
-def _counted(job: Job, trainer: Trainer) -> dict[str, Any]:
-    """What an update takes by arithmetic."""
+def _counted(spec: SpeedSpec, job: Job, trainer: Trainer) -> dict[str, Any]:
+    """What an update takes by arithmetic, or a prediction where that is measured."""
     counted = preparation.counted(job, trainer)
-    return counted if job.own is not None else counted | {
+    if job.own is not None:
+        return counted
+    if spec.predicts:
+        return counted | {
+            "flops_per_step": canonical.flops_of_prediction(job.model, job.batch, job.length),
+            "bytes_per_step": canonical.bytes_of_prediction(job.model, job.batch, job.length, job.precision),
+            "dependent_steps": canonical.dependent_steps_of_prediction(job.model, job.length),
+        }
+    return counted | {
         "bytes_per_step": canonical.bytes_per_step(job.model, job.batch, job.length, job.precision, job.optimizer.name),
         "dependent_steps": canonical.dependent_steps(job.model, job.length),
     }  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from backends import reference
 from backends.base import Backend
 from backends.job import Array, Job, OptimizerSpec, Parameters, Precision
-from harness.errors import Diverged
+from harness.errors import Diverged, RunFailed
 from harness.records.base import Gate
 from tasks.base import Batch
 
@@ -88,6 +88,25 @@ def pass_gate(backend: Backend, job: Job, draw: Draw, parameters: Parameters, sh
         tolerance=tolerance,
         passed=max(loss_distance, parameter_distance) <= tolerance,
     )
+
+
+def check_prediction(backend: Backend, job: Job, draw: Draw, parameters: Parameters) -> None:
+    """Compare the outputs for a small batch with the reference's, where predictions are timed.
+
+    Raises:
+        RunFailed: they are further apart than the tolerance of the gate.
+    """
+    small = small_job(job)
+    batch = draw(0, small.batch)
+    given = batch.astype(job.dtype)
+    found = backend.trainer(small, parameters).predict(given.x, given.lengths)
+    expected = reference.forward(small.model, parameters, batch.x, batch.lengths).outputs
+    if batch.lengths is not None and small.model.readout == "every":
+        inside = np.arange(small.length) < batch.lengths[:, None]
+        found, expected = found[inside], expected[inside]
+    distance = distances({"outputs": found}, {"outputs": expected})["outputs"]
+    if distance > (tolerance := TOLERANCE[job.precision]):
+        raise RunFailed(f"gate: predictions are {distance:.2g} apart from the reference, more than {tolerance:g}")
 
 
 def small_job(job: Job) -> Job:

@@ -49,9 +49,7 @@ def test_there_are_as_many_parts_as_threads_or_sequences(
     ("backend", "case"), [("jax", 1), ("jax", 4), ("torch", 1), ("torch", 2), ("torch", 4)], indirect=["backend"]
 )
 @pytest.mark.parametrize("given", [True, False], ids=["lengths", "all-full"])
-def test_parts_of_unequal_lengths_count_as_the_whole_batchs_loss_does(
-    backend: Backend, case: int, given: bool
-) -> None:
+def test_parts_of_unequal_lengths_count_as_the_whole_batchs_loss_does(backend: Backend, case: int, given: bool) -> None:
     """The same of labels, whose loss is a mean over sequences."""
     job = a_sequence_job(case, variant=VARIANTS[backend.name], precision="float64", threads=3)
     p, batches = start(job), some_batches(job, 3)

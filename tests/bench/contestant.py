@@ -55,27 +55,29 @@ class Script:
         from loader import Sizes, script
 
         self.sizes, self.chunk = Sizes.of(spec), spec["chunk"]
-        self.stage, self.train = script(name).program(self.sizes)
+        module = script(name)
+        make = module.program if spec["measure"] == "train" else module.prediction
+        self.stage, self.do = make(self.sizes)
         self.rng = np.random.default_rng(spec["seed"])
         self.staged: dict[int, list[Any]] = {}
 
     def turn(self, steps: int) -> float:
-        """Seconds for ``steps`` updates, in calls of ``chunk`` at most, after one that is not timed."""
+        """Seconds for ``steps`` updates or predictions, in calls of ``chunk`` at most, after one that is not timed."""
         size = min(steps, self.chunk)
         self._batches(size)
         self.timed(1)
         return sum(self.timed(size) for _ in range(steps // size))
 
     def timed(self, count: int) -> float:
-        """Seconds of one call that does ``count`` updates. Raises ArithmeticError where a loss is not finite."""
+        """Seconds of one call that does ``count`` steps. Raises ArithmeticError where what it gives is not finite."""
         import numpy as np
 
         batches = self._batches(count)
         start = time.perf_counter()
-        losses = self.train(batches)
+        found = self.do(batches)
         seconds = time.perf_counter() - start
-        if not np.isfinite(losses).all():
-            raise ArithmeticError("training diverged: the loss is not finite")
+        if not np.isfinite(found).all():
+            raise ArithmeticError("a loss, or an output, is not finite")
         return seconds
 
     def _batches(self, count: int) -> list[Any]:

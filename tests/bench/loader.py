@@ -43,7 +43,8 @@ def script(name: str) -> ModuleType:
     """``torch``, ``tensorflow``, ``jax`` or ``numpy`` for a bare script, ``keras_fit`` for Keras's own loop.
 
     Its function ``program`` takes ``Sizes`` and gives two functions: one stages a batch (x, y) where training wants it,
-    one does an update per staged batch and gives the losses.
+    one does an update per staged batch and gives the losses. A bare script of a framework has ``prediction``, too: its
+    second function predicts each batch, from the host and back, and gives the outputs.
     """
     path = HERE / "keras_fit.py" if name == "keras_fit" else HERE / "bare" / f"{name}.py"
     spec = spec_from_file_location(f"script_{name}", path)

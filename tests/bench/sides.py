@@ -15,7 +15,7 @@ from harness.processes.contestant import Contestant
 from harness.processes.heard import Heard
 from harness.records.figures import Block
 from harness.specs.shapes import Shape
-from harness.specs.speed import SpeedSpec
+from harness.specs.speed import Measure, SpeedSpec
 from harness.workflows.contest import Contest, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -42,15 +42,17 @@ class Side:
         return Contestant(self.spec, deadline, command, self.more)
 
 
-def ours(name: str, backend: str, variant: str, cell: str, shape: Shape, chunk: int = CHUNK) -> Side:
+def ours(
+    name: str, backend: str, variant: str, cell: str, shape: Shape, chunk: int = CHUNK, measure: Measure = "train"
+) -> Side:
     """A variant, as ``harness speed`` measures it."""
-    chosen = {"backend": backend, "variant": variant, "cell": cell, "threads": 2, "chunk": chunk}
+    chosen = {"backend": backend, "variant": variant, "cell": cell, "threads": 2, "chunk": chunk, "measure": measure}
     return Side(name, SpeedSpec.of_shape(shape, **chosen))
 
 
-def bare(name: str, framework: str, cell: str, shape: Shape) -> Side:
-    """The framework's stock layer in a script of its own."""
-    return Side(name, ours(name, framework, "auto", cell, shape).spec, framework)
+def bare(name: str, framework: str, cell: str, shape: Shape, measure: Measure = "train") -> Side:
+    """The framework's stock layer in a script of its own, which trains, or predicts from the host and back."""
+    return Side(name, ours(name, framework, "auto", cell, shape, measure=measure).spec, framework)
 
 
 def keras_fit(name: str, framework: str, cell: str, shape: Shape) -> Side:
@@ -111,7 +113,10 @@ def contest(sides: Sequence[Side], rounds: int, block_s: float, limits: bool = F
 
 
 def pairs(reference: Outcome, other: Outcome) -> list[float]:
-    """How many times as fast as ``reference``, for each round that both held."""
+    """How many times as fast as ``reference``, for each round that both held: per step, an update or a prediction.
+
+    All have the same batch, so that it is the ratio of sequences per second, too.
+    """
     return [
         block.step_s / other.blocks[number].step_s
         for number, block in sorted(reference.blocks.items())

@@ -18,6 +18,8 @@ What is measured, by the name that ``--only`` takes:
   numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``
              (``hoisted`` or ``parts``, whichever is faster at the shape, and ``numba``)
   textbook   NumPy's ``auto``, LSTM, against its variant ``textbook``
+  predict    predictions of ``auto``, LSTM, host to host: against training with the same variant, and against a bare
+             script's prediction by the stock layer, all in one contest
   gemm       every variant, LSTM, shape E: GFLOP/s over those of a large product, the highest median of any worker in
              the call; the best variant of all backends has the verdict
   overhead   the harness's steady state against bare scripts (``overhead.py``, with fewer processes)
@@ -68,6 +70,8 @@ TEXTBOOK = 3.0
 #: Of each backend: enough for a verdict; ``overhead.py`` has more.
 OVERHEAD_PROCESSES = 2
 GEMM = 0.6
+#: Sequences predicted per second: over those trained, at every shape, and over a bare script's, geometric mean.
+PREDICTION, PREDICTION_STOCK = 2.5, 1.2
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,24 @@ def textbook(how: How) -> Iterator[Row]:
     yield from mean.rows()
 
 
+def predict(how: How) -> Iterator[Row]:
+    """Prediction by ``auto`` against training by ``auto``, and against a bare script's by the stock layer."""
+    for backend in how.backends:
+        trained = Mean(f"{backend} lstm: prediction / training", None)
+        stock = Mean(f"{backend} lstm: prediction by auto / by a bare script", PREDICTION_STOCK)
+        for name, shape in how.shapes.items():
+            label = f"{backend} lstm {name}"
+            training = sides.ours(f"{label} trains", backend, "auto", "lstm", shape)
+            ours = sides.ours(f"{label} predicts", backend, "auto", "lstm", shape, measure="predict")
+            bare = [sides.bare(f"bare {label} predicts", backend, "lstm", shape, measure="predict")]
+            found = how.contest(training, ours, *(bare if backend in FRAMEWORKS else []))
+            yield trained.row(name, found[training.name], found[ours.name], wanted=PREDICTION)
+            if backend in FRAMEWORKS:
+                yield stock.row(name, found[bare[0].name], found[ours.name])
+        yield from trained.rows()
+        yield from stock.rows()
+
+
 def gemm(how: How) -> Iterator[Row]:
     """Variant by variant, and last the best of all, which has the verdict."""
     shape_name, shape, right = how.one("E")
@@ -270,6 +292,7 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "tutorial": tutorial,
     "numpy": numpy,
     "textbook": textbook,
+    "predict": predict,
     "gemm": gemm,
     "overhead": steady_state,
     "help": help_text,

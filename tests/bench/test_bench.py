@@ -48,6 +48,14 @@ def test_numpy_is_measured_against_the_textbook_and_has_a_verdict_at_a_shape(tmp
     assert mean["met"] is None, "the target is of all six shapes"
 
 
+def test_prediction_is_measured_against_training(tmp_path: Path) -> None:
+    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", "predict", *TINY)
+    assert at_shape["reason"] is None
+    assert at_shape["count"] == 3
+    assert at_shape["met"] is (at_shape["got"]["high"] >= 2.5)
+    assert mean["met"] is None, "the target is of each shape"
+
+
 def test_the_best_share_of_the_gemm_rate_is_named_last(tmp_path: Path) -> None:
     *variants, best = rows_of(tmp_path, "targets.py", "--only", "gemm", *TINY)
     medians = {row["measure"].split(", ")[-1]: row["got"]["median"] for row in variants if row["got"]}
@@ -189,7 +197,7 @@ def test_the_shapes_of_the_benches_are_those_of_harness_speed(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("framework", ["numpy", "torch", "tensorflow", "jax", "keras_fit"])
-def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes(framework: str) -> None:
+def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes_and_predicts(framework: str) -> None:
     """In a process of its own: a framework's threads and flags would outlive this test."""
     code = (
         "import numpy as np\nfrom loader import Sizes, script\n"
@@ -197,9 +205,16 @@ def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes(framework
         "x, y = np.zeros((4, 3, 2), 'float32'), np.array([0, 3, 9, 9], 'int32')\n"
         "print(float(train([stage(x, y)])[0]))"
     )
+    if predicts := framework in ("torch", "tensorflow", "jax"):
+        code += (
+            f"\nstage, predict = script({framework!r}).prediction(Sizes('lstm', 4, 3, 2, 8, 10, 'mse', 1e-3))\n"
+            "print(*{type(out).__name__ + str(out.shape) for out in predict([stage(x, y)] * 2)}, sep='; ')"
+        )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=BENCH, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout.splitlines()[-1]) == pytest.approx(math.log(10), abs=0.3)
+    loss, *outputs = done.stdout.splitlines()[-1 - predicts :]
+    assert float(loss) == pytest.approx(math.log(10), abs=0.3)
+    assert outputs == ["ndarray(4, 10)"] * predicts
 
 
 def test_a_run_started_as_keras_is_drawn_beside_fit(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def contestant(entry: Contestant) -> dict[str, Any]:
         "machine": row.device_name or where.cpu,
         "noise": contestant_flags(row),
         "why": None if row.figures else f"its turns were {row.status}",
-        "task": printable(f"contest ({shape})"),
+        "task": printable(f"{'prediction contest' if spec.predicts else 'contest'} ({shape})"),
         "side": _digest(record.id, str(record.contests.index(contest)), str(contest.rows.index(row))),
         "seed": str(spec.seed), "drawn": "", "data": None,
         "rate": row.figures and _rate(row.figures.sequences_per_second),

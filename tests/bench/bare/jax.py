@@ -57,6 +57,21 @@ def draw(sizes: Sizes) -> dict[str, Any]:
     return {name: jnp.asarray(0.1 * rng.standard_normal(shape), "float32") for name, shape in shapes.items()}
 
 
+def prediction(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one leaves a batch on the host, one gives the outputs of each batch, on the host."""
+    parameters, states = draw(sizes), {"lstm": lstm, "gru": gru}[sizes.cell]
+
+    @jax.jit
+    def outputs(p: Any, x: Any) -> Any:
+        return states(p, x)[-1] @ p["V"].T + p["c"]
+
+    def predict(batches: Sequence[tuple[Any, Any]]) -> Any:
+        inputs = (np.ascontiguousarray(x.swapaxes(0, 1)) for x, _ in batches)
+        return [np.asarray(outputs(parameters, x)) for x in inputs]
+
+    return lambda x, y: (x, y), predict
+
+
 def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
     parameters, states = draw(sizes), {"lstm": lstm, "gru": gru}[sizes.cell]

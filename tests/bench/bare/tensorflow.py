@@ -14,12 +14,29 @@ if TYPE_CHECKING:
 CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
 
 
-def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
-    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+def model(sizes: Sizes) -> tuple[Any, Any]:
+    """The recurrent layer and the head."""
     layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[sizes.cell](sizes.hidden)
     head = keras.layers.Dense(sizes.outputs)
     head.build((None, sizes.hidden))
     layer.build((None, None, sizes.features))
+    return layer, head
+
+
+def prediction(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one leaves a batch on the host, one gives the outputs of each batch, on the host."""
+    layer, head = model(sizes)
+
+    @tf.function
+    def outputs(x: Any) -> Any:
+        return head(layer(x))
+
+    return lambda x, y: (x, y), lambda batches: [outputs(tf.constant(x)).numpy() for x, _ in batches]
+
+
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    layer, head = model(sizes)
     variables = [v.value for v in (*layer.trainable_variables, *head.trainable_variables)]
     m, v = ([tf.Variable(tf.zeros_like(p)) for p in variables] for _ in range(2))
     t = tf.Variable(0.0)

@@ -14,13 +14,30 @@ if TYPE_CHECKING:
 CLIP = 1.0
 
 
-def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
-    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+def model(sizes: Sizes) -> tuple[Any, Any]:
+    """The recurrent layer and the head."""
     layer = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[sizes.cell](sizes.features, sizes.hidden)
-    head = torch.nn.Linear(sizes.hidden, sizes.outputs)
-    loss_of = {"mse": torch.nn.functional.mse_loss, "cross-entropy": torch.nn.functional.cross_entropy}[sizes.loss]
     if sizes.cell == "lstm":
         layer.bias_hh_l0.requires_grad_(False).zero_()  # one bias per gate, as everywhere else
+    return layer, torch.nn.Linear(sizes.hidden, sizes.outputs)
+
+
+def prediction(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one leaves a batch on the host, one gives the outputs of each batch, on the host."""
+    layer, head = model(sizes)
+
+    def predict(batches: Sequence[tuple[Any, Any]]) -> Any:
+        with torch.inference_mode():
+            inputs = (torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1))) for x, _ in batches)
+            return [head(layer(x)[0][-1]).numpy() for x in inputs]
+
+    return lambda x, y: (x, y), predict
+
+
+def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
+    """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
+    layer, head = model(sizes)
+    loss_of = {"mse": torch.nn.functional.mse_loss, "cross-entropy": torch.nn.functional.cross_entropy}[sizes.loss]
     parameters = [p for p in (*layer.parameters(), *head.parameters()) if p.requires_grad]
     adam = torch.optim.Adam(parameters, sizes.lr, fused=True)
 

@@ -200,6 +200,15 @@ def test_pairs_of_one_round_tell_where_the_machine_drifts() -> None:
     assert answer.ceiling.low <= answer.ceiling.share <= answer.ceiling.high
 
 
+def test_predictions_say_nothing_of_who_trains_fastest() -> None:
+    """Neither alone nor beside the same contestants in training."""
+    trained = made_speed([turns("torch", [3.0] * 4), turns("numpy", [2.0] * 4)])
+    rows = [made_contestant(backend, ms, measure="predict") for backend, ms in (("torch", 1.0), ("numpy", 2.0))]
+    predicted = made_speed(rows)
+    assert asked(speeds=[predicted]) == []
+    assert one(speeds=[trained, predicted]) == one(speeds=[trained])
+
+
 def test_too_few_rounds_tell_nothing_whatever_they_say() -> None:
     answer = one(speeds=[made_speed([turns("torch", [1.0, 1.0]), turns("numpy", [9.0, 9.0])])])
     assert (answer.verdict, answer.leads[0].low) == ("tied", None)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from harness.presentation.contest_words import about, changed, departure, latencies, named, outcome, ranked, title
+from harness.presentation.contest_words import (
+    a_step,
+    about,
+    changed,
+    departure,
+    latencies,
+    named,
+    outcome,
+    ranked,
+    title,
+)
 from harness.records.speed import Contest, Roof
-from harness.specs.speed import Changes
+from harness.specs.speed import Changes, Measure
 from tests.harness.conftest import made_contestant
 
 
@@ -32,6 +42,20 @@ def test_a_named_shape_that_was_changed_says_how(changes: Changes, word: str, sa
 def test_a_title_names_shape_cell_and_sizes_and_by_name_those_that_vary() -> None:
     assert title(a_contest()) == "B: lstm 5, 3×4×2"
     assert title(a_contest(), without=("hidden", "batch")) == "lstm hidden, batch×4×2"
+
+
+@pytest.mark.parametrize(
+    ("measure", "says", "word"),
+    [
+        ("train", "B: lstm 5, 3×4×2", "an update"),
+        ("predict", "B: prediction, host to host, lstm 5, 3×4×2", "a prediction"),
+        ("predict-resident", "B: prediction on the device, lstm 5, 3×4×2", "a prediction"),
+    ],
+)
+def test_a_contest_of_predictions_says_so(measure: Measure, says: str, word: str) -> None:
+    contest = Contest(name="B", rows=[made_contestant("torch", 2.0, measure=measure)])
+    assert (title(contest), a_step([contest])) == (says, word)
+    assert ("adam" in about(contest)) is (measure == "train")
 
 
 def test_what_all_contestants_share_is_told() -> None:

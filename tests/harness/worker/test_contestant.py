@@ -25,9 +25,10 @@ from harness.protocol import (
 )
 from harness.records.base import Noise
 from harness.specs.base import Model
-from harness.specs.speed import SpeedSpec
+from harness.specs.speed import Measure, SpeedSpec
 from harness.worker import noise
-from harness.worker.contestant import READINGS, StagedTrainer, _follow, draw
+from harness.worker.contestant import READINGS, TURNS, StagedTrainer, _counted, _follow, draw
+from harness.worker.gate import check_prediction
 from harness.worker.preparation import Memory
 
 SPEC = SpeedSpec(
@@ -68,6 +69,47 @@ def test_a_turn_is_handed_over_in_chunks_after_a_call_that_is_not_timed(
 
 def test_the_first_call_is_one_update_or_a_whole_chunk() -> None:
     assert [a_trainer(whole).first()[0] for whole in (False, True)] == [1, 4]
+
+
+@pytest.mark.parametrize(("measure", "called"), [("predict", "predict"), ("predict-resident", "predict_staged")])
+def test_a_turn_of_predictions_makes_no_update_and_looks_at_the_outputs(
+    monkeypatch: pytest.MonkeyPatch, measure: Measure, called: str
+) -> None:
+    spec = SPEC.model_copy(update={"measure": measure})
+    trainer = a_trainer().trainer
+    staged = TURNS[measure](spec, spec.job(), trainer, whole=False)
+    before, calls, predict = trainer.parameters(), list[int](), getattr(trainer, called)
+
+    def counting(*given: Any) -> Any:
+        calls.append(1)
+        return predict(*given)
+
+    monkeypatch.setattr(trainer, called, counting)
+    assert staged.turn(4) > 0
+    assert len(calls) == 1 + 4, "the first is not timed"
+    assert all((trainer.parameters()[name] == array).all() for name, array in before.items())
+    counted = _counted(spec, spec.job(), trainer)
+    assert 2 < a_count("flops_per_step") / counted["flops_per_step"] < 3
+    assert a_count("dependent_steps") == 2 * counted["dependent_steps"]
+    assert a_count("bytes_per_step") > counted["bytes_per_step"]
+    monkeypatch.setattr(trainer, "fetch", lambda outputs: [float("nan")])
+    with pytest.raises(RunFailed, match="an output is not finite"):
+        staged.turn(1)
+
+
+def a_count(name: str) -> int:
+    """Of an update."""
+    found: int = _counted(SPEC, SPEC.job(), a_trainer().trainer)[name]
+    return found
+
+
+def test_predictions_that_are_not_the_references_pass_no_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = SPEC.job()
+    start = initial(job.model, InitialisationSpec(), 0)
+    check_prediction(BACKEND, job, lambda index, size: draw(SPEC, index, size), start)
+    monkeypatch.setattr("backends.numpy.trainer.NumpyTrainer.fetch", lambda self, outputs: outputs[0] * 1.1)
+    with pytest.raises(RunFailed, match=r"gate: predictions are 0\.1 apart from the reference"):
+        check_prediction(BACKEND, job, lambda index, size: draw(SPEC, index, size), start)
 
 
 def answers(*orders: Order, compilations: int = 0) -> list[Event]:
