@@ -106,7 +106,8 @@ class Quiet:
     @classmethod
     def taken_from(cls, options: dict[str, Any], begun: others.Reading | None = None) -> Quiet:
         """As ``asked``, by the values of options, which no longer have them then."""
-        return cls.asked(*(options.pop(name) for name in ("look", "wait_quiet", "require_quiet")), begun=begun)
+        look, wait, require = (options.pop(name) for name in ("look", "wait_quiet", "require_quiet"))
+        return cls.asked(look, wait, require, begun)
 
     def before(self, choice: Choice, threads: int, fixed: bool = False) -> Before | None:
         """Look, say in one line what others do where that is much, and wait for quiet where that was asked for.
