@@ -125,15 +125,21 @@ def project_version() -> str | None:
 
 
 @lru_cache
+def _installed(seen: tuple[tuple[str, int], ...]) -> Any:
+    """All entry points in these places: finding those of one group reads the others', too."""
+    del seen
+    return entry_points()
+
+
+@lru_cache
 def _entries(group: str, noun: str, seen: tuple[tuple[str, int], ...]) -> dict[str, EntryPoint]:
     """The entry points of a group in these places. Reading them takes milliseconds, and a study has thousands of runs.
 
     Raises:
         UnknownName: two distributions register one name for different objects.
     """
-    del seen
     found: dict[str, EntryPoint] = {}
-    installed = entry_points(group=group)
+    installed = _installed(seen).select(group=group)
     own = [] if any(entry.dist and entry.dist.name == DISTRIBUTION for entry in installed) else _own(group)
     for entry in (*installed, *own):
         other = found.setdefault(entry.name, entry)

@@ -15,6 +15,7 @@ from numba import njit
 
 from backends.job import Array, Cell
 from backends.numpy import cells
+from backends.numpy.kept_kernels import keep
 from backends.numpy.layers import Layer
 from backends.numpy.trainer import NumpyTrainer
 from tasks.base import Batch
@@ -24,8 +25,13 @@ LIMIT = F(7.90531110763549805)  # beyond it tanh is 1 in float32
 #: Not "fast": nan and infinity stay what they are, so that a run that diverges says so.
 OPTIONS = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz"}, "error_model": "numpy"}
 Function = TypeVar("Function", bound=Callable[..., Any])
-compiled: Callable[[Function], Function] = njit(**OPTIONS)
 inlined: Callable[[Function], Function] = njit(inline="always", **OPTIONS)
+
+
+def compiled(function: Function) -> Function:
+    """The function compiled when it is first called, or what an earlier process compiled."""
+    kernel: Function = keep(njit(**OPTIONS)(function))
+    return kernel
 
 
 @inlined

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import cache
 
 import torch
@@ -17,7 +19,7 @@ def start(job: Job) -> Runtime:
     torch.set_num_threads(job.threads)
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
-    torch.use_deterministic_algorithms(job.deterministic)
+    _deterministic(job.deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a pass over every buffer
     torch.backends.cudnn.benchmark = False
     _float32_products("tf32" if job.precision == "tf32" else "ieee")
@@ -28,6 +30,17 @@ def start(job: Job) -> Runtime:
         versions={**versions(), **(cudnn_version() if torch.cuda.is_available() else {})},
         device_name=torch.cuda.get_device_name() if job.device == "cuda" else None,
     )
+
+
+def _deterministic(wanted: bool) -> None:
+    """What ``torch.use_deterministic_algorithms`` does, without importing Inductor, which takes seconds.
+
+    Inductor reads the variable when something imports it, as the variant ``compiled`` does.
+    """
+    torch.set_deterministic_debug_mode("error" if wanted else "default")
+    os.environ["TORCHINDUCTOR_DETERMINISTIC"] = str(int(wanted))
+    if inductor := sys.modules.get("torch._inductor.config"):
+        inductor.deterministic = wanted  # type: ignore[attr-defined]
 
 
 def _float32_products(mode: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import typer
 
 from harness.cli.common import NOT_OK, OK, fail, look_for_data_in
 from harness.cli.parameters import takes
+from harness.machine import others
 from harness.specs.options import RUN
 
 
@@ -18,6 +20,7 @@ def run(
     resume: bool, retry: str | None, tries: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Train and measure each backend, task, cell and seed asked for, one process per run."""
+    begun = others.read(time.monotonic())  # before anything slow: a look at what others compute then need not wait
     from harness.errors import UsageError
     from harness.planning.runs import by_version, named_cpus, plan, threads_note
     from harness.records.store import Store, StoreError
@@ -30,7 +33,7 @@ def run(
     try:
         going_on = Resume.asked(resume, retry, tries)
         options, start = start_of({**options, "save": save, "results": results})
-        quiet = Quiet.taken_from(options)
+        quiet = Quiet.taken_from(options, begun)
         specs, versions = plan({**options, "timeout": timeout}), by_version(options["backend"])
         check_fit(specs, start)
         cpus = named_cpus(options["cpus"])

@@ -70,10 +70,18 @@ def named(of: Iterable[Distribution]) -> dict[str, str]:
     """The versions of distributions by normalised name (PEP 503), the first of a name."""
     found: dict[str, str] = {}
     for each in of:
-        name = each.metadata["Name"]
+        name, version = _name_and_version(each)
         if name:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), each.version)
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
     return dict(sorted(found.items()))
+
+
+def _name_and_version(of: Distribution) -> tuple[str | None, str]:
+    """What the head of a distribution's metadata says, whose other fields and description take long to parse."""
+    text = of.read_text("METADATA") or of.read_text("PKG-INFO") or ""
+    head = text.partition("\n\n")[0]
+    name, version = (re.search(rf"^{field}:[ \t]*(.*\S)", head, re.M | re.I) for field in ("Name", "Version"))
+    return (name[1], version[1]) if name and version else (of.metadata["Name"], of.version)
 
 
 @lru_cache

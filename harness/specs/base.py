@@ -40,7 +40,7 @@ Source = Annotated[str, Field(pattern=SOURCE, max_length=200)]
 class Frozen(BaseModel):
     """A closed, immutable model: unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
     #: Fields that are younger than the first specs: a digest leaves them out where they have their defaults, so that a
     #: spec keeps the digest that it had before it could say more.
     younger: ClassVar[frozenset[str]] = frozenset()

@@ -50,10 +50,15 @@ class Quiet:
     say what others did while our own worker ran. Only after a run longer than ``RECENT_S`` is there a look of its own,
     which is at most a twentieth of that run.
 
+    The first look may begin with the command: what the command itself has computed since then, where planning takes as
+    long as a look, is subtracted as a worker's work is. It did so on any CPU, so that is right only where all CPUs of
+    the machine are about to be used.
+
     Attributes:
         look_s: seconds of a look; 0 for none at all.
         wait_s: seconds to wait for quiet, at most.
         require: whether nothing is measured while others are busy.
+        begun: the counters when the command began; None to look when the first measurement is near.
         tell: called with a line for people, once each time that it becomes loud.
         read: the counters, given the clock's seconds.
         clock, sleep: in seconds.
@@ -62,6 +67,7 @@ class Quiet:
     look_s: float = LOOK_S
     wait_s: float = 0.0
     require: bool = False
+    begun: others.Reading | None = None
     tell: Callable[[str], None] = _told
     read: Callable[[float], others.Reading | None] = others.read
     clock: Callable[[], float] = time.monotonic
@@ -71,7 +77,8 @@ class Quiet:
     _loud: bool = field(default=False, init=False)
 
     @classmethod
-    def asked(cls, look: float | None = None, wait_quiet: float | None = None, require_quiet: bool = False) -> Quiet:
+    def asked(cls, look: float | None = None, wait_quiet: float | None = None, require_quiet: bool = False,
+              begun: others.Reading | None = None) -> Quiet:  # fmt: skip
         """As options ask for it.
 
         Raises:
@@ -94,12 +101,13 @@ class Quiet:
             if name == "--look":
                 raise UsageError(f"{which} needs a look at what others compute, and --look 0 allows none")
             look = LOOK_S  # what is asked for now counts before what the environment says of all commands
-        return cls(look, wait, require_quiet)
+        return cls(look, wait, require_quiet, begun)
 
     @classmethod
-    def taken_from(cls, options: dict[str, Any]) -> Quiet:
+    def taken_from(cls, options: dict[str, Any], begun: others.Reading | None = None) -> Quiet:
         """As ``asked``, by the values of options, which no longer have them then."""
-        return cls.asked(*(options.pop(name) for name in ("look", "wait_quiet", "require_quiet")))
+        look, wait, require = (options.pop(name) for name in ("look", "wait_quiet", "require_quiet"))
+        return cls.asked(look, wait, require, begun)
 
     def before(self, choice: Choice, threads: int, fixed: bool = False) -> Before | None:
         """Look, say in one line what others do where that is much, and wait for quiet where that was asked for.
@@ -154,7 +162,9 @@ class Quiet:
         Args:
             recent_at: the clock now, where readings that were taken recently will do.
         """
-        last = self._last
+        last, begun, self.begun = self._last, self.begun, None
+        if begun is not None and set(cpus) == set(begun.busy_s):
+            last, self._cpus = begun, cpus
         # what our worker did on other CPUs would be taken from what others did on these
         if last is None or recent_at is None or recent_at - last.at_s > RECENT_S or cpus != self._cpus:
             last = self.read(self.clock())

@@ -208,14 +208,14 @@ def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Pat
 def test_a_run_that_has_just_ended_is_kept_and_the_next_is_not_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C while the parent collects what it knows of the machine."""
-    describe = supervise.environment.describe
+    """Ctrl-C while the parent collects what it has heard of the run."""
+    collect = supervise._environment
 
     def interrupted(*about: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return describe(*about)
+        return collect(*about)
 
-    monkeypatch.setattr(supervise.environment, "describe", interrupted)
+    monkeypatch.setattr(supervise, "_environment", interrupted)
     assert not run_all([a_spec(), a_spec(seed=1)], Store(tmp_path), 60, json_lines=True)
     assert [record.status for record in read_all([tmp_path]).records] == ["ok"]
     assert "interrupted; 1 runs not started" in capsys.readouterr().err

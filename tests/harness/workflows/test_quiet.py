@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,25 @@ def test_a_look_before_each_run_costs_no_more_than_a_small_part_of_it(run_s: flo
         machine.now += run_s
     assert machine.slept == pytest.approx(LOOK_S * looks, abs=0.5)
     assert machine.slept <= LOOK_S + 9 * max(run_s / 20, LOOK_S - run_s) + 0.01
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "all_cpus", "slept_s"), [(2, True, 0), (0.25, True, 0.25), (2, False, LOOK_S), (11, True, LOOK_S)]
+)
+def test_the_first_look_begins_with_the_command_where_all_cpus_are_used(
+    taken_s: float, all_cpus: bool, slept_s: float
+) -> None:
+    machine = Machine(0.5)
+    begun = machine.read(machine.now)
+    if all_cpus:
+        begun = replace(begun, busy_s={CPU: begun.busy_s[CPU]})
+    machine.now += taken_s
+    quiet, _ = machine.quiet(begun=begun)
+    before = quiet.before(ONE, 1)
+    assert before is not None
+    assert (before.share, machine.slept) == (pytest.approx(0.5), pytest.approx(slept_s))
+    quiet.before(ONE, 1)
+    assert machine.slept == pytest.approx(slept_s + LOOK_S)
 
 
 def test_what_was_measured_on_other_cpus_says_nothing_of_these() -> None:
