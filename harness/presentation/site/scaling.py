@@ -140,7 +140,7 @@ def _limit_layers(scaling: Scaling, top: float, coloured: dict[str, Any]) -> Ite
         mark = {"type": "line", "aria": False, "opacity": 0.6, "strokeWidth": 1, "strokeDash": _DASHES[limit.kind]}
         yield {"data": {"values": points}, "mark": mark, "encoding": {"color": colour}}
         if not limit.backend:
-            falls = points[-1]["rate"] < points[0]["rate"]  # words above the upper end: the line leads away below them
+            falls = limit.rates[-1] < limit.rates[0]  # words above the upper end: the line leads away below them
             words = f"{limit.words}, {limit.device}" if several else limit.words
             look = {"type": "text", "text": words, "align": "left" if falls else "right", "dy": -8, "aria": False}
             data = {"values": [points[0 if falls else -1]]}
