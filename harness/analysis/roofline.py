@@ -33,6 +33,14 @@ def _roof(rows: Sequence[Row]) -> Roof:
     )
 
 
+def by_threads(contests: Sequence[Contest]) -> dict[int, list[Contest]]:
+    """The contests by their number of threads: with fewer, a machine gives less."""
+    found: dict[int, list[Contest]] = {}
+    for contest in contests:
+        found.setdefault(contest.rows[0].spec.threads, []).append(contest)
+    return found
+
+
 def with_shares(row: Row, roof: Roof | None) -> Row:
     """The row with its shares of its device's rates, as far as both were measured."""
     if row.figures is None or row.ready is None or roof is None:

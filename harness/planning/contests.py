@@ -76,6 +76,8 @@ class _Offer:
         stock: the framework's own layer, where it can compute the shape.
         auto: the variant that ``auto`` stands for.
         tiers: of the variants, by name.
+        default: the one that ``default`` stands for: the first of tier ``default``, whether it can compute the shape
+            or not.
         problem: why the backend cannot be loaded; None where it can.
     """
 
@@ -83,6 +85,7 @@ class _Offer:
     elsewhere: frozenset[str] = frozenset()
     stock: str | None = None
     auto: str = "auto"
+    default: str = "default"
     problem: str | None = None
     tiers: Mapping[str, str] = field(default_factory=dict)
 
@@ -114,7 +117,8 @@ def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
         raise UsageError(str(error)) from None
     except ValidationError as error:
         raise UsageError(one_line(error)) from None
-    check_threads(contests[0][1].threads, named_cpus(options["cpus"]))
+    for threads in {spec.threads for _, spec in contests}:
+        check_threads(threads, named_cpus(options["cpus"]))
     for _, spec in contests:
         check_memory(spec.job(), spec.chunk)
     offers = _ask(names, devices, [spec for _, spec in contests])
@@ -233,6 +237,7 @@ def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:
         frozenset(variant["name"] for variant in variants if device not in variant["devices"]),
         stock["name"] if stock and not stock["reason"] else None,
         answer["auto"],
+        default=stock["name"] if stock else "default",
         tiers={variant["name"]: variant["tier"] for variant in variants},
     )
 
@@ -242,7 +247,7 @@ def _check_variants(
 ) -> None:
     """Raises UsageError for a variant that none of the backends has; where only some lack it, their rows say so."""
     every = [offer for found in offers.values() for offer in found]
-    known = {name for offer in every for name in offer.variants} | {"auto", "all"}
+    known = {name for offer in every for name in offer.variants} | {"auto", "default", "all"}
     for word in variants:
         owner, variant = split_owner(word)
         if owner and owner not in names:
@@ -278,7 +283,10 @@ def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> lis
         if owner in ("", spec.backend)
     ]
     here = [name for name in offer.variants if name not in offer.elsewhere]
-    wanted = list(dict.fromkeys(name for variant in own for name in (here if variant == "all" else [variant])))
+    stands_for = {"all": here, "default": [offer.default]}
+    if "auto" in own and offer.auto == offer.default:
+        stands_for["default"] = []  # one contestant is both, under the name of auto
+    wanted = list(dict.fromkeys(name for variant in own for name in stands_for.get(variant, [variant])))
     if "auto" in wanted and offer.auto in wanted:
         wanted.remove("auto")  # the variant that it stands for takes part under its own name
     have = f"{spec.backend} has no such variant; it has {', '.join(offer.variants)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,11 +15,22 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from backends.job import Device
 from harness.analysis.devices import Grid, grids
-from harness.presentation.contest_words import TIERS, a_step, latencies, named, outcome, ranked, title
+from harness.analysis.scaling import ABOVE, Line, Scaling, limits, scalings
+from harness.presentation.contest_words import (
+    TIERS,
+    a_step,
+    latencies,
+    limit_words,
+    line_name,
+    named,
+    ordered,
+    outcome,
+    ranked,
+    title,
+)
 from harness.presentation.figure import Drawn, chosen, legend, named_notes, new_figure, pages
 from harness.presentation.look import STYLE, colour_of, legible, logarithmic, tick
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
-from harness.specs.shapes import SIZES
 from harness.text import number
 
 #: A line's dashes, by tier: tiers are never ranked against each other unmarked.
@@ -27,6 +39,8 @@ DASHES: dict[str, Any] = {"default": (0, (2, 2)), "best": "-", "fused": (0, (8, 
 MARKERS = {"default": "oP", "best": "sDv^<>", "fused": "*Xp"}
 #: Colours of ratios, distinguishable with any colour vision: purple below 1, white at 1, orange above.
 MAP = "PuOr_r"
+#: A limit's dashes, by kind: products, copy, dependent steps.
+LIMITS: dict[str, Any] = {"products": "-", "copy": (0, (6, 2, 1, 2)), "steps": (0, (1, 2))}
 #: A roofline's roof, by device.
 ROOFS: dict[str, Any] = {"cpu": "-", "cuda": (0, (6, 2))}
 #: A ceiling this many times as high as the roof limits nothing, and would only stretch the axis.
@@ -51,54 +65,70 @@ def figures(records: Sequence[SpeedRecord], only: Sequence[str] = ()) -> Iterato
 
 
 # -- scaling --------------------------------------------------------------------------------------
-def size(row: Row, name: str) -> int:
-    """One of the sizes that a list may vary."""
-    value: int = getattr(row.spec.model if name in ("hidden", "layers") else row.spec, name)
-    return value
-
-
 def _scalings(record: SpeedRecord) -> Iterator[Drawn]:
     """One figure per size and set of contests that differ in it alone."""
-    number_drawn = 0
-    for name in SIZES:
-        sets: dict[str, list[Contest]] = {}
-        for contest in record.contests:
-            shape = contest.rows[0].spec.shape()
-            (shape["model"] if name in ("hidden", "layers") else shape)[name] = None
-            if name == "length":  # a named shape's shortest length and labels follow it
-                shape |= {follower: bool(shape[follower]) for follower in ("shortest", "labels")}
-            sets.setdefault(repr(shape), []).append(contest)
-        for found in sets.values():
-            if len({size(contest.rows[0], name) for contest in found}) > 1 and any(ranked(c.rows) for c in found):
-                number_drawn += 1
-                yield _scaling(record, f"scaling-{number_drawn}-{record.id}", name, found)
+    for number_drawn, scaling in enumerate(scalings(record), 1):
+        yield _scaling(record, f"scaling-{number_drawn}-{record.id}", scaling)
 
 
-def _scaling(record: SpeedRecord, stem: str, name: str, contests: Sequence[Contest]) -> Drawn:
-    lines: dict[str, list[Row]] = {}
-    for contest in sorted(contests, key=lambda c: size(c.rows[0], name)):
-        for row in ranked(contest.rows):
-            lines.setdefault(record.name_of(row), []).append(row)
-    figure, (axis,) = new_figure([3.8], _notes(contests))
-    for rows in lines.values():
-        figures = [row.figures.sequences_per_second for row in rows if row.figures]
-        axis.errorbar(
-            [size(row, name) for row in rows], [f.median for f in figures],
-            yerr=[[max(0, f.median - f.p10) for f in figures], [max(0, f.p90 - f.median) for f in figures]],
-            color=colour_of(rows[0].spec.backend), linestyle=DASHES.get(rows[0].tier or "", "-"), linewidth=1.6,
-            marker=_marker(record, rows[0]), markersize=5, markerfacecolor=_face(record, rows[0]), elinewidth=0.8,
-            capsize=2,
-        )  # fmt: skip
-    axis.set(xscale="log", yscale="log", xlabel=legible(name), ylabel=_rate(contests))
-    values = sorted({size(contest.rows[0], name) for contest in contests})
-    axis.set_xticks(values, [number(value) for value in values])
+def _scaling(record: SpeedRecord, stem: str, scaling: Scaling) -> Drawn:
+    figure, (axis,) = new_figure([4.2], [*_limit_notes(scaling), *_notes(scaling.contests)])
+    for line in scaling.lines:
+        _draw_line(axis, record, line)
+    top = axis.get_ylim()[1]
+    drawn = list(_draw_limits(axis, scaling))
+    axis.set(xscale="log", yscale="log", xlabel=legible(scaling.name), ylabel=_rate(scaling.contests))
+    axis.set_ylim(top=min(axis.get_ylim()[1], ABOVE * top))
+    axis.set_xticks(scaling.values, [number(value) for value in scaling.values])
     axis.xaxis.set_minor_locator(NullLocator())
     logarithmic(axis.yaxis)
-    shown = f"{_throughput(contests)} against {name}: {title(contests[0], without=(name,))}"
-    legend(figure, shown, _key(record, [rows[0] for rows in lines.values()]), columns=_columns(record))
-    predicted = " predicted" if contests[0].predicts else ""
-    about = f"Sequences{predicted} per second against {name}, both on logarithmic axes; ranges from p10 to p90."
+    first = scaling.contests[0]
+    shown = f"{_throughput(scaling.contests)} against {scaling.name}: {title(first, without=(scaling.name,))}"
+    keys = [_line_key(record, line) for line in ordered(scaling.lines)]
+    legend(figure, shown, [*keys, *drawn], columns=_columns(record))
+    predicted, each = (" predicted", "a prediction") if first.predicts else ("", "an update")
+    about = (
+        f"Sequences{predicted} per second against {scaling.name}, both on logarithmic axes; ranges from p10 to p90. "
+        f"Faint lines are the machine's limits: {each} that did nothing but its matrix products, nothing but move its "
+        "fewest bytes, or nothing but its dependent steps, at the rates measured in the same call."
+    )
     return Drawn(stem, shown, about, figure, [record.id])
+
+
+def _look(record: SpeedRecord, line: Line) -> dict[str, Any]:
+    """How a line is drawn: the backend's colour, dashes and a marker by tier."""
+    first = line.rows[0]
+    return {
+        "color": colour_of(first.spec.backend), "linestyle": DASHES.get(line.tier or "", "-"), "linewidth": 1.6,
+        "marker": _marker(record, first), "markersize": 5, "markerfacecolor": _face(record, first),
+    }  # fmt: skip
+
+
+def _draw_line(axis: Axes, record: SpeedRecord, line: Line) -> None:
+    rates = [row.figures.sequences_per_second for row in line.rows if row.figures]
+    ranges = [[max(0, rate.median - rate.p10) for rate in rates], [max(0, rate.p90 - rate.median) for rate in rates]]
+    medians = [rate.median for rate in rates]
+    axis.errorbar(line.sizes, medians, yerr=ranges, elinewidth=0.8, capsize=2, **_look(record, line))
+
+
+def _line_key(record: SpeedRecord, line: Line) -> Line2D:
+    tier = f" ({line.tier})" if line.tier else ""
+    return Line2D([], [], label=legible(f"{line_name(record, line)}{tier}", 44), **_look(record, line))
+
+
+def _limit_notes(scaling: Scaling) -> list[str]:
+    return [line for words in limit_words(scaling) for line in textwrap.wrap(legible(words, 400), 140)]
+
+
+def _draw_limits(axis: Axes, scaling: Scaling) -> Iterator[Line2D]:
+    """What products, the copy and the dependent steps alone would allow: faint lines, and a handle for each kind."""
+    handles: dict[str, Line2D] = {}
+    for limit in limits(scaling):
+        look: dict[str, Any] = {"linestyle": LIMITS[limit.kind], "linewidth": 1.1, "alpha": 0.55}
+        colour = colour_of(limit.backend) if limit.backend else "#555555"
+        axis.plot(limit.sizes, limit.rates, color=colour, zorder=1, **look)
+        handles.setdefault(limit.kind, Line2D([], [], color="#555555", label=limit.words, **look))
+    yield from handles.values()
 
 
 def _rate(contests: Sequence[Contest]) -> str:

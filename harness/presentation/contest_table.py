@@ -1,4 +1,4 @@
-"""A speed record as tables: one for each contest, tiers apart; then both devices side by side."""
+"""A speed record as tables: one for each contest, tiers apart; then growth over sizes, and devices side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.analysis import devices
 from harness.analysis.disturbance import contestant_flags, meanings
-from harness.presentation import renderers
+from harness.presentation import renderers, scaling_table
 from harness.presentation.contest_columns import LEAVING, Entry, columns_of, times
 from harness.presentation.contest_words import a_step, about, latencies, machine, outcome, ranked, title
 from harness.presentation.styles import STATUS_STYLES
@@ -22,9 +22,10 @@ from harness.text import markdown_escape, number, printable
 
 
 def tables(record: SpeedRecord, decimal: Decimal = ".") -> list[Table]:
-    """Every contest of the record; then, for each set of sizes that both devices have, how much faster the GPU is."""
+    """Every contest of the record; then how cost grows over sizes, and how much faster than the CPU the GPU is."""
     found = [
         *(_contest(record, contest) for contest in record.contests),
+        *scaling_table.tables(record),
         *map(_side_by_side, devices.grids(record)),
     ]
     return [table.with_decimal(decimal) for table in found]
@@ -149,6 +150,7 @@ def legend(record: SpeedRecord) -> list[str]:
         "* added for it. fused: several updates per dispatch, no rank among the others."
     )
     rows = [row for contest in record.contests for row in contest.rows]
+    lines += scaling_table.legend(record)
     if noise := meanings(flag for row in rows for flag in contestant_flags(row)):
         lines.append(noise)
     if record.starts > 1:

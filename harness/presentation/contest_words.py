@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import get_args
 
 from backends.base import Tier
+from harness.analysis.scaling import Line, Scaling
 from harness.records.speed import Contest, Roof, Row, SpeedRecord
 from harness.specs.speed import Measure
 from harness.text import gpu_text, machine_text, number, printable
@@ -96,6 +97,33 @@ def ranked(rows: Iterable[Row]) -> list[Row]:
     """The rows that have figures: tier by tier, the fastest first."""
     timed = [row for row in rows if row.figures]
     return sorted(timed, key=lambda r: (_tier(r), r.figures.step_ms.median if r.figures else 0.0))
+
+
+def line_name(record: SpeedRecord, line: Line) -> str:
+    """Who a line over several sizes is in a call: as ``SpeedRecord.name_of``; ``auto`` where that changes with size."""
+    first = line.rows[0]
+    name = record.name_of(first)
+    return name if len(line.stages) == 1 else name.replace(first.name, f"{first.spec.backend} {line.asked}")
+
+
+def limit_words(scaling: Scaling) -> Iterator[str]:
+    """What the faint lines of a figure of scaling stand for: the rates that were measured in the same call."""
+    for threads, roofs in sorted(scaling.roofs.items()):
+        for device, roof in sorted(roofs.items()):
+            parts = [
+                roof.gemm_gflops and f"matrix products at {number(roof.gemm_gflops)} GFLOP/s",
+                roof.copy_gb_per_s and f"its fewest bytes at {number(roof.copy_gb_per_s)} GB/s",
+                roof.us_per_step and f"dependent steps, in a backend's colour: {latencies(roof)}",
+            ]
+            if found := [part for part in parts if part]:
+                several = len(scaling.roofs) > 1 or len(roofs) > 1
+                where = f" ({device}, {_counted(threads, 'thread')})" if several else ""
+                yield printable(f"Faint: an update of nothing but {'; '.join(found)}{where}")
+
+
+def ordered(lines: Iterable[Line]) -> list[Line]:
+    """Lines by backend, the stock layer first."""
+    return sorted(lines, key=lambda line: (*line.place, _tier(line.rows[0]), line.asked))
 
 
 def _tier(row: Row) -> int:

@@ -204,7 +204,8 @@ _SIZES: dict[str, Any] = {**_LIST, "kind": int, "metavar": "N,…"}
 #: Of ``harness speed``. What is not given is the named shape's.
 SPEED = (
     _as_in_run("backend", about="Backends, or all.", **_LIST),
-    _as_in_run("variant", about="Variants, auto or all.", otherwise="auto; all with --tier", group=None, **_LIST),
+    _as_in_run("variant", about="Variants, auto, default (the stock layer) or all.",
+               otherwise="auto; all with --tier", group=None, **_LIST),
     Option("tier", "Only variants of these tiers: default, best, fused.", **_LIST),
     _as_in_run("cell", about="Cells, or all.", **_LIST),
     Option("measure", "What is timed: train, predict (host to host), or predict-resident (inputs and outputs stay on "
@@ -225,7 +226,7 @@ SPEED = (
     _as_in_run("optimizer", otherwise="adam"),
     _as_in_run("device", about="cpu, cuda, or both: cpu,cuda.", **_LIST),
     _as_in_run("precision", about="float32 (IEEE), float64, tf32 (CUDA) or bfloat16.", repeatable=False),
-    _as_in_run("threads", about="Threads and CPUs of each worker.", repeatable=False),
+    _as_in_run("threads", about="Threads and CPUs of each worker.", **_SIZES),
     _as_in_run("cpus"),
     _as_in_run("denormals"),
     _as_in_run("deterministic"),

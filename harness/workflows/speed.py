@@ -14,7 +14,7 @@ from typing import Literal
 
 import backends
 from harness.analysis.ratios import ratio
-from harness.analysis.roofline import roofs_of, with_shares
+from harness.analysis.roofline import by_threads, roofs_of, with_shares
 from harness.machine import software, system
 from harness.machine.personal import impersonal
 from harness.machine.topology import Choice
@@ -103,6 +103,7 @@ def hold_all(
     stderr = screen.Screen(stderr=True)
     now = datetime.now(UTC).replace(microsecond=0)
     contests: list[Contest] = []
+    variables: list[Mapping[str, str]] = []
     record, kept = None, True
     identity = f"{now:%Y%m%dT%H%M%SZ}-speed-{uuid.uuid4().hex[:8]}"
     with terminated_as_interrupted():
@@ -120,7 +121,8 @@ def hold_all(
             with line(stderr) as tell:
                 held = hold(each, settings, partial(_with_position, tell, f"{number}/{len(planned)}"), cpus)
             contests.append(Contest(name=each.name, changed=each.changed, rows=held.rows(), before=before))
-            record = _record(identity, now, contests, held)
+            variables += [contestant.channel.variables for contestant in held.contest.contestants.values()]
+            record = _record(identity, now, contests, held, variables)
             kept = keep(record, store, stderr) and kept
             left = len(planned) - number
             if held.contest.how == "interrupted" or (left and asked_to_stop()):
@@ -231,15 +233,22 @@ def _pooled(readings: Sequence[Limits]) -> Limits | None:
     })  # fmt: skip
 
 
-def _record(identity: str, now: datetime, contests: Sequence[Contest], held: HeldContest) -> SpeedRecord:
-    """The record so far; shares are relative to the best rates that each device reached in the call."""
-    roofs = roofs_of(contests)
+def _record(
+    identity: str, now: datetime, contests: Sequence[Contest], held: HeldContest, variables: Sequence[Mapping[str, str]]
+) -> SpeedRecord:
+    """The record so far; shares are relative to the best rates that each device reached with as many threads.
+
+    Args:
+        held: the last of the contests.
+        variables: of every worker so far.
+    """
+    roofs = {threads: roofs_of(found) for threads, found in by_threads(contests).items()}
     well = all(row.status == "ok" for contest in contests for row in contest.rows)
     status: Literal["ok", "failed", "interrupted"] = "ok" if well else "failed"
     settings = held.contest.settings
     workers = [contestant.channel for contestant in held.contest.contestants.values()]
     chosen = held.contest.cpus.of(held.planned.contestants[0].spec.threads) if workers else None
-    where = environment.describe(_shared([w.variables for w in workers]), workers[0].strays if workers else {}, chosen)
+    where = environment.describe(_shared(variables), workers[0].strays if workers else {}, chosen)
     gpu = gpu_of(held.planned.contestants) if held.gpu is None else held.gpu
     return SpeedRecord(
         id=identity,
@@ -249,9 +258,13 @@ def _record(identity: str, now: datetime, contests: Sequence[Contest], held: Hel
         block_s=settings.block_s,
         starts=settings.starts,
         environment=where.model_copy(update={"gpu": gpu, "plugins": _plugins(contests)}),
-        roofs=roofs,
+        roofs=roofs_of(contests),
         contests=[
-            contest.model_copy(update={"rows": [with_shares(row, roofs.get(row.spec.device)) for row in contest.rows]})
+            contest.model_copy(
+                update={
+                    "rows": [with_shares(row, roofs[row.spec.threads].get(row.spec.device)) for row in contest.rows]
+                }
+            )
             for contest in contests
         ],
     )

@@ -12,6 +12,7 @@ from math import exp
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.analysis.roofline import roofs_of, with_shares
@@ -170,6 +171,55 @@ def made_speed(*contests: list[Row], **fields: Any) -> SpeedRecord:
         block_s=0.1, contests=made, roofs=roofs,
         environment=Environment(cpu="Made-up CPU", logical_cpus=2, os="Linux", python="3.11.9", versions={}), **fields,
     )  # fmt: skip
+
+
+def grown(
+    backend: str = "torch",
+    tier: str = "best",
+    *,
+    sizes: Sequence[int] = (16, 64, 256, 1024),
+    fixed: float = 2.0,
+    rate: float = 50.0,
+    noise: float = 0.0,
+    name: str = "length",
+    rounds: int = 8,
+    asked: str | None = None,
+    seed: int = 0,
+) -> list[Row]:
+    """Made up, not measured: a contestant over a size: ``fixed`` ms, and the work of an update at ``rate`` GFLOP/s.
+
+    Work is 1 GFLOP at size 100 and grows evenly.
+
+    Args:
+        noise: relative, of each block.
+        asked: the variant that was asked for.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for size in sizes:
+        row = made_contestant(backend, 1.0, tier, rounds)
+        ready = row.ready
+        assert ready is not None
+        ready = ready.model_copy(
+            update={"flops_per_step": size * 10**7, "bytes_per_step": size * 10**5, "dependent_steps": 2 * size}
+        )
+        model = row.spec.model.model_copy(update={name: size} if name in ("hidden", "layers") else {})
+        changed = {
+            "model": model,
+            "variant": asked or row.variant,
+            **({} if name in ("hidden", "layers") else {name: size}),
+        }
+        spec = row.spec.model_copy(update=changed)
+        ms = (fixed + 10 * size / rate) * np.exp(noise * random.standard_normal(rounds))
+        blocks = [Timed(round=at, steps=10, seconds=float(each) / 100) for at, each in enumerate(ms)]
+        figures = Figures.of(blocks, spec.batch, ready, None)
+        rows.append(row.model_copy(update={"spec": spec, "ready": ready, "blocks": blocks, "figures": figures}))
+    return rows
+
+
+def made_scaling(*lines: list[Row], **fields: Any) -> SpeedRecord:
+    """Made up, not measured: the record of a call whose contests are these lines' rows, size by size."""
+    return made_speed(*(list(rows) for rows in zip(*lines, strict=True)), **fields)
 
 
 def made_verdict(

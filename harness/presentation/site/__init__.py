@@ -16,6 +16,7 @@ from harness.presentation.site import (
     history,
     machines,
     records,
+    scaling,
     studies,
     trade_offs,
 )
@@ -29,6 +30,7 @@ PARTS: tuple[ModuleType, ...] = (
     explore,
     compare,
     trade_offs,
+    scaling,
     history,
     machines,
     studies,

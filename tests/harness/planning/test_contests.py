@@ -82,6 +82,31 @@ def test_shapes_lists_and_cells_multiply_and_what_is_given_wins() -> None:
     }  # fmt: skip
 
 
+def test_threads_are_a_size_of_which_each_has_a_contest() -> None:
+    contests = plan({"backend": "numpy", "threads": "1,2", "hidden": [7, 9]})
+    specs = [contest.contestants[0].spec for contest in contests]
+    assert [(spec.model.hidden, spec.threads) for spec in specs] == [(7, 1), (7, 2), (9, 1), (9, 2)]
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "found"),
+    [
+        ("numpy", "default", [("numpy", "textbook")]),
+        ("numpy", "numpy:default", [("numpy", "textbook")]),
+        ("numpy", "auto,default", [("numpy", "auto"), ("numpy", "textbook")]),
+        ("numpy", "default,textbook,hoisted", [("numpy", "textbook"), ("numpy", "hoisted")]),
+        ("madeup", "auto,default", [("madeup", "auto")]),
+    ],
+)
+def test_default_is_the_stock_layer_and_takes_part_once(
+    plugin: Path, backend: str, asked: str, found: list[tuple[str, str]]
+) -> None:
+    """Where ``auto`` stands for it, one contestant is both."""
+    (contest,) = plan({"backend": backend, "variant": asked, "hidden": 5})
+    assert [(each.spec.backend, each.spec.variant) for each in contest.contestants] == found
+    assert not any(each.added or each.reason for each in contest.contestants)
+
+
 @pytest.mark.parametrize(("word", "named"), [("all", SHAPES), ("Braun", BRAUN)])
 def test_every_named_shape_is_a_spec(word: str, named: dict[str, Any]) -> None:
     contests = plan({"backend": "numpy", "shape": word})

@@ -13,13 +13,13 @@ from rich.console import Console
 
 from harness.analysis.verdict import Judgement
 from harness.planning.runs import plan
-from harness.presentation import contest_table, renderers
+from harness.presentation import contest_table, renderers, scaling_table
 from harness.presentation.fitting import fit
 from harness.presentation.run_table import repeats_table, runs_table
 from harness.presentation.table import Column, Table
 from harness.workflows import listing, parity, verify
 from harness.workflows.run import plan_table
-from tests.harness.conftest import both_devices, made_contestant, made_speed
+from tests.harness.conftest import both_devices, grown, made_contestant, made_scaling, made_speed
 
 WIDTHS = (60, 80, 100, 140)
 LAYOUTS = ("dense", "airy", "framed")
@@ -49,6 +49,7 @@ def tables(some_records: Any) -> list[Table]:
         repeats_table(some_records),
         *contest_table.tables(made_speed(contests)),
         *contest_table.tables(both_devices([(32, 8), (128, 64)])),
+        *scaling_table.tables(made_scaling(grown("torch", noise=0.1), grown("tensorflow", "default", noise=0.1))),
         plan_table(plan({"task": ["adding", "copy"], "cell": ["lstm", "gru"], "backend": ["numpy"]})),
         verify.table([judged]),
         parity.table([agreement]),

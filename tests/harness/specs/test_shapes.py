@@ -33,7 +33,7 @@ def test_the_documentation_has_every_shape_as_it_is() -> None:
 def test_the_default_is_one_of_them_and_the_lists_are_apart() -> None:
     assert DEFAULT_SHAPE is SHAPES["B"]
     assert not SHAPES.keys() & BRAUN.keys()
-    assert SIZES == ("batch", "length", "features", "hidden", "layers")
+    assert SIZES == ("batch", "length", "features", "hidden", "layers", "threads")
 
 
 def test_what_a_shape_fixes_are_options_of_speed() -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.analysis.roofline import roofs_of
 from harness.planning.contests import plan
 from harness.records.store import read_all
 from harness.worker.contestant import GATE_LENGTH
 from harness.workflows.speed import Settings, hold_all
 from tests.conftest import ROOT, Harness, python_path
-from tests.fixtures.contests import SHORT, TINY, NoStore, held, recorded, rows
+from tests.fixtures.contests import SHORT, SIZES, TINY, NoStore, held, recorded, rows
 
 
 def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: Path) -> None:
@@ -191,3 +192,27 @@ def test_the_record_of_a_contest_on_a_gpu_tells_which_and_how_it_was_set(tmp_pat
 @pytest.mark.usefixtures("driver")
 def test_a_contest_on_the_cpu_tells_of_no_gpu(tmp_path: Path) -> None:
     assert recorded(tmp_path, "madeup", ["good"], Settings(1, 1e-9)).environment.gpu == {}
+
+
+def test_three_lengths_are_a_curve_and_a_line(harness: Harness, tmp_path: Path) -> None:
+    """Exit status 0 says that all went well, whether or not so few rounds lie on a line."""
+    words = ("--backend", "numpy", "--variant", "hoisted,default", *TINY, "--length", "8", "--length", "16")
+    done = harness("speed", *words, "--rounds", "3", "--block", "0.001", "--results", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "Cost against length: lstm 5, 3×length×2" in done.stdout
+    assert "ms = fixed + work / rate, over length 4, 8 and 16" in done.stdout
+    assert list(tmp_path.glob("plots/scaling-1-*.png"))
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one CPU")
+def test_shares_are_of_what_the_machine_gives_with_as_many_threads(plugin: Path) -> None:
+    contests = plan({"backend": "madeup", "variant": "good", "threads": [1, 2], **SIZES})
+    record, _ = hold_all(contests, Settings(1, 1e-9), NoStore())
+    for contest in record.contests:
+        (row,) = contest.rows
+        roof = roofs_of([contest])["cpu"].gemm_gflops
+        assert row.threads == row.spec.threads
+        assert row.figures is not None
+        assert roof is not None
+        assert row.figures.gemm_share == pytest.approx(row.figures.gflops / roof)
+    assert "OMP_NUM_THREADS" not in record.environment.variables, "it was not the same for all"

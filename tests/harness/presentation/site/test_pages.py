@@ -15,10 +15,10 @@ from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
 
 #: A page of each kind; capitals stand for one of several.
 KINDS = (
-    "index.html", "explore.html", "compare.html", "trade-offs.html", "history.html", "machines/index.html",
-    "machines/ANY.html", "studies/index.html", "studies/ANY.html", "records/index.html", "records/RUN.html",
-    "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html", "records/VERDICT.html",
-    "claims/index.html", "claims/ANY.html", "records/CLAIM.html",
+    "index.html", "explore.html", "compare.html", "trade-offs.html", "scaling.html", "history.html",
+    "machines/index.html", "machines/ANY.html", "studies/index.html", "studies/ANY.html",
+    "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html",
+    "records/VERDICT.html", "claims/index.html", "claims/ANY.html", "records/CLAIM.html",
 )  # fmt: skip
 
 
