@@ -41,11 +41,13 @@ class Contestant:
         spec: what it computes.
         added: whether nobody asked for it: a stock layer, so that there is a ratio.
         reason: why it cannot take part; None where it can.
+        fused: whether it hands over several updates at once, and so is not ranked among the others.
     """
 
     spec: SpeedSpec
     added: bool = False
     reason: str | None = None
+    fused: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class PlannedContest:
         contestants: in the order in which they get ready.
         references: the variant that ratios are taken to.
         changed: fields that differ from the named shape.
+        rules: the variant that each backend's own rule takes.
     """
 
     name: str | None
     contestants: list[Contestant]
     references: dict[BackendOnDevice, str]
     changed: Changes = field(default_factory=dict)
+    rules: dict[BackendOnDevice, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class _Offer:
         elsewhere: those of the variants that are for other devices.
         stock: the framework's own layer, where it can compute the shape.
         auto: the variant that ``auto`` stands for.
+        rule: the variant that the backend's own rule takes; None where it was not asked.
+        fused: those of the variants that hand over several updates at once.
         problem: why the backend cannot be loaded; None where it can.
     """
 
@@ -81,6 +87,8 @@ class _Offer:
     elsewhere: frozenset[str] = frozenset()
     stock: str | None = None
     auto: str = "auto"
+    rule: str | None = None
+    fused: frozenset[str] = frozenset()
     problem: str | None = None
 
 
@@ -215,6 +223,8 @@ def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:
         frozenset(variant["name"] for variant in variants if device not in variant["devices"]),
         next((v["name"] for v in variants if v["tier"] == "default" and not v["reason"]), None),
         answer["auto"],
+        answer["rule"],
+        frozenset(variant["name"] for variant in variants if variant["tier"] == "fused"),
     )
 
 
@@ -248,7 +258,8 @@ def _contest(
         for contestant in _contestants(spec.model_copy(update=where._asdict()), offer, variants)
     ]
     references = {where: offer.stock for where, offer in offers.items() if offer.stock}
-    return PlannedContest(shape, contestants, references, changes(shape, spec))
+    rules = {where: offer.rule for where, offer in offers.items() if offer.rule}
+    return PlannedContest(shape, contestants, references, changes(shape, spec), rules)
 
 
 def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> list[Contestant]:
@@ -265,7 +276,11 @@ def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> lis
     have = f"{spec.backend} has no such variant; it has {', '.join(offer.variants)}"
     reasons = {"auto": None, **offer.variants}
     found = [
-        Contestant(spec.model_copy(update={"variant": name}), reason=offer.problem or reasons.get(name, have))
+        Contestant(
+            spec.model_copy(update={"variant": name}),
+            reason=offer.problem or reasons.get(name, have),
+            fused=name in offer.fused,
+        )
         for name in wanted
     ]
     able = {offer.auto if each.spec.variant == "auto" else each.spec.variant for each in found if not each.reason}
