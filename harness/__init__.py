@@ -1,6 +1,6 @@
 """The command and its Python packages: plans runs, measures them in worker processes, keeps records and shows them.
 
-From Python: ``harness.run``, ``study``, ``speed``, ``compare``, ``verify``, ``read`` and ``export``, which
+From Python: ``harness.run``, ``study``, ``speed``, ``tune``, ``compare``, ``verify``, ``read`` and ``export``, which
 ``harness.api`` defines, and ``harness.data``. Frameworks are imported only in workers, by ``backends``; what is learned
 stands in ``tasks``.
 """
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Compared,
         Exported,
         Results,
+        Tuning,
         UsageError,
         Verified,
         compare,
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
         run,
         speed,
         study,
+        tune,
         verify,
     )
 
 __all__ = [
-    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "data", "export", "read", "run", "speed",
-    "study", "verify",
+    "Compared", "Exported", "Results", "Tuning", "UsageError", "Verified", "compare", "data", "export", "read", "run",
+    "speed", "study", "tune", "verify",
 ]  # fmt: skip
 _HERE = Path(__file__).resolve().parent.parent
 

@@ -33,6 +33,7 @@ from harness.specs.options import (
     RUN,
     SPEED,
     STUDY,
+    TUNE,
     Option,
     complete,
 )
@@ -40,22 +41,24 @@ from harness.specs.run import RunSpec
 from harness.specs.values import value
 from harness.workflows import compare as comparing
 from harness.workflows import export as exporting
+from harness.workflows import tune as tuning
 from harness.workflows import verify as verifying
 from harness.workflows.contest import Settings
 from harness.workflows.export import Exported
 from harness.workflows.quiet import Quiet
 from harness.workflows.run import Resume, run_each
 from harness.workflows.saving import check_fit, start_of
+from harness.workflows.tune import Tuning
 
 __all__ = [
-    "Compared", "Exported", "Results", "UsageError", "Verified", "compare", "export", "read", "run", "speed", "study",
-    "verify",
+    "Compared", "Exported", "Results", "Tuning", "UsageError", "Verified", "compare", "export", "read", "run", "speed",
+    "study", "tune", "verify",
 ]  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Places = str | Path | Sequence[str | Path]
 #: What is for the shell alone.
-_OF_THE_SHELL = ("json", "dry-run", "out")
+_OF_THE_SHELL = ("json", "dry-run", "out", "show", "forget")
 
 
 def takes(*options: Option) -> Callable[[Function], Function]:
@@ -217,6 +220,19 @@ def speed(**options: Any) -> Results:
     store.prepare()
     record, well = hold_all(contests, settings, store, Choice(named_cpus(values["cpus"])), quiet)
     return Results(contests=[record], ok=well)
+
+
+@takes(*TUNE)
+def tune(**options: Any) -> Tuning:
+    """Measure the variants on this machine, and have ``auto`` take the fastest from then on, as ``harness tune``.
+
+    Raises:
+        UsageError: an option that cannot be right, in one line; or ``HARNESS_TUNED`` switches tuned choices off.
+    """
+    values = _values(TUNE, options)
+    settings = tuning.settings(*(values.pop(name) for name in ("rounds", "block", "timeout", "ready")))
+    quiet = Quiet.taken_from(values)
+    return tuning.tune(tuning.plan(values), settings, Choice(named_cpus(values["cpus"])), quiet)
 
 
 def compare(

@@ -322,7 +322,9 @@ class Probed(Message):
 
 
 class Listed(Message):
-    """For each spec, ``variants``, each with the reason why it cannot compute the job, and ``auto``'s choice."""
+    """For each spec, ``variants``, each with the reason why it cannot compute the job; ``auto``, the one that is taken
+    where none is named; and ``rule``, the one that the backend's own rule takes.
+    """
 
     specs: list[Fields]
 

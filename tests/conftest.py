@@ -29,6 +29,8 @@ _INDEX = tempfile.TemporaryDirectory(prefix="harness-tests-index-")
 os.environ["HARNESS_INDEX"] = _INDEX.name
 # Half a second before each of hundreds of commands, which would say that other tests are busy.
 os.environ["HARNESS_LOOK"] = "0"
+# What a developer's machine was tuned to changes no test.
+os.environ["HARNESS_TUNED"] = ""
 
 # Tests that run in a shell's background are started with these ignored, which what they start would inherit.
 for _name in ("SIGHUP", "SIGINT", "SIGQUIT"):
@@ -64,6 +66,13 @@ def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for data sets, of this process and of what it starts."""
     monkeypatch.setenv("HARNESS_DATASETS", str(tmp_path / "datasets"))
     return tmp_path / "datasets"
+
+
+@pytest.fixture
+def tuned_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where tuned choices are kept, by this process and by what it starts; there are none yet."""
+    monkeypatch.setenv("HARNESS_TUNED", str(tmp_path / "tuned.json"))
+    return tmp_path / "tuned.json"
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ def commands() -> list[str]:
 #: The sizes of contests here; where a line gives an option several values, the first of two.
 SMALL = {"--batch": "2", "--length": "8", "--hidden": "4", "--labels": "2", "--shortest": "5"}
 ALWAYS = ("--batch", "--length", "--hidden")
+#: And of what is tuned here.
+TINY = [("--shape", "A"), ("--threads", "1"), *list(SMALL.items())[:3], ("--rounds", "3"), ("--block", "0.001")]
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -63,6 +65,8 @@ def shortened(words: list[str]) -> list[str]:
         for option in more:  # one with several values shows how they multiply
             alone = with_value(alone, option, alone[alone.index(option) + 1].partition(",")[0])
         return [*alone, "--rounds", "2", "--block", "0.001"]
+    if words[0] == "tune" and "--show" not in words:
+        return ["tune", "--backend", "numpy", *(word for pair in TINY for word in pair), "--no-require-quiet"]
     if words[0] == "reproduce":
         return [*words, "--current-code"]  # what is being changed is no commit yet
     if words[0] == "parity":
@@ -200,7 +204,7 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
     for word, library in (("parquet", "pyarrow"), *((name, name) for name in ("mlflow", "wandb", "tensorboard"))):
         if word in line and find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
-    done = harness(*words)
+    done = harness(*words, env={"HARNESS_TUNED": str(tmp_path / "tuned.json")})
     assert done.returncode == 0, done.stdout + done.stderr
 
 

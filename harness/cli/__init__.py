@@ -31,6 +31,7 @@ from harness.cli import (
     study,
     submission,
     table,
+    tune,
     verify,
 )
 from harness.cli.common import fail
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare.compare,
     "parity": parity.parity,
     "speed": speed.speed,
+    "tune": tune.tune,
     "claims": claims.claims,
     "verify": verify.verify,
     "reproduce": reproduce.reproduce,
@@ -63,7 +65,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "env": env.env,
 }
 #: Commands that start workers, which Windows cannot: their pipes are waited for with ``select``.
-WITH_WORKERS = ("run", "study", "compare", "parity", "speed", "claims", "verify", "reproduce", "list", "doctor")
+WITH_WORKERS = ("run", "study", "compare", "parity", "speed", "tune", "claims", "verify", "reproduce", "list", "doctor")
 #: Commands that also take the options of ``run``, which they parse themselves.
 WITH_RUN_OPTIONS = ("compare", "parity")
 

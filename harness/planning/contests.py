@@ -42,11 +42,13 @@ class Contestant:
         spec: what it computes.
         added: whether nobody asked for it: a stock layer, so that there is a ratio.
         reason: why it cannot take part; None where it can.
+        eligible: whether ``auto`` may take it: not what hands over several updates at once, and no rival.
     """
 
     spec: SpeedSpec
     added: bool = False
     reason: str | None = None
+    eligible: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,14 @@ class PlannedContest:
         contestants: in the order in which they get ready.
         references: the variant that ratios are taken to.
         changed: fields that differ from the named shape.
+        rules: the variant that each backend's own rule takes.
     """
 
     name: str | None
     contestants: list[Contestant]
     references: dict[BackendOnDevice, str]
     changed: Changes = field(default_factory=dict)
+    rules: dict[BackendOnDevice, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class _Offer:
         tiers: of the variants, by name.
         default: the one that ``default`` stands for: the first of tier ``default``, whether it can compute the shape
             or not.
+        rule: the variant that the backend's own rule takes; None where it was not asked.
         problem: why the backend cannot be loaded; None where it can.
     """
 
@@ -86,6 +91,7 @@ class _Offer:
     stock: str | None = None
     auto: str = "auto"
     default: str = "default"
+    rule: str | None = None
     problem: str | None = None
     tiers: Mapping[str, str] = field(default_factory=dict)
 
@@ -237,6 +243,7 @@ def _offer(answer: Mapping[str, Any], device: Device) -> _Offer:
         frozenset(variant["name"] for variant in variants if device not in variant["devices"]),
         stock["name"] if stock and not stock["reason"] else None,
         answer["auto"],
+        rule=answer["rule"],
         default=stock["name"] if stock else "default",
         tiers={variant["name"]: variant["tier"] for variant in variants},
     )
@@ -272,7 +279,8 @@ def _contest(
         for contestant in _contestants(spec.model_copy(update=where._asdict()), offer, variants)
     ]
     references = {where: offer.stock for where, offer in offers.items() if offer.stock}
-    return PlannedContest(shape, contestants, references, changes(shape, spec))
+    rules = {where: offer.rule for where, offer in offers.items() if offer.rule}
+    return PlannedContest(shape, contestants, references, changes(shape, spec), rules)
 
 
 def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> list[Contestant]:
@@ -292,7 +300,11 @@ def _contestants(spec: SpeedSpec, offer: _Offer, variants: Sequence[str]) -> lis
     have = f"{spec.backend} has no such variant; it has {', '.join(offer.variants)}"
     reasons = {"auto": None, **offer.variants}
     found = [
-        Contestant(spec.model_copy(update={"variant": name}), reason=offer.problem or reasons.get(name, have))
+        Contestant(
+            spec.model_copy(update={"variant": name}),
+            reason=offer.problem or reasons.get(name, have),
+            eligible=name == offer.default or offer.tiers.get(name) not in ("default", "fused"),
+        )
         for name in wanted
     ]
     able = {offer.auto if each.spec.variant == "auto" else each.spec.variant for each in found if not each.reason}

@@ -246,6 +246,30 @@ SPEED = (
     _as_in_run("json", about="The record as JSON on standard output."),
 )  # fmt: skip
 
+#: Of ``harness speed``, what ``harness tune`` has no use for: it takes all variants, keeps no record and draws nothing.
+_NOT_TUNED = ("variant", "tier", "measure", "accumulate", "starts", "chunk", "seed", "optimizer", "results", "out")
+_IN_TUNE: dict[str, dict[str, Any]] = {
+    "cell": {"default": None, "otherwise": "lstm"},
+    "shape": {"otherwise": "A to F, or B where sizes are given"},
+    "device": {"default": None, "otherwise": "cpu"},
+    "rounds": {"default": 10},
+    "block": {"default": 0.1},
+    "require-quiet": {"about": "Measure nothing while others are busy.", "default": True, "negatable": True},
+    "json": {"about": "A line of JSON for each contest, or for each choice that is kept."},
+}
+#: Of ``harness tune``.
+TUNE = (
+    *(replace(each, **_IN_TUNE.get(each.name, {})) for each in SPEED if each.name not in _NOT_TUNED),
+    Option("show", "Print the choices that are kept, and measure nothing.", bool, default=False, group=OUTPUT),
+    Option(
+        "forget",
+        "Forget the choices that are kept, all or of --backend, --cell, --device, --threads.",
+        bool,
+        default=False,
+        group=OUTPUT,
+    ),
+)
+
 #: For commands with few options, which need no groups.
 DATA_FOLDER = _as_in_run("data", group=None)
 QUIET = tuple(_as_in_run(name, group=None) for name in ("look", "wait-quiet", "require-quiet"))

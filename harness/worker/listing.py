@@ -11,6 +11,7 @@ from backends.base import Backend
 from backends.job import CELLS, Job, ModelSpec
 from harness.protocol import Listed, Probed
 from harness.specs.speed import SpeedSpec
+from harness.worker import choosing
 from harness.worker.preparation import NOT_LOADED, why_not_loaded
 
 
@@ -45,10 +46,20 @@ def _by_name(backend: Backend) -> dict[str, Any]:
 
 
 def listed(name: str, specs: Sequence[Mapping[str, Any]]) -> Listed:
-    """For each speed spec, the variants that a backend has for its job, and the one that ``auto`` chooses."""
+    """For each speed spec, the variants that a backend has for its job, the one that ``auto`` takes, and the one that
+    its rule takes, which is another where something was tuned here.
+    """
     backend = backends.load(name)
-    jobs = [SpeedSpec.model_validate(spec).job() for spec in specs]
-    return Listed([{"variants": _variants(backend, job), "auto": backend.choose(job.micro).variant} for job in jobs])
+    return Listed([_listed(backend, SpeedSpec.model_validate(spec)) for spec in specs])
+
+
+def _listed(backend: Backend, spec: SpeedSpec) -> dict[str, Any]:
+    job = spec.job()
+    return {
+        "variants": _variants(backend, job),
+        "auto": choosing.choose(backend, job.micro, spec.denormals).variant,
+        "rule": backend.choose(job.micro).variant,
+    }
 
 
 def _variants(backend: Backend, job: Job) -> list[dict[str, Any]]:

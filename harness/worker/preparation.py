@@ -17,7 +17,7 @@ from harness.machine import process
 from harness.protocol import Decided, Event, Executed, GateDone
 from harness.specs.run import RunSpec
 from harness.specs.speed import SpeedSpec
-from harness.worker import own
+from harness.worker import choosing, own
 from harness.worker.clocks import Clocks
 from harness.worker.gate import Draw, first_apart, pass_gate
 from tasks.base import Batch
@@ -61,7 +61,7 @@ def start(backend: Backend, spec: RunSpec | SpeedSpec, job: Job, emit: Emit) -> 
         Unsupported: the backend cannot compute the job, or cannot follow the denormal policy.
         RunFailed: the number of threads in force is not the spec's.
     """
-    job, why = backend.resolve(job)
+    job, why = choosing.resolve(backend, job, spec.denormals)
     runtime = backend.start(job)
     emit(
         Decided(

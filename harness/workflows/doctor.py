@@ -14,12 +14,14 @@ from pathlib import Path
 from rich.console import RenderableType
 
 from harness.machine import cgroups, nvml, system
+from harness.machine.personal import impersonal
 from harness.machine.process import available_cpus
 from harness.planning.runs import default_threads
 from harness.presentation.renderers import Facts, facts
 from harness.presentation.screen import show
 from harness.processes.supervise import probing
-from harness.text import number, printable, ranges
+from harness.records import tuned
+from harness.text import counted, number, printable, ranges
 
 #: Compilers that torch.compile can use on the CPU, in order of preference.
 COMPILERS = ("g++", "clang++", "c++")
@@ -28,7 +30,10 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine and its system. Sizes in bytes, the quota in CPUs; None for what the system does not say."""
+    """The machine and its system. Sizes in bytes, the quota in CPUs; None for what the system does not say.
+
+    ``tuned`` says in words how many choices ``harness tune`` has made for it.
+    """
 
     cpu: str
     logical_cpus: int
@@ -44,6 +49,7 @@ class Machine:
     container: str | None
     cgroup: dict[str, str]
     cpu_quota: float | None
+    tuned: str = "none"
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,21 @@ def _machine() -> Machine:
         container=system.container(),
         cgroup=cgroups.limits(),
         cpu_quota=cgroups.cpu_quota(),
+        tuned=_tuned(),
     )
+
+
+def _tuned() -> str:
+    """How many choices of ``auto`` were measured here, or why there are none."""
+    if tuned.place() is None:
+        return f"switched off: {tuned.VARIABLE} is empty"
+    try:
+        kept = tuned.read()
+    except tuned.Unreadable as error:
+        return f"none: {impersonal(str(error))}"
+    used = sum(each.unused is None for each in kept)
+    others = f", {len(kept) - used} of other machines or versions" if used < len(kept) else ""
+    return f"{counted(used, 'choice')} of auto measured here{others}" if kept else "none: harness tune measures them"
 
 
 def _memory_available() -> int | None:
@@ -215,6 +235,7 @@ def _machine_facts(m: Machine) -> Iterator[tuple[str, str]]:
     if m.cpu_quota is not None:
         limits = ", ".join(filter(None, (f"quota {number(m.cpu_quota)} CPU", limits)))
     yield "control group", printable(limits or "no limits seen")
+    yield "tuned", printable(m.tuned)
 
 
 def _gpu_facts(gpus: Sequence[Gpu], why_not: str | None) -> Facts:

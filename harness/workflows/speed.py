@@ -137,10 +137,16 @@ def _with_position(tell: Tell, position: str, what: str) -> None:
     tell(f"{position}  {what}")
 
 
-def hold(planned: PlannedContest, settings: Settings, tell: Tell, cpus: Choice | None = None) -> HeldContest:
-    """Hold one contest to its end, or until ``settings.timeout`` or Ctrl-C ends it; no worker is left."""
+def hold(
+    planned: PlannedContest, settings: Settings, tell: Tell, cpus: Choice | None = None, limits: bool = True
+) -> HeldContest:
+    """Hold one contest to its end, or until ``settings.timeout`` or Ctrl-C ends it; no worker is left.
+
+    Args:
+        limits: whether the machine's limits are read, too.
+    """
     starts = {entry: partial(Contestant, entry.spec) for entry in planned.contestants if entry.reason is None}
-    held = HeldContest(planned, LiveContest(starts, settings, limits=True, cpus=cpus, tell=tell))
+    held = HeldContest(planned, LiveContest(starts, settings, limits=limits, cpus=cpus, tell=tell))
     with suppress(TimedOut, KeyboardInterrupt), held.contest as contest:
         contest.get_ready()
         contest.take_turns()

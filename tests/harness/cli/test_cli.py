@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import COMMANDS, WITH_WORKERS, app
-from harness.specs.options import RUN, SPEED
+from harness.specs.options import RUN, SPEED, TUNE
 from tests.conftest import Harness, python_path
 
 
@@ -87,7 +87,7 @@ def test_a_list_of_cpus_that_is_none_is_told_in_one_line(harness: Harness, comma
     assert done.stderr == "harness: --cpus takes numbers of CPUs, such as 4-7 or 0,2, not 'some'\n"
 
 
-@pytest.mark.parametrize(("command", "options"), [("run", RUN), ("speed", SPEED)])
+@pytest.mark.parametrize(("command", "options"), [("run", RUN), ("speed", SPEED), ("tune", TUNE)])
 def test_help_has_every_option_with_its_text(harness: Harness, command: str, options: tuple[Any, ...]) -> None:
     shown = " ".join(harness(command, "--help").stdout.replace("│", " ").split())
     for option in options:
