@@ -17,9 +17,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from backends.jax.cells import Tensor, Tensors
-from backends.jax.convert import keras_weights
 from backends.jax.layers import Stack, in_its_order, stacked
 from backends.job import Cell
+from backends.keras_layout import keras_layer, to_keras
 
 
 def equinox_direction(cell: Cell, reverse: bool, p: Tensors, x: Tensor, lengths: Tensor | None) -> Tensor:
@@ -85,7 +85,7 @@ def keras_direction(cell: Cell, reverse: bool, p: Tensors, x: Tensor, lengths: T
         x, mask = jnp.flip(x, 0), None if mask is None else jnp.flip(mask, 0)
     rest = [variable.value for variable in layer.non_trainable_variables]
     masked = {} if mask is None else {"mask": mask.T}
-    hs, _ = layer.stateless_call(keras_weights(cell, p), rest, x.swapaxes(0, 1), **masked)
+    hs, _ = layer.stateless_call(to_keras(cell, p, jnp), rest, x.swapaxes(0, 1), **masked)
     hs = hs.swapaxes(0, 1)
     return jnp.flip(hs, 0) if reverse else hs
 
@@ -93,14 +93,9 @@ def keras_direction(cell: Cell, reverse: bool, p: Tensors, x: Tensor, lengths: T
 @cache
 def _keras_layer(cell: Cell, width: int, hidden: int, dtype: str) -> Any:
     """The layer, built once: its own variables hold zeros and are never trained."""
-    import keras
-
-    kinds = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM}
-    more: dict[str, Any] = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros", "dtype": dtype}
-    if cell not in kinds:
-        more["reset_after"] = cell == "gru"
+    zeros: dict[str, Any] = {"kernel_initializer": "zeros", "recurrent_initializer": "zeros"}
     with jax.ensure_compile_time_eval():  # else its variables would belong to the trace in which it is made
-        layer = kinds.get(cell, keras.layers.GRU)(hidden, return_sequences=True, **more)
+        layer = keras_layer(cell, hidden, return_sequences=True, dtype=dtype, **zeros)
         layer.build((None, None, width))
     return layer
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import replace
 from functools import partial
 
 from backends import parts
-from backends.job import Cell, Device, Job, ModelSpec
+from backends.job import Cell, Device, ModelSpec
+from backends.keras_layout import why_keras_is_elsewhere
 from backends.variants import Entry, VariantRegistry
 
 #: As many products in the loop of the backward pass as in that of the forward pass: none of them is a weight's
@@ -28,14 +27,6 @@ def why_no_cell(library: str, has: dict[Cell, str], model: ModelSpec, device: De
     """Why a library cannot compute the model's cell: what it has in its place, where that is not None."""
     del device
     return f"{library} {has[model.cell]}" if model.cell in has else None
-
-
-def why_keras_is_elsewhere(job: Job) -> str | None:
-    """Why Keras does not compute on JAX in this process: what it computes on is decided when it is imported."""
-    del job
-    keras = sys.modules.get("keras")
-    on = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", "tensorflow")
-    return None if on == "jax" else f"Keras computes with {on} in this process; set KERAS_BACKEND=jax"
 
 
 def rivals_products(model: ModelSpec, device: Device) -> str:
@@ -118,8 +109,8 @@ FLAX = replace(
 )  # fmt: skip
 KERAS = replace(
     SCAN, name="keras", needs="keras", extra="rivals", layers="backends.jax.rivals:keras_layers",
-    summary="SimpleRNN, LSTM or GRU of Keras on JAX, through stateless_call", lacks=why_keras_is_elsewhere,
-    runs=rivals_products,
+    summary="SimpleRNN, LSTM or GRU of Keras on JAX, through stateless_call",
+    runs=rivals_products, lacks=partial(why_keras_is_elsewhere, "jax"),
     precisions=("float32", "bfloat16"),  # on JAX its tanh computes in float32 whatever the layer's type
 )  # fmt: skip
 
