@@ -106,8 +106,7 @@ def heard(words: Sequence[str]) -> None:
 
 
 def alone(name: str, sizes: Sequence[str]) -> None:
-        count = min(CHUNK, updates - done)
-        drawn = [rng.random((2, batch, length * features + outputs), "float32") for _ in range(count)]
+    """Be the bare script of that framework, and tell when its updates are done: one, or as many as the sixth size."""
     from harness.machine import process
 
     batch, length, features, hidden, outputs, updates = map(int, [*sizes, "1"][:6])
@@ -164,10 +163,11 @@ def bare_run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> floa
 
 def whole_runs(backends: Sequence[str], count: int, variant: str = "auto") -> Iterator[Row]:
     """Of each backend, the seconds of a short run beyond those of a bare script, and where they go."""
+    from rows import Row, estimate
+
     import tasks
     from harness.planning.runs import plan
     from harness.processes.environment import worker_environment, worker_variables
-    from rows import Row, estimate
 
     with TemporaryDirectory() as kept:
         starts: dict[str, Start] = {}
