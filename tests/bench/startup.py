@@ -13,11 +13,15 @@ What is measured, by the name that ``--only`` takes:
                planning, the worker, importing the framework, the gate, building and compiling on the way; beside it a
                bare script of the same sizes (``bare/``) until its first update is done: what the framework alone takes
                (NumPy's has no numba to compile, which ``auto`` of the command may)
+  whole-run    ``harness run`` of the same task and preset from start to end, less a bare script that imports the
+               framework and does as many updates, both in one round; then where the seconds of the run went, by the
+               clocks of its records (``wall_s`` is the worker's), and what is left of it beside the worker
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import subprocess
@@ -44,6 +48,13 @@ COMMANDS = (
 )  # fmt: skip
 #: Two updates: the first is heard of before anything is evaluated or kept.
 FIRST_STEP = "run --task adding --preset smoke --steps 2 --backend"
+WHOLE_RUN = "run --task adding --preset smoke --look 0 --backend"
+#: Seconds that a short run may take beyond importing the framework and training.
+BEYOND = 2.0
+#: Updates that a bare script draws and does at a time.
+CHUNK = 10
+#: On a record's clocks, in the order of a run.
+CLOCKS = ("import", "data", "gate", "build", "first_step", "stage", "train", "evaluate", "wall")
 #: On standard output of the two ways to a first step, before the moment of that step.
 STEPPED = "first step at"
 
@@ -95,17 +106,24 @@ def heard(words: Sequence[str]) -> None:
 
 
 def alone(name: str, sizes: Sequence[str]) -> None:
-    """Be the bare script of that framework, and tell when its first update is done."""
+    """Be the bare script of that framework, and tell when its updates are done: one, or as many as the sixth size."""
     from harness.machine import process
 
-    batch, length, features, hidden, outputs = map(int, sizes)
+    batch, length, features, hidden, outputs, updates = map(int, [*sizes, "1"][:6])
     process.pin(process.available_cpus()[:2])
     process.flush_denormals(True)
     import numpy as np
     from loader import Sizes, script
 
     stage, train = script(name).program(Sizes("lstm", batch, length, features, hidden, outputs, "mse", 1e-3))
-    train([stage(np.zeros((batch, length, features), "float32"), np.zeros((batch, outputs), "float32"))])
+    rng = np.random.default_rng(0)
+    for done in range(0, updates, CHUNK):
+        drawn = [
+            rng.random((2, batch, length * features + outputs), "float32") for _ in range(min(CHUNK, updates - done))
+        ]
+        train([
+            stage(x[:, : length * features].reshape(batch, length, features), y[:, :outputs].copy()) for x, y in drawn
+        ])  # fmt: skip
     print(STEPPED, time.monotonic(), flush=True)
 
 
@@ -134,6 +152,46 @@ def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, 
         script = ["--alone", name, *sizes]
         yield f"{name}: harness run to the first step", partial(until_step, command, folder)
         yield f"{name}: bare script to the first step", partial(until_step, script, folder, env)
+
+
+def bare_run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> float:
+    """Seconds of this script with ``words`` from start to end."""
+    start = time.monotonic()
+    _call([sys.executable, str(Path(__file__).resolve()), *words], folder, env)
+    return time.monotonic() - start
+
+
+def whole_runs(backends: Sequence[str], count: int, variant: str = "auto") -> Iterator[Row]:
+    """Of each backend, the seconds of a short run beyond those of a bare script, and where they go."""
+    from rows import Row, estimate
+
+    import tasks
+    from harness.planning.runs import plan
+    from harness.processes.environment import worker_environment, worker_variables
+
+    with TemporaryDirectory() as kept:
+        starts: dict[str, Start] = {}
+        for spec in plan({"backend": list(backends)}):
+            task, name = tasks.load(spec.task, spec.parameters), spec.backend
+            sizes = (spec.batch, task.steps_in, task.inputs, spec.model.hidden, task.outputs, spec.steps)
+            env, _ = worker_environment(worker_variables(spec), os.environ)
+            run = [*WHOLE_RUN.split(), name, "--variant", variant, "--results", str(Path(kept) / name)]
+            starts[name] = partial(whole, run, Path(kept))
+            starts[f"{name} alone"] = partial(bare_run, ["--alone", name, *map(str, sizes)], Path(kept), env)
+        seconds = rounds(starts, count)
+        for name in backends:
+            ours, script = seconds[name], seconds[f"{name} alone"]
+            beyond = [max(a - b, 1e-3) for a, b in zip(ours, script, strict=True)]
+            yield Row(f"{name}: harness run beyond a bare script, s", BEYOND, estimate(beyond), count, at_most=True)
+            yield Row(f"{name}: harness run, s", None, estimate(ours), count)
+            files = sorted((Path(kept) / name).glob("*.json"), key=lambda file: file.stat().st_mtime)[-count:]
+            metrics = [json.loads(file.read_text(encoding="utf-8"))["metrics"] for file in files]
+            for clock in CLOCKS:
+                yield Row(
+                    f"{name}: {clock}_s", None, estimate([max(each[f"{clock}_s"], 1e-6) for each in metrics]), count
+                )
+            beside = [max(took - each["wall_s"], 1e-3) for took, each in zip(ours, metrics, strict=True)]
+            yield Row(f"{name}: beside the worker, s", None, estimate(beside), count)
 
 
 MEASURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[tuple[str, Start]]]] = {
@@ -167,7 +225,8 @@ def main(words: Sequence[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description="How long a user waits for commands and first steps.")
     there = [name for name in BACKENDS if find_spec(name)]
-    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")
+    names = [*MEASURES, "whole-run"]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=there, metavar="NAME")
     parser.add_argument("--variant", default="auto", help="of the backends, on the way to a first step")
     parser.add_argument("--starts", type=int, default=7, help="starts of each that count")
@@ -176,6 +235,9 @@ def main(words: Sequence[str] | None = None) -> None:
 
     def rows() -> Iterator[Row]:
         for measure in given.only:
+            if measure == "whole-run":
+                yield from whole_runs(given.backend, given.starts, given.variant)
+                continue
             with TemporaryDirectory() as folder:
                 yield from measured(dict(MEASURES[measure](Path(folder), given)), given.starts)
 

@@ -23,6 +23,8 @@ What is measured, by the name that ``--only`` takes:
   gemm       every variant, LSTM, shape E: GFLOP/s over those of a large product, the highest median of any worker in
              the call; the best variant of all backends has the verdict
   overhead   the harness's steady state against bare scripts (``overhead.py``, with fewer processes)
+  start      seconds of a ``smoke`` run beyond those of a bare script that imports the framework and trains as long
+             (``startup.py`` has where they go)
   help       seconds of ``harness --help`` (``startup.py`` has all commands)
 
 What is measured at one shape takes the first of ``--shape`` where that one is not among them, and then has no verdict.
@@ -286,6 +288,11 @@ def help_text(how: How) -> Iterator[Row]:
         yield from startup.measured(starts, how.rounds)
 
 
+def start(how: How) -> Iterator[Row]:
+    """Seconds of a short run beyond importing the framework and training."""
+    yield from (row for row in startup.whole_runs(how.backends, how.rounds) if row.wanted is not None)
+
+
 MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "stock": stock,
     "keras": keras,
@@ -295,6 +302,7 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "predict": predict,
     "gemm": gemm,
     "overhead": steady_state,
+    "start": start,
     "help": help_text,
 }
 

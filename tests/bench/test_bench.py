@@ -78,6 +78,15 @@ def test_a_first_step_is_timed_in_the_command_and_alone(tmp_path: Path) -> None:
     assert command["got"]["median"] > alone["got"]["median"] > 0
 
 
+def test_a_whole_run_is_timed_beside_a_bare_script_and_says_where_its_seconds_went(tmp_path: Path) -> None:
+    words = ("--only", "whole-run", "--backend", "numpy", "--variant", "hoisted", "--starts", "1")
+    beyond, run, *clocks = rows_of(tmp_path, "startup.py", *words)
+    assert beyond["wanted"] == 2
+    assert 0 < beyond["got"]["median"] < run["got"]["median"]
+    *_, worker, beside = (row["got"]["median"] for row in clocks)
+    assert worker + beside == pytest.approx(run["got"]["median"])
+
+
 def test_a_bare_script_takes_turns_with_a_worker_and_one_that_cannot_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCH))
     import sides
