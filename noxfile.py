@@ -153,6 +153,25 @@ def targets(session: nox.Session) -> None:
     session.run("python", "tests/bench/targets.py", *session.posargs)
 
 
+#: Every backend's ``auto`` and stock layer over each size; sizes and rounds are such that all take some minutes.
+GROWING = (
+    ("--length", "25,75,200,600,1600", "--batch", "16", "--hidden", "128"),
+    ("--hidden", "16,48,128,384,1024", "--batch", "16", "--length", "50"),
+    ("--batch", "1,4,32,128,512", "--hidden", "64", "--length", "100"),
+    ("--threads", "1,2", "--shape", "B"),
+)
+
+
+@nox.session
+def scaling(session: nox.Session) -> None:
+    """How cost grows with length, hidden units, batch and threads: a call for each. ``-- --results FOLDER``."""
+    install(session, "all")
+    common = ("--backend", "all", "--variant", "auto,default", "--rounds", "8", "--block", "0.06", "--starts", "2")
+    for sizes in GROWING:
+        # 1: a variant that cannot compute a size has a row that says so; the other calls are still wanted
+        session.run("harness", "speed", *common, *sizes, *session.posargs, success_codes=[0, 1])
+
+
 @nox.session
 def trials(session: nox.Session) -> None:
     """How often ``harness compare`` is right while something disturbs it. About an hour."""

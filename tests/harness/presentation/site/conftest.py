@@ -17,15 +17,7 @@ from harness.records.base import Spread
 from harness.records.run import Record
 from harness.records.store import Store
 from harness.specs.base import StudyMark
-from tests.harness.conftest import (
-    grown,
-    made_claim,
-    made_contestant,
-    made_record,
-    made_scaling,
-    made_speed,
-    made_verdict,
-)
+from tests.harness.conftest import made_claim, made_contestant, made_record, made_speed, made_verdict
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (360, 1280)
@@ -149,8 +141,6 @@ def filed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for record in records():
         store.write(record)
     store.write(made_speed([made_contestant("numpy", 2.0), made_contestant("torch", 1.0)]))
-    lines = (grown("torch", asked="auto"), grown("torch", "default"), grown("jax"))
-    store.write(made_scaling(*lines).model_copy(update={"id": "20260102T030406Z-speed-0123abce"}))
     judged = records()[0]
     store.write(made_verdict(judged))
     store.write(made_verdict(judged, "same result", 1, cpu="Another processor"))

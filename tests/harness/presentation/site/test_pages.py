@@ -10,15 +10,17 @@ import pytest
 
 from harness.presentation import site as sites
 from harness.presentation.folders import read_all
+from harness.records.store import Store
 from tests.fixtures.hostile_records import TITLE, hostile
+from tests.harness.conftest import grown, made_scaling
 from tests.harness.presentation.site.conftest import THEMES, WIDTHS, Visitor
 
 #: A page of each kind; capitals stand for one of several.
 KINDS = (
-    "index.html", "explore.html", "compare.html", "trade-offs.html", "scaling.html", "history.html",
-    "machines/index.html", "machines/ANY.html", "studies/index.html", "studies/ANY.html",
-    "records/index.html", "records/RUN.html", "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html",
-    "records/VERDICT.html", "claims/index.html", "claims/ANY.html", "records/CLAIM.html",
+    "index.html", "explore.html", "compare.html", "trade-offs.html", "history.html", "machines/index.html",
+    "machines/ANY.html", "studies/index.html", "studies/ANY.html", "records/index.html", "records/RUN.html",
+    "records/FAILED.html", "records/SPEED.html", "records/JUDGED.html", "records/VERDICT.html",
+    "claims/index.html", "claims/ANY.html", "records/CLAIM.html",
 )  # fmt: skip
 
 
@@ -44,6 +46,38 @@ def test_pages_load_without_a_fault_and_axe_finds_nothing(visitor: Visitor, site
             assert visit.faults == [], kind
             assert visit.sideways() <= 0, kind
             assert visit.unreadable() == [], kind
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of one call whose contests differ in length."""
+    folder = tmp_path_factory.mktemp("scaled")
+    auto = grown("torch", fixed=0.5, rate=80.0, asked="auto")
+    auto[2:] = [row.model_copy(update={"variant": "parts"}) for row in auto[2:]]
+    Store(folder).write(made_scaling(auto, grown("torch", "default"), grown("jax")))
+    sites.write(read_all([folder]), folder / "out", drawn=False)
+    return folder / "out"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_growth_over_a_size_is_drawn_and_told(visitor: Visitor, scaled: Path, width: int, theme: str) -> None:
+    with visitor(scaled, width, theme) as visit:
+        visit.go("scaling.html")
+        assert visit.faults == []
+        assert visit.sideways() <= 0
+        assert visit.unreadable() == []
+        text = visit.page.locator("main").inner_text()
+        assert "Cost against length: lstm 5, 3×length×2" in text
+        assert "best-one, from 256 parts" in text
+        assert "matrix products at 100 GFLOP/s" in text
+        visit.page.get_by_role("link", name="The record of Length").click()
+        assert "Cost against length" in visit.page.locator("main").inner_text()
+
+
+def test_without_contests_of_several_sizes_there_is_no_page_of_them(site: Path) -> None:
+    assert not (site / "scaling.html").exists()
+    assert "scaling.html" not in (site / "index.html").read_text()
 
 
 def test_no_link_leads_nowhere(site: Path) -> None:
