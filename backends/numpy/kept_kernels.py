@@ -23,14 +23,10 @@ import scipy
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
-from platformdirs import user_cache_path
+
+from backends.numpy.kernels_folder import folder
 
 _CHECKED = hashlib.sha256().digest_size
-
-
-def folder() -> Path:
-    """Where kernels are kept: the user's cache."""
-    return user_cache_path("harness") / "kernels"
 
 
 def keep(kernel: Any) -> Any:
@@ -60,7 +56,8 @@ class _Kept(NullCache):
         target_context.refresh()
         # a file that is damaged in a way that its digest hides cannot be; another numba may have another kind
         with suppress(Exception):
-            data = self._file(sig, target_context.codegen()).read_bytes()
+            file = self._file(sig, target_context.codegen())
+            data = file.read_bytes() if file else b""
             if hashlib.sha256(data[_CHECKED:]).digest() == data[:_CHECKED]:
                 return CompileResult._rebuild(target_context, *pickle.loads(data[_CHECKED:]))
         return None
@@ -72,6 +69,8 @@ class _Kept(NullCache):
         with suppress(Exception):  # read-only, full, or of a numba that says this differently: compiled again next time
             payload = dumps(data._reduce())
             file = self._file(sig, data.codegen)
+            if file is None:
+                return
             file.parent.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as half:
                 try:
@@ -82,11 +81,15 @@ class _Kept(NullCache):
                     Path(half.name).unlink(missing_ok=True)
                     raise
 
-    def _file(self, sig: Any, codegen: Any) -> Path:
-        """Named by the types, the source of the kernel's file, the processor and all versions that compile."""
+    def _file(self, sig: Any, codegen: Any) -> Path | None:
+        """Named by the types, the source of the kernel's file, the processor and all versions that compile.
+
+        None where nothing is kept.
+        """
+        kept = folder()
         versions = [each.__version__ for each in (numba, llvmlite, np, scipy)]
         parts = [
             self._name, str(sig), hashlib.sha256(self._source.read_bytes()).hexdigest(),
             *map(str, codegen.magic_tuple()), *versions, sys.version, platform.machine(),
         ]  # fmt: skip
-        return folder() / f"{self._name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"
+        return kept and kept / f"{self._name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"

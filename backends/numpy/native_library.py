@@ -1,8 +1,7 @@
 """The shared library of ``native_kernels.c``, compiled for this processor by the system's C compiler, once.
 
 It is kept in the user's cache under a digest of its source, of the compiler's version and of what the compiler knows of
-the processor: another processor, or another compiler, gets a library of its own. ``HARNESS_KERNELS`` names another
-folder; empty, nothing is kept.
+the processor: another processor, or another compiler, gets a library of its own.
 """
 
 from __future__ import annotations
@@ -18,9 +17,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from platformdirs import user_cache_path
-
 from backends.base import Unsupported
+from backends.numpy.kernels_folder import folder
 
 SOURCE = Path(__file__).with_name("native_kernels.c")
 COMPILERS = ("gcc", "clang", "cc")
@@ -49,10 +47,10 @@ def library() -> ctypes.CDLL:
     if found is None:
         raise Unsupported(why_no_compiler())
     name = f"{_digest(found)}.so"
-    with _folder() as folder:
-        kept = folder / name
+    with _folder() as place:
+        kept = place / name
         if not kept.exists():
-            beside = folder / f"{os.getpid()}-{name}"
+            beside = place / f"{os.getpid()}-{name}"
             _run(found, *FLAGS, "-shared", "-fPIC", "-o", str(beside), str(SOURCE))
             beside.replace(kept)  # others may do the same now: each file is whole
         return _declared(ctypes.CDLL(str(kept)))
@@ -74,17 +72,16 @@ def _digest(found: str) -> str:
 @contextmanager
 def _folder() -> Iterator[Path]:
     """Where libraries are kept; one that is gone afterwards where nothing may or can be kept."""
-    named = os.environ.get("HARNESS_KERNELS")
-    folder = user_cache_path("harness") / "kernels" if named is None else Path(named) if named else None
+    kept = folder()
     try:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=folder):  # whether it can be written to
+        if kept is not None:
+            kept.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=kept):  # whether it can be written to
                 pass
     except OSError:
-        folder = None
-    if folder is not None:
-        yield folder
+        kept = None
+    if kept is not None:
+        yield kept
         return
     with TemporaryDirectory() as temporary:
         yield Path(temporary)

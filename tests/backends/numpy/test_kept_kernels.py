@@ -30,8 +30,9 @@ print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.value
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(kept_kernels, "user_cache_path", lambda name: tmp_path / name)
-    return tmp_path / "harness" / "kernels"
+    kept = tmp_path / "harness" / "kernels"
+    monkeypatch.setenv("HARNESS_KERNELS", str(kept))
+    return kept
 
 
 def double(x: float) -> float:
@@ -90,3 +91,10 @@ def test_what_another_source_version_processor_or_type_compiled_is_not_used(
     assert kernel(3 if changed == "types" else 1.5) == (6 if changed == "types" else 3.0)
     assert sum(kernel.stats.cache_misses.values()) == 1
     assert len(list(folder.iterdir())) == 2
+
+
+def test_without_a_folder_nothing_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_KERNELS", "")
+    kernel = kept_kernels.keep(njit(double))
+    assert kernel(np.ones(2)).tolist() == [2, 2]
+    assert not folder.exists()
