@@ -221,8 +221,9 @@ class BackendConformance:
         A test that asks for no precision gets each variant's widest, as ``widest``. One that asks for networks gets
         all of them in the widest precision, the deepest in the others, and no variant that is ``like`` another: those
         compute each cell in the deepest network, in their widest precision, and the LSTM in all tests. One that asks
-        for precisions alone gets others than the widest of the LSTM. A rival, whose layers are a library's, computes
-        each cell in the deepest network and its widest precision, and a sequence of each cell.
+        for precisions alone gets others than the widest of the LSTM. A rival, whose layers are a library's and whose
+        training step is that of the stock variant, computes each cell in the deepest network and its widest precision,
+        and a sequence of each cell; in tests of a cell alone the LSTM, and it has no part in those of the step alone.
         """
         wanted = metafunc.fixturenames
         columns = [("cell", 0), ("variant", 1), ("precision", 2), ("widest", 2), ("network", 3)]
@@ -237,6 +238,7 @@ class BackendConformance:
                 )
                 for network in (self._networks(precision, variant) if "network" in wanted else [0])
                 if not (variant.like and ("network" in wanted or (cell != self.usual() and "precision" not in wanted)))
+                if not self._is_rival(variant) or self._of_rivals(cell, wanted)
             ]
             rows = [tuple(row[index] for _, index in asked) for row in found]
             shown = [f"{n[0]}{'x2' if n[1] else ''}-{n[2]}" for n in NETWORKS]
@@ -265,6 +267,9 @@ class BackendConformance:
 
     def _networks(self, precision: Precision, variant: Variant) -> Sequence[int]:
         return self.networks if precision == "float64" and not self._is_rival(variant) else [DEEPEST]
+
+    def _of_rivals(self, cell: Any, wanted: Sequence[str]) -> bool:
+        return "network" in wanted or ("cell" in wanted and cell == self.usual())
 
     def _is_rival(self, variant: Variant) -> bool:
         return self.backend.is_rival(variant.name)

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from backends import allocator
+from backends import allocator, parts
 from backends.base import Choice, Probes, Runtime, installed, why_too_old
 from backends.job import MIXED, Device, Job, Precision
 from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 from backends.torch.variants import OWN_MODEL, VARIANTS
+
+#: Hidden units from which on products are large enough that a part of the batch loses nothing by having one thread.
+LARGE = 256
 
 
 class TorchBackend(RegisteredBackend):
@@ -70,13 +73,18 @@ class TorchBackend(RegisteredBackend):
             return Choice(
                 "deferred-dw", "packed sequences lose oneDNN and cost more than their padding: no stock layer is near"
             )
+        in_parts = job.model.hidden >= LARGE and parts.why_not(job) is None
         if job.model.cell == "lstm" and job.dtype == "float32":
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
+            if in_parts and VARIANTS["nn-parts"].why_not(job.model, job.device) is None:
+                return Choice("nn-parts", f"oneDNN, measured as fast as nn-kept or 1.1 times from {LARGE} units on")
             return Choice(
                 "nn-kept",
                 "oneDNN, measured faster than any loop; with freed memory kept as fast to twice as fast as without",
             )
+        if in_parts and job.model.cell in ("gru", "gru-reset-before"):
+            return Choice("deferred-dw-parts", f"measured 1.1 times as fast as deferred-dw from {LARGE} units on")
         return Choice(
             "deferred-dw", "measured 1.2 to 1.8 times as fast as the stock layer, which autograd takes step by step"
         )
