@@ -61,7 +61,7 @@ class NumpyBackend(RegisteredBackend):
         if job.device == "cuda":
             return Choice("kernels", "the fewest launches to a step; not measured on CUDA")
         if job.precision == "float32" and VARIANTS["native"].why_not(job.model, job.device) is None:
-            return Choice("native", "measured 1.2 to 1.7 times as fast as numba, LSTM and GRU of 50 to 512 units")
+            return Choice("native", "measured 1.1 to 1.7 times as fast as numba, LSTM and GRU of 50 to 512 units")
         in_parts = min(job.threads, job.batch // 32) > 1
         large = job.model.cell == "lstm" and job.model.hidden >= LARGE
         if job.precision == "float32" and not large and VARIANTS["numba"].has_needed():

@@ -73,18 +73,15 @@ class TorchBackend(RegisteredBackend):
             return Choice(
                 "deferred-dw", "packed sequences lose oneDNN and cost more than their padding: no stock layer is near"
             )
-        in_parts = job.model.hidden >= LARGE and parts.why_not(job) is None
         if job.model.cell == "lstm" and job.dtype == "float32":
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
-            if in_parts and VARIANTS["nn-parts"].why_not(job.model, job.device) is None:
-                return Choice("nn-parts", f"oneDNN, measured as fast as nn-kept or 1.1 times from {LARGE} units on")
+            if job.model.hidden >= LARGE and parts.why_not(job) is None:
+                return Choice("nn-parts", f"oneDNN, measured as fast as nn-kept or 1.07 times from {LARGE} units on")
             return Choice(
                 "nn-kept",
                 "oneDNN, measured faster than any loop; with freed memory kept as fast to twice as fast as without",
             )
-        if in_parts and job.model.cell in ("gru", "gru-reset-before"):
-            return Choice("deferred-dw-parts", f"measured 1.1 times as fast as deferred-dw from {LARGE} units on")
         return Choice(
             "deferred-dw", "measured 1.2 to 1.8 times as fast as the stock layer, which autograd takes step by step"
         )
