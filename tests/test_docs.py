@@ -64,7 +64,9 @@ def shortened(words: list[str]) -> list[str]:
         more = [word for word in alone if word.startswith("--") and several(alone, word)][1:]
         for option in more:  # one with several values shows how they multiply
             alone = with_value(alone, option, alone[alone.index(option) + 1].partition(",")[0])
-        return [*alone, "--rounds", "2", "--block", "0.001"]
+        for option, small in (("--rounds", "2"), ("--block", "0.001")):
+            alone = with_value(alone, option, small)
+        return alone
     if words[0] == "tune" and "--show" not in words:
         return ["tune", "--backend", "numpy", *(word for pair in TINY for word in pair), "--no-require-quiet"]
     if words[0] == "reproduce":

@@ -105,13 +105,8 @@ def execute(
     start, keep = (None if each is None else str(each) for each in (files.start, files.keep))
     request = Run(spec.model_dump(mode="json"), chosen.cpus, start, keep, file_of(spec.model), updates)
     with Channel(environment.worker_variables(spec), command, extra) as worker:
-        where: Environment | None = None
         try:
-            deadline = until(timeout)
-            worker.ask(request)
-            # while the worker starts: later this would disturb what it measures, or be waited for at the end
-            where = environment.describe(worker.variables, worker.strays, chosen)
-            for event in worker.events(deadline):
+            for event in worker.conversation(request, until(timeout)):
                 if isinstance(event, Progress):
                     on_progress(vars(event))
                 elif isinstance(event, Kept):
@@ -127,7 +122,7 @@ def execute(
                 interrupted = True
                 heard.end("interrupted", "stopped by the user")
         heard.log_tail = worker.tail()
-        where = where or environment.describe(worker.variables, worker.strays, chosen)
+        where = environment.describe(worker.variables, worker.strays, chosen)
         record = _record(spec, heard, where, version)
     if interrupted:
         raise Interrupted(record)

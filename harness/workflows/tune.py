@@ -29,12 +29,15 @@ from harness.records import tuned
 from harness.records.base import Before, Ratio
 from harness.records.speed import Contest, Row
 from harness.records.tuned import Kind, Tuned
+from harness.specs import shapes
 from harness.specs.options import SPEED
-from harness.specs.shapes import SIZES
 from harness.text import counted
 from harness.workflows.contest import Settings
 from harness.workflows.quiet import LOUD, NotQuiet, Quiet
 from harness.workflows.speed import hold
+
+#: Of a shape; how many threads compute it is asked apart.
+SIZES = tuple(name for name in shapes.SIZES if name != "threads")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ from backends.jax import JaxBackend
 
 jax = pytest.importorskip("jax")
 backend = JaxBackend()
-VARIANTS = [each.name for each in backend.variants(a_job().model, "cpu") if each.reason is None]
+VARIANTS = [
+    each.name for each in backend.variants(a_job().model, "cpu")
+    if each.reason is None and "float64" in each.precisions
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from harness.presentation.show import show
 from harness.records.store import Found, read_all
 from tests.fixtures.hostile_records import PAYLOADS, hostile
 
-COUNT = 550
+COUNT = 900
 
 
 @pytest.fixture(scope="module")
