@@ -203,9 +203,9 @@ class GruResetBefore(GatedUnit):
         self.product_rz = self.buffer(batch, 2 * self.H)
         self.d_rh = self.buffer(batch, self.H)
 
-    def hold(self, W_hh: Array) -> None:
+    def lay_out(self, W_hh: Array) -> None:
         """The two blocks of U apart: CuPy would copy a slice of columns for every product."""
-        super().hold(W_hh)
+        super().lay_out(W_hh)
         self.U_rz = self.xp.ascontiguousarray(self.U[:, : 2 * self.H])
         self.U_n = self.xp.ascontiguousarray(self.U[:, 2 * self.H :])
 

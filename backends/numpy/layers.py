@@ -96,7 +96,7 @@ class Layer(ABC):
         """Bring the weights into the layout of the forward pass."""
         W_ih, W_hh, self.b = self.weights()
         self.W = W_ih.T
-        self.hold(W_hh)
+        self.lay_out(W_hh)
 
     def advance(self, x: Array) -> Array:
         """Hidden states (T, B, H) for x (T, B, D), from the state in row 0 of ``states``."""
@@ -109,8 +109,8 @@ class Layer(ABC):
         """W_ih, W_hh and the bias as the forward pass wants them."""
         return self.p["W_ih"], self.p["W_hh"], self.p[self.input_bias]
 
-    def hold(self, W_hh: Array) -> None:
-        """Put the recurrent matrix as the forward loop reads it."""
+    def lay_out(self, W_hh: Array) -> None:
+        """Lay out the recurrent matrix as the forward loop reads it."""
         self.U = self.xp.ascontiguousarray(W_hh.T)  # cheap beside the T products that read it, which gain a third
 
     def forward_loop(self) -> None:

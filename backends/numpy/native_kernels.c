@@ -3,8 +3,8 @@
    A recurrent matrix is packed once per pass, in the order in which the loop reads it: block by block of hidden units,
    the columns of all gates of a block next to each other. Each step multiplies one block, kept in registers and the
    first cache, and does the block's element-wise work at once, while its products are still in that cache: the plan of
-   Georganas et al. 2020, "High-performance deep learning via a single building block" (arXiv:1906.06440). A general BLAS
-   packs the matrix again in each of its 2T products.
+   Georganas et al. 2019, "High-performance deep learning via a single building block" (arXiv:1906.06440). A general
+   BLAS packs the matrix again in each of its 2T products.
 
    Arrays are as backends/numpy/cells.py has them, in C order: a, da (T, B, G*H); hs, cs (T+1, B, H); d_hs, tanh_c, u_n,
    rh (T, B, H). The equations, one a line, are in backends/reference.py. A forward function starts at the state in row
@@ -118,8 +118,8 @@ INLINE void strip(const int rows, const int vectors, const float *x, long x_stri
 
 #define CASE(rows)                                                                                                     \
     case rows:                                                                                                         \
-        if (vectors == 2) strip(rows, 2, x, x_stride, packed, K, out, add, next, by_row);                                            \
-        else strip(rows, 1, x, x_stride, packed, K, out, add, next, by_row);                                                         \
+        if (vectors == 2) strip(rows, 2, x, x_stride, packed, K, out, add, next, by_row);                              \
+        else strip(rows, 1, x, x_stride, packed, K, out, add, next, by_row);                                           \
         break;
 
 static void any_strip(int rows, int vectors, const float *x, long x_stride, const float *packed, long K, float *out,
@@ -162,7 +162,8 @@ static void product(const float *x, long B, long K, const float *packed, long wi
 #define EACH_UNIT _Pragma("GCC ivdep") _Pragma("GCC unroll 1") for (long j = 0; j < n; j++)
 #endif
 
-/* The blocks of hidden units: `unit` is the first one's index, `units` how many are real, `width` how many are packed. */
+/* The blocks of hidden units: `unit` is the first one's index, `units` how many are real, `width` how many are
+   packed. */
 #define FOR_BLOCKS(packed, of_block)                                                                                   \
     for (long unit = 0, width = width_at(0, H), units = MIN(width, H); unit < H;                                       \
          packed += (of_block) * width, unit += WIDTH, width = width_at(unit, H), units = MIN(width, H - unit))
@@ -272,7 +273,8 @@ int lstm_backward(long T, long B, long H, const float *W, const float *d_hs, con
 
 /* ---- GRU; gates r, z, n; reset after the recurrent product ---- */
 
-int gru_forward(long T, long B, long H, int from_zero, const float *U, const float *bias, float *a, float *hs, float *u_n)
+int gru_forward(long T, long B, long H, int from_zero, const float *U, const float *bias, float *a, float *hs,
+                float *u_n)
 {
     float *u = calloc(3 * B * WIDTH, sizeof(float));
     if (!u) return 1;
@@ -336,7 +338,8 @@ int gru_backward(long T, long B, long H, const float *W, const float *d_hs, cons
 
 /* ---- GRU that resets before the product; h' = (1 - z) h + z n. It has two products, the second of the first's ---- */
 
-int gru_reset_before_forward(long T, long B, long H, int from_zero, const float *U_rz, const float *U_n, float *a, float *hs, float *rh)
+int gru_reset_before_forward(long T, long B, long H, int from_zero, const float *U_rz, const float *U_n, float *a,
+                             float *hs, float *rh)
 {
     float *u = calloc(2 * B * WIDTH, sizeof(float));
     if (!u) return 1;

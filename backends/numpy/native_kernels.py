@@ -5,6 +5,7 @@ The loops release the interpreter's lock, so that each part of a batch can have 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from backends.job import Array, Cell, Parameters
 from backends.numpy import cells
 from backends.numpy.layers import Layer
 from backends.numpy.native_library import described, library
-from backends.numpy.trainer import NumpyTrainer
-from tasks.base import Batch
+from backends.numpy.trainer import KernelsTrainer
 
 #: Names of the kernels that this process has called.
 CALLED: set[str] = set()
@@ -52,20 +52,23 @@ class Native(Layer):
         super().start_after(before)
         self.from_zero = before is None
 
-    def hold(self, W_hh: Array) -> None:
+    def lay_out(self, W_hh: Array) -> None:
         """W_hh transposed, packed."""
         self.packed.fill(W_hh, transposed=True)
 
-    def call(self, kernel: str, *arrays: Array | Packed) -> None:
-        """Call a kernel with the layer's sizes and these arrays.
+    def call_forward(self, kernel: str, *arrays: Array | Packed) -> None:
+        """As ``call``; kernels of a forward pass also want to know whether it starts from a zero state."""
+        self.call(kernel, *arrays, options=[self.from_zero])
+
+    def call(self, kernel: str, *arrays: Array | Packed, options: Sequence[bool] = ()) -> None:
+        """Call a kernel with the layer's sizes, ``options`` and these arrays.
 
         Raises:
             MemoryError: it finds none for its scratch space.
         """
         addresses = [(each.array if isinstance(each, Packed) else each).ctypes.data for each in arrays]
-        start = [self.from_zero] if kernel.endswith("forward") else []
         CALLED.add(kernel)
-        if getattr(library(), kernel)(self.T, self.B, self.H, *start, *addresses):
+        if getattr(library(), kernel)(self.T, self.B, self.H, *options, *addresses):
             raise MemoryError(f"no memory for the scratch space of {kernel}")
 
 
@@ -74,7 +77,7 @@ class Rnn(Native, cells.Rnn):
 
     def forward_loop(self) -> None:
         """All steps in one call."""
-        self.call("rnn_forward", self.packed, self.a, self.hs)
+        self.call_forward("rnn_forward", self.packed, self.a, self.hs)
 
     def backward_loop(self, d_hs: Array) -> None:
         """All backward steps in one call."""
@@ -91,7 +94,7 @@ class Lstm(Native, cells.Lstm):
 
     def forward_loop(self) -> None:
         """All steps in one call."""
-        self.call("lstm_forward", self.packed, self.a, self.hs, self.cs, self.tanh_c)
+        self.call_forward("lstm_forward", self.packed, self.a, self.hs, self.cs, self.tanh_c)
 
     def backward_loop(self, d_hs: Array) -> None:
         """All backward steps in one call."""
@@ -104,7 +107,7 @@ class Gru(Native, cells.Gru):
 
     def forward_loop(self) -> None:
         """All steps in one call."""
-        self.call("gru_forward", self.packed, self.p["b_hh"], self.a, self.hs, self.u_n)
+        self.call_forward("gru_forward", self.packed, self.p["b_hh"], self.a, self.hs, self.u_n)
 
     def backward_loop(self, d_hs: Array) -> None:
         """All backward steps in one call."""
@@ -120,14 +123,14 @@ class GruResetBefore(Native, cells.GruResetBefore):
         self.packed, self.packed_backward = Packed(self.H, self.H, 2), Packed(2 * self.H, self.H, 1)
         self.packed_n, self.packed_n_backward = Packed(self.H, self.H, 1), Packed(self.H, self.H, 1)
 
-    def hold(self, W_hh: Array) -> None:
+    def lay_out(self, W_hh: Array) -> None:
         """Both transposed, packed."""
         self.packed.fill(W_hh[: 2 * self.H], transposed=True)
         self.packed_n.fill(W_hh[2 * self.H :], transposed=True)
 
     def forward_loop(self) -> None:
         """All steps in one call."""
-        self.call("gru_reset_before_forward", self.packed, self.packed_n, self.a, self.hs, self.rh)
+        self.call_forward("gru_reset_before_forward", self.packed, self.packed_n, self.a, self.hs, self.rh)
 
     def backward_loop(self, d_hs: Array) -> None:
         """All backward steps in one call."""
@@ -139,13 +142,8 @@ class GruResetBefore(Native, cells.GruResetBefore):
 LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
 
 
-class NativeTrainer(NumpyTrainer):
+class NativeTrainer(KernelsTrainer):
     """A trainer that says which compiler made the kernels that it called."""
-
-    def executed(self, batch: Batch) -> str:
-        """As ``Trainer.executed``; a prediction first, so that a kernel has been called."""
-        self.predict(batch.x)
-        return super().executed(batch)
 
     def loop(self) -> str:
         """The kernels' compiler, if any of them has been called."""

@@ -107,10 +107,8 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.packed_size.argtypes = [size] * 3
     loaded.pack.restype = None
     loaded.pack.argtypes = [address, *[size] * 5, address]
-    for name, addresses in (
-        ("rnn_forward", 3), ("rnn_backward", 4), ("lstm_forward", 5), ("lstm_backward", 6), ("gru_forward", 5),
-        ("gru_backward", 7), ("gru_reset_before_forward", 5), ("gru_reset_before_backward", 6),
-    ):  # fmt: skip
-        start = [ctypes.c_int] if name.endswith("forward") else []
-        getattr(loaded, name).argtypes = [*[size] * 3, *start, *[address] * addresses]
+    sizes = [size] * 3
+    for cell, forward, backward in (("rnn", 3, 4), ("lstm", 5, 6), ("gru", 5, 7), ("gru_reset_before", 5, 6)):
+        getattr(loaded, f"{cell}_forward").argtypes = [*sizes, ctypes.c_int, *[address] * forward]
+        getattr(loaded, f"{cell}_backward").argtypes = [*sizes, *[address] * backward]
     return loaded

@@ -17,8 +17,7 @@ from backends.job import Array, Cell
 from backends.numpy import cells
 from backends.numpy.kept_kernels import keep
 from backends.numpy.layers import Layer
-from backends.numpy.trainer import NumpyTrainer
-from tasks.base import Batch
+from backends.numpy.trainer import KernelsTrainer
 
 F = np.float32
 LIMIT = F(7.90531110763549805)  # beyond it tanh is 1 in float32
@@ -306,13 +305,8 @@ KERNELS: tuple[Any, ...] = (
 LAYERS: dict[Cell, type[Layer]] = {"rnn": Rnn, "lstm": Lstm, "gru": Gru, "gru-reset-before": GruResetBefore}
 
 
-class NumbaTrainer(NumpyTrainer):
+class NumbaTrainer(KernelsTrainer):
     """A trainer that counts the kernels compiled by numba."""
-
-    def executed(self, batch: Batch) -> str:
-        """As ``Trainer.executed``; a prediction first, so that the kernels are compiled."""
-        self.predict(batch.x)
-        return super().executed(batch)
 
     def loop(self) -> str:
         """The kernels, if numba has compiled any."""

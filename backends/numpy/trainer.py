@@ -217,6 +217,15 @@ class NumpyTrainer(Trainer):
             self.xp.cuda.get_current_stream().synchronize()
 
 
+class KernelsTrainer(NumpyTrainer):
+    """A trainer whose loop over time is compiled kernels, of which ``loop`` says what ran."""
+
+    def executed(self, batch: Batch) -> str:
+        """As ``Trainer.executed``; a prediction first, so that a kernel has run."""
+        self.predict(batch.x)
+        return super().executed(batch)
+
+
 def _device_clock(xp: Any) -> DeviceClock:
     if xp is np:
         return DeviceClock()

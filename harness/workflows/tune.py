@@ -30,7 +30,7 @@ from harness.records.base import Before, Ratio
 from harness.records.speed import Contest, Row
 from harness.records.tuned import Kind, Tuned
 from harness.specs import shapes
-from harness.specs.options import SPEED
+from harness.specs.options import SPEED, TUNE, complete
 from harness.text import counted
 from harness.workflows.contest import Settings
 from harness.workflows.quiet import LOUD, NotQuiet, Quiet
@@ -202,10 +202,10 @@ def outcome_of(planned: PlannedContest, rows: Sequence[Row], before: Before | No
     ordered = sorted(able, key=lambda name: _median(able[name]))
     rule = planned.rules[where]
     base = rule if rule in able else ordered[0]
-    rival = next(name for name in ordered if name != base)
-    apart = ratio(able[base].by_round, able[rival].by_round)
+    other = next(name for name in ordered if name != base)
+    apart = ratio(able[base].by_round, able[other].by_round)
     low, high = (apart.low, apart.high) if apart else (None, None)
-    winner = rival if low is not None and low > 1 else base
+    winner = other if low is not None and low > 1 else base
 
     def over(name: str | None) -> Ratio | None:
         return ratio(able[name].by_round, able[winner].by_round) if name in able and name != winner else None
@@ -274,7 +274,7 @@ def forget(given: Mapping[str, Any]) -> int:
         UsageError: sizes are given, or a name is none.
         OSError: the file cannot be written.
     """
-    asked = {each.parameter: given.get(each.parameter) for each in SPEED}
+    asked = complete(TUNE, given)
     if sizes := [name for name in ("shape", *SIZES) if asked[name]]:
         raise UsageError(
             f"--forget goes by --backend, --cell, --device and --threads, not by --{sizes[0]}: choices are kept for "
@@ -288,8 +288,8 @@ def forget(given: Mapping[str, Any]) -> int:
                 wanted[name] = set(map(check, words))
             except backends.UnknownName as error:
                 raise UsageError(str(error)) from None
-    if asked["threads"] is not None:
-        wanted["threads"] = {asked["threads"]}
+    if threads := items("threads", asked):
+        wanted["threads"] = set(threads)
 
     def goes(choice: Tuned) -> bool:
         kind = choice.kind

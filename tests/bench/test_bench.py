@@ -40,20 +40,17 @@ def test_the_records_of_the_bench_of_folders_are_records(tmp_path: Path) -> None
     assert [record.status for record in found.records] == ["ok"] * 7 + ["failed", "ok"]
 
 
-def test_numpy_is_measured_against_the_textbook_and_has_a_verdict_at_a_shape(tmp_path: Path) -> None:
-    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", "textbook", *TINY)
+@pytest.mark.parametrize(
+    ("measure", "wanted", "of"), [("textbook", 3, "all six shapes"), ("predict", 2.5, "each shape")]
+)
+def test_a_target_has_a_verdict_at_a_shape_and_none_of_the_mean(
+    measure: str, wanted: float, of: str, tmp_path: Path
+) -> None:
+    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", measure, *TINY)
     assert at_shape["reason"] is None
     assert at_shape["count"] == 3
-    assert at_shape["met"] is (at_shape["got"]["high"] >= 3)
-    assert mean["met"] is None, "the target is of all six shapes"
-
-
-def test_prediction_is_measured_against_training(tmp_path: Path) -> None:
-    at_shape, mean = rows_of(tmp_path, "targets.py", "--only", "predict", *TINY)
-    assert at_shape["reason"] is None
-    assert at_shape["count"] == 3
-    assert at_shape["met"] is (at_shape["got"]["high"] >= 2.5)
-    assert mean["met"] is None, "the target is of each shape"
+    assert at_shape["met"] is (at_shape["got"]["high"] >= wanted)
+    assert mean["met"] is None, f"the target is of {of}"
 
 
 def test_the_best_share_of_the_gemm_rate_is_named_last(tmp_path: Path) -> None:

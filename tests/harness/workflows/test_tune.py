@@ -142,9 +142,9 @@ def test_choices_are_forgotten_by_backend_cell_device_and_threads(tuned_file: Pa
     choice = won(row("rule", 2), row("other", 1)).choice
     assert choice is not None
     tuned.keep(choice)
-    for other in ({"backend": ["torch"]}, {"cell": ["gru"]}, {"device": ["cuda"]}, {"threads": 7}):
+    for other in ({"backend": ["torch"]}, {"cell": ["gru"]}, {"device": ["cuda"]}, {"threads": 7}, {"threads": "2,7"}):
         assert tuning.forget({"backend": ("all",), **other}) == 0
-    assert tuning.forget({"backend": ["torch,numpy"], "cell": ["lstm"], "device": ["cpu"], "threads": 1}) == 1
+    assert tuning.forget({"backend": ["torch,numpy"], "cell": ["lstm"], "device": ["cpu"], "threads": [7, 1]}) == 1
 
 
 def test_where_others_are_busy_nothing_is_measured(tuned_file: Path) -> None:
@@ -197,6 +197,7 @@ def test_from_the_command_to_a_run_and_back(harness: Harness, tuned_file: Path) 
         (("--rounds", "2"), {}, "--rounds must be at least 3 to tell two variants apart"),
         ((), {"HARNESS_TUNED": ""}, "HARNESS_TUNED is empty"),
         (("--backend", "nunpy"), {}, "numpy"),
+        (("--forget", "--threads", "two"), {}, "--threads takes whole numbers"),
     ],
 )
 def test_what_cannot_be_right_is_one_line(
