@@ -118,7 +118,7 @@ def limit_words(scaling: Scaling) -> Iterator[str]:
             if found := [part for part in parts if part]:
                 several = len(scaling.roofs) > 1 or len(roofs) > 1
                 where = f" ({device}, {_counted(threads, 'thread')})" if several else ""
-                yield printable(f"Faint: an update of nothing but {'; '.join(found)}{where}")
+                yield printable(f"Faint: {a_step(scaling.contests)} of nothing but {'; '.join(found)}{where}")
 
 
 def ordered(lines: Iterable[Line]) -> list[Line]:
