@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from backends import base
 from backends.base import Probe, Probes
 from backends.job import Job, ModelSpec, OptimizerSpec
 
+#: At each size, at most.
+LOOKS = 4
 OURS = ("numpy", "torch", "tensorflow", "jax")
 
 
@@ -79,7 +82,10 @@ SIZES: list[tuple[str, Callable[..., None], int, int, float]] = [
 def test_a_larger_probe_takes_longer(
     name: str, probe: str, resize: Callable[..., None], small: int, large: int, least: float
 ) -> None:
-    """So it does as much as its size says, and returns when that is done: work left in a queue takes no time."""
+    """So it does as much as its size says, and returns when that is done: work left in a queue takes no time.
+
+    What others compute only adds to a time: the shortest of several looks counts, some moments apart.
+    """
     module = sys.modules[probes_of(name).copy.run.__module__]
 
     def seconds(size: int) -> float:
@@ -87,4 +93,9 @@ def test_a_larger_probe_takes_longer(
             resize(patch, module, size)
             return shortest_s(getattr(probes_of(name), probe))
 
-    assert seconds(large) > least * seconds(small)
+    shortest = {small: math.inf, large: math.inf}
+    for _ in range(LOOKS):
+        shortest = {size: min(found, seconds(size)) for size, found in shortest.items()}
+        if shortest[large] > least * shortest[small]:
+            break
+    assert shortest[large] > least * shortest[small]
