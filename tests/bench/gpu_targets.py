@@ -10,18 +10,16 @@ were alive at the same time; its interval is a bootstrap of the median, 95 %.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rows import Row, estimate, show
+from contested import fastest, ratio, stock_layer
+from rows import Row, show
 
 from harness.presentation.contest_words import title
 from harness.records.speed import Contest
 from harness.records.speed import Row as Contestant
 from harness.records.store import read_all
-
-Blocks = Mapping[int, float]
-"""Seconds per update, by round."""
 
 #: torch's best against its stock layer (cuDNN): more where a step is all launches.
 TORCH, TORCH_LAUNCH_BOUND, LAUNCH_BOUND = 1.0, 1.5, ("A", "C")
@@ -38,51 +36,14 @@ def rows(contests: Sequence[Contest]) -> Iterator[Row]:
 
 def _of_one(contest: Contest, there: Sequence[Contestant]) -> Iterator[Row]:
     cell, where = there[0].spec.model.cell, title(contest)
-    best = {name: _best(there, name) for name in ("torch", "jax", "numpy")}
-    stock = {name: _stock(there, name) for name in best}
+    best = {name: fastest(there, name) for name in ("torch", "jax", "numpy")}
+    stock = {name: stock_layer(there, name) for name in best}
     plain = TORCH_LAUNCH_BOUND if contest.name in LAUNCH_BOUND else TORCH
-    yield _ratio(f"torch: best / stock layer, {where}", plain, stock["torch"], best["torch"])
-    yield _ratio(f"jax: best / scan, {where}", JAX, stock["jax"], best["jax"])
+    yield ratio(f"torch: best / stock layer, {where}", plain, stock["torch"], best["torch"])
+    yield ratio(f"jax: best / scan, {where}", JAX, stock["jax"], best["jax"])
     if cell == "lstm":
-        yield _ratio(f"jax: best / torch's best, {where}", JAX_TO_TORCH, best["torch"], best["jax"])
-    yield _ratio(f"numpy: best / textbook, {where}", CUPY, stock["numpy"], best["numpy"])
-
-
-def _ratio(measure: str, wanted: float, reference: Contestant | str, other: Contestant | str) -> Row:
-    """How many times as fast ``other`` is; a side that is a text is the reason why it is none."""
-    for side in (reference, other):
-        if isinstance(side, str):
-            return Row(measure, wanted, None, reason=side)
-    theirs, ours = _blocks(reference), _blocks(other)
-    pairs = [theirs[number] / ours[number] for number in sorted(theirs.keys() & ours.keys())]
-    if not pairs:
-        return Row(measure, wanted, None, reason="no round that both held")
-    return Row(f"{measure} ({other.variant})", wanted, estimate(pairs), len(pairs))
-
-
-def _blocks(row: Contestant) -> Blocks:
-    return {block.round: block.seconds / block.steps for block in row.blocks}
-
-
-def _timed(there: Sequence[Contestant], backend: str) -> list[Contestant]:
-    return [row for row in there if row.spec.backend == backend and row.figures]
-
-
-def _best(there: Sequence[Contestant], backend: str) -> Contestant | str:
-    """The fastest that dispatches update by update."""
-    timed = [row for row in _timed(there, backend) if row.tier != "fused"]
-    if timed:
-        return min(timed, key=lambda row: row.figures.step_ms.median if row.figures else 0.0)
-    reasons = [row.reason for row in there if row.spec.backend == backend and row.reason]
-    return reasons[0] if reasons else f"{backend} did not take part"
-
-
-def _stock(there: Sequence[Contestant], backend: str) -> Contestant | str:
-    timed = [row for row in _timed(there, backend) if row.tier == "default"]
-    if timed:
-        return timed[0]
-    best = _best(there, backend)
-    return best if isinstance(best, str) else f"{backend}'s stock layer did not take part"
+        yield ratio(f"jax: best / torch's best, {where}", JAX_TO_TORCH, best["torch"], best["jax"])
+    yield ratio(f"numpy: best / textbook, {where}", CUPY, stock["numpy"], best["numpy"])
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -40,6 +40,7 @@ class Row:
         got: None where there is a ``reason`` instead.
         count: pairs, or starts, behind the estimate.
         at_most: whether ``wanted`` is an upper bound: seconds have one, ratios a lower one.
+        surely: whether the whole interval must reach it, and not its better end alone.
     """
 
     measure: str
@@ -48,15 +49,18 @@ class Row:
     count: int = 0
     reason: str | None = None
     at_most: bool = False
+    surely: bool = False
 
     @property
     def met(self) -> bool | None:
-        """Whether the interval reaches what is wanted; None where nothing is."""
+        """Whether the interval reaches what is wanted, or all of it does; None where nothing is."""
         if self.wanted is None:
             return None
         if self.got is None:
             return False
-        return self.got.low <= self.wanted if self.at_most else self.got.high >= self.wanted
+        if self.at_most:
+            return (self.got.high if self.surely else self.got.low) <= self.wanted
+        return (self.got.low if self.surely else self.got.high) >= self.wanted
 
     def markdown(self) -> str:
         """A line of the table."""

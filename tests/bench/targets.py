@@ -15,8 +15,8 @@ What is measured, by the name that ``--only`` takes:
   keras      ``auto`` against ``model.fit`` of Keras on the same framework, shape A, LSTM
   tutorial   TensorFlow's ``auto`` against ``model.fit`` on each of Keras's three backends, all four in one contest, on
              the model of many tutorials: LSTM of 50, 100 steps of 10 features, one number out, batches of 64
-  numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``
-             (``hoisted`` or ``parts``, whichever is faster at the shape, and ``numba``)
+  numpy      NumPy's LSTM against a bare script's ``torch.nn.LSTM``: ``hoisted`` or ``parts``, and ``numba`` or
+             ``native``, whichever of the two is faster at the shape
   textbook   NumPy's ``auto``, LSTM, against its variant ``textbook``
   predict    predictions of ``auto``, LSTM, host to host: against training with the same variant, and against a bare
              script's prediction by the stock layer, all in one contest
@@ -47,33 +47,20 @@ import sides
 import startup
 from rows import Row, estimate, show
 from sides import Outcome, Side
+from wanted import COMPILED, COMPILED_AT, GEMM, KERAS, PREDICTION, PREDICTION_STOCK, PURE, STOCK, STOCK_AT, TEXTBOOK
 
 from harness.processes import supervise
 from harness.processes.channel import WorkerDied
 from harness.specs.shapes import SHAPES, Shape
 
 FRAMEWORKS = ("torch", "tensorflow", "jax")
-#: Geometric means over the shapes.
-STOCK_MEANS = {
-    ("torch", "gru"): 1.3,
-    ("tensorflow", "lstm"): 1.2,
-    ("jax", "lstm"): 1.4,
-    ("jax", "gru"): 1.4,
-}
-KERAS = {"tensorflow": 1.5, "jax": 1.3, "torch": 5.0}
 TUTORIAL = Shape(batch=64, length=100, features=10, hidden=50)
 #: An epoch has a cost of its own, which a short one would lay on a few updates.
 KERAS_BLOCK_S = 1.0
 #: Updates per call of a fused variant where one update takes a tenth of a second: eight would make a turn too long.
 CHUNK_OF_LONG_UPDATES = 2
-#: NumPy against torch, geometric means: without numba and with it.
-PURE, NUMBA = 0.75, 0.95
-TEXTBOOK = 3.0
 #: Of each backend: enough for a verdict; ``overhead.py`` has more.
 OVERHEAD_PROCESSES = 2
-GEMM = 0.6
-#: Sequences predicted per second: over those trained, at every shape, and over a bare script's, geometric mean.
-PREDICTION, PREDICTION_STOCK = 2.5, 1.2
 
 
 @dataclass(frozen=True)
@@ -145,14 +132,14 @@ def stock(how: How) -> Iterator[Row]:
     """``auto`` against the stock layer of the same framework in a bare script, at every shape."""
     for framework in FRAMEWORKS:
         for cell in ("lstm", "gru") if framework in how.backends else ():
-            mean = Mean(f"{framework} {cell}: auto / bare script", STOCK_MEANS.get((framework, cell)))
+            mean = Mean(f"{framework} {cell}: auto / bare script", STOCK.get((framework, cell)))
             for name, shape in how.shapes.items():
                 found = how.contest(
                     sides.bare(f"bare {framework} {cell} {name}", framework, cell, shape),
                     sides.ours(f"{framework} {cell} {name} auto", framework, "auto", cell, shape),
                 )
                 reference, auto = found.values()
-                yield mean.row(name, reference, auto, wanted=1.0)
+                yield mean.row(name, reference, auto, wanted=STOCK_AT)
             yield from mean.rows()
 
 
@@ -185,21 +172,23 @@ def tutorial(how: How) -> Iterator[Row]:
 
 
 def numpy(how: How) -> Iterator[Row]:
-    """NumPy's LSTM, with and without numba, against the LSTM of a bare torch script."""
+    """NumPy's LSTM, in NumPy alone and with compiled kernels, against the LSTM of a bare torch script."""
     if not {"numpy", "torch"} <= set(how.backends):
         return
     pure = Mean("numpy lstm: pure NumPy / bare torch", PURE)
-    numba = Mean("numpy lstm: numba / bare torch", NUMBA)
+    compiled = Mean("numpy lstm: compiled / bare torch", COMPILED)
     for name, shape in how.shapes.items():
-        found = how.contest(
+        torch, hoisted, parts, *kernels = how.contest(
             sides.bare(f"bare torch {name}", "torch", "lstm", shape),
-            *(sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape) for v in ("hoisted", "parts", "numba")),
-        )
-        torch, hoisted, parts, compiled = found.values()
+            *(
+                sides.ours(f"numpy {v} {name}", "numpy", v, "lstm", shape)
+                for v in ("hoisted", "parts", "numba", "native")
+            ),
+        ).values()
         yield pure.row(name, torch, hoisted, parts)
-        yield numba.row(name, torch, compiled)
+        yield compiled.row(name, torch, *kernels, wanted=COMPILED_AT.get(name))
     yield from pure.rows()
-    yield from numba.rows()
+    yield from compiled.rows()
 
 
 def textbook(how: How) -> Iterator[Row]:
@@ -257,7 +246,7 @@ def gemm(how: How) -> Iterator[Row]:
         sample = [flops * block.steps / block.seconds / max(rates) for block in outcome.blocks.values()]
         shares[label] = sample
         yield Row(label, None, estimate(sample), len(sample))
-    wanted = GEMM if right else None
+    wanted = GEMM[shape_name] if right else None
     if shares:
         best = max(shares, key=lambda label: float(np.median(shares[label])))
         label = best.replace(measure, f"{measure}, the best")

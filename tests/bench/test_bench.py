@@ -6,15 +6,23 @@ import json
 import math
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backends.base import Tier
+from backends.job import Device
 from harness.planning.contests import plan
+from harness.records.base import Spread
+from harness.records.speed import Contest, Figures, Ready, Timed
+from harness.records.speed import Row as Contestant
 from harness.records.store import read_all
+from harness.specs.base import Model
 from harness.specs.shapes import SHAPES, Shape
+from harness.specs.speed import SpeedSpec
 from tests.bench import folders
 
 BENCH = Path(__file__).resolve().parent
@@ -141,48 +149,41 @@ def test_trials_of_compare_are_counted(tmp_path: Path) -> None:
     assert len(done.stdout.splitlines()) == 4
 
 
+def contestant(
+    backend: str, variant: str, tier: Tier, seconds: float | None, device: Device = "cpu", **more: Any
+) -> Contestant:
+    """With made-up figures, on a machine that slows down from round to round: that moves no ratio."""
+    spec = SpeedSpec(
+        backend=backend, variant=variant, device=device, threads=1, model=Model(hidden=50), batch=64, length=100,
+        features=10, **more,
+    )  # fmt: skip
+    if seconds is None:
+        return Contestant(spec=spec, status="unavailable", reason="CuPy is not installed", variant=variant)
+    spread = Spread(median=1e3 * seconds, p10=seconds, p90=seconds, blocks=6)
+    ready = Ready(
+        import_s=1, gate_s=1, build_s=1, first_s=1, first_updates=1, parameters=1, flops_per_step=1, bytes_per_step=1
+    )
+    return Contestant(
+        spec=spec, status="ok", variant=variant, tier=tier, ready=ready,
+        blocks=[Timed(round=n, steps=2, seconds=2 * seconds * (1 + n)) for n in range(6)],
+        figures=Figures(
+            step_ms=spread, sequences_per_second=spread, gflops=1.0, gemm_share=0.4 * 0.002 / seconds, compile_s=0.0,
+            ratio=None,
+        ),
+    )  # fmt: skip
+
+
 def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Round by round: a machine that slows down moves no ratio. Made-up figures."""
     monkeypatch.syspath_prepend(str(BENCH))
     import gpu_targets
 
-    from harness.records.base import Spread
-    from harness.records.speed import Contest, Figures, Ready, Row, Timed
-    from harness.specs.base import Model
-    from harness.specs.speed import SpeedSpec
-
-    def contestant(backend: str, variant: str, tier: str, seconds: float | None) -> Row:
-        spec = SpeedSpec(
-            backend=backend, variant=variant, device="cuda", threads=1, model=Model(hidden=50), batch=64, length=100,
-            features=10,
-        )  # fmt: skip
-        if seconds is None:
-            return Row(spec=spec, status="unavailable", reason="CuPy is not installed", variant=variant)
-        spread = Spread(median=1e3 * seconds, p10=seconds, p90=seconds, blocks=6)
-        ready = Ready(
-            import_s=1,
-            gate_s=1,
-            build_s=1,
-            first_s=1,
-            first_updates=1,
-            parameters=1,
-            flops_per_step=1,
-            bytes_per_step=1,
-        )  # fmt: skip
-        return Row(
-            spec=spec, status="ok", variant=variant, tier=tier, ready=ready,  # type: ignore[arg-type]
-            blocks=[Timed(round=n, steps=2, seconds=2 * seconds * (1 + n)) for n in range(6)],
-            figures=Figures(
-                step_ms=spread, sequences_per_second=spread, gflops=1.0, gemm_share=None, compile_s=0.0, ratio=None
-            ),
-        )  # fmt: skip
-
+    on_cuda = partial(contestant, device="cuda")
     contest = Contest(
         name="A",
         rows=[
-            contestant("torch", "nn", "default", 0.004), contestant("torch", "graph", "best", 0.002),
-            contestant("jax", "scan", "default", 0.006), contestant("jax", "chunk", "fused", 0.001),
-            contestant("jax", "deferred-dw", "best", 0.004), contestant("numpy", "textbook", "default", None),
+            on_cuda("torch", "nn", "default", 0.004), on_cuda("torch", "graph", "best", 0.002),
+            on_cuda("jax", "scan", "default", 0.006), on_cuda("jax", "chunk", "fused", 0.001),
+            on_cuda("jax", "deferred-dw", "best", 0.004), on_cuda("numpy", "textbook", "default", None),
         ],
     )  # fmt: skip
     torch, jax, across, cupy = gpu_targets.rows([contest])
@@ -190,6 +191,31 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
     assert (jax.got.median, jax.met) == (pytest.approx(1.5), False), "fused variants have no rank among the others"
     assert (across.got.median, across.count, across.met) == (pytest.approx(0.5), 6, False)
     assert (cupy.got, cupy.reason, cupy.met) == (None, "CuPy is not installed", False)
+
+
+def test_targets_of_a_cpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``auto`` is asked for now: of NumPy on one thread and float64 it is a variant without kernels."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    import cpu_targets
+
+    in_double = partial(contestant, "numpy", precision="float64")
+    held = [in_double("textbook", "default", 0.004), in_double("hoisted", "best", 0.002)]
+    slower, faster = (in_double("parts", "best", seconds) for seconds in (0.0025, 0.001))
+    torch = contestant("torch", "nn", "default", 0.003)
+
+    def told(*rows: Contestant) -> dict[str, Any]:
+        return {row.measure: row for row in cpu_targets.rows([Contest(name="A", rows=list(rows))])}
+
+    found = told(*held, slower, torch)
+    right = found["numpy lstm A: auto / the best variant, hoisted"]
+    assert (right.got.median, right.count, right.met) == (1, 6, True)
+    assert found["numpy lstm A: auto / stock layer (hoisted)"].got.median == pytest.approx(2)
+    assert found["numpy lstm A: auto / torch's layer (hoisted)"].got.median == pytest.approx(1.5)
+    assert found["torch gru B: auto / the best variant"].reason == "no such contest"
+    share = found["lstm A: share of the GEMM rate, the best: numpy hoisted"]
+    assert (share.wanted, share.count) == (0.35, 6)
+    wrong = told(*held, faster)["numpy lstm A: auto / the best variant, parts (hoisted)"]
+    assert (wrong.got.median, wrong.met) == (pytest.approx(0.5), False)
 
 
 def test_the_shapes_of_the_benches_are_those_of_harness_speed(monkeypatch: pytest.MonkeyPatch) -> None:
