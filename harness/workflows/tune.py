@@ -16,6 +16,7 @@ from harness.analysis.ratios import ratio
 from harness.errors import UsageError
 from harness.machine import software
 from harness.machine.personal import impersonal
+from harness.machine.process import available_cpus
 from harness.machine.topology import Choice
 from harness.planning import contests as planning
 from harness.planning.contests import BackendOnDevice, Contestant, PlannedContest, items
@@ -100,7 +101,8 @@ def settings(rounds: int, block: float, timeout: float | None, ready: float | No
     """How each contest is held. Raises UsageError for values that no contest can have."""
     if rounds < FEWEST:
         raise UsageError(f"--rounds must be at least {FEWEST} to tell two variants apart, not {rounds}")
-    return Settings(rounds, block, timeout, ready_s=ready)
+    # what getting ready costs is no part of a choice: they share the CPUs for it
+    return Settings(rounds, block, timeout, ready_s=ready, starts=len(available_cpus()))
 
 
 def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
