@@ -81,19 +81,21 @@ class TensorflowBackend(RegisteredBackend):
             return Choice("xla", "measured about twice as fast as Keras, at every size")
         if job.loss == "ctc":
             return Choice("keras", "the CTC operator measured faster than the only form of it that XLA compiles")
+        in_parts = parts.why_not(job) is None and job.length > SHORT
+        if model.cell == "lstm" and model.hidden <= SMALL and job.precision == "float32":
+            reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
+            return Choice("block-parts" if in_parts else "block", reason)
+        if model.cell in ("lstm", "gru") and in_parts:
+            return Choice("xla-parts", "measured 1.1 to 1.6 times as fast as xla and keras-parts, and as fast at C")
         if model.hidden >= LARGE:
             return Choice("xla", f"measured 1.05 to 2 times as fast as Keras from {LARGE} hidden units on")
-        has_parts = parts.why_not(job) is None
-        if model.hidden > SMALL:
-            if not has_parts:
-                return Choice("keras", "no second part for a second thread")
-            return Choice(
-                "keras-parts", "measured 0.9 to 1.2 times as fast as Keras on the whole batch, at 128 hidden units"
-            )
-        if model.cell == "lstm" and job.precision == "float32":
-            reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
-            return Choice("block-parts" if has_parts and job.length > SHORT else "block", reason)
-        return Choice("xla", f"measured as fast or faster up to {SMALL} hidden units, where dispatch dominates")
+        if model.hidden <= SMALL:
+            return Choice("xla", f"measured as fast or faster up to {SMALL} hidden units, where dispatch dominates")
+        if parts.why_not(job):
+            return Choice("keras", "no second part for a second thread")
+        return Choice(
+            "keras-parts", "measured 0.9 to 1.2 times as fast as Keras on the whole batch, at 128 hidden units"
+        )
 
     def start(self, job: Job) -> Runtime:
         """See ``runtime.start``."""

@@ -13,8 +13,9 @@ from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 from backends.torch.variants import OWN_MODEL, VARIANTS
 
-#: Hidden units from which on products are large enough that a part of the batch loses nothing by having one thread.
-LARGE = 256
+#: From LARGE hidden units on, products are large enough that a part of the batch loses nothing by having one thread;
+#: from LARGEST on, so large that it loses by being smaller.
+LARGE, LARGEST = 256, 512
 
 
 class TorchBackend(RegisteredBackend):
@@ -62,7 +63,11 @@ class TorchBackend(RegisteredBackend):
         )
 
     def choose(self, job: Job) -> Choice:
-        """By cell, size and device, as measured; those on parts of the batch were not, and are taken nowhere yet."""
+        """By cell, size and device, as measured.
+
+        ``nn-parts`` of smaller networks won on one machine (1.2 to 1.5 times as fast) and lost on another (half as
+        fast, where two threads took turns at the interpreter): ``harness tune`` tells which one this is.
+        """
         if job.device == "cuda":
             if job.model.cell == "gru-reset-before":
                 return Choice(
@@ -76,8 +81,8 @@ class TorchBackend(RegisteredBackend):
         if job.model.cell == "lstm" and job.dtype == "float32":
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
-            if job.model.hidden >= LARGE and parts.why_not(job) is None:
-                return Choice("nn-parts", f"oneDNN, measured as fast as nn-kept or 1.07 times from {LARGE} units on")
+            if LARGE <= job.model.hidden < LARGEST and parts.why_not(job) is None:
+                return Choice("nn-parts", "oneDNN, measured 1.1 to 1.3 times as fast as nn-kept at 320 units")
             return Choice(
                 "nn-kept",
                 "oneDNN, measured faster than any loop; with freed memory kept as fast to twice as fast as without",

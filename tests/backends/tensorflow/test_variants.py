@@ -10,14 +10,9 @@ from backends.conformance import a_job
 from backends.job import Cell, Device, Job
 from backends.tensorflow import LARGE, SHORT, SMALL, TensorflowBackend
 from backends.tensorflow.variants import LONGEST_UNROLLED
+from tests.fixtures.jobs import sized
 
 backend = TensorflowBackend()
-
-
-def sized(cell: Cell, hidden: int, **changes: Any) -> Job:
-    """A job with so many hidden units, of a sequence long enough for parts."""
-    model = {**vars(a_job(cell).model), "hidden": hidden}
-    return a_job(cell, **{"model": type(a_job().model)(**model), "length": SHORT + 1, **changes})
 
 
 @pytest.mark.parametrize(
@@ -57,11 +52,15 @@ def test_what_a_variant_lacks_for_a_job(changes: dict[str, Any], lacks: str | No
         (sized("lstm", SMALL), "block-parts"),
         (sized("lstm", SMALL, length=SHORT), "block"),
         (sized("lstm", SMALL, threads=1), "block"),
-        (sized("lstm", SMALL, precision="float64"), "xla"),
-        (sized("lstm", SMALL + 1), "keras-parts"),
+        (sized("lstm", SMALL, precision="float64"), "xla-parts"),
+        (sized("lstm", SMALL + 1), "xla-parts"),
+        (sized("lstm", SMALL + 1, length=SHORT), "keras-parts"),
         (sized("lstm", SMALL + 1, threads=1), "keras"),
-        (sized("lstm", LARGE), "xla"),
-        (sized("gru", SMALL), "xla"),
+        (sized("lstm", LARGE), "xla-parts"),
+        (sized("lstm", LARGE, threads=1), "xla"),
+        (sized("gru", SMALL), "xla-parts"),
+        (sized("gru", SMALL, threads=1), "xla"),
+        (sized("rnn", SMALL + 1), "keras-parts"),
         (sized("gru-reset-before", SMALL + 1), "xla"),
         (sized("gru", SMALL, device="cuda"), "keras"),
         (sized("rnn", SMALL, device="cuda"), "xla"),

@@ -1,0 +1,31 @@
+"""Which variant ``auto`` takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from backends import allocator
+from backends.job import Job
+from backends.torch import LARGE, LARGEST, TorchBackend
+from tests.fixtures.jobs import sized
+
+backend = TorchBackend()
+
+
+@pytest.mark.parametrize(
+    ("job", "chosen"),
+    [
+        (sized("lstm", LARGE - 1), "nn-kept"),
+        (sized("lstm", LARGE), "nn-parts"),
+        (sized("lstm", LARGE, threads=1), "nn-kept"),
+        (sized("lstm", LARGEST), "nn-kept"),
+        (sized("lstm", LARGE, precision="float64"), "deferred-dw"),
+        (sized("gru", LARGE), "deferred-dw"),
+        (sized("lstm", LARGE, variable=True), "deferred-dw"),
+        (sized("lstm", LARGE, device="cuda"), "nn"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else f"{each.model.cell}-{each.model.hidden}",
+)
+def test_auto_goes_by_cell_size_and_threads(job: Job, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator, "why_not", lambda: None)
+    assert backend.choose(job).variant == chosen
