@@ -86,7 +86,7 @@ class TensorflowBackend(RegisteredBackend):
             reason = f"measured fastest up to {SMALL} hidden units, where dispatching operators dominates"
             return Choice("block-parts" if in_parts else "block", reason)
         if model.cell in ("lstm", "gru") and in_parts:
-            return Choice("xla-parts", "measured 1.1 to 1.6 times as fast as xla and keras-parts, and as fast at C")
+            return Choice("xla-parts", "measured 1.1 to 1.6 times as fast as xla or keras-parts, over 28 steps as fast")
         if model.hidden >= LARGE:
             return Choice("xla", f"measured 1.05 to 2 times as fast as Keras from {LARGE} hidden units on")
         if model.hidden <= SMALL:
