@@ -16,6 +16,8 @@ from backends.torch.variants import OWN_MODEL, VARIANTS
 #: From LARGE hidden units on, products are large enough that a part of the batch loses nothing by having one thread;
 #: from LARGEST on, so large that it loses by being smaller.
 LARGE, LARGEST = 256, 512
+#: Sequences of a part, at the least: with 8 of them ``nn-parts`` was slower than ``nn``, with 16 than ``nn-kept``.
+MANY = 32
 
 
 class TorchBackend(RegisteredBackend):
@@ -81,7 +83,8 @@ class TorchBackend(RegisteredBackend):
         if job.model.cell == "lstm" and job.dtype == "float32":
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
-            if LARGE <= job.model.hidden < LARGEST and parts.why_not(job) is None:
+            in_parts = parts.why_not(job) is None and job.batch >= MANY * job.threads
+            if in_parts and LARGE <= job.model.hidden < LARGEST:
                 return Choice("nn-parts", "oneDNN, measured 1.1 to 1.3 times as fast as nn-kept at 320 units")
             return Choice(
                 "nn-kept",

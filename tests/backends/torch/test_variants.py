@@ -6,7 +6,7 @@ import pytest
 
 from backends import allocator
 from backends.job import Job
-from backends.torch import LARGE, LARGEST, TorchBackend
+from backends.torch import LARGE, LARGEST, MANY, TorchBackend
 from tests.fixtures.jobs import sized
 
 backend = TorchBackend()
@@ -15,10 +15,11 @@ backend = TorchBackend()
 @pytest.mark.parametrize(
     ("job", "chosen"),
     [
-        (sized("lstm", LARGE - 1), "nn-kept"),
-        (sized("lstm", LARGE), "nn-parts"),
-        (sized("lstm", LARGE, threads=1), "nn-kept"),
-        (sized("lstm", LARGEST), "nn-kept"),
+        (sized("lstm", LARGE - 1, batch=2 * MANY), "nn-kept"),
+        (sized("lstm", LARGE, batch=2 * MANY), "nn-parts"),
+        (sized("lstm", LARGE, batch=2 * MANY - 1), "nn-kept"),
+        (sized("lstm", LARGE, batch=2 * MANY, threads=1), "nn-kept"),
+        (sized("lstm", LARGEST, batch=2 * MANY), "nn-kept"),
         (sized("lstm", LARGE, precision="float64"), "deferred-dw"),
         (sized("gru", LARGE), "deferred-dw"),
         (sized("lstm", LARGE, variable=True), "deferred-dw"),
