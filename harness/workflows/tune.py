@@ -16,7 +16,6 @@ from harness.analysis.ratios import ratio
 from harness.errors import UsageError
 from harness.machine import software
 from harness.machine.personal import impersonal
-from harness.machine.process import available_cpus
 from harness.machine.topology import Choice
 from harness.planning import contests as planning
 from harness.planning.contests import BackendOnDevice, Contestant, PlannedContest, items
@@ -101,8 +100,7 @@ def settings(rounds: int, block: float, timeout: float | None, ready: float | No
     """How each contest is held. Raises UsageError for values that no contest can have."""
     if rounds < FEWEST:
         raise UsageError(f"--rounds must be at least {FEWEST} to tell two variants apart, not {rounds}")
-    # what getting ready costs is no part of a choice: they share the CPUs for it
-    return Settings(rounds, block, timeout, ready_s=ready, starts=len(available_cpus()))
+    return Settings(rounds, block, timeout, ready_s=ready)
 
 
 def plan(given: Mapping[str, Any]) -> list[PlannedContest]:
@@ -163,8 +161,10 @@ def tune(planned: Sequence[PlannedContest], settings: Settings, cpus: Choice, qu
             except KeyboardInterrupt:
                 problems.append(f"interrupted; {_left(left, planned)}")
                 break
+            # what getting ready costs is no part of a choice: they share their CPUs for it
+            beside = replace(settings, starts=each.contestants[0].spec.threads)
             with line(stderr) as tell:
-                held = hold(each, settings, _positioned(tell, number + 1, len(planned)), cpus, limits=False)
+                held = hold(each, beside, _positioned(tell, number + 1, len(planned)), cpus, limits=False)
             if held.contest.how == "interrupted":
                 problems.append(f"interrupted; {_left(left, planned)}")
                 break

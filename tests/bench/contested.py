@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from rows import Row, estimate
+from rows import Row, estimate, show
 
 import backends
+from harness.records.speed import Contest
 from harness.records.speed import Row as Contestant
+from harness.records.store import read_all
 
 Side = Contestant | str
 """A contestant, or why there is none."""
@@ -67,3 +70,9 @@ def is_rival(row: Contestant) -> bool:
 
 def _timed(rows: Iterable[Contestant]) -> list[Contestant]:
     return [row for row in rows if row.figures]
+
+
+def show_targets(rows: Callable[[Sequence[Contest]], Iterator[Row]], places: Sequence[Path], json: Path | None) -> None:
+    """Print what ``rows`` makes of all contests in the folders ``places``, and keep it in the file ``json``."""
+    speeds = read_all(places).speeds
+    show(rows([contest for record in speeds for contest in record.contests]), "pairs", json)

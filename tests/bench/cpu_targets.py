@@ -1,12 +1,12 @@
 """What ``auto`` should reach on a CPU, against what speed records say.
 
-    python tests/bench/cpu_targets.py [FOLDER …] [--json FILE]
+    python tests/bench/cpu_targets.py FOLDER … [--tuned FILE] [--json FILE]
 
 Reads records of ``harness speed --shape all --cell lstm,gru`` with ``--variant all``, ``--variant auto,default`` or
-``--measure predict`` (default: results/published). Nothing is measured here, so that anyone can make the table again
-from published records. ``auto`` is the variant that it takes now, here, for the job of a contest: what was tuned counts
-where the records were made on this machine. Of several contests of one shape, the one with the most variants of the
-backend counts, and of those the last.
+``--measure predict``, of two threads. Nothing is measured here, so that anyone can make the table again from published
+records. What ``auto`` takes is in FILE, the choices of ``harness tune`` on the machine that made the records; for a
+contest that is not there, and without a file, it is what ``auto`` takes here. Of several contests of one shape, the one
+with the most variants of the backend counts, and of those the last.
 
 A ratio is taken round by round between contestants of one contest, which were alive at the same time; its interval is a
 bootstrap of the median, 95 %. A target is met where the whole interval reaches it. Where ``auto`` takes the very
@@ -16,23 +16,25 @@ variant that was the fastest, their ratio is 1.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from contested import Side, fastest, is_rival, median_ms, pairs, ratio, stock_layer
-from rows import Estimate, Row, estimate, show
+from contested import Side, fastest, is_rival, median_ms, pairs, ratio, show_targets, stock_layer
+from rows import Estimate, Row, estimate
 from wanted import BEST, COMPILED, COMPILED_AT, GEMM, PREDICTION_STOCK, RIVAL, STOCK
 
 from harness.processes import supervise
 from harness.processes.channel import WorkerDied
+from harness.records import tuned
 from harness.records.speed import Contest
 from harness.records.speed import Row as Contestant
-from harness.records.store import read_all
 from harness.specs.shapes import SHAPES
 
 BACKENDS = ("numpy", "torch", "tensorflow", "jax")
 CELLS = ("lstm", "gru")
-#: Of a contest with rivals and tuned variants; fewer are a contest across backends.
+THREADS = 2
+#: Variants of a backend in a contest of its own, at the least; with fewer it is one across backends.
 SEVERAL = 3
 Named = Mapping[tuple[str, str], Contest]
 """A contest by the name of its shape and the cell."""
@@ -40,9 +42,9 @@ Named = Mapping[tuple[str, str], Contest]
 
 def rows(contests: Sequence[Contest]) -> Iterator[Row]:
     """Every target."""
-    named = [contest for contest in contests if contest.name in SHAPES and not contest.changed and on_cpu(contest)]
-    trained, predicted = ([each for each in named if each.predicts is which] for which in (False, True))
-    if trained:
+    named = [contest for contest in contests if counts(contest)]
+    predicted = [contest for contest in named if contest.predicts]
+    if trained := [contest for contest in named if not contest.predicts]:
         yield from choices(trained)
         yield from across(trained)
     if predicted:
@@ -148,20 +150,27 @@ def own(contest: Contest, backend: str) -> int:
 
 def taken_by_auto(backend: str, held: Named) -> dict[tuple[str, str], Side]:
     """The contestant that ``auto`` stands for, in each contest."""
-    specs = {
+    names = {
+        (choice.measured.partition(":")[0], choice.kind.shape.cell): choice.variant
+        for choice in tuned.read()
+        if choice.kind.backend == backend and choice.kind.threads == THREADS
+    }
+    unknown = {
         key: next(row.spec for row in contest.rows if row.spec.backend == backend).model_copy(
             update={"variant": "auto"}
         )
         for key, contest in held.items()
+        if key not in names
     }
-    answer = supervise.variants_for({backend: list(specs.values())})[backend] if specs else []
+    answer = supervise.variants_for({backend: list(unknown.values())})[backend] if unknown else []
     if isinstance(answer, WorkerDied):
         raise answer
+    names |= {key: each["auto"] for key, each in zip(unknown, answer, strict=True)}
     found: dict[tuple[str, str], Side] = {}
-    for key, each in zip(specs, answer, strict=True):
-        name = each["auto"]
-        there = (row for row in held[key].rows if row.spec.backend == backend and row.variant == name and row.figures)
-        found[key] = next(there, f"auto takes {name}, which did not take part")
+    for key, contest in held.items():
+        there = (row for row in contest.rows if row.spec.backend == backend and row.figures)
+        none = f"auto takes {names[key]}, which did not take part"
+        found[key] = next((row for row in there if row.variant == names[key]), none)
     return found
 
 
@@ -170,9 +179,10 @@ def backends_of(contest: Contest) -> set[str]:
     return {row.spec.backend for row in contest.rows if row.figures}
 
 
-def on_cpu(contest: Contest) -> bool:
-    """Whether all of it computed there."""
-    return contest.devices == ["cpu"]
+def counts(contest: Contest) -> bool:
+    """Whether it is one of a named shape on the CPU, as it is named."""
+    named = contest.name in SHAPES and not contest.changed
+    return named and contest.devices == ["cpu"] and contest.rows[0].spec.threads == THREADS
 
 
 def share(row: Contestant) -> float:
@@ -185,11 +195,13 @@ def share(row: Contestant) -> float:
 def main(words: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="What auto should reach on a CPU, as a Markdown table.")
-    parser.add_argument("places", nargs="*", type=Path, default=[Path("results/published")], metavar="FOLDER")
+    parser.add_argument("places", nargs="+", type=Path, metavar="FOLDER")
+    parser.add_argument("--tuned", type=Path, metavar="FILE", help="choices of harness tune for that machine")
     parser.add_argument("--json", type=Path, help="file for the rows")
     given = parser.parse_args(words)
-    speeds = read_all(given.places).speeds
-    show(rows([contest for record in speeds for contest in record.contests]), "pairs", given.json)
+    if given.tuned is not None:
+        os.environ[tuned.VARIABLE] = str(given.tuned)
+    show_targets(rows, given.places, given.json)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,12 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from contested import fastest, ratio, stock_layer
-from rows import Row, show
+from contested import fastest, ratio, show_targets, stock_layer
+from rows import Row
 
 from harness.presentation.contest_words import title
 from harness.records.speed import Contest
 from harness.records.speed import Row as Contestant
-from harness.records.store import read_all
 
 #: torch's best against its stock layer (cuDNN): more where a step is all launches.
 TORCH, TORCH_LAUNCH_BOUND, LAUNCH_BOUND = 1.0, 1.5, ("A", "C")
@@ -51,8 +50,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("places", nargs="*", type=Path, default=[Path("results/gpu")], metavar="FOLDER")
     parser.add_argument("--json", type=Path, help="file for the rows")
     given = parser.parse_args(words)
-    speeds = read_all(given.places).speeds
-    show(rows([contest for record in speeds for contest in record.contests]), "pairs", given.json)
+    show_targets(rows, given.places, given.json)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def contestant(
 ) -> Contestant:
     """With made-up figures, on a machine that slows down from round to round: that moves no ratio."""
     spec = SpeedSpec(
-        backend=backend, variant=variant, device=device, threads=1, model=Model(hidden=50), batch=64, length=100,
+        backend=backend, variant=variant, device=device, threads=2, model=Model(hidden=50), batch=32, length=100,
         features=10, **more,
     )  # fmt: skip
     if seconds is None:
@@ -194,7 +194,7 @@ def test_targets_of_a_gpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_targets_of_a_cpu_are_read_from_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``auto`` is asked for now: of NumPy on one thread and float64 it is a variant without kernels."""
+    """``auto`` is asked for: of NumPy in float64, in a small batch and network, it is a variant without kernels."""
     monkeypatch.syspath_prepend(str(BENCH))
     import cpu_targets
 

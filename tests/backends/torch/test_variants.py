@@ -6,7 +6,7 @@ import pytest
 
 from backends import allocator
 from backends.job import Job
-from backends.torch import LARGE, LARGEST, MANY, TorchBackend
+from backends.torch import LARGEST, MANY, SMALLEST, TorchBackend
 from tests.fixtures.jobs import sized
 
 backend = TorchBackend()
@@ -15,15 +15,15 @@ backend = TorchBackend()
 @pytest.mark.parametrize(
     ("job", "chosen"),
     [
-        (sized("lstm", LARGE - 1, batch=2 * MANY), "nn-kept"),
-        (sized("lstm", LARGE, batch=2 * MANY), "nn-parts"),
-        (sized("lstm", LARGE, batch=2 * MANY - 1), "nn-kept"),
-        (sized("lstm", LARGE, batch=2 * MANY, threads=1), "nn-kept"),
+        (sized("lstm", SMALLEST - 1, batch=2 * MANY), "nn-kept"),
+        (sized("lstm", SMALLEST, batch=2 * MANY), "nn-parts"),
+        (sized("lstm", SMALLEST, batch=2 * MANY - 1), "nn-kept"),
+        (sized("lstm", SMALLEST, batch=2 * MANY, threads=1), "nn-kept"),
         (sized("lstm", LARGEST, batch=2 * MANY), "nn-kept"),
-        (sized("lstm", LARGE, precision="float64"), "deferred-dw"),
-        (sized("gru", LARGE), "deferred-dw"),
-        (sized("lstm", LARGE, variable=True), "deferred-dw"),
-        (sized("lstm", LARGE, device="cuda"), "nn"),
+        (sized("lstm", SMALLEST, precision="float64"), "deferred-dw"),
+        (sized("gru", SMALLEST, batch=2 * MANY), "deferred-dw"),
+        (sized("lstm", SMALLEST, variable=True), "deferred-dw"),
+        (sized("lstm", SMALLEST, device="cuda"), "nn"),
     ],
     ids=lambda each: each if isinstance(each, str) else f"{each.model.cell}-{each.model.hidden}",
 )
