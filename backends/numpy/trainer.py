@@ -18,7 +18,7 @@ from backends.job import Array, Job, Parameters, checked_lengths, checked_masks,
 from backends.numpy.convert import views_of
 from backends.numpy.layers import Layer
 from backends.numpy.network import Network
-from backends.numpy.optimizer import Optimizer, clip
+from backends.numpy.optimizer import Optimizer, Spans, clip
 from backends.numpy.runtime import array_module, blas_name
 from backends.parameters import shapes
 from backends.variants import Entry
@@ -76,7 +76,8 @@ class NumpyTrainer(Trainer):
         self.parts = [Part(self.xp, job, each, self.views, built) for each in rows]
         self.threads = ThreadPoolExecutor(len(rows), "part") if len(rows) > 1 else None
         self.blas = ThreadpoolController()
-        self.optimizer = Optimizer(self.xp, job.optimizer, self.flat)
+        self.spans = Spans(self.xp, self.flat.size, self.threads, len(rows))
+        self.optimizer = Optimizer(self.xp, job.optimizer, self.flat, self.spans)
         self.clock = _device_clock(self.xp)
 
     def _built(self, entry: Entry) -> Built:
@@ -182,9 +183,15 @@ class NumpyTrainer(Trainer):
     def _add_up(self, shares: list[Share]) -> Array:
         """The loss of the parts together; their gradients are added up in the first one's."""
         losses = list(self._for_each(lambda pair: pair[0].step(pair[1]), zip(self.parts, shares, strict=True)))
-        first, *others = self.parts
-        for other in others:
-            first.flat_grads += other.flat_grads
+        first, *others = (part.flat_grads for part in self.parts)
+
+        def add(blocks: list[slice]) -> None:
+            for at in blocks:
+                for other in others:
+                    first[at] += other[at]
+
+        if others:
+            self.spans.each(add)
         return sum(losses[1:], losses[0])
 
     def _update(self) -> None:

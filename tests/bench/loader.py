@@ -12,10 +12,11 @@ HERE = Path(__file__).resolve().parent
 
 
 class Sizes(NamedTuple):
-    """What a script is to train: one layer, read out at the last step; clipped gradients and Adam.
+    """What a script is to train: one layer, clipped gradients and Adam.
 
     Attributes:
         loss: ``mse`` against targets (batch, outputs), or ``cross-entropy`` of logits against classes (batch,).
+        readout: ``last``, or ``every`` step; targets are then (batch, length, outputs) or (batch, length).
     """
 
     cell: Literal["lstm", "gru"]
@@ -26,6 +27,7 @@ class Sizes(NamedTuple):
     outputs: int
     loss: Literal["mse", "cross-entropy"]
     lr: float
+    readout: Literal["last", "every"] = "last"
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Sizes:
@@ -44,7 +46,7 @@ def script(name: str) -> ModuleType:
 
     Its function ``program`` takes ``Sizes`` and gives two functions: one stages a batch (x, y) where training wants it,
     one does an update per staged batch and gives the losses. A bare script of a framework has ``prediction``, too: its
-    second function predicts each batch, from the host and back, and gives the outputs.
+    second function predicts each batch at its last step, from the host and back, and gives the outputs.
     """
     path = HERE / "keras_fit.py" if name == "keras_fit" else HERE / "bare" / f"{name}.py"
     spec = spec_from_file_location(f"script_{name}", path)

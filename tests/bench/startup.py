@@ -16,6 +16,8 @@ What is measured, by the name that ``--only`` takes:
   whole-run    ``harness run`` of the same task and preset from start to end, less a bare script that imports the
                framework and does as many updates, both in one round; then where the seconds of the run went, by the
                clocks of its records (``wall_s`` is the worker's), and what is left of it beside the worker
+  main-job     the README's main job, all its runs and the report, over the sum of bare scripts that import the
+               framework and do as many updates of the same sizes
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from rows import Row
@@ -51,6 +53,10 @@ FIRST_STEP = "run --task adding --preset smoke --steps 2 --backend"
 WHOLE_RUN = "run --task adding --preset smoke --look 0 --backend"
 #: Seconds that a short run may take beyond importing the framework and training.
 BEYOND = 2.0
+#: The README's main job, and how many times what bare scripts take it may take.
+MAIN_TASKS = ("adding", "copy", "sine", "sequential-digits")
+MAIN_JOB = (f"run {' '.join(f'--task {name}' for name in MAIN_TASKS)} --preset smoke", "report")
+MAIN_WANTED = 1.6
 #: Updates that a bare script draws and does at a time.
 CHUNK = 10
 #: On a record's clocks, in the order of a run.
@@ -105,26 +111,62 @@ def heard(words: Sequence[str]) -> None:
     harness()
 
 
-def alone(name: str, sizes: Sequence[str]) -> None:
-    """Be the bare script of that framework, and tell when its updates are done: one, or as many as the sixth size."""
+def alone(name: str, sizes: Mapping[str, Any], updates: int) -> None:
+    """Be the bare script of that framework, and tell when so many updates are done; ``sizes`` are ``loader.Sizes``."""
     from harness.machine import process
 
-    batch, length, features, hidden, outputs, updates = map(int, [*sizes, "1"][:6])
     process.pin(process.available_cpus()[:2])
     process.flush_denormals(True)
     import numpy as np
     from loader import Sizes, script
 
-    stage, train = script(name).program(Sizes("lstm", batch, length, features, hidden, outputs, "mse", 1e-3))
+    given = Sizes(**sizes)
+    stage, train = script(name).program(given)
     rng = np.random.default_rng(0)
+    places = (given.batch,) if given.readout == "last" else (given.batch, given.length)
+
+    def drawn() -> Any:
+        x = rng.random((given.batch, given.length, given.features), "float32")
+        if given.loss == "mse":
+            return stage(x, rng.random((*places, given.outputs), "float32"))
+        return stage(x, rng.integers(0, given.outputs, places, dtype="int32"))
+
     for done in range(0, updates, CHUNK):
-        drawn = [
-            rng.random((2, batch, length * features + outputs), "float32") for _ in range(min(CHUNK, updates - done))
-        ]
-        train([
-            stage(x[:, : length * features].reshape(batch, length, features), y[:, :outputs].copy()) for x, y in drawn
-        ])  # fmt: skip
+        train([drawn() for _ in range(min(CHUNK, updates - done))])
     print(STEPPED, time.monotonic(), flush=True)
+
+
+class Bare(NamedTuple):
+    """What ``alone`` trains instead of a run.
+
+    Attributes:
+        name: of the script.
+        words: to be that script, but for the updates.
+        updates: of the run.
+        env: of the run's worker.
+    """
+
+    name: str
+    words: list[str]
+    updates: int
+    env: Mapping[str, str]
+
+
+def bare(choice: Mapping[str, Any]) -> Iterator[Bare]:
+    """A bare script for each run of ``choice``, as ``plan`` takes it."""
+    import tasks
+    from harness.planning.runs import plan
+    from harness.processes.environment import worker_environment, worker_variables
+
+    for spec in plan(choice):
+        task = tasks.load(spec.task, spec.parameters)
+        sizes = {
+            "cell": spec.model.cell, "batch": spec.batch, "length": task.steps_in, "features": task.inputs,
+            "hidden": spec.model.hidden, "outputs": task.outputs, "loss": task.loss, "lr": spec.optimizer.lr,
+            "readout": task.readout,
+        }  # fmt: skip
+        env, _ = worker_environment(worker_variables(spec), os.environ)
+        yield Bare(spec.backend, ["--alone", spec.backend, json.dumps(sizes)], spec.steps, env)
 
 
 def commands(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
@@ -139,19 +181,10 @@ def commands(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Sta
 
 def first_steps(folder: Path, given: argparse.Namespace) -> Iterator[tuple[str, Start]]:
     """By name, what starts a backend's training and gives the seconds to its first step."""
-    import tasks
-    from harness.planning.runs import plan
-    from harness.processes.environment import worker_environment, worker_variables
-
-    for spec in plan({"backend": given.backend}):
-        task = tasks.load(spec.task, spec.parameters)
-        sizes = map(str, (spec.batch, task.steps_in, task.inputs, spec.model.hidden, task.outputs))
-        env, _ = worker_environment(worker_variables(spec), os.environ)
-        name = spec.backend
+    for name, words, _, env in bare({"backend": given.backend}):
         command = ["--heard", *FIRST_STEP.split(), name, "--variant", given.variant]
-        script = ["--alone", name, *sizes]
         yield f"{name}: harness run to the first step", partial(until_step, command, folder)
-        yield f"{name}: bare script to the first step", partial(until_step, script, folder, env)
+        yield f"{name}: bare script to the first step", partial(until_step, [*words, "1"], folder, env)
 
 
 def bare_run(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> float:
@@ -165,19 +198,12 @@ def whole_runs(backends: Sequence[str], count: int, variant: str = "auto") -> It
     """Of each backend, the seconds of a short run beyond those of a bare script, and where they go."""
     from rows import Row, estimate
 
-    import tasks
-    from harness.planning.runs import plan
-    from harness.processes.environment import worker_environment, worker_variables
-
     with TemporaryDirectory() as kept:
         starts: dict[str, Start] = {}
-        for spec in plan({"backend": list(backends)}):
-            task, name = tasks.load(spec.task, spec.parameters), spec.backend
-            sizes = (spec.batch, task.steps_in, task.inputs, spec.model.hidden, task.outputs, spec.steps)
-            env, _ = worker_environment(worker_variables(spec), os.environ)
+        for name, words, updates, env in bare({"backend": list(backends)}):
             run = [*WHOLE_RUN.split(), name, "--variant", variant, "--results", str(Path(kept) / name)]
             starts[name] = partial(whole, run, Path(kept))
-            starts[f"{name} alone"] = partial(bare_run, ["--alone", name, *map(str, sizes)], Path(kept), env)
+            starts[f"{name} alone"] = partial(bare_run, [*words, str(updates)], Path(kept), env)
         seconds = rounds(starts, count)
         for name in backends:
             ours, script = seconds[name], seconds[f"{name} alone"]
@@ -192,6 +218,30 @@ def whole_runs(backends: Sequence[str], count: int, variant: str = "auto") -> It
                 )
             beside = [max(took - each["wall_s"], 1e-3) for took, each in zip(ours, metrics, strict=True)]
             yield Row(f"{name}: beside the worker, s", None, estimate(beside), count)
+
+
+def main_job(backends: Sequence[str], count: int) -> Iterator[Row]:
+    """The README's main job over the sum of bare scripts that import the framework and train the same."""
+    from rows import Row, estimate
+
+    words, choice = MAIN_JOB[0].split(), {"backend": list(backends), "task": list(MAIN_TASKS), "preset": "smoke"}
+    scripts = list(bare(choice))
+
+    def ours() -> float:
+        with TemporaryDirectory() as folder:  # an empty one: runs that are done would be left out
+            chosen = [word for name in backends for word in ("--backend", name)]
+            return whole([*words, *chosen], Path(folder)) + whole(MAIN_JOB[1].split(), Path(folder))
+
+    def all_bare() -> float:
+        with TemporaryDirectory() as folder:
+            return sum(bare_run([*each.words, str(each.updates)], Path(folder), each.env) for each in scripts)
+
+    seconds = rounds({"ours": ours, "bare": all_bare}, count)
+    ratios = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
+    what = f"the main job, {len(scripts)} runs and the report"
+    yield Row(f"{what} / bare scripts", MAIN_WANTED, estimate(ratios), count, at_most=True)
+    yield Row(f"{what}, s", None, estimate(seconds["ours"]), count)
+    yield Row(f"{len(scripts)} bare scripts, s", None, estimate(seconds["bare"]), count)
 
 
 MEASURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[tuple[str, Start]]]] = {
@@ -225,7 +275,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description="How long a user waits for commands and first steps.")
     there = [name for name in BACKENDS if find_spec(name)]
-    names = [*MEASURES, "whole-run"]
+    names = [*MEASURES, "whole-run", "main-job"]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=there, metavar="NAME")
     parser.add_argument("--variant", default="auto", help="of the backends, on the way to a first step")
@@ -238,6 +288,9 @@ def main(words: Sequence[str] | None = None) -> None:
             if measure == "whole-run":
                 yield from whole_runs(given.backend, given.starts, given.variant)
                 continue
+            if measure == "main-job":
+                yield from main_job(given.backend, given.starts)
+                continue
             with TemporaryDirectory() as folder:
                 yield from measured(dict(MEASURES[measure](Path(folder), given)), given.starts)
 
@@ -248,6 +301,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--heard"]:
         heard(sys.argv[2:])
     elif sys.argv[1:2] == ["--alone"]:
-        alone(sys.argv[2], sys.argv[3:])
+        alone(sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4]))
     else:
         main()

@@ -25,6 +25,7 @@ What is measured, by the name that ``--only`` takes:
   overhead   the harness's steady state against bare scripts (``overhead.py``, with fewer processes)
   start      seconds of a ``smoke`` run beyond those of a bare script that imports the framework and trains as long
              (``startup.py`` has where they go)
+  main-job   the README's main job over the sum of bare scripts that import the framework and train the same
   help       seconds of ``harness --help`` (``startup.py`` has all commands)
 
 What is measured at one shape takes the first of ``--shape`` where that one is not among them, and then has no verdict.
@@ -61,6 +62,7 @@ KERAS_BLOCK_S = 1.0
 CHUNK_OF_LONG_UPDATES = 2
 #: Of each backend: enough for a verdict; ``overhead.py`` has more.
 OVERHEAD_PROCESSES = 2
+MAIN_JOB_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,11 @@ def start(how: How) -> Iterator[Row]:
     yield from (row for row in startup.whole_runs(how.backends, how.rounds) if row.wanted is not None)
 
 
+def main_job(how: How) -> Iterator[Row]:
+    """The main job over bare scripts; a round of it takes minutes, and two are held."""
+    yield from (row for row in startup.main_job(how.backends, MAIN_JOB_ROUNDS) if row.wanted is not None)
+
+
 MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "stock": stock,
     "keras": keras,
@@ -292,6 +299,7 @@ MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {
     "gemm": gemm,
     "overhead": steady_state,
     "start": start,
+    "main-job": main_job,
     "help": help_text,
 }
 

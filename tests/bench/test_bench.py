@@ -123,6 +123,16 @@ def test_a_target_is_met_where_the_interval_reaches_it(
     assert not Row("it", 0.98, None, reason="it is not there", at_most=at_most).met
 
 
+def test_the_main_job_is_the_readmes_and_has_a_bare_script_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import startup
+
+    run, report = startup.MAIN_JOB
+    assert f".venv/bin/harness {run} && .venv/bin/harness {report}\n" in (BENCH.parents[1] / "README.md").read_text()
+    scripts = list(startup.bare({"backend": "numpy", "task": list(startup.MAIN_TASKS), "preset": "smoke"}))
+    assert [json.loads(each.words[2])["readout"] for each in scripts] == ["last", "every", "every", "last"]
+
+
 def test_trials_of_compare_are_counted(tmp_path: Path) -> None:
     words = ["--trials", "1", "--more", "-P length=400", "--json", str(tmp_path / "rows.json"), "--"]
     few = [
@@ -235,17 +245,24 @@ def test_a_bare_script_starts_at_the_loss_of_a_guess_among_ten_classes_and_predi
         "import numpy as np\nfrom loader import Sizes, script\n"
         f"stage, train = script({framework!r}).program(Sizes('lstm', 4, 3, 2, 8, 10, 'cross-entropy', 1e-3))\n"
         "x, y = np.zeros((4, 3, 2), 'float32'), np.array([0, 3, 9, 9], 'int32')\n"
-        "print(float(train([stage(x, y)])[0]))"
+        "print(float(train([stage(x, y)])[0]))\n"
     )
+    if reads_every := framework != "keras_fit":
+        code += (
+            "every = Sizes('lstm', 4, 3, 2, 8, 10, 'cross-entropy', 1e-3, 'every')\n"
+            f"stage, train = script({framework!r}).program(every)\n"
+            "print(float(train([stage(x, np.arange(12, dtype='int32').reshape(4, 3) % 10)])[0]))\n"
+        )
     if predicts := framework in ("torch", "tensorflow", "jax"):
         code += (
-            f"\nstage, predict = script({framework!r}).prediction(Sizes('lstm', 4, 3, 2, 8, 10, 'mse', 1e-3))\n"
+            f"stage, predict = script({framework!r}).prediction(Sizes('lstm', 4, 3, 2, 8, 10, 'mse', 1e-3))\n"
             "print(*{type(out).__name__ + str(out.shape) for out in predict([stage(x, y)] * 2)}, sep='; ')"
         )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=BENCH, timeout=120)
     assert done.returncode == 0, done.stderr
-    loss, *outputs = done.stdout.splitlines()[-1 - predicts :]
-    assert float(loss) == pytest.approx(math.log(10), abs=0.3)
+    printed = done.stdout.splitlines()[-1 - reads_every - predicts :]
+    losses, outputs = printed[: 1 + reads_every], printed[1 + reads_every :]
+    assert [float(loss) for loss in losses] == pytest.approx([math.log(10)] * len(losses), abs=0.3)
     assert outputs == ["ndarray(4, 10)"] * predicts
 
 

@@ -79,10 +79,11 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     state = [parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.zeros((), "float32")]
 
     def loss(p: Any, x: Any, y: Any) -> Any:
-        out = states(p, x)[-1] @ p["V"].T + p["c"]
+        hs = states(p, x)
+        out = (hs[-1] if sizes.readout == "last" else hs) @ p["V"].T + p["c"]
         if sizes.loss == "mse":
             return jnp.mean((out - y) ** 2)
-        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[:, None], axis=1))
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(out), y[..., None], axis=-1))
 
     def step(p: Any, m: Any, v: Any, t: Any, x: Any, y: Any) -> Any:
         value, g = jax.value_and_grad(loss)(p, x, y)
@@ -98,6 +99,7 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     compiled = jax.jit(step, donate_argnums=(0, 1, 2, 3))
 
     def stage(x: Any, y: Any) -> tuple[Any, Any]:
+        y = y if sizes.readout == "last" else np.ascontiguousarray(y.swapaxes(0, 1))
         return jax.device_put(np.ascontiguousarray(x.swapaxes(0, 1))), jax.device_put(y)
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     """Two functions: one puts a batch where training wants it, one does an update per batch and gives the losses."""
-    model = ModelSpec(sizes.cell, sizes.features, sizes.hidden, sizes.outputs, "last")
+    model = ModelSpec(sizes.cell, sizes.features, sizes.hidden, sizes.outputs, sizes.readout)
     rule = OptimizerSpec(lr=sizes.lr)
     job = Job(model, sizes.loss, rule, batch=sizes.batch, length=sizes.length, variant="hoisted", threads=2)
     start = {name: p.astype("float32") for name, p in initial(model, InitialisationSpec(), 0).items()}
@@ -37,4 +37,8 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
             trainer.optimizer.update(trainer.flat, part.flat_grads)
         return losses
 
-    return lambda x, y: (np.ascontiguousarray(x.swapaxes(0, 1)), y), train
+    def stage(x: Any, y: Any) -> tuple[Any, Any]:
+        y = y if sizes.readout == "last" else np.ascontiguousarray(y.swapaxes(0, 1))
+        return np.ascontiguousarray(x.swapaxes(0, 1)), y
+
+    return stage, train

@@ -16,7 +16,8 @@ CLIP, BETA1, BETA2, EPSILON = 1.0, 0.9, 0.999, 1e-8
 
 def model(sizes: Sizes) -> tuple[Any, Any]:
     """The recurrent layer and the head."""
-    layer = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[sizes.cell](sizes.hidden)
+    kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[sizes.cell]
+    layer = kind(sizes.hidden, return_sequences=sizes.readout == "every")
     head = keras.layers.Dense(sizes.outputs)
     head.build((None, sizes.hidden))
     layer.build((None, None, sizes.features))

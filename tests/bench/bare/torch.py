@@ -42,15 +42,21 @@ def program(sizes: Sizes) -> tuple[Any, Callable[[Any], Any]]:
     adam = torch.optim.Adam(parameters, sizes.lr, fused=True)
 
     def stage(x: Any, y: Any) -> tuple[Any, Any]:
+        y = y if sizes.readout == "last" else np.ascontiguousarray(y.swapaxes(0, 1))
         return torch.from_numpy(np.ascontiguousarray(x.swapaxes(0, 1))), torch.from_numpy(
             y if sizes.loss == "mse" else y.astype("int64")
         )
+
+    def loss_at(x: Any, y: Any) -> Any:
+        hs = layer(x)[0]
+        out = head(hs[-1] if sizes.readout == "last" else hs)
+        return loss_of(out, y) if sizes.loss == "mse" else loss_of(out.reshape(-1, sizes.outputs), y.reshape(-1))
 
     def train(batches: Sequence[tuple[Any, Any]]) -> Any:
         losses = []
         for x, y in batches:
             adam.zero_grad(set_to_none=True)
-            loss = loss_of(head(layer(x)[0][-1]), y)
+            loss = loss_at(x, y)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, CLIP)
             adam.step()
