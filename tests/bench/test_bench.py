@@ -15,6 +15,7 @@ import pytest
 
 from backends.base import Tier
 from backends.job import Device
+from backends.numpy.native_library import why_no_compiler
 from harness.planning.contests import plan
 from harness.records.base import Spread
 from harness.records.speed import Contest, Figures, Ready, Timed
@@ -121,6 +122,15 @@ def test_a_target_is_met_where_the_interval_reaches_it(
     got = Estimate(median, median - 0.02, median + 0.02)
     assert Row("it", 0.98, got, at_most=at_most).met is met
     assert not Row("it", 0.98, None, reason="it is not there", at_most=at_most).met
+
+
+def test_the_pieces_of_an_update_of_the_native_kernels_are_less_than_all_of_it(tmp_path: Path) -> None:
+    if reason := why_no_compiler():
+        pytest.skip(reason)
+    rows = rows_of(tmp_path, "where_native.py", "--shape", "A", "--rounds", "1")
+    shares = [row["got"]["median"] for row in rows[3:] if "GEMM rate" not in row["measure"]]
+    assert len(shares) == 7
+    assert 0.2 < sum(shares) < 1
 
 
 def test_the_main_job_is_the_readmes_and_has_a_bare_script_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from backends.conformance import a_job
 from backends.job import Cell, Device, Job
-from backends.tensorflow import LARGE, SHORT, SMALL, TensorflowBackend
+from backends.tensorflow import FEW_STEPS, LARGE, SHORT, SMALL, TensorflowBackend
 from backends.tensorflow.variants import LONGEST_UNROLLED
 from tests.fixtures.jobs import sized
 
@@ -52,9 +52,12 @@ def test_what_a_variant_lacks_for_a_job(changes: dict[str, Any], lacks: str | No
         (sized("lstm", SMALL), "block-parts"),
         (sized("lstm", SMALL, length=SHORT), "block"),
         (sized("lstm", SMALL, threads=1), "block"),
-        (sized("lstm", SMALL, precision="float64"), "xla-parts"),
-        (sized("lstm", SMALL + 1), "xla-parts"),
+        (sized("lstm", SMALL, precision="float64", length=FEW_STEPS + 1), "xla-parts"),
+        (sized("lstm", SMALL + 1, length=FEW_STEPS + 1), "xla-parts"),
+        (sized("lstm", SMALL + 1, length=FEW_STEPS), "keras-parts"),
         (sized("lstm", SMALL + 1, length=SHORT), "keras-parts"),
+        (sized("gru", SMALL + 1, length=FEW_STEPS), "xla-parts"),
+        (sized("lstm", LARGE, length=FEW_STEPS), "xla-parts"),
         (sized("lstm", SMALL + 1, threads=1), "keras"),
         (sized("lstm", LARGE), "xla-parts"),
         (sized("lstm", LARGE, threads=1), "xla"),
