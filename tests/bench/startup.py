@@ -57,6 +57,8 @@ BEYOND = 2.0
 MAIN_TASKS = ("adding", "copy", "sine", "sequential-digits")
 MAIN_JOB = (f"run {' '.join(f'--task {name}' for name in MAIN_TASKS)} --preset smoke", "report")
 MAIN_WANTED = 1.6
+#: Rounds of it, each of which takes minutes.
+MAIN_ROUNDS = 2
 #: Updates that a bare script draws and does at a time.
 CHUNK = 10
 #: On a record's clocks, in the order of a run.
@@ -220,7 +222,7 @@ def whole_runs(backends: Sequence[str], count: int, variant: str = "auto") -> It
             yield Row(f"{name}: beside the worker, s", None, estimate(beside), count)
 
 
-def main_job(backends: Sequence[str], count: int) -> Iterator[Row]:
+def main_job(backends: Sequence[str]) -> Iterator[Row]:
     """The README's main job over the sum of bare scripts that import the framework and train the same."""
     from rows import Row, estimate
 
@@ -236,18 +238,12 @@ def main_job(backends: Sequence[str], count: int) -> Iterator[Row]:
         with TemporaryDirectory() as folder:
             return sum(bare_run([*each.words, str(each.updates)], Path(folder), each.env) for each in scripts)
 
-    seconds = rounds({"ours": ours, "bare": all_bare}, count)
+    seconds = rounds({"ours": ours, "bare": all_bare}, MAIN_ROUNDS)
     ratios = [a / b for a, b in zip(seconds["ours"], seconds["bare"], strict=True)]
     what = f"the main job, {len(scripts)} runs and the report"
-    yield Row(f"{what} / bare scripts", MAIN_WANTED, estimate(ratios), count, at_most=True)
-    yield Row(f"{what}, s", None, estimate(seconds["ours"]), count)
-    yield Row(f"{len(scripts)} bare scripts, s", None, estimate(seconds["bare"]), count)
-
-
-MEASURES: dict[str, Callable[[Path, argparse.Namespace], Iterator[tuple[str, Start]]]] = {
-    "commands": commands,
-    "first-step": first_steps,
-}
+    yield Row(f"{what} / bare scripts", MAIN_WANTED, estimate(ratios), MAIN_ROUNDS, at_most=True)
+    yield Row(f"{what}, s", None, estimate(seconds["ours"]), MAIN_ROUNDS)
+    yield Row(f"{len(scripts)} bare scripts, s", None, estimate(seconds["bare"]), MAIN_ROUNDS)
 
 
 def rounds(starts: Mapping[str, Start], count: int) -> dict[str, list[float]]:
@@ -269,32 +265,37 @@ def measured(starts: Mapping[str, Start], count: int) -> Iterator[Row]:
         yield Row(f"{name}, s", WANTED.get(name), estimate(seconds), len(seconds), at_most=True)
 
 
+def taking_turns(
+    starts: Callable[[Path, argparse.Namespace], Iterator[tuple[str, Start]]], given: argparse.Namespace
+) -> Iterator[Row]:
+    """A row for each of ``starts``, which take one start per round."""
+    with TemporaryDirectory() as folder:
+        yield from measured(dict(starts(Path(folder), given)), given.starts)
+
+
+MEASURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
+    "commands": partial(taking_turns, commands),
+    "first-step": partial(taking_turns, first_steps),
+    "whole-run": lambda given: whole_runs(given.backend, given.starts, given.variant),
+    "main-job": lambda given: main_job(given.backend),
+}
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """A Markdown table of all that was asked for."""
     from rows import show
 
     parser = argparse.ArgumentParser(description="How long a user waits for commands and first steps.")
     there = [name for name in BACKENDS if find_spec(name)]
-    names = [*MEASURES, "whole-run", "main-job"]
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES), metavar="NAME")
     parser.add_argument("--backend", nargs="+", choices=BACKENDS, default=there, metavar="NAME")
     parser.add_argument("--variant", default="auto", help="of the backends, on the way to a first step")
     parser.add_argument("--starts", type=int, default=7, help="starts of each that count")
     parser.add_argument("--json", type=Path, help="file for the rows")
     given = parser.parse_args(words)
 
-    def rows() -> Iterator[Row]:
-        for measure in given.only:
-            if measure == "whole-run":
-                yield from whole_runs(given.backend, given.starts, given.variant)
-                continue
-            if measure == "main-job":
-                yield from main_job(given.backend, given.starts)
-                continue
-            with TemporaryDirectory() as folder:
-                yield from measured(dict(MEASURES[measure](Path(folder), given)), given.starts)
-
-    show(rows(), "starts", given.json)
+    rows = (row for name in given.only for row in MEASURES[name](given))
+    show(rows, "starts", given.json)
 
 
 if __name__ == "__main__":

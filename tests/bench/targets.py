@@ -62,7 +62,6 @@ KERAS_BLOCK_S = 1.0
 CHUNK_OF_LONG_UPDATES = 2
 #: Of each backend: enough for a verdict; ``overhead.py`` has more.
 OVERHEAD_PROCESSES = 2
-MAIN_JOB_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -285,8 +284,8 @@ def start(how: How) -> Iterator[Row]:
 
 
 def main_job(how: How) -> Iterator[Row]:
-    """The main job over bare scripts; a round of it takes minutes, and two are held."""
-    yield from (row for row in startup.main_job(how.backends, MAIN_JOB_ROUNDS) if row.wanted is not None)
+    """The main job over bare scripts."""
+    yield from (row for row in startup.main_job(how.backends) if row.wanted is not None)
 
 
 MEASURES: dict[str, Callable[[How], Iterator[Row]]] = {

@@ -130,7 +130,8 @@ def test_the_pieces_of_an_update_of_the_native_kernels_are_less_than_all_of_it(t
     rows = rows_of(tmp_path, "where_native.py", "--shape", "A", "--rounds", "1")
     shares = [row["got"]["median"] for row in rows[3:] if "GEMM rate" not in row["measure"]]
     assert len(shares) == 7
-    assert 0.2 < sum(shares) < 1
+    assert all(share > 0 for share in shares)
+    assert sum(shares) < 1
 
 
 def test_the_main_job_is_the_readmes_and_has_a_bare_script_for_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
