@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from threading import Barrier
 from typing import Any, TypeVar, cast
 
 import torch
@@ -38,20 +37,23 @@ Share = tuple[float, StagedBatch]
 
 
 @cache
-def others(count: int) -> ThreadPoolExecutor:
-    """So many threads of this process besides the main one, each of which computes with itself alone."""
-    allocator.share_one_heap()
-    pool, all_there = ThreadPoolExecutor(count, "part"), Barrier(count)
+def others(count: int) -> list[ThreadPoolExecutor]:
+    """So many threads of this process besides the main one, each of which computes with itself alone.
 
-    def begin(_: int) -> None:
+    Each has a queue of its own: from a common one, a thread that is done early would take a second part.
+    """
+    allocator.share_one_heap()
+
+    def begin() -> None:
         torch.get_num_threads()  # a thread takes the process's number when it first looks: let that be now
         torch.set_num_threads(1)
-        all_there.wait()  # else the first thread might begin twice
 
     before = torch.get_num_threads()
-    list(pool.map(begin, range(count)))
+    threads = [ThreadPoolExecutor(1, "part") for _ in range(count)]
+    for thread in threads:
+        thread.submit(begin).result()
     torch.set_num_threads(before)  # also what threads begin with that are started by others
-    return pool
+    return threads
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def one_thread() -> Iterator[None]:
 def for_each(function: Callable[..., T], *items: Sequence[Any]) -> list[T]:
     """``function`` of each item, in their order; this thread takes the first one, others the rest."""
     first, *rest = zip(*items, strict=True)
-    running = [others(len(rest)).submit(function, *each) for each in rest]
+    running = [thread.submit(function, *each) for thread, each in zip(others(len(rest)), rest, strict=True)]
     return [function(*first), *(each.result() for each in running)]
 
 

@@ -37,6 +37,7 @@ from harness.cli import (
 from harness.cli.common import fail
 from harness.cli.output import guarded
 from harness.cli.parameters import click_command
+from harness.processes.stopping import end_with_the_command
 
 #: Commands by name; ``claims``, ``data`` and ``env`` are groups of them.
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -118,4 +119,5 @@ def harness() -> None:
 
 def main() -> Any:
     """The console script."""
+    end_with_the_command()
     return app(prog_name="harness")

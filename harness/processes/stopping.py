@@ -18,15 +18,33 @@ SIGNALS = tuple(
 
 @dataclass
 class _State:
-    """Of this process, as its signals are: whether they are taken, may raise, have come; its open terminals."""
+    """Of this process, as its signals are.
+
+    Attributes:
+        taken: whether they are, by a block of ``terminated_as_interrupted``.
+        may_raise: whether one that comes now raises KeyboardInterrupt.
+        asked: whether one is held back.
+        came: whether one has come within the block.
+        ends_here: whether the process ends when its command does.
+        terminals: its open ones.
+    """
 
     taken: bool = False
     may_raise: bool = False
     asked: bool = False
+    came: bool = False
+    ends_here: bool = False
     terminals: list[int] = field(default_factory=list)
 
 
 _state = _State()
+
+
+def end_with_the_command() -> None:
+    """This process ends when its command does, so that after one signal no other changes anything, to its very end:
+    one that comes when the record is written and Python shuts down would replace the exit status.
+    """
+    _state.ends_here = True
 
 
 @contextmanager
@@ -34,13 +52,14 @@ def terminated_as_interrupted() -> Iterator[None]:
     """Each of ``SIGNALS`` does what Ctrl-C does, and none of them comes between a result and its record.
 
     A signal is held back, except within ``may_stop``, where it raises KeyboardInterrupt: once, so that a second one
-    does not end what the first one began. A signal that was ignored before, as ``nohup`` leaves SIGHUP, still is.
+    does not end what the first one began (``end_with_the_command``: nor what comes after the block). A signal that was
+    ignored before, as ``nohup`` leaves SIGHUP, still is.
     Within another such block this one changes nothing, nor does it in another thread: signals come in the main one.
     """
     if _state.taken or not _in_main_thread():
         yield
         return
-    _state.taken, _state.asked = True, False
+    _state.taken, _state.asked, _state.came = True, False, False
     _state.terminals = [number for number in (1, 2) if os.isatty(number)]
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
@@ -49,12 +68,14 @@ def terminated_as_interrupted() -> Iterator[None]:
                 signal.signal(number, _take)
         yield
     finally:
+        over = _state.ends_here and _state.came
         for number in SIGNALS:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_IGN if over else before[number])
         _state.taken = False
 
 
 def _take(number: int, frame: FrameType | None) -> None:
+    _state.came = True
     if number == getattr(signal, "SIGHUP", None):
         _leave_closed_terminals()
     if not _state.may_raise:

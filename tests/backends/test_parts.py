@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -69,7 +70,18 @@ def test_torchs_parts_have_a_thread_each_and_leave_the_jobs_number_in_force() ->
     train(trainer, job, [batch])
     trainer.predict(batch.astype(job.dtype).x)
     assert torch.get_num_threads() == 2
-    assert others(1).submit(torch.get_num_threads).result() == 1
+    [other] = others(1)
+    assert other.submit(torch.get_num_threads).result() == 1
+
+
+def test_a_thread_of_torchs_that_is_done_early_takes_no_second_part() -> None:
+    """Whichever of them is first."""
+    pytest.importorskip("torch")
+    from backends.torch.parts_trainer import for_each
+
+    for _ in range(50):
+        threads = for_each(lambda part: threading.get_ident(), range(4))
+        assert len(set(threads)) == 4
 
 
 def test_a_profile_of_one_thread_alone_would_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

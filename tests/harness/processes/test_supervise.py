@@ -196,8 +196,11 @@ def test_stopping_the_command_stops_the_worker_and_leaves_a_record(tmp_path: Pat
     )  # fmt: skip
     workers = _wait_for_worker(command.pid)
     command.send_signal(number)
-    time.sleep(0.05)
-    command.send_signal(signal.SIGINT)  # an impatient user: the record is written all the same
+    for _ in range(6000):  # an impatient user: to the very end of the process the record and the exit status stand
+        if command.poll() is not None:
+            break
+        time.sleep(0.005)
+        command.send_signal(signal.SIGINT)
     _, stderr = command.communicate(timeout=30)
     assert command.returncode == 1
     assert b"1 runs not started" in stderr
