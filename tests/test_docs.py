@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tasks
 from tests.conftest import ROOT, Harness, python_path
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,6 +44,10 @@ SMALL = {"--batch": "2", "--length": "8", "--hidden": "4", "--labels": "2", "--s
 ALWAYS = ("--batch", "--length", "--hidden")
 #: And of what is tuned here.
 TINY = [("--shape", "A"), ("--threads", "1"), *list(SMALL.items())[:3], ("--rounds", "3"), ("--block", "0.001")]
+
+
+#: Options of a run that do the same whatever the backend: NumPy's worker, which starts in no time, shows them.
+SHOWN_BY_NUMPY = {"--seed", "--seeds", "--resume", "--save", "--epochs", "--layers", "-P"}
 
 
 def shortened(words: list[str]) -> list[str]:
@@ -82,8 +87,9 @@ def shortened(words: list[str]) -> list[str]:
         return [*words, "--dry-run"]  # a machine that runs tests is not quiet
     if "all" in words or words.count("--task") > 1:
         return [*words, "--dry-run"]
-    if "--backend" not in words and "--model" not in words:
-        words = [*words, "--backend", "numpy"]
+    backends = words.count("--backend")
+    if "--model" not in words and (not backends or (backends == 1 and set(words) & SHOWN_BY_NUMPY)):
+        words = with_value(words, "--backend", "numpy")
     if "--seeds" in words:
         words = with_value(words, "--seeds", "2")
     if "--epochs" in words:
@@ -92,8 +98,16 @@ def shortened(words: list[str]) -> list[str]:
 
 
 def alike(line: str) -> tuple[str, ...]:
-    """What lines share that are one command here: their words, shortened, in one order, without files' names."""
+    """What lines share that are one command here: their words, shortened, in one order, without files' names.
+
+    Nor does it matter which shape a contest has, or which task two are compared on. What a doctor tells as JSON, from
+    the same workers, is tested with the command.
+    """
     words = shortened(shlex.split(line)[1:])
+    if words[0] in ("speed", "compare"):
+        words = ["TASK" if word in tasks.registry.registered() else re.sub("^[A-F]$", "SHAPE", word) for word in words]
+    if words[0] == "doctor":
+        words = ["doctor"]
     named = [re.sub(r"\S+\.json$", "RECORD", word).replace("published", "local") for word in words]
     return tuple(sorted(named))
 
