@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "tests" / "fixtures" / "plugin"
@@ -80,14 +81,6 @@ def harness(tmp_path: Path, own_data: Path) -> Harness:
     """Run the command as a user would, in an empty folder: ``harness("run", "--task", "copy")``."""
 
     def call(*words: str, timeout: float = 240, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "harness", *words],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200", **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
+        return forked.harness(words, tmp_path, {**os.environ, "COLUMNS": "200", **(env or {})}, timeout)
 
     return call

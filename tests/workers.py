@@ -23,3 +23,13 @@ def workers_below(parent: int) -> list[psutil.Process]:
     with suppress(psutil.NoSuchProcess):
         return workers_of(psutil.Process(parent).children(recursive=True))
     return []
+
+
+def started_here() -> list[psutil.Process]:
+    """What this process has started and still runs, and what that has; but for what ``tests.forked`` keeps."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if not any("from multiprocessing" in word for word in process.cmdline()):
+                found.append(process)
+    return found

@@ -12,6 +12,7 @@ import pytest
 
 from harness.processes.channel import GRACE_S, Channel, TimedOut, WorkerDied, until
 from harness.protocol import End, Executed, Probe
+from tests.workers import started_here
 
 
 def speaking(code: str) -> Channel:
@@ -57,13 +58,13 @@ def test_a_worker_that_ignores_a_polite_end_is_killed_with_what_it_started() -> 
     worker = speaking(code)
     while worker.tail() != "ready":
         time.sleep(0.02)
-    children = psutil.Process().children(recursive=True)
+    children = started_here()
     assert len(children) == 2
     start = time.monotonic()
     worker.stop()
     worker.stop()  # a second time there is nothing to do
     assert time.monotonic() - start < 3 * GRACE_S
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def test_any_number_of_seconds_can_be_waited() -> None:

@@ -25,7 +25,7 @@ from harness.records.run import Record
 from harness.records.store import Store, read_all
 from harness.specs.run import RunSpec
 from harness.workflows.run import run_all
-from tests.workers import workers_below
+from tests.workers import started_here, workers_below
 
 pytestmark = pytest.mark.usefixtures("plugin")
 
@@ -67,7 +67,7 @@ def test_a_worker_that_was_stopped_for_a_while_says_so() -> None:
     spec = a_spec("slow", steps=30, chunk=1)
 
     def stop_once(report: Mapping[str, float]) -> None:
-        (worker,) = psutil.Process().children()
+        (worker,) = started_here()
         if report["step"] > 5 and not paused:
             time.sleep(0.05)  # half a step: the report comes between two blocks, where a pause would disturb no figure
             worker.suspend()
@@ -247,5 +247,5 @@ def test_a_run_past_its_time_is_stopped_and_its_parent_slept_meanwhile() -> None
     assert record.reason == "not finished after 12 s (--timeout)"
     assert [point.step for point in record.curve] == [0], "what was measured until then is kept"
     assert wall < 12 + 3 * GRACE_S
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
     assert (after.user + after.system) - (before.user + before.system) < 0.01 * wall

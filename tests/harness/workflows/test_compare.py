@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 import tasks
@@ -17,6 +16,7 @@ from harness.planning.runs import plan
 from harness.records.run import Record
 from harness.specs.run import RunSpec
 from harness.workflows.compare import Effort, compare, shape
+from tests.workers import started_here
 
 RecordFactory = Callable[..., Record]
 
@@ -59,13 +59,13 @@ def madeup(variant: str) -> RunSpec:
 def test_a_side_that_compiles_in_the_steady_state_cannot_be_compared(plugin: Path) -> None:
     with pytest.raises(CannotCompare, match=r"^B .*compiled again in the steady state"):
         compare(madeup("good"), madeup("recompiles"), Effort(pairs=2, restarts=2, block_s=1e-9), lambda _: None)
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def test_a_side_that_dies_between_its_turns_is_named_with_the_reason(plugin: Path) -> None:
     with pytest.raises(CannotCompare, match=r"^A .*exited with status 3"):
         compare(madeup("late"), madeup("good"), Effort(pairs=8, restarts=2, block_s=1e-9), lambda _: None)
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def harness(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

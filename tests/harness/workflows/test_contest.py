@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from harness.errors import UsageError
@@ -19,6 +17,7 @@ from harness.specs.speed import SpeedSpec
 from harness.workflows.contest import Contest, Settings, Start
 from harness.workflows.speed import hold
 from tests.fixtures.contests import SIZES, recorded
+from tests.workers import started_here
 
 
 def starts(*variants: str, backend: str = "madeup") -> dict[str, Start]:
@@ -33,15 +32,11 @@ def starts(*variants: str, backend: str = "madeup") -> dict[str, Start]:
     }
 
 
-def workers() -> Sequence[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
 def test_a_contest_has_turns_of_each_round_and_reads_limits_where_asked(plugin: Path) -> None:
     told: list[str] = []
     with Contest(starts("good", "chatty"), Settings(4, 1e-9), limits=True, tell=told.append) as contest:
         contest.get_ready()
-        assert len(workers()) == 2
+        assert len(started_here()) == 2
         contest.take_turns()
         contest.finish()
     assert contest.how == "ok"
@@ -52,7 +47,7 @@ def test_a_contest_has_turns_of_each_round_and_reads_limits_where_asked(plugin: 
     assert [len(contestant.heard.limits) for contestant in contest.contestants.values()] == [3, 0], "one per backend"
     assert told[0] == "madeup good on cpu: starting"
     assert told[-1] == "madeup good on cpu: the machine's limits"
-    assert not workers()
+    assert not started_here()
 
 
 def test_who_compiles_in_the_steady_state_is_lost_at_the_end_and_the_caller_is_told(plugin: Path) -> None:
@@ -76,10 +71,10 @@ def test_however_a_contest_is_left_no_worker_is(plugin: Path, error: type[BaseEx
     with pytest.raises(error), contest:  # noqa: PT012
         contest.contestants["good"] = contest._starts["good"](None)
         contest.contestants["good"].begin([0])
-        assert workers()
+        assert started_here()
         raise error
     assert contest.how == how
-    assert not workers()
+    assert not started_here()
 
 
 def test_what_the_caller_raises_over_a_lost_one_ends_the_contest(plugin: Path) -> None:
@@ -90,7 +85,7 @@ def test_what_the_caller_raises_over_a_lost_one_ends_the_contest(plugin: Path) -
     with pytest.raises(LookupError, match="wrong: did not pass the gate"), contest:
         contest.get_ready()
     assert list(contest.contestants) == ["wrong"], "the other was never started"
-    assert not workers()
+    assert not started_here()
 
 
 def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, tmp_path: Path) -> None:
@@ -100,7 +95,7 @@ def test_several_get_ready_at_a_time_and_those_that_fail_are_rows(plugin: Path, 
     }  # fmt: skip
     assert record.starts == 3
     assert "with up to 3 contestants getting ready at a time" in " ".join(contest_table.legend(record))
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def test_no_more_get_ready_at_a_time_than_were_asked_for(plugin: Path) -> None:
@@ -120,7 +115,7 @@ def test_one_that_takes_too_long_to_get_ready_is_a_row_and_the_others_go_on(plug
     assert found["hang"].reason == "not ready after 6 s (--ready)"
     assert found["hang"].figures is None
     assert len(found["good"].blocks) == 2
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def test_none_at_a_time_is_refused() -> None:

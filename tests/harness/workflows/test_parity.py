@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from backends.base import Trainer
@@ -23,6 +22,7 @@ from harness.planning.runs import plan
 from harness.protocol import Parity
 from harness.worker import parity, preparation
 from harness.workflows.parity import Agreement, agree, closing, questions, with_small_batch
+from tests.workers import started_here
 
 SPEC = with_small_batch(plan({"backend": "numpy", "threads": 1, "hidden": 4}), None)[0]
 
@@ -138,4 +138,4 @@ def test_parity_that_is_stopped_tells_what_it_has(tmp_path: Path) -> None:
     assert '"failed": "stopped by the user"' in rest.splitlines()[-1]
     assert command.returncode == 1
     time.sleep(0.1)
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()

@@ -21,6 +21,7 @@ from harness.worker.contestant import GATE_LENGTH
 from harness.workflows.speed import Settings, hold_all
 from tests.conftest import ROOT, Harness, python_path
 from tests.fixtures.contests import SHORT, SIZES, TINY, NoStore, held, recorded, rows
+from tests.workers import started_here
 
 
 def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: Path) -> None:
@@ -33,7 +34,7 @@ def test_one_that_dies_in_its_second_turn_is_a_row_and_the_others_go_on(plugin: 
     assert (late.status, late.reason) == ("failed", "the worker exited with status 3 before the run was done")
     assert [block.round for block in late.blocks] == [0]
     assert late.figures is None
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 def test_what_goes_wrong_before_the_first_turn_is_a_row_too(plugin: Path) -> None:
@@ -76,7 +77,7 @@ def test_a_contest_past_its_time_is_stopped_and_says_so(plugin: Path) -> None:
     record, well = hold_all(contests, Settings(2, 1e-9, timeout=4), NoStore())
     assert not well
     assert rows(record)["hang"].status == "timeout"
-    assert not psutil.Process().children(recursive=True)
+    assert not started_here()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
