@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ _INDEX = tempfile.TemporaryDirectory(prefix="harness-tests-index-")
 os.environ["HARNESS_INDEX"] = _INDEX.name
 # Half a second before each of hundreds of commands, which would say that other tests are busy.
 os.environ["HARNESS_LOOK"] = "0"
+# What tests start, hundreds of times, is compiled once; what pytest makes of the tests, too.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # What a developer's machine was tuned to changes no test.
 os.environ["HARNESS_TUNED"] = ""
 
@@ -84,3 +88,19 @@ def harness(tmp_path: Path, own_data: Path) -> Harness:
         return forked.harness(words, tmp_path, {**os.environ, "COLUMNS": "200", **(env or {})}, timeout)
 
     return call
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[None]:
+    """One CPU for this process and what it starts, so that a run that asks for no threads has one.
+
+    Two of a worker wait for each other whenever another test computes, a hundred times as long.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    former = os.sched_getaffinity(0)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.sched_setaffinity(0, {sorted(former)[worker % len(former)]})
+    yield
+    os.sched_setaffinity(0, former)

@@ -6,7 +6,6 @@ And what the pages name is there: files, modules and what is in them, links, nox
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
 import shutil
@@ -222,19 +221,6 @@ def test_every_command_in_the_docs_runs(harness: Harness, a_run: Path, tmp_path:
             pytest.skip(f"{library} is not installed")
     done = harness(*words, env={"HARNESS_TUNED": str(tmp_path / "tuned.json")})
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture
-def one_cpu() -> Iterator[None]:
-    """One CPU for this process and what it starts, so that a run without ``threads`` has one, as ``shortened`` says."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    former = os.sched_getaffinity(0)
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    os.sched_setaffinity(0, {sorted(former)[worker % len(former)]})
-    yield
-    os.sched_setaffinity(0, former)
 
 
 @pytest.mark.usefixtures("one_cpu", "own_data")

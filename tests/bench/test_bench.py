@@ -71,6 +71,7 @@ def test_the_best_share_of_the_gemm_rate_is_named_last(tmp_path: Path) -> None:
     assert best["met"] is None, "the target is of shape E"
 
 
+@pytest.mark.usefixtures("one_cpu")
 def test_the_harness_is_measured_against_a_bare_script(tmp_path: Path) -> None:
     words = ("--backend", "numpy", "--preset", "smoke", "--processes", "1", "--pairs", "3")
     (row,) = rows_of(tmp_path, "overhead.py", *words)
@@ -78,12 +79,14 @@ def test_the_harness_is_measured_against_a_bare_script(tmp_path: Path) -> None:
     assert row["wanted"] == 0.98
 
 
+@pytest.mark.usefixtures("one_cpu")
 def test_a_first_step_is_timed_in_the_command_and_alone(tmp_path: Path) -> None:
     words = ("--only", "first-step", "--backend", "numpy", "--variant", "hoisted", "--starts", "1")
     command, alone = rows_of(tmp_path, "startup.py", *words)
     assert command["got"]["median"] > alone["got"]["median"] > 0
 
 
+@pytest.mark.usefixtures("one_cpu")
 def test_a_whole_run_is_timed_beside_a_bare_script_and_says_where_its_seconds_went(tmp_path: Path) -> None:
     words = ("--only", "whole-run", "--backend", "numpy", "--variant", "hoisted", "--starts", "1")
     beyond, run, *clocks = rows_of(tmp_path, "startup.py", *words)
