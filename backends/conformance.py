@@ -444,14 +444,15 @@ class BackendConformance:
         np.testing.assert_allclose(predicted, expected, rtol=TOLERANCE[widest], atol=TOLERANCE[widest] / 100)
         assert_close(trainer.parameters(), before, 0.0, "parameter")
 
-    def test_a_chunk_equals_its_parts_to_the_last_bit(self, variant: str) -> None:
-        """The second law of ``Trainer``, and determinism: without it two trainings would differ."""
+    def test_a_chunk_equals_its_parts_and_a_second_run_the_first(self, variant: str) -> None:
+        """The second law of ``Trainer``, and determinism, both to the last bit."""
         job = self.able(self.job(self.usual(), 0, variant=variant, precision="float32", batch=EVEN))
         batches = some_batches(job, 6)
-        whole, parts = (self.backend.trainer(job, self.start_of(job)) for _ in range(2))
+        whole, parts, again = (self.backend.trainer(job, self.start_of(job)) for _ in range(3))
         losses = train(whole, job, batches)
         in_parts = np.concatenate([train(parts, job, batches[:2]), train(parts, job, batches[2:])])
         np.testing.assert_array_equal(in_parts, losses)
+        np.testing.assert_array_equal(train(again, job, batches), losses)
         assert_close(parts.parameters(), whole.parameters(), 0.0, "parameter")
 
     def test_nothing_compiles_in_the_steady_state(self, variant: str) -> None:
@@ -478,9 +479,9 @@ class BackendConformance:
         assert re.match(self.backend.variant(job).runs, executed), executed
         assert_close(trainer.parameters(), before, 0.0, "parameter")
 
-    def test_parameters_are_copies_in_the_canonical_layout(self, variant: str, widest: Precision) -> None:
+    def test_parameters_are_copies_in_the_canonical_layout(self, cell: str, variant: str, widest: Precision) -> None:
         """Writing into what ``parameters`` gave, or training, changes nothing that the caller has."""
-        job = self.able(self.job(self.usual(), 0, variant=variant, precision=widest))
+        job = self.able(self.job(cell, 0, variant=variant, precision=widest))
         p, batches = {name: array.astype(widest) for name, array in self.start_of(job).items()}, some_batches(job, 1)
         kept = {name: array.copy() for name, array in p.items()}
         trainer = self.backend.trainer(job, p)
